@@ -1,0 +1,4 @@
+export declare function assertFalse(
+  expr: unknown,
+  msg?: string,
+): asserts expr is false;

@@ -1,0 +1,5 @@
+export declare function assertLessOrEqual<T>(
+  actual: T,
+  expected: T,
+  msg?: string,
+): void;

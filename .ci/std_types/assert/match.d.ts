@@ -1,0 +1,5 @@
+export declare function assertMatch(
+  actual: string,
+  expected: RegExp,
+  msg?: string,
+): void;

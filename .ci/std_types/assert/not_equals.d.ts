@@ -1,0 +1,5 @@
+export declare function assertNotEquals<T>(
+  actual: T,
+  expected: T,
+  msg?: string,
+): void;

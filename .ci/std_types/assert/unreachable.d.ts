@@ -1,0 +1,1 @@
+export declare function unreachable(msg?: string): never;

@@ -1,0 +1,1 @@
+export declare function join(...paths: string[]): string;

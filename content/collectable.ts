@@ -1,0 +1,43 @@
+/**
+ * How other components take part in garbage collection.
+ *
+ * @module
+ */
+
+/** One thing that a component keeps. */
+export interface CollectableItem {
+  /** Its name within the component. */
+  readonly id: string;
+  /** The lease it was made under, if any. */
+  readonly lease?: string;
+  /** Free text by key. */
+  readonly labels?: Readonly<Record<string, string>>;
+  /** When it was made: what is newer than the mark is kept. */
+  readonly created: Date;
+}
+
+/** A reference from one thing to another, of any component. */
+export interface CollectableReference {
+  /** Which component the other thing is of, such as `"blob"` or `"snapshot"`. */
+  readonly type: string;
+  /** Its name there. */
+  readonly id: string;
+}
+
+/**
+ * A component whose things are kept while something refers to them.
+ *
+ * Structural: snapshots and volumes fit without importing this package. Whoever
+ * adds a reference holds `<root>/gc.lock` shared; the sweep holds it exclusively
+ * per batch and checks again.
+ */
+export interface Collectable {
+  /** The name of its things in references. */
+  readonly type: string;
+  /** Lists all things. */
+  list(): AsyncIterable<CollectableItem>;
+  /** Lists what one thing refers to. */
+  references(id: string): AsyncIterable<CollectableReference>;
+  /** Removes one thing; not an error if it is gone. */
+  remove(id: string): Promise<void>;
+}

@@ -1,0 +1,45 @@
+/**
+ * Where a pull puts what it fetches.
+ *
+ * @module
+ */
+
+import type { Descriptor } from "@containerkit/oci";
+
+/** One blob being written; `@containerkit/content`'s writer is one. */
+export interface BlobWriter {
+  /** How many bytes are there already, from this or an earlier attempt. */
+  readonly offset: number;
+  /** Appends bytes. */
+  write(chunk: Uint8Array): Promise<void>;
+  /**
+   * Makes the blob durable and visible.
+   *
+   * @param size Its size in bytes.
+   * @param digest Its digest.
+   * @throws {DigestMismatchError} If what was written is something else.
+   */
+  commit(size: number, digest: string): Promise<void>;
+  /** Gives up writing; what was written may be resumed later. */
+  abort(): Promise<void>;
+}
+
+/** A store of blobs by digest. Structural: `@containerkit/content`'s store is one. */
+export interface BlobStore {
+  /** The size of a blob in bytes, or `undefined` if it is not there. */
+  stat(digest: string): Promise<{ readonly size: number } | undefined>;
+  /** Reads a blob, whole or from `offset` for `length` bytes. */
+  open(
+    digest: string,
+    options?: { offset?: number; length?: number; signal?: AbortSignal },
+  ): Promise<ReadableStream<Uint8Array>>;
+  /**
+   * Starts or resumes writing a blob.
+   *
+   * @param ref Names the attempt: one writer at a time.
+   */
+  writer(
+    ref: string,
+    options?: { descriptor?: Descriptor; signal?: AbortSignal },
+  ): Promise<BlobWriter>;
+}

@@ -1,0 +1,7 @@
+/**
+ * Images to and from registries and archives, signed and verified.
+ *
+ * @module
+ */
+
+export * from "./blob_store.ts";

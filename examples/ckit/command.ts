@@ -1,0 +1,49 @@
+/** What every command gets besides its own arguments. */
+export interface Context {
+  /** The persistent root, by default `/var/lib/containerkit`. */
+  readonly root: string;
+  /** State of this boot, by default a folder of `/run/containerkit` named after the root. */
+  readonly state: string;
+  /** Aborted by Ctrl-C. */
+  readonly signal: AbortSignal;
+  /** Prints a line to the standard output. */
+  print(line: string): void;
+  /** Prints a line to the standard error. */
+  warn(line: string): void;
+}
+
+/** One command, or a group such as `content ls`. */
+export interface Command {
+  /** The words that choose it, such as `pull` or `content ls`. */
+  readonly name: string;
+  /** The arguments, as usage shows them. */
+  readonly usage: string;
+  /** One line of help. */
+  readonly summary: string;
+  /** Flags without a value. */
+  readonly booleans?: readonly string[];
+  /** Flags with a value. */
+  readonly strings?: readonly string[];
+  /** Flags with a value that may be given more than once. */
+  readonly lists?: readonly string[];
+  /** Short forms, such as `{ p: "publish" }`. */
+  readonly alias?: Readonly<Record<string, string>>;
+  /**
+   * Does it.
+   *
+   * @returns The exit code; nothing is 0.
+   */
+  run(args: Arguments, context: Context): Promise<number | void>;
+}
+
+/** The parsed arguments of a command. */
+export interface Arguments {
+  /** What is not a flag. From the first of these on nothing is a flag. */
+  readonly words: readonly string[];
+  /** Whether a flag without a value was given. */
+  flag(name: string): boolean;
+  /** The value of a flag. */
+  string(name: string): string | undefined;
+  /** The values of a flag that may be given more than once. */
+  list(name: string): readonly string[];
+}

@@ -1,0 +1,7 @@
+/**
+ * Containers run by an OCI runtime: processes, stdio, exit codes, cgroups.
+ *
+ * @module
+ */
+
+export {};

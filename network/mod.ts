@@ -1,0 +1,7 @@
+/**
+ * Network namespaces, links, addresses, routes and NAT by netlink.
+ *
+ * @module
+ */
+
+export {};

@@ -1,0 +1,7 @@
+/**
+ * One way to keep state: SQLite, migrations, intent rows, locks.
+ *
+ * @module
+ */
+
+export {};

@@ -1,0 +1,124 @@
+/** What a test may not leave behind: each list holds one line per thing. */
+export type Inventory = Readonly<Record<string, ReadonlySet<string>>>;
+
+function readDir(path: string): string[] {
+  try {
+    return [...Deno.readDirSync(path)].map((entry) => entry.name);
+  } catch {
+    return [];
+  }
+}
+
+function readText(path: string): string {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch {
+    return "";
+  }
+}
+
+function mounts(): string[] {
+  return readText("/proc/self/mountinfo").split("\n")
+    .map((line) => line.split(" ").slice(3, 5).join(" on "))
+    .filter((line) => line !== "");
+}
+
+/** Only those of this machine's temporary folders: other programs have their own. */
+function loops(): string[] {
+  return readDir("/sys/block").filter((name) => name.startsWith("loop"))
+    .map((name) => readText(`/sys/block/${name}/loop/backing_file`).trim())
+    .filter((file) => file.includes("containerkit-"));
+}
+
+function cgroups(): string[] {
+  const list: string[] = [];
+  const walk = (path: string, depth: number) => {
+    try {
+      for (const entry of Deno.readDirSync(path)) {
+        if (!entry.isDirectory) continue;
+        list.push(`${path}/${entry.name}`);
+        if (depth > 0) walk(`${path}/${entry.name}`, depth - 1);
+      }
+    } catch {
+      // It went while we looked.
+    }
+  };
+  walk("/sys/fs/cgroup", 3);
+  return list;
+}
+
+/** Descendants of this process, zombies too. */
+function processes(): string[] {
+  const parents = new Map<number, { parent: number; name: string }>();
+  for (const name of readDir("/proc")) {
+    if (!/^\d+$/.test(name)) continue;
+    const stat = readText(`/proc/${name}/stat`);
+    const end = stat.lastIndexOf(")");
+    const parent = Number(stat.slice(end + 2).split(" ")[1]);
+    parents.set(Number(name), {
+      parent,
+      name: stat.slice(stat.indexOf("(") + 1, end),
+    });
+  }
+  const isOurs = (pid: number): boolean => {
+    for (
+      let at = parents.get(pid);
+      at !== undefined;
+      at = parents.get(at.parent)
+    ) {
+      if (at.parent === Deno.pid) return true;
+    }
+    return false;
+  };
+  return [...parents].filter(([pid]) => isOurs(pid)).map(([pid, { name }]) =>
+    `${pid} ${name}`
+  );
+}
+
+function descriptors(): string[] {
+  return readDir("/proc/self/fd").map((fd) => {
+    try {
+      return `${fd} -> ${Deno.readLinkSync(`/proc/self/fd/${fd}`)}`;
+    } catch {
+      return "";
+    }
+  }).filter((line) => line !== "" && !line.includes("/proc/"));
+}
+
+/** Lists what is there now. */
+export function takeInventory(): Inventory {
+  return {
+    mount: new Set(mounts()),
+    netns: new Set(readDir("/run/netns")),
+    link: new Set(
+      readText("/proc/self/net/dev").split("\n").slice(2).map((line) =>
+        line.split(":")[0]!.trim()
+      ).filter((name) => name !== ""),
+    ),
+    loop: new Set(loops()),
+    cgroup: new Set(cgroups()),
+    process: new Set(processes()),
+    descriptor: new Set(descriptors()),
+  };
+}
+
+/**
+ * Waits until nothing is there that was not there before; the kernel takes its time for some.
+ *
+ * @throws {Error} If something is still there after five seconds, with the list.
+ */
+export async function waitForInventory(before: Inventory): Promise<void> {
+  for (const end = Date.now() + 5000;;) {
+    const now = takeInventory();
+    const left = Object.entries(now).flatMap(([kind, things]) =>
+      [...things].filter((thing) => !before[kind]!.has(thing)).map((thing) =>
+        `${kind} ${thing}`
+      )
+    );
+    if (left.length === 0) return;
+    if (Date.now() > end) {
+      throw new Error(`The test left behind:\n  ${left.join("\n  ")}`);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}

@@ -1,0 +1,7 @@
+/**
+ * Volumes: storage that outlives a container.
+ *
+ * @module
+ */
+
+export {};
