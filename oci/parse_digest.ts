@@ -4,7 +4,9 @@
  * @module
  */
 
-/** The hash functions that a digest may name. */
+import { isKnownDigest } from "./_known_digest.ts";
+
+/** The hash functions that content can be verified by. */
 export type DigestAlgorithm = "sha256" | "sha384" | "sha512";
 
 /** A digest in its parts. */
@@ -15,13 +17,7 @@ export interface Digest {
   readonly hex: string;
 }
 
-/** Hexadecimal digits by algorithm. */
-const LENGTHS: Readonly<Record<string, number>> = {
-  sha256: 64,
-  sha384: 96,
-  sha512: 128,
-};
-const DIGEST_REGEXP = /^([a-z0-9]+):([0-9a-f]+)$/;
+const DIGEST_REGEXP = /^(sha256|sha384|sha512):([0-9a-f]+)$/;
 
 /**
  * Parses a digest, as
@@ -29,7 +25,7 @@ const DIGEST_REGEXP = /^([a-z0-9]+):([0-9a-f]+)$/;
  *
  * @param digest Such as `sha256:<64 hex>`.
  * @returns Its parts, safe to use in a path.
- * @throws {SyntaxError} If it is not a digest of a known hash function.
+ * @throws {SyntaxError} If it is not a digest of a hash function that content can be verified by.
  *
  * @example Usage
  * ```ts
@@ -44,7 +40,7 @@ export function parseDigest(digest: string): Digest {
   const [, algorithm, hex] = DIGEST_REGEXP.exec(digest) ?? [];
   if (
     algorithm === undefined || hex === undefined ||
-    LENGTHS[algorithm] !== hex.length
+    !isKnownDigest(algorithm, hex)
   ) {
     throw new SyntaxError(
       `Cannot parse digest ${

@@ -1,0 +1,67 @@
+/**
+ * Reading image configs.
+ *
+ * @module
+ */
+
+import { checkString, checkStrings, isObject, parseObject } from "./_json.ts";
+import type { ImageConfig } from "./image_config.ts";
+import { isDigest } from "./is_digest.ts";
+
+/**
+ * Parses an image config and checks the fields that running and unpacking use.
+ *
+ * @param bytes The document.
+ * @returns The config, with unknown fields kept.
+ * @throws {SyntaxError} If it is none.
+ *
+ * @see https://github.com/opencontainers/image-spec/blob/main/config.md
+ *
+ * @example Usage
+ * ```ts
+ * import { parseImageConfig } from "@containerkit/oci";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const config = parseImageConfig(JSON.stringify({
+ *   os: "linux",
+ *   architecture: "amd64",
+ *   rootfs: { type: "layers", diff_ids: [] },
+ * }));
+ * assertEquals(config.os, "linux");
+ * ```
+ */
+export function parseImageConfig(bytes: Uint8Array | string): ImageConfig {
+  const { fields, fail } = parseObject(bytes, "image config");
+  const { os, architecture, rootfs, config, history } = fields;
+  if (typeof os !== "string" || typeof architecture !== "string") {
+    fail('"os" or "architecture" is not a string');
+  }
+  checkString(fields, "variant", fail);
+  if (!isObject(rootfs)) return fail('"rootfs" is not an object');
+  const diffIds = rootfs.diff_ids ?? [];
+  if (
+    !Array.isArray(diffIds) ||
+    diffIds.some((id) => typeof id !== "string" || !isDigest(id))
+  ) {
+    fail('"rootfs.diff_ids" is not a list of digests');
+  }
+  if (config !== undefined && config !== null) {
+    if (!isObject(config)) return fail('"config" is not an object');
+    for (const name of ["Env", "Entrypoint", "Cmd"]) {
+      checkStrings(config, name, fail);
+    }
+    for (const name of ["User", "WorkingDir", "StopSignal"]) {
+      checkString(config, name, fail);
+    }
+  }
+  if (history !== undefined && history !== null && !Array.isArray(history)) {
+    fail('"history" is not a list');
+  }
+  const { config: _config, history: _history, ...rest } = fields;
+  return {
+    ...rest,
+    ...(config ? { config } : {}),
+    ...(history ? { history } : {}),
+    rootfs: { ...rootfs, type: "layers", diff_ids: diffIds },
+  } as unknown as ImageConfig;
+}

@@ -1,0 +1,150 @@
+/**
+ * Reading manifests and indexes.
+ *
+ * @module
+ */
+
+import {
+  checkString,
+  checkStringMap,
+  checkStrings,
+  type Fail,
+  type Fields,
+  isObject,
+  parseObject,
+} from "./_json.ts";
+import type { ImageIndex } from "./image_index.ts";
+import type { ImageManifest } from "./image_manifest.ts";
+import { isDigest } from "./is_digest.ts";
+import { isIndexType, isManifestType } from "./is_media_type.ts";
+import { MediaType } from "./media_type.ts";
+
+/** Options of {@linkcode parseManifest}. */
+export interface ParseManifestOptions {
+  /** The media type by the descriptor or the `Content-Type`: what the document says must agree. */
+  readonly mediaType?: string;
+}
+
+function checkDescriptor(value: unknown, where: string, fail: Fail): void {
+  if (!isObject(value)) return fail(`"${where}" is not a descriptor`);
+  const { mediaType, digest, size, platform } = value;
+  const wrong: Fail = (why) => fail(`${where}: ${why}`);
+  if (typeof mediaType !== "string") wrong('"mediaType" is not a string');
+  if (typeof digest !== "string" || !isDigest(digest)) {
+    wrong('"digest" is not a digest');
+  }
+  if (!Number.isSafeInteger(size) || (size as number) < 0) {
+    wrong('"size" is not a number of bytes');
+  }
+  for (const name of ["artifactType", "data"]) checkString(value, name, wrong);
+  checkStrings(value, "urls", wrong);
+  checkStringMap(value, "annotations", wrong);
+  if (platform === undefined || platform === null) return;
+  if (
+    !isObject(platform) || typeof platform.os !== "string" ||
+    typeof platform.architecture !== "string"
+  ) {
+    return wrong('"platform" has no os or no architecture');
+  }
+  checkString(platform, "variant", wrong);
+  checkString(platform, "os.version", wrong);
+  checkStrings(platform, "os.features", wrong);
+}
+
+function checkDescriptors(fields: Fields, name: string, fail: Fail): void {
+  const list = fields[name];
+  if (!Array.isArray(list)) return fail(`"${name}" is not a list`);
+  list.forEach((item, index) =>
+    checkDescriptor(item, `${name}[${index}]`, fail)
+  );
+}
+
+/** The type the document says, or was said to have, or shows by its fields. */
+function findType(
+  fields: Fields,
+  given: string | undefined,
+  fail: Fail,
+): string {
+  const own = fields.mediaType;
+  const isType = (type: unknown): type is string =>
+    typeof type === "string" && (isIndexType(type) || isManifestType(type));
+  if (typeof own === "string" && own !== "") {
+    if (!isType(own)) {
+      return fail(
+        own === MediaType.DockerSchema1 || own === MediaType.DockerSchema1Signed
+          ? "it is Docker's schema 1, which is not supported: push the image anew with a current tool"
+          : `"${own}" is neither a manifest nor an index`,
+      );
+    }
+    if (isType(given) && given !== own) {
+      return fail(`it says it is "${own}", but was served as "${given}"`);
+    }
+    return own;
+  }
+  if (isType(given)) return given;
+  if (fields.schemaVersion === 1 || "fsLayers" in fields) {
+    return fail(
+      "it is Docker's schema 1, which is not supported: push the image anew with a current tool",
+    );
+  }
+  return "manifests" in fields ? MediaType.Index : MediaType.Manifest;
+}
+
+/**
+ * Parses a manifest or an index and checks every field that is used later. A document that could be read as both is refused.
+ *
+ * Unknown fields stay. Nothing is ever written from the result: the bytes are what the digest names.
+ *
+ * @param bytes The document.
+ * @param options The media type that it was served as.
+ * @returns The manifest, or the index; `"manifests" in document` tells. Its `mediaType` is always set.
+ * @throws {SyntaxError} If it is neither.
+ *
+ * @see https://github.com/opencontainers/image-spec/blob/main/manifest.md
+ *
+ * @example Usage
+ * ```ts
+ * import { EMPTY_DESCRIPTOR, MediaType, parseManifest } from "@containerkit/oci";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const document = parseManifest(JSON.stringify({
+ *   schemaVersion: 2,
+ *   config: EMPTY_DESCRIPTOR,
+ *   layers: [],
+ * }));
+ * assertEquals(document.mediaType, MediaType.Manifest);
+ * ```
+ */
+export function parseManifest(
+  bytes: Uint8Array | string,
+  options: ParseManifestOptions = {},
+): ImageManifest | ImageIndex {
+  const { fields, fail } = parseObject(bytes, "manifest");
+  const mediaType = findType(fields, options.mediaType, fail);
+  if (fields.schemaVersion !== 2) fail('"schemaVersion" is not 2');
+  const isIndex = isIndexType(mediaType);
+  const other = isIndex ? ["config", "layers"] : ["manifests"];
+  for (const name of other) {
+    if (name in fields) fail(`it is "${mediaType}" but has "${name}"`);
+  }
+  if (isIndex) {
+    // Docker has pushed empty lists as null.
+    if (fields.manifests !== null) checkDescriptors(fields, "manifests", fail);
+  } else {
+    checkDescriptor(fields.config, "config", fail);
+    checkDescriptors(fields, "layers", fail);
+  }
+  checkString(fields, "artifactType", fail);
+  checkStringMap(fields, "annotations", fail);
+  if (fields.subject !== undefined && fields.subject !== null) {
+    checkDescriptor(fields.subject, "subject", fail);
+  }
+  const { annotations, subject, ...rest } = fields;
+  return {
+    ...rest,
+    ...(isIndex && fields.manifests === null ? { manifests: [] } : {}),
+    ...(annotations ? { annotations } : {}),
+    ...(subject ? { subject } : {}),
+    mediaType,
+  } as unknown as ImageManifest | ImageIndex;
+}
