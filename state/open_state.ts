@@ -1,0 +1,177 @@
+/**
+ * Opening a state file.
+ *
+ * @module
+ */
+
+import { DatabaseSync, type StatementSync } from "node:sqlite";
+import { State } from "./state.ts";
+import { StateVersionError } from "./state_version_error.ts";
+
+/** Options of {@linkcode openState}. */
+export interface OpenStateOptions {
+  /**
+   * The schema, as the statements that lead from each version to the next. Append only: what was released must not
+   * change.
+   */
+  migrations: readonly string[];
+  /**
+   * How long to wait for other processes that write, in milliseconds. The event loop waits too.
+   *
+   * @default {10_000}
+   */
+  timeout?: number;
+}
+
+interface Connection {
+  readonly database: DatabaseSync;
+  readonly statements: Map<string, StatementSync>;
+  readonly migrations: readonly string[];
+  users: number;
+}
+
+/** A second connection to the same file in this process could wait for the first, which never gets to run. */
+const connections = new Map<string, Connection>();
+
+function version(database: DatabaseSync): number {
+  return Number(database.prepare("PRAGMA user_version").get()?.user_version);
+}
+
+/** Journal mode changes fail at once when another process opens the file at the same moment, whatever the timeout. */
+function useWal(database: DatabaseSync, timeout: number): void {
+  for (const end = performance.now() + timeout;;) {
+    try {
+      database.exec("PRAGMA journal_mode = WAL");
+      return;
+    } catch (error) {
+      if (
+        !(error instanceof Error) || !/locked|busy/.test(error.message) ||
+        performance.now() > end
+      ) {
+        throw error;
+      }
+    }
+  }
+}
+
+function checkedVersion(
+  path: string,
+  database: DatabaseSync,
+  known: number,
+): number {
+  const found = version(database);
+  if (found > known) throw new StateVersionError(path, { found, known });
+  return found;
+}
+
+function migrate(
+  path: string,
+  database: DatabaseSync,
+  migrations: readonly string[],
+): void {
+  const known = migrations.length;
+  if (checkedVersion(path, database, known) === known) return;
+  database.exec("BEGIN IMMEDIATE");
+  try {
+    // Another process may have been faster.
+    const found = checkedVersion(path, database, known);
+    for (const sql of migrations.slice(found)) database.exec(sql);
+    database.exec(`PRAGMA user_version = ${known}`);
+    database.exec("COMMIT");
+  } catch (error) {
+    if (database.isTransaction) database.exec("ROLLBACK");
+    throw error;
+  }
+}
+
+function connect(path: string, options: OpenStateOptions): Connection {
+  const { migrations, timeout = 10_000 } = options;
+  const database = new DatabaseSync(path, { timeout });
+  try {
+    checkedVersion(path, database, migrations.length);
+    useWal(database, timeout);
+    database.exec("PRAGMA synchronous = FULL");
+    migrate(path, database, migrations);
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+  return { database, statements: new Map(), migrations, users: 0 };
+}
+
+/** One name per file, however it is written; the file itself may not be there yet. */
+function canonical(path: string): string {
+  const slash = path.lastIndexOf("/");
+  const folder = Deno.realPathSync(slash < 0 ? "." : path.slice(0, slash + 1));
+  return `${folder === "/" ? "" : folder}/${path.slice(slash + 1)}`;
+}
+
+/**
+ * Opens an SQLite file to keep state in, and brings its schema up to date.
+ *
+ * Write-ahead log, `synchronous=FULL` (what is committed survives a power cut), foreign keys enforced. Opening a file
+ * that this process has open already shares the connection. The file must be on a local file system, as its log is
+ * shared memory.
+ *
+ * @param path The file; made if it is not there, in a folder that is.
+ * @returns The open state.
+ * @throws {StateVersionError} If a newer program wrote it; it is not touched then.
+ * @throws {TypeError} If this process has it open with other migrations.
+ * @throws {Deno.errors.InvalidData} If it is not an SQLite file, or a migration fails.
+ * @throws {Deno.errors.NotFound} If the folder is not there.
+ *
+ * @example Usage
+ * ```ts
+ * import { openState } from "@containerkit/state";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const folder = Deno.makeTempDirSync();
+ * const migrations = ["CREATE TABLE names (name TEXT PRIMARY KEY)"];
+ * {
+ *   using a = openState(`${folder}/state.db`, { migrations });
+ *   using b = openState(`${folder}/state.db`, { migrations });
+ *   assertEquals(a.database, b.database);
+ * }
+ * Deno.removeSync(folder, { recursive: true });
+ * ```
+ */
+export function openState(path: string, options: OpenStateOptions): State {
+  const file = canonical(path);
+  let connection = connections.get(file);
+  if (connection === undefined) {
+    try {
+      connection = connect(file, options);
+    } catch (error) {
+      if (
+        error instanceof StateVersionError ||
+        error instanceof Deno.errors.NotCapable
+      ) {
+        throw error;
+      }
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new Deno.errors.InvalidData(
+        `Cannot open state "${path}": ${reason}`,
+        { cause: error },
+      );
+    }
+    connections.set(file, connection);
+  } else if (
+    connection.migrations.length !== options.migrations.length ||
+    connection.migrations.some((sql, at) => sql !== options.migrations[at])
+  ) {
+    throw new TypeError(
+      `Cannot open state "${path}": this process has it open with other migrations`,
+    );
+  }
+  const shared = connection;
+  shared.users++;
+  return new State(path, {
+    database: shared.database,
+    statements: shared.statements,
+    release() {
+      if (--shared.users > 0) return;
+      connections.delete(file);
+      shared.database.close();
+    },
+  });
+}

@@ -1,0 +1,179 @@
+/**
+ * An open state file.
+ *
+ * @module
+ */
+
+import type { DatabaseSync, StatementSync } from "node:sqlite";
+
+/** What {@linkcode State.transaction} takes: a function that does not return a promise. */
+export type Synchronous<T> = T extends PromiseLike<unknown> ? never : T;
+
+/** What SQLite says when another process held the file for the whole timeout. */
+const BUSY_REGEXP = /database (?:table )?is locked|database is busy/;
+
+function translate(path: string, error: unknown): unknown {
+  if (error instanceof Error && BUSY_REGEXP.test(error.message)) {
+    return new Deno.errors.Busy(
+      `Cannot use state "${path}": another process kept it locked for too long`,
+      { cause: error },
+    );
+  }
+  return error;
+}
+
+function isPromiseLike(value: unknown): boolean {
+  return typeof value === "object" && value !== null && "then" in value &&
+    typeof value.then === "function";
+}
+
+/**
+ * An open state file: one connection per file and process, whoever opens it. Made by `openState()`.
+ *
+ * Everything here is synchronous: SQLite is, and a transaction must not wait for anything else.
+ *
+ * @example Usage
+ * ```ts
+ * import { openState, type State } from "@containerkit/state";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const folder = Deno.makeTempDirSync();
+ * {
+ *   using state: State = openState(`${folder}/state.db`, {
+ *     migrations: ["CREATE TABLE counts (name TEXT PRIMARY KEY, value INTEGER)"],
+ *   });
+ *   state.transaction(() =>
+ *     state.prepare("INSERT INTO counts VALUES (?, ?)").run("a", 1)
+ *   );
+ *   assertEquals(state.prepare("SELECT value FROM counts").get()?.value, 1);
+ * }
+ * Deno.removeSync(folder, { recursive: true });
+ * ```
+ */
+export class State implements Disposable {
+  /** The file. */
+  readonly path: string;
+  #database: DatabaseSync | undefined;
+  readonly #statements: Map<string, StatementSync>;
+  readonly #release: () => void;
+
+  /**
+   * Takes a share in an open connection; `openState()` makes these.
+   *
+   * @param path The file.
+   * @param connection The connection, its statements by text, and what to do when this share is given up.
+   */
+  constructor(
+    path: string,
+    connection: {
+      database: DatabaseSync;
+      statements: Map<string, StatementSync>;
+      release: () => void;
+    },
+  ) {
+    this.path = path;
+    this.#database = connection.database;
+    this.#statements = connection.statements;
+    this.#release = connection.release;
+  }
+
+  /**
+   * The connection, for what the other methods do not do.
+   *
+   * @throws {Deno.errors.BadResource} If the state is closed.
+   */
+  get database(): DatabaseSync {
+    if (this.#database === undefined) {
+      throw new Deno.errors.BadResource(
+        `Cannot use state "${this.path}": it is closed`,
+      );
+    }
+    return this.#database;
+  }
+
+  /**
+   * Compiles a statement, once per text: the text must be fixed, values go into its parameters.
+   *
+   * Do not iterate over one while the same text runs again: it is the same statement.
+   *
+   * @param sql One statement.
+   */
+  prepare(sql: string): StatementSync {
+    const { database } = this;
+    let statement = this.#statements.get(sql);
+    if (statement === undefined) {
+      statement = database.prepare(sql);
+      this.#statements.set(sql, statement);
+    }
+    return statement;
+  }
+
+  /**
+   * Runs a function in a transaction that may write (`BEGIN IMMEDIATE`): all of its changes are durable when it
+   * returns, none are there if it throws. Inside another one it is a part of that (`SAVEPOINT`).
+   *
+   * @param fn What to do; must not be asynchronous, as other code would run in the midst of it.
+   * @returns What it returns.
+   * @throws {TypeError} If it is asynchronous; nothing is changed then.
+   * @throws {Deno.errors.Busy} If another process keeps the file locked for longer than the timeout.
+   */
+  transaction<T>(fn: () => Synchronous<T>): T {
+    return this.#run("BEGIN IMMEDIATE", fn);
+  }
+
+  /**
+   * Runs a function that only reads and sees one moment (`BEGIN`), whatever other processes write meanwhile.
+   *
+   * @param fn What to do; must not be asynchronous.
+   * @returns What it returns.
+   * @throws {TypeError} If it is asynchronous.
+   */
+  snapshot<T>(fn: () => Synchronous<T>): T {
+    return this.#run("BEGIN", fn);
+  }
+
+  #run<T>(begin: string, fn: () => Synchronous<T>): T {
+    const { database } = this;
+    const nested = database.isTransaction;
+    if (fn.constructor.name === "AsyncFunction") {
+      throw new TypeError(
+        `Cannot run a transaction on state "${this.path}": the function is asynchronous`,
+      );
+    }
+    try {
+      database.exec(nested ? "SAVEPOINT nested" : begin);
+    } catch (error) {
+      throw translate(this.path, error);
+    }
+    try {
+      const value = fn();
+      if (isPromiseLike(value)) {
+        throw new TypeError(
+          `Cannot run a transaction on state "${this.path}": the function returned a promise`,
+        );
+      }
+      database.exec(nested ? "RELEASE nested" : "COMMIT");
+      return value;
+    } catch (error) {
+      // SQLite ends a transaction itself after some errors, such as a full disk.
+      if (database.isTransaction) {
+        database.exec(
+          nested ? "ROLLBACK TO nested; RELEASE nested" : "ROLLBACK",
+        );
+      }
+      throw translate(this.path, error);
+    }
+  }
+
+  /** Gives up this share; the last one closes the file. A second call does nothing. */
+  close(): void {
+    if (this.#database === undefined) return;
+    this.#database = undefined;
+    this.#release();
+  }
+
+  /** Closes it at the end of a `using` block. */
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}

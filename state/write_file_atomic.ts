@@ -1,0 +1,72 @@
+/**
+ * Replacing a file so that no reader and no power cut sees half of it.
+ *
+ * @module
+ */
+
+import { dirname } from "@std/path/posix/dirname";
+import { syncDirectory } from "./sync_directory.ts";
+
+/** Options of {@linkcode writeFileAtomic}. */
+export interface WriteFileAtomicOptions {
+  /**
+   * Permission bits of the file, before the umask.
+   *
+   * @default {0o600}
+   */
+  mode?: number;
+}
+
+/**
+ * Writes a file under another name, makes it durable, and renames it into place. Synchronous, so that it can be part
+ * of a transaction.
+ *
+ * @param path The file; one of that name is replaced, its old content stays whole until then.
+ * @param data Its content; a string is written as UTF-8.
+ * @returns What the file system says of the new file: with it a later change by others is noticed.
+ * @throws {Deno.errors.NotFound} If the folder is not there.
+ *
+ * @example Usage
+ * ```ts
+ * import { writeFileAtomic } from "@containerkit/state";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const folder = Deno.makeTempDirSync();
+ * writeFileAtomic(`${folder}/index.json`, "{}");
+ * assertEquals(Deno.readTextFileSync(`${folder}/index.json`), "{}");
+ * Deno.removeSync(folder, { recursive: true });
+ * ```
+ */
+export function writeFileAtomic(
+  path: string,
+  data: string | Uint8Array,
+  options: WriteFileAtomicOptions = {},
+): Deno.FileInfo {
+  const { mode = 0o600 } = options;
+  const bytes = typeof data === "string"
+    ? new TextEncoder().encode(data)
+    : data;
+  const temporary = `${path}.${crypto.randomUUID()}.tmp`;
+  try {
+    using file = Deno.openSync(temporary, {
+      write: true,
+      createNew: true,
+      mode,
+    });
+    for (let done = 0; done < bytes.length;) {
+      done += file.writeSync(bytes.subarray(done));
+    }
+    file.syncSync();
+    const info = file.statSync();
+    Deno.renameSync(temporary, path);
+    syncDirectory(dirname(path));
+    return info;
+  } catch (error) {
+    try {
+      Deno.removeSync(temporary);
+    } catch {
+      // It was not created, or it is in place already.
+    }
+    throw error;
+  }
+}
