@@ -4,7 +4,12 @@
  * @module
  */
 
+export * from "./compare_trees.ts";
+export * from "./docker_registry.ts";
+export * from "./free_port.ts";
 export * from "./leak_check.ts";
 export * from "./need.ts";
+export * from "./real_image.ts";
+export * from "./run_program.ts";
 export * from "./temp_dir.ts";
 export * from "./test_if.ts";
