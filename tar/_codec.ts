@@ -1,0 +1,95 @@
+import type { Transform } from "node:stream";
+import {
+  constants,
+  createGunzip,
+  createGzip,
+  createZstdCompress,
+  createZstdDecompress,
+} from "node:zlib";
+import type { Compression } from "./detect_compression.ts";
+
+/** Small chunks cost more in hand-over than in work. */
+const CHUNK = 1 << 18;
+/** How far the codec's thread may run ahead. */
+const AHEAD = 1 << 20;
+
+const options = { chunkSize: CHUNK, highWaterMark: AHEAD };
+
+/** The decompressor, which works on another thread. */
+export function createDecompressor(
+  compression: Exclude<Compression, "none">,
+): Transform {
+  return compression === "gzip"
+    ? createGunzip(options)
+    : createZstdDecompress(options);
+}
+
+/** The compressor, which works on another thread. */
+export function createCompressor(
+  compression: Exclude<Compression, "none">,
+  level: number | undefined,
+): Transform {
+  if (compression === "gzip") {
+    return createGzip({
+      ...options,
+      ...(level === undefined ? {} : { level }),
+    });
+  }
+  return createZstdCompress({
+    ...options,
+    params: {
+      ...(level === undefined
+        ? {}
+        : { [constants.ZSTD_c_compressionLevel]: level }),
+    },
+  });
+}
+
+/**
+ * Runs chunks through a codec. An error of either side ends both.
+ *
+ * @param chunks What goes in.
+ * @param codec The codec; destroyed at the end.
+ */
+export async function* runCodec(
+  chunks: AsyncIterable<Uint8Array>,
+  codec: Transform,
+): AsyncGenerator<Uint8Array> {
+  const feeding = feed(chunks, codec);
+  // Reported by the codec, which it destroys.
+  feeding.catch(() => {});
+  try {
+    for await (const chunk of codec) {
+      yield new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+    }
+    await feeding;
+  } finally {
+    codec.destroy();
+    await feeding.catch(() => {});
+  }
+}
+
+async function feed(
+  chunks: AsyncIterable<Uint8Array>,
+  codec: Transform,
+): Promise<void> {
+  try {
+    for await (const chunk of chunks) {
+      if (codec.destroyed) return;
+      if (codec.write(chunk)) continue;
+      await new Promise<void>((resolve) => {
+        const go = () => {
+          codec.off("drain", go);
+          codec.off("close", go);
+          resolve();
+        };
+        codec.on("drain", go);
+        codec.on("close", go);
+      });
+    }
+    codec.end();
+  } catch (error) {
+    codec.destroy(error instanceof Error ? error : new Error(String(error)));
+    throw error;
+  }
+}

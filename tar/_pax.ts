@@ -1,0 +1,139 @@
+import { decodeText } from "./_bytes.ts";
+import type { SparseRange } from "./tar_header.ts";
+import { parseDecimal } from "./_numbers.ts";
+import { TarError } from "./tar_error.ts";
+
+/** Records of PAX headers; a value of zero bytes takes a record back. */
+export type PaxRecords = Map<string, Uint8Array>;
+
+const SPACE = 0x20;
+const NEWLINE = 0x0a;
+const EQUALS = 0x3d;
+const SCHILY = "SCHILY.xattr.";
+const LIBARCHIVE = "LIBARCHIVE.xattr.";
+
+/**
+ * Reads the records `LENGTH KEY=VALUE\n` of a PAX header into a map.
+ *
+ * @param body The body of the header.
+ * @param records Where they go; a later one of the same key replaces the earlier.
+ * @param offset Where the body lies in the archive, for errors.
+ */
+export function readPax(
+  body: Uint8Array,
+  records: PaxRecords,
+  offset: number,
+): void {
+  const ranges: string[] = [];
+  let index = 0;
+  while (index < body.length) {
+    // Some writers pad with NUL.
+    if (body[index] === 0) break;
+    const space = body.indexOf(SPACE, index);
+    const length = space < 0
+      ? undefined
+      : parseDecimal(decodeText(body.subarray(index, space)));
+    const end = index + (length ?? 0);
+    const equals = body.indexOf(EQUALS, space + 1);
+    if (
+      length === undefined || end <= space + 1 || end > body.length ||
+      body[end - 1] !== NEWLINE || equals < 0 || equals >= end
+    ) {
+      throw new TarError("a PAX record is malformed", offset + index);
+    }
+    const key = decodeText(body.subarray(space + 1, equals));
+    const value = body.slice(equals + 1, end - 1);
+    if (key === "") {
+      throw new TarError("a PAX record has no key", offset + index);
+    }
+    index = end;
+    // The oldest sparse form repeats these two keys, one pair for each range.
+    if (key === "GNU.sparse.offset" || key === "GNU.sparse.numbytes") {
+      if ((ranges.length % 2 === 0) !== (key === "GNU.sparse.offset")) {
+        throw new TarError("the map of a sparse file is malformed", offset);
+      }
+      ranges.push(decodeText(value));
+    } else {
+      records.set(key, value);
+    }
+  }
+  if (ranges.length > 0) {
+    records.set(
+      "GNU.sparse.map",
+      new TextEncoder().encode(ranges.join(",")),
+    );
+  }
+}
+
+/** Takes the extended attributes out of the records, by either spelling. */
+export function takeXattrs(
+  records: PaxRecords,
+): Map<string, Uint8Array> | undefined {
+  let xattrs: Map<string, Uint8Array> | undefined;
+  for (const [key, value] of records) {
+    // star's spelling wins: it holds the bytes as they are.
+    if (key.startsWith(LIBARCHIVE)) {
+      const name = percentDecode(key.slice(LIBARCHIVE.length));
+      const bytes = base64Decode(decodeText(value));
+      if (
+        name !== undefined && bytes !== undefined &&
+        !records.has(`${SCHILY}${name}`)
+      ) {
+        (xattrs ??= new Map()).set(name, bytes);
+      }
+    } else if (key.startsWith(SCHILY) && value.length > 0) {
+      (xattrs ??= new Map()).set(key.slice(SCHILY.length), value);
+    }
+  }
+  return xattrs;
+}
+
+/** Whether the key is one of the two spellings of an extended attribute. */
+export function isXattr(key: string): boolean {
+  return key.startsWith(SCHILY) || key.startsWith(LIBARCHIVE);
+}
+
+function percentDecode(text: string): string | undefined {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function base64Decode(text: string): Uint8Array | undefined {
+  try {
+    return Uint8Array.fromBase64(text.replace(/=+$/, ""), {
+      lastChunkHandling: "loose",
+    });
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Checks a list of ranges: in order, not over one another, inside the file.
+ *
+ * @throws {TarError} If it is not so.
+ */
+export function checkSparse(
+  numbers: readonly (number | undefined)[],
+  size: number,
+  offset: number,
+): SparseRange[] {
+  const ranges: SparseRange[] = [];
+  let last = 0;
+  for (let index = 0; index < numbers.length; index += 2) {
+    const start = numbers[index];
+    const length = numbers[index + 1];
+    if (
+      start === undefined || length === undefined || start < last ||
+      length < 0 || start + length > size
+    ) {
+      throw new TarError("the map of a sparse file is malformed", offset);
+    }
+    last = start + length;
+    if (length > 0) ranges.push({ offset: start, length });
+  }
+  return ranges;
+}
