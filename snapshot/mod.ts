@@ -5,3 +5,8 @@
  */
 
 export * from "./layer_source.ts";
+export * from "./open_overlay.ts";
+export * from "./open_snapshotter_options.ts";
+export * from "./snapshot_info.ts";
+export * from "./snapshot_state_error.ts";
+export * from "./snapshotter.ts";

@@ -1,0 +1,40 @@
+import { removeRow } from "./_remove.ts";
+import type { Store } from "./_store.ts";
+import { SnapshotStateError } from "./snapshot_state_error.ts";
+import type { SnapshotCollectable } from "./snapshotter.ts";
+
+/** A store as garbage collection sees it. */
+export function collectableOf(store: Store): SnapshotCollectable {
+  const type = `snapshot/${store.driver.name}`;
+  return {
+    type,
+    async *list() {
+      for (const row of store.rows.all()) {
+        yield {
+          id: row.key,
+          ...(row.lease === null ? {} : { lease: row.lease }),
+          labels: JSON.parse(row.labels) as Record<string, string>,
+          created: new Date(Math.max(row.created, row.used)),
+        };
+      }
+    },
+    async *references(id) {
+      const parent = store.rows.find(id)?.parent_key;
+      if (typeof parent === "string") yield { type, id: parent };
+    },
+    async remove(id) {
+      const row = store.rows.find(id);
+      if (row === undefined) return;
+      try {
+        await removeRow(store, row);
+      } catch (error) {
+        // Built upon, or in use, since it was marked: then it is no garbage.
+        if (
+          error instanceof SnapshotStateError ||
+          error instanceof Deno.errors.Busy
+        ) return;
+        throw error;
+      }
+    },
+  };
+}

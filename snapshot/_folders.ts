@@ -1,0 +1,49 @@
+/** Makes a folder with exactly this mode, whatever the umask is. */
+export function makeDir(path: string, mode: number): void {
+  Deno.mkdirSync(path, { mode });
+  Deno.chmodSync(path, mode);
+}
+
+/** Makes a folder that looks from outside like another, the one below it. */
+export function makeDirLike(path: string, like: string | undefined): void {
+  if (like === undefined) return makeDir(path, 0o755);
+  const { mode, uid, gid } = Deno.lstatSync(like);
+  makeDir(path, (mode ?? 0o755) & 0o7777);
+  Deno.chownSync(path, uid, gid);
+}
+
+/** What is missing of these folders, or `undefined`. */
+export function missingDir(
+  dir: string,
+  names: readonly string[],
+): string | undefined {
+  for (const name of ["", ...names]) {
+    const path = name === "" ? dir : `${dir}/${name}`;
+    try {
+      if (Deno.lstatSync(path).isDirectory) continue;
+      return `${path} is no directory`;
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+      return `${path} is gone`;
+    }
+  }
+}
+
+/** Removes a tree. A few empty folders are removed at once, without the way over another thread. */
+export async function destroyTree(
+  dir: string,
+  empty: readonly string[] = [],
+): Promise<void> {
+  try {
+    for (const name of empty) Deno.removeSync(`${dir}/${name}`);
+    Deno.removeSync(dir);
+    return;
+  } catch {
+    // Not that simple.
+  }
+  try {
+    await Deno.remove(dir, { recursive: true });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}

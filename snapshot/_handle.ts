@@ -1,0 +1,82 @@
+import type { Mount } from "@containerkit/mount";
+import type { Row } from "./_rows.ts";
+import type {
+  AppliedLayer,
+  ApplyOptions,
+  CommitOptions,
+  DiffOptions,
+  Snapshot,
+} from "./snapshotter.ts";
+
+/** What a snapshot asks of its store. */
+export interface HandleOwner {
+  apply(
+    id: number,
+    layer: ReadableStream<Uint8Array>,
+    options: ApplyOptions,
+  ): Promise<AppliedLayer>;
+  diff(id: number, options: DiffOptions): Promise<ReadableStream<Uint8Array>>;
+  commit(name: string, key: string, options?: CommitOptions): Promise<void>;
+  /** Removes it if it is still the one of that id. */
+  discard(id: number): Promise<void>;
+  letGo(id: number): void;
+}
+
+/** A snapshot as the caller has it. */
+export class Handle implements Snapshot {
+  readonly key: string;
+  readonly kind: "active" | "view";
+  readonly mounts: readonly Mount[];
+  readonly #id: number;
+  readonly #owner: HandleOwner;
+  #done = false;
+
+  constructor(
+    row: Row,
+    options: { mounts: readonly Mount[]; owner: HandleOwner },
+  ) {
+    this.key = row.key;
+    this.kind = row.kind === "view" ? "view" : "active";
+    this.mounts = options.mounts;
+    this.#id = row.id;
+    this.#owner = options.owner;
+  }
+
+  #check(action: string): void {
+    if (!this.#done) return;
+    throw new Deno.errors.BadResource(
+      `Cannot ${action} snapshot "${this.key}": it was committed, kept or disposed`,
+    );
+  }
+
+  async apply(
+    layer: ReadableStream<Uint8Array>,
+    options: ApplyOptions = {},
+  ): Promise<AppliedLayer> {
+    this.#check("apply a layer to");
+    return await this.#owner.apply(this.#id, layer, options);
+  }
+
+  async diff(options: DiffOptions = {}): Promise<ReadableStream<Uint8Array>> {
+    this.#check("diff");
+    return await this.#owner.diff(this.#id, options);
+  }
+
+  async commit(name: string, options: CommitOptions = {}): Promise<void> {
+    this.#check("commit");
+    await this.#owner.commit(name, this.key, options);
+    this.#done = true;
+  }
+
+  keep(): void {
+    if (this.#done) return;
+    this.#done = true;
+    this.#owner.letGo(this.#id);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#done) return;
+    this.#done = true;
+    await this.#owner.discard(this.#id);
+  }
+}

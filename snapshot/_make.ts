@@ -1,0 +1,105 @@
+import { bootId } from "@containerkit/state";
+import { checkKey, checkLabels, checkOptions } from "./_arguments.ts";
+import { checkCapabilities, findParent } from "./_checks.ts";
+import { recover } from "./_recover.ts";
+import { removeRow } from "./_remove.ts";
+import type { Row } from "./_rows.ts";
+import type { Store } from "./_store.ts";
+import type { PrepareOptions } from "./snapshotter.ts";
+
+const OPTIONS = [
+  "labels",
+  "lease",
+  "volatile",
+  "sizeLimit",
+  "idmap",
+  "transient",
+  "signal",
+];
+
+/** What to make. */
+export interface MakeOptions {
+  readonly kind: "active" | "view";
+  readonly parent: string | undefined;
+  readonly options: PrepareOptions;
+}
+
+function insert(store: Store, key: string, make: MakeOptions): Row {
+  const { kind, parent, options } = make;
+  const action = kind === "active" ? "prepare" : "view";
+  const { rows, driver } = store;
+  if (rows.find(key) !== undefined) {
+    throw new Deno.errors.AlreadyExists(
+      `Cannot ${action} snapshot "${key}": there is one already`,
+    );
+  }
+  const below = parent === undefined
+    ? null
+    : findParent(store, parent, { action, key }).id;
+  const { volatile, sizeLimit, idmap } = options;
+  const now = Date.now();
+  const id = rows.insert({
+    key,
+    kind,
+    creating: driver.fill === undefined ? 0 : 1,
+    transient: options.transient === true ? 1 : 0,
+    parent: below,
+    labels: JSON.stringify(options.labels ?? {}),
+    lease: options.lease ?? null,
+    options: JSON.stringify({ volatile, sizeLimit, idmap }),
+    boot_id: bootId(),
+    created: now,
+    updated: now,
+    used: now,
+  });
+  return rows.get(id)!;
+}
+
+/** Removes what a failed call made: its transaction was committed or not. */
+async function undo(store: Store, row: Row): Promise<void> {
+  if (store.rows.get(row.id) !== undefined) {
+    await removeRow(store, row);
+    return;
+  }
+  store.release(row.id);
+  const trash = store.moveToTrash(row.id);
+  if (trash !== undefined) await store.driver.destroy(trash);
+}
+
+/** Makes an active snapshot or a view. */
+export async function makeSnapshot(
+  store: Store,
+  key: string,
+  make: MakeOptions,
+): Promise<Row> {
+  const { kind, options } = make;
+  const { signal } = options;
+  const action = kind === "active" ? "prepare" : "view";
+  checkKey(action, key);
+  checkLabels(action, key, options.labels);
+  checkOptions(action, key, options, OPTIONS);
+  checkCapabilities(store, { ...options, action, key });
+  signal?.throwIfAborted();
+  const { driver, rows, state } = store;
+  const known = rows.find(key);
+  // Its process may be dead.
+  if (known?.creating === 1 || known?.transient === 1) await recover(store);
+  let made: Row | undefined;
+  try {
+    const row = state.transaction(() => {
+      const row = insert(store, key, make);
+      made = row;
+      store.makeFolder(row.id);
+      driver.create(store.place(row));
+      return row;
+    });
+    if (driver.fill !== undefined) {
+      await driver.fill(store.place(row), signal);
+      state.transaction(() => rows.ready(row.id));
+    }
+    return row;
+  } catch (error) {
+    if (made !== undefined) await undo(store, made);
+    throw error;
+  }
+}

@@ -1,0 +1,60 @@
+import { openState } from "@containerkit/state";
+import type { Driver } from "./_driver.ts";
+import { rebuild } from "./_fsck.ts";
+import { recover } from "./_recover.ts";
+import { MIGRATIONS } from "./_rows.ts";
+import { StoreSnapshotter } from "./_snapshotter.ts";
+import { Store } from "./_store.ts";
+import type { OpenSnapshotterOptions } from "./open_snapshotter_options.ts";
+import type { Snapshotter } from "./snapshotter.ts";
+
+function moveDamaged(path: string): void {
+  const stamp = new Date().toISOString().replaceAll(":", "");
+  for (const suffix of ["", "-wal", "-shm"]) {
+    try {
+      Deno.renameSync(`${path}${suffix}`, `${path}${suffix}.damaged-${stamp}`);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
+  }
+}
+
+function open(root: string, driver: Driver, rebuilds: boolean): Store {
+  const path = `${root}/state.db`;
+  const options = { migrations: MIGRATIONS };
+  try {
+    return new Store(root, { driver, state: openState(path, options) });
+  } catch (error) {
+    if (!rebuilds || !(error instanceof Deno.errors.InvalidData)) throw error;
+  }
+  moveDamaged(path);
+  const store = new Store(root, { driver, state: openState(path, options) });
+  try {
+    rebuild(store);
+  } catch (error) {
+    store[Symbol.dispose]();
+    throw error;
+  }
+  return store;
+}
+
+/** Opens the store of a driver, and settles what earlier processes left. */
+export async function openStore(
+  makeDriver: (root: string) => Driver,
+  options: OpenSnapshotterOptions & { name: string },
+): Promise<Snapshotter> {
+  const base = Deno.realPathSync(options.root);
+  const root = `${base}/snapshots/${options.name}`;
+  for (const dir of ["layers", "trash"]) {
+    Deno.mkdirSync(`${root}/${dir}`, { recursive: true, mode: 0o700 });
+  }
+  const driver = makeDriver(root);
+  const store = open(root, driver, options.rebuild === true);
+  try {
+    await recover(store);
+  } catch (error) {
+    store[Symbol.dispose]();
+    throw error;
+  }
+  return new StoreSnapshotter(store);
+}

@@ -1,0 +1,95 @@
+import type { Fd } from "@containerkit/libc";
+import { bootId } from "@containerkit/state";
+import type { Row } from "./_rows.ts";
+import { tryHold } from "./_hold.ts";
+import type { Store } from "./_store.ts";
+
+/** A folder in the trash, locked by us. */
+interface Condemned {
+  readonly dir: string;
+  readonly lock: Fd | undefined;
+}
+
+function exists(path: string): boolean {
+  try {
+    Deno.lstatSync(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+/** Takes a lock; `"gone"` if there is nothing to lock, `undefined` if somebody is at work there. */
+function tryExclude(dir: string): Fd | "gone" | undefined {
+  return exists(dir) ? tryHold(dir, "exclusive") : "gone";
+}
+
+function settle(store: Store, row: Row): Condemned | undefined {
+  if (store.holds(row.id)) return;
+  const { dir } = store.folder(row.id);
+  const lock = tryExclude(dir);
+  if (lock === undefined) return;
+  const dead = row.creating === 1 || row.transient === 1 || lock === "gone";
+  if (!dead) {
+    // Of an earlier boot: what was never written back may be anything by now.
+    const place = store.place(row);
+    if (
+      place.options.volatile !== true &&
+      store.driver.check(place) === undefined
+    ) {
+      store.rows.settle(row.id, bootId());
+      lock.close();
+      return;
+    }
+  }
+  store.rows.remove(row.id);
+  const trash = store.moveToTrash(row.id);
+  if (trash === undefined) return;
+  return { dir: trash, lock: lock === "gone" ? undefined : lock };
+}
+
+/** A folder that was moved to the trash by a transaction that did not end goes back; another is condemned. */
+function sift(store: Store, name: string): Condemned | undefined {
+  const trash = `${store.root}/trash/${name}`;
+  const lock = tryExclude(trash);
+  if (lock === undefined || lock === "gone") return;
+  const id = Number(name.split(".")[0]);
+  if (
+    store.rows.get(id) !== undefined && !exists(store.folder(id).dir)
+  ) {
+    store.moveBack(id, trash);
+    lock.close();
+    return;
+  }
+  return { dir: trash, lock };
+}
+
+/**
+ * Finishes or undoes what processes that are dead, or an earlier boot, left.
+ * Reads nothing but the trash, which is empty as a rule, and one index.
+ */
+export async function recover(store: Store): Promise<void> {
+  const trash = () =>
+    [...Deno.readDirSync(`${store.root}/trash`)].map(({ name }) => name);
+  const idle = () =>
+    trash().length === 0 &&
+    store.rows.unsettled(bootId()).every(({ id }) => store.holds(id));
+  if (idle()) return;
+  const condemned: Condemned[] = [];
+  try {
+    store.state.transaction(() => {
+      for (const name of trash()) {
+        const found = sift(store, name);
+        if (found !== undefined) condemned.push(found);
+      }
+      for (const row of store.rows.unsettled(bootId())) {
+        const found = settle(store, row);
+        if (found !== undefined) condemned.push(found);
+      }
+    });
+    for (const { dir } of condemned) await store.driver.destroy(dir);
+  } finally {
+    for (const { lock } of condemned) lock?.close();
+  }
+}

@@ -1,0 +1,213 @@
+import type { IdMap } from "@containerkit/mount";
+import type { State } from "@containerkit/state";
+import type { SnapshotInfo, SnapshotKind } from "./snapshot_info.ts";
+
+/** The schema, one step per released version. */
+export const MIGRATIONS: readonly string[] = [
+  `CREATE TABLE snapshots (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    key TEXT NOT NULL UNIQUE,
+    kind TEXT NOT NULL CHECK (kind IN ('view', 'active', 'committed')),
+    creating INTEGER NOT NULL,
+    transient INTEGER NOT NULL,
+    parent INTEGER REFERENCES snapshots (id),
+    diff_id TEXT,
+    size INTEGER,
+    inodes INTEGER,
+    labels TEXT NOT NULL,
+    lease TEXT,
+    options TEXT NOT NULL,
+    boot_id TEXT,
+    created INTEGER NOT NULL,
+    updated INTEGER NOT NULL,
+    used INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX snapshots_by_parent ON snapshots (parent);
+  CREATE INDEX snapshots_uncommitted ON snapshots (id) WHERE kind <> 'committed';`,
+];
+
+/** What a snapshot was prepared with and keeps. */
+export interface KeptOptions {
+  readonly volatile?: boolean;
+  readonly sizeLimit?: number;
+  readonly idmap?: IdMap;
+}
+
+/** A row, as stored. */
+export interface Row {
+  readonly id: number;
+  readonly key: string;
+  readonly kind: SnapshotKind;
+  /** 1 while its files are being made. */
+  readonly creating: number;
+  /** 1 if it goes with the process that made it. */
+  readonly transient: number;
+  readonly parent: number | null;
+  readonly parent_key: string | null;
+  readonly diff_id: string | null;
+  readonly size: number | null;
+  readonly inodes: number | null;
+  readonly labels: string;
+  readonly lease: string | null;
+  readonly options: string;
+  readonly boot_id: string | null;
+  readonly created: number;
+  readonly updated: number;
+  readonly used: number;
+}
+
+/** What a new row starts with. */
+export type NewRow = Omit<
+  Row,
+  "id" | "parent_key" | "diff_id" | "size" | "inodes"
+>;
+
+const COLUMNS =
+  "s.*, (SELECT key FROM snapshots p WHERE p.id = s.parent) AS parent_key";
+const PAGE = 256;
+
+/** The statements on the table; none opens a transaction. */
+export type Rows = ReturnType<typeof openRows>;
+
+/** Prepares the statements. */
+export function openRows(db: State) {
+  const byKey = db.prepare(`SELECT ${COLUMNS} FROM snapshots s WHERE key = ?`);
+  const byId = db.prepare(`SELECT ${COLUMNS} FROM snapshots s WHERE id = ?`);
+  const page = db.prepare(
+    `SELECT ${COLUMNS} FROM snapshots s WHERE id > ? ORDER BY id LIMIT ${PAGE}`,
+  );
+  const chain = db.prepare(
+    `WITH RECURSIVE chain (id, parent, depth) AS (
+      SELECT id, parent, 0 FROM snapshots WHERE id = ?
+      UNION ALL
+      SELECT s.id, s.parent, depth + 1 FROM snapshots s JOIN chain c ON s.id = c.parent
+    ) SELECT id FROM chain ORDER BY depth`,
+  );
+  const children = db.prepare(
+    "SELECT count(*) AS count FROM snapshots WHERE parent = ?",
+  );
+  const unsettled = db.prepare(
+    `SELECT ${COLUMNS} FROM snapshots s WHERE kind <> 'committed'
+      AND (creating = 1 OR transient = 1 OR boot_id IS NOT ?)`,
+  );
+  const users = db.prepare(
+    `WITH RECURSIVE above (id) AS (
+      SELECT ?1 UNION ALL SELECT s.id FROM snapshots s JOIN above a ON s.parent = a.id
+    ) SELECT key FROM snapshots WHERE id IN (SELECT id FROM above) AND id <> ?1 AND kind <> 'committed'`,
+  );
+  const insert = db.prepare(
+    `INSERT INTO snapshots (key, kind, creating, transient, parent, labels, lease, options, boot_id, created, updated, used)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+  );
+  const ready = db.prepare("UPDATE snapshots SET creating = 0 WHERE id = ?");
+  const commit = db.prepare(
+    `UPDATE snapshots SET key = ?, kind = 'committed', transient = 0, boot_id = NULL, parent = ?, labels = ?, lease = ?,
+      diff_id = ?, size = ?, inodes = ?, created = ?, updated = ?, used = ? WHERE id = ?`,
+  );
+  const label = db.prepare(
+    "UPDATE snapshots SET labels = ?, updated = ? WHERE id = ?",
+  );
+  const use = db.prepare("UPDATE snapshots SET used = ? WHERE id = ?");
+  const settle = db.prepare("UPDATE snapshots SET boot_id = ? WHERE id = ?");
+  const measure = db.prepare(
+    "UPDATE snapshots SET size = ?, inodes = ? WHERE id = ?",
+  );
+  const remove = db.prepare("DELETE FROM snapshots WHERE id = ?");
+
+  const one = (value: unknown) => value as Row | undefined;
+  const many = (value: unknown) => value as Row[];
+  return {
+    /** The row of a key or name. */
+    find: (key: string) => one(byKey.get(key)),
+    /** The row of an id. */
+    get: (id: number) => one(byId.get(id)),
+    /** The ids from a row down to the lowest layer. */
+    chain: (id: number) =>
+      (chain.all(id) as unknown as { id: number }[]).map((row) => row.id),
+    /** How many rows are built on one. */
+    children: (id: number) =>
+      (children.get(id) as unknown as { count: number }).count,
+    /** Rows of another boot, and those that live no longer than a process. */
+    unsettled: (bootId: string) => many(unsettled.all(bootId)),
+    /** Keys of the active snapshots and views somewhere above a row. */
+    users: (id: number) =>
+      (users.all(id) as unknown as { key: string }[]).map((row) => row.key),
+    /** Adds a row, and gives its id. */
+    insert: (row: NewRow) =>
+      Number(
+        insert.run(
+          row.key,
+          row.kind,
+          row.creating,
+          row.transient,
+          row.parent,
+          row.labels,
+          row.lease,
+          row.options,
+          row.boot_id,
+          row.created,
+          row.updated,
+          row.used,
+        ).lastInsertRowid,
+      ),
+    /** Notes that the files of a row are made. */
+    ready: (id: number) => void ready.run(id),
+    /** Makes a row committed. */
+    commit: (
+      id: number,
+      to: Pick<
+        Row,
+        "key" | "parent" | "labels" | "lease" | "diff_id" | "size" | "inodes"
+      >,
+      now: number,
+    ) =>
+      void commit.run(
+        to.key,
+        to.parent,
+        to.labels,
+        to.lease,
+        to.diff_id,
+        to.size,
+        to.inodes,
+        now,
+        now,
+        now,
+        id,
+      ),
+    /** Changes labels. */
+    label: (id: number, labels: string, now: number) =>
+      void label.run(labels, now, id),
+    /** Notes that a row was relied on just now. */
+    use: (id: number, now: number) => void use.run(now, id),
+    /** Takes a row over into this boot. */
+    settle: (id: number, bootId: string) => void settle.run(bootId, id),
+    /** Notes what a row takes on disk. */
+    measure: (id: number, size: number, inodes: number) =>
+      void measure.run(size, inodes, id),
+    /** Removes a row. */
+    remove: (id: number) => void remove.run(id),
+    /** All rows, a page at a time, so that the table may change meanwhile. */
+    *all(): Generator<Row> {
+      for (let last = 0;;) {
+        const rows = many(page.all(last));
+        yield* rows;
+        if (rows.length < PAGE) return;
+        last = rows.at(-1)!.id;
+      }
+    },
+  };
+}
+
+/** A row as the public type. */
+export function toInfo(row: Row): SnapshotInfo {
+  return {
+    name: row.key,
+    kind: row.kind,
+    ...(row.parent_key === null ? {} : { parent: row.parent_key }),
+    ...(row.diff_id === null ? {} : { diffId: row.diff_id }),
+    labels: JSON.parse(row.labels),
+    ...(row.lease === null ? {} : { lease: row.lease }),
+    created: new Date(row.created),
+    updated: new Date(row.updated),
+  };
+}

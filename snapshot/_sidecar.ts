@@ -1,0 +1,65 @@
+import type { KeptOptions } from "./_rows.ts";
+
+/** What lies beside a layer, so that the records can be made anew from the folders alone. */
+export interface Sidecar {
+  readonly version: 1;
+  readonly id: number;
+  readonly name: string;
+  /** The id of the parent. */
+  readonly parent: number | null;
+  readonly diffId: string | null;
+  readonly size: number;
+  readonly inodes: number;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly lease: string | null;
+  readonly options: KeptOptions;
+  readonly created: number;
+}
+
+const NAME = "snapshot.json";
+
+/** Writes it; durable once the filesystem is synced. */
+export function writeSidecar(dir: string, sidecar: Sidecar): void {
+  const temporary = `${dir}/${NAME}.new`;
+  Deno.writeTextFileSync(temporary, `${JSON.stringify(sidecar)}\n`, {
+    mode: 0o600,
+  });
+  Deno.renameSync(temporary, `${dir}/${NAME}`);
+}
+
+/** Removes it: the folder is no layer after all. */
+export function removeSidecar(dir: string): void {
+  try {
+    Deno.removeSync(`${dir}/${NAME}`);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
+function isSidecar(value: unknown): value is Sidecar {
+  if (typeof value !== "object" || value === null) return false;
+  const it = value as Record<string, unknown>;
+  return it.version === 1 && Number.isSafeInteger(it.id) &&
+    typeof it.name === "string" && it.name !== "" &&
+    (it.parent === null || Number.isSafeInteger(it.parent)) &&
+    (it.diffId === null || typeof it.diffId === "string") &&
+    Number.isSafeInteger(it.size) && Number.isSafeInteger(it.inodes) &&
+    Number.isSafeInteger(it.created) &&
+    typeof it.labels === "object" && it.labels !== null &&
+    Object.values(it.labels).every((label) => typeof label === "string") &&
+    (it.lease === null || typeof it.lease === "string") &&
+    typeof it.options === "object" && it.options !== null;
+}
+
+/** Reads it; `undefined` if there is none or it is damaged. */
+export function readSidecar(dir: string): Sidecar | undefined {
+  try {
+    const value: unknown = JSON.parse(Deno.readTextFileSync(`${dir}/${NAME}`));
+    return isSidecar(value) ? value : undefined;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound || error instanceof SyntaxError) {
+      return undefined;
+    }
+    throw error;
+  }
+}

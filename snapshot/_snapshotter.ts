@@ -1,0 +1,269 @@
+import type { Mount } from "@containerkit/mount";
+import { checkLabels, checkOptions } from "./_arguments.ts";
+import { checkCommitted, checkMountable } from "./_checks.ts";
+import { collectableOf } from "./_collectable.ts";
+import { commitRow } from "./_commit.ts";
+import { matches } from "./_filter.ts";
+import { fsck } from "./_fsck.ts";
+import { Handle, type HandleOwner } from "./_handle.ts";
+import { makeSnapshot } from "./_make.ts";
+import { recover } from "./_recover.ts";
+import { removeRow } from "./_remove.ts";
+import { repairRow } from "./_repair.ts";
+import { type Row, toInfo } from "./_rows.ts";
+import type { Store } from "./_store.ts";
+import { syncFilesystem } from "./_sync.ts";
+import { traced } from "./_trace.ts";
+import type { LayerSource } from "./layer_source.ts";
+import type {
+  SnapshotFilter,
+  SnapshotInfo,
+  SnapshotUsage,
+} from "./snapshot_info.ts";
+import { SnapshotStateError } from "./snapshot_state_error.ts";
+import type {
+  AppliedLayer,
+  ApplyOptions,
+  CommitOptions,
+  DiffOptions,
+  FsckOptions,
+  FsckProblem,
+  PrepareOptions,
+  Snapshot,
+  SnapshotCapabilities,
+  SnapshotCollectable,
+  Snapshotter,
+  UpdateOptions,
+  VerifyOptions,
+  VerifyResult,
+} from "./snapshotter.ts";
+
+/** The calls of a snapshotter on a store, the same for every driver. */
+export class StoreSnapshotter implements Snapshotter, HandleOwner {
+  readonly driver: string;
+  readonly capabilities: SnapshotCapabilities;
+  readonly collectable: SnapshotCollectable;
+  readonly #store: Store;
+  #closed = false;
+
+  constructor(store: Store) {
+    this.#store = store;
+    this.driver = store.driver.name;
+    this.capabilities = store.driver.capabilities;
+    this.collectable = collectableOf(store);
+  }
+
+  #traced<T>(
+    operation: string,
+    snapshot: string,
+    fn: () => T | Promise<T>,
+  ): Promise<T> {
+    return traced({ driver: this.driver, operation, snapshot }, fn);
+  }
+
+  #handle(row: Row): Snapshot {
+    const mounts = this.#store.driver.mounts(this.#store.place(row));
+    return new Handle(row, { mounts, owner: this });
+  }
+
+  prepare(
+    key: string,
+    parent?: string,
+    options: PrepareOptions = {},
+  ): Promise<Snapshot> {
+    return this.#traced("prepare", key, async () => {
+      const make = { kind: "active", parent, options } as const;
+      return this.#handle(await makeSnapshot(this.#store, key, make));
+    });
+  }
+
+  view(
+    key: string,
+    parent?: string,
+    options: PrepareOptions = {},
+  ): Promise<Snapshot> {
+    return this.#traced("view", key, async () => {
+      const make = { kind: "view", parent, options } as const;
+      return this.#handle(await makeSnapshot(this.#store, key, make));
+    });
+  }
+
+  open(key: string): Promise<Snapshot> {
+    return this.#traced("open", key, () => {
+      const row = this.#store.require("open", key);
+      checkMountable("open", row);
+      if (!this.#store.hold(row.id)) {
+        throw new Deno.errors.Busy(
+          `Cannot open snapshot "${key}": another process changes it`,
+        );
+      }
+      return this.#handle(row);
+    });
+  }
+
+  mounts(key: string): Promise<readonly Mount[]> {
+    return this.#traced("mounts", key, () => {
+      const row = this.#store.require("mount", key);
+      checkMountable("mount", row);
+      return this.#store.driver.mounts(this.#store.place(row));
+    });
+  }
+
+  apply(
+    id: number,
+    layer: ReadableStream<Uint8Array>,
+    options: ApplyOptions,
+  ): Promise<AppliedLayer> {
+    const row = this.#store.rows.get(id);
+    return this.#traced("apply", row?.key ?? String(id), async () => {
+      if (row?.kind !== "active") {
+        await layer.cancel();
+        throw new SnapshotStateError(
+          "apply a layer to",
+          row?.key ?? String(id),
+          "it is not active",
+        );
+      }
+      const place = this.#store.place(row);
+      return await this.#store.driver.apply(place, layer, options);
+    });
+  }
+
+  diff(id: number, options: DiffOptions): Promise<ReadableStream<Uint8Array>> {
+    const row = this.#store.rows.get(id);
+    return this.#traced("diff", row?.key ?? String(id), async () => {
+      if (row === undefined) {
+        throw new Deno.errors.NotFound(
+          `Cannot diff snapshot ${id}: it is gone`,
+        );
+      }
+      return await this.#store.driver.diff(this.#store.place(row), options);
+    });
+  }
+
+  commit(
+    name: string,
+    key: string,
+    options: CommitOptions = {},
+  ): Promise<void> {
+    return this.#traced("commit", key, () => {
+      const row = this.#store.require("commit", key);
+      return commitRow(this.#store, row, { ...options, name });
+    });
+  }
+
+  remove(name: string): Promise<void> {
+    return this.#traced(
+      "remove",
+      name,
+      () => removeRow(this.#store, this.#store.require("remove", name)),
+    );
+  }
+
+  async discard(id: number): Promise<void> {
+    const row = this.#store.rows.get(id);
+    if (row === undefined || row.kind === "committed") return;
+    await this.#traced("remove", row.key, () => removeRow(this.#store, row));
+  }
+
+  letGo(id: number): void {
+    this.#store.release(id);
+  }
+
+  stat(name: string): Promise<SnapshotInfo> {
+    return this.#traced(
+      "stat",
+      name,
+      () => toInfo(this.#store.require("stat", name)),
+    );
+  }
+
+  update(name: string, options: UpdateOptions): Promise<SnapshotInfo> {
+    return this.#traced("update", name, () => {
+      checkLabels("update", name, options.labels);
+      checkOptions("update", name, options, ["labels", "replace"]);
+      const { rows, state } = this.#store;
+      return state.transaction(() => {
+        const row = this.#store.require("update", name);
+        const old = options.replace === true ? {} : JSON.parse(row.labels);
+        const labels = Object.entries({ ...old, ...options.labels })
+          .filter(([, value]) => value !== null);
+        rows.label(
+          row.id,
+          JSON.stringify(Object.fromEntries(labels)),
+          Date.now(),
+        );
+        return toInfo(rows.get(row.id)!);
+      });
+    });
+  }
+
+  usage(name: string): Promise<SnapshotUsage> {
+    return this.#traced("usage", name, async () => {
+      const row = this.#store.require("measure", name);
+      const place = this.#store.place(row);
+      return row.kind === "committed" && place.usage !== undefined
+        ? place.usage
+        : await this.#store.driver.usage(place);
+    });
+  }
+
+  async *walk(
+    filter?: SnapshotFilter | readonly SnapshotFilter[],
+  ): AsyncGenerator<SnapshotInfo> {
+    for (const row of this.#store.rows.all()) {
+      if (row.creating === 1) continue;
+      const info = toInfo(row);
+      if (matches(info, filter)) yield info;
+    }
+  }
+
+  verify(name: string, options: VerifyOptions = {}): Promise<VerifyResult> {
+    return this.#traced("verify", name, async () => {
+      const row = this.#store.require("verify", name);
+      checkCommitted("verify", row);
+      return await this.#store.driver.verify(this.#store.place(row), options);
+    });
+  }
+
+  repair(
+    name: string,
+    source: LayerSource,
+    options: { signal?: AbortSignal } = {},
+  ): Promise<void> {
+    return this.#traced("repair", name, () => {
+      const row = this.#store.require("repair", name);
+      return repairRow(this.#store, row, { to: this, source, ...options });
+    });
+  }
+
+  fsck(options: FsckOptions = {}): Promise<FsckProblem[]> {
+    return this.#traced("fsck", "", () => fsck(this.#store, options));
+  }
+
+  flatten(name: string): Promise<void> {
+    return this.#traced("flatten", name, async () => {
+      const row = this.#store.require("flatten", name);
+      checkCommitted("flatten", row);
+      await this.#store.driver.flatten?.(this.#store.place(row));
+    });
+  }
+
+  async sync(): Promise<void> {
+    await syncFilesystem(this.#store.root);
+  }
+
+  cleanup(): Promise<void> {
+    return this.#traced("cleanup", "", () => recover(this.#store));
+  }
+
+  close(): Promise<void> {
+    if (!this.#closed) this.#store[Symbol.dispose]();
+    this.#closed = true;
+    return Promise.resolve();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}

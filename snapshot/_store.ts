@@ -1,0 +1,148 @@
+import type { Fd } from "@containerkit/libc";
+import type { State } from "@containerkit/state";
+import type { Driver, Folder, Place } from "./_driver.ts";
+import { tryHold, tryUpgrade } from "./_hold.ts";
+import { openRows, type Row, type Rows } from "./_rows.ts";
+
+function isNotFound(error: unknown): boolean {
+  return error instanceof Deno.errors.NotFound ||
+    (error instanceof Error && "code" in error && error.code === "ENOENT");
+}
+
+/**
+ * The records of a store, its folders, and the locks this process holds on
+ * them: what the calls of a snapshotter are made of.
+ *
+ * The row is what counts. A folder is made inside the transaction that adds its
+ * row, and moved to the trash inside the one that removes it: whatever a crash
+ * leaves is a folder without a row, in a place where the next one looks.
+ */
+export class Store implements Disposable {
+  readonly root: string;
+  readonly driver: Driver;
+  readonly state: State;
+  readonly rows: Rows;
+  /** Locks on snapshots that somebody in this process works with, by id. */
+  readonly #holds = new Map<number, Fd>();
+
+  constructor(root: string, options: { driver: Driver; state: State }) {
+    this.root = root;
+    this.driver = options.driver;
+    this.state = options.state;
+    this.rows = openRows(options.state);
+  }
+
+  /** The folder of a snapshot. */
+  folder(id: number): Folder {
+    return { id, dir: `${this.root}/layers/${id}` };
+  }
+
+  /** A row as the driver sees it. */
+  place(row: Row): Place {
+    const parents = row.parent === null
+      ? []
+      : this.rows.chain(row.parent).map((id) => this.folder(id));
+    return {
+      ...this.folder(row.id),
+      kind: row.kind,
+      parents,
+      options: JSON.parse(row.options),
+      diffId: row.diff_id ?? undefined,
+      usage: row.size === null || row.inodes === null
+        ? undefined
+        : { size: row.size, inodes: row.inodes },
+    };
+  }
+
+  /** The row of a name. One that is still being made is not there yet. */
+  require(action: string, name: string): Row {
+    const row = this.rows.find(name);
+    if (row === undefined || row.creating === 1) {
+      throw new Deno.errors.NotFound(
+        `Cannot ${action} snapshot "${name}": there is none in "${this.root}"`,
+      );
+    }
+    return row;
+  }
+
+  /** Makes the folder of a row that was just added, and keeps it locked. */
+  makeFolder(id: number): void {
+    const { dir } = this.folder(id);
+    try {
+      Deno.mkdirSync(dir, { mode: 0o700 });
+    } catch (error) {
+      if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+      // Left by a transaction that was never committed: its number is free again.
+      this.moveToTrash(id);
+      Deno.mkdirSync(dir, { mode: 0o700 });
+    }
+    this.hold(id);
+  }
+
+  /** Moves a folder out of the way; gives the new place, or `undefined` if it is gone. */
+  moveToTrash(id: number): string | undefined {
+    const trash = `${this.root}/trash/${id}.${crypto.randomUUID()}`;
+    try {
+      Deno.renameSync(this.folder(id).dir, trash);
+    } catch (error) {
+      if (isNotFound(error)) return undefined;
+      throw error;
+    }
+    return trash;
+  }
+
+  /** Moves a folder back when the transaction that removed its row failed. */
+  moveBack(id: number, trash: string): void {
+    Deno.renameSync(trash, this.folder(id).dir);
+  }
+
+  /** Whether this process works with a snapshot. */
+  holds(id: number): boolean {
+    return this.#holds.has(id);
+  }
+
+  /** Locks a snapshot against removal by other processes. */
+  hold(id: number): boolean {
+    if (this.#holds.has(id)) return true;
+    const fd = tryHold(this.folder(id).dir, "shared");
+    if (fd !== undefined) this.#holds.set(id, fd);
+    return fd !== undefined;
+  }
+
+  /** Lets go of a snapshot. */
+  release(id: number): void {
+    this.#holds.get(id)?.close();
+    this.#holds.delete(id);
+  }
+
+  /**
+   * Locks a snapshot against everything; also takes over what this process holds.
+   *
+   * @returns The lock, or `undefined` if its folder is gone.
+   */
+  exclude(action: string, row: Row): Fd | undefined {
+    const own = this.#holds.get(row.id);
+    try {
+      const fd = own === undefined
+        ? tryHold(this.folder(row.id).dir, "exclusive")
+        : tryUpgrade(own);
+      if (fd === undefined) {
+        throw new Deno.errors.Busy(
+          `Cannot ${action} snapshot "${row.key}": another process uses it`,
+        );
+      }
+      this.#holds.delete(row.id);
+      return fd;
+    } catch (error) {
+      if (isNotFound(error)) return undefined;
+      throw error;
+    }
+  }
+
+  /** Lets go of everything and closes the records. */
+  [Symbol.dispose](): void {
+    for (const fd of this.#holds.values()) fd.close();
+    this.#holds.clear();
+    this.state.close();
+  }
+}

@@ -1,0 +1,26 @@
+/**
+ * What every driver is opened with.
+ *
+ * @module
+ */
+
+/** Options of every `open` of a driver. */
+export interface OpenSnapshotterOptions {
+  /**
+   * Where containerkit keeps what survives a boot, such as `/var/lib/containerkit`; made if it is not there. The
+   * snapshots of a driver are in `snapshots/<driver>` of it.
+   */
+  readonly root: string;
+  /**
+   * Where containerkit keeps what does not survive a boot, such as `/run/containerkit`. Drivers that need no such
+   * place take no notice.
+   */
+  readonly state?: string;
+  /**
+   * Makes the records anew from the layers when they are damaged; what was not committed is lost. The damaged
+   * file is kept beside them.
+   *
+   * @default {false}
+   */
+  readonly rebuild?: boolean;
+}
