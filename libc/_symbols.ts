@@ -1,8 +1,6 @@
 import { type Library, library } from "./library.ts";
 
 const TABLE = {
-  /** `int *__errno_location(void)` */
-  __errno_location: { parameters: [], result: "pointer" },
   /** `int close(int fd)` */
   close: { parameters: ["i32"], result: "i32" },
   /** `int openat(int dirfd, const char *path, int flags, mode_t mode)` */
@@ -17,22 +15,6 @@ const TABLE = {
   setns: { parameters: ["i32", "i32"], result: "i32" },
   /** `int unshare(int flags)` */
   unshare: { parameters: ["i32"], result: "i32" },
-  /** `int prctl(int op, unsigned long, unsigned long, unsigned long, unsigned long)` */
-  prctl: { parameters: ["i32", "u64", "u64", "u64", "u64"], result: "i32" },
-  /** `int pidfd_open(pid_t pid, unsigned int flags)` */
-  pidfd_open: {
-    name: "syscall",
-    parameters: ["i64", "i64", "i64"],
-    result: "i64",
-  },
-  /** `int pidfd_send_signal(int pidfd, int sig, siginfo_t *info, unsigned int flags)` */
-  pidfd_send_signal: {
-    name: "syscall",
-    parameters: ["i64", "i64", "i64", "buffer", "i64"],
-    result: "i64",
-  },
-  /** `int waitid(idtype_t idtype, id_t id, siginfo_t *infop, int options)` */
-  waitid: { parameters: ["i32", "u32", "buffer", "i32"], result: "i32" },
 } as const satisfies Deno.ForeignLibraryInterface;
 
 /** The symbols of this package, opened by the first call. */

@@ -4,9 +4,7 @@
  * @module
  */
 
-import { symbols } from "./_symbols.ts";
-
-let word: Int32Array | undefined;
+import { readErrno } from "./_errno_word.ts";
 
 /**
  * Reads the `errno` of the calling thread, as errno(3) describes.
@@ -29,11 +27,5 @@ let word: Int32Array | undefined;
  * ```
  */
 export function errno(): number {
-  if (word === undefined) {
-    const address = symbols().__errno_location();
-    word = new Int32Array(
-      new Deno.UnsafePointerView(address!).getArrayBuffer(4),
-    );
-  }
-  return word[0]!;
+  return readErrno();
 }

@@ -4,6 +4,10 @@
  * @module
  */
 
+import { readErrno } from "./_errno_word.ts";
+import { openLibc } from "./_open_libc.ts";
+import { traceLibrary, tracesCalls } from "./_trace_library.ts";
+
 /** A table of symbols: called, it opens libc if need be and gives them. */
 export interface Library<S extends Deno.ForeignLibraryInterface>
   extends Disposable {
@@ -15,11 +19,18 @@ export interface Library<S extends Deno.ForeignLibraryInterface>
  * Declares symbols of libc and opens them at the first call of what is returned.
  *
  * Each package keeps one table per family next to its use; nothing is opened
- * at import. Requires `--allow-ffi`.
+ * at import. Requires `--allow-ffi`; a scope must name the file, such as
+ * `--allow-ffi=/lib/x86_64-linux-gnu/libc.so.6`.
+ *
+ * While somebody listens to the channel `containerkit:libc` of
+ * `node:diagnostics_channel`, every call is published there as a
+ * {@linkcode LibraryCall}.
  *
  * @typeParam S The table of symbols.
  * @param symbols The table, as for `Deno.dlopen`.
  * @returns A function that gives the symbols; disposing it closes them, which a table that lives as long as the program never needs.
+ * @throws {Deno.errors.NotSupported} At the first call, where there is no glibc.
+ * @throws {Deno.errors.NotCapable} At the first call, without the permission.
  *
  * @example Usage
  * ```ts
@@ -37,21 +48,20 @@ export function library<const S extends Deno.ForeignLibraryInterface>(
   symbols: S,
 ): Library<S> {
   let opened: Deno.DynamicLibrary<S> | undefined;
-  const open = () => {
+  let traced: Deno.StaticForeignLibraryInterface<S> | undefined;
+  const give = () => {
     if (opened === undefined) {
-      if (Deno.build.os !== "linux") {
-        throw new Deno.errors.NotSupported(
-          `Cannot open libc: Linux is needed, this is ${Deno.build.os}`,
-        );
-      }
-      opened = Deno.dlopen("libc.so.6", symbols);
+      opened = openLibc(symbols);
+      readErrno(); // finds where it is before a call fails, not after
     }
-    return opened.symbols;
+    if (!tracesCalls()) return opened.symbols;
+    return traced ??= traceLibrary(symbols, opened.symbols);
   };
-  return Object.assign(open, {
+  return Object.assign(give, {
     [Symbol.dispose]() {
       opened?.close();
       opened = undefined;
+      traced = undefined;
     },
   });
 }

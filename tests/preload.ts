@@ -1,8 +1,23 @@
 // A library that opens on first use would count as a leak of the test that happens to come first:
 // every symbol family of every package is opened here, once.
-import { errno, openAt } from "@containerkit/libc";
+import {
+  Arena,
+  errno,
+  eventFd,
+  listXattrs,
+  openAt,
+  socketPair,
+  statFs,
+  waitReadable,
+} from "@containerkit/libc";
 
 if (Deno.build.os === "linux") {
   openAt(undefined, "/").close();
   errno();
+  statFs("/");
+  listXattrs("/");
+  for (const socket of socketPair()) socket.close();
+  using counter = eventFd(1);
+  await waitReadable(counter);
+  new Arena().addressOf(0);
 }

@@ -1,0 +1,46 @@
+/**
+ * Making symbolic links.
+ *
+ * @module
+ */
+
+import { dirfd } from "./_at.ts";
+import { failure } from "./_failure.ts";
+import { files } from "./_files.ts";
+import { cString } from "./c_string.ts";
+import { errno } from "./errno.ts";
+import type { PathAt } from "./path_at.ts";
+
+/**
+ * Makes a symbolic link, as symlinkat(2) does.
+ *
+ * @param target What the link says; need not exist.
+ * @param link The name of the link; must not exist.
+ * @throws {TypeError} If a string contains NUL.
+ * @throws {SyscallError} If the kernel refuses.
+ *
+ * @example Usage
+ * ```ts
+ * import { symlinkAt } from "@containerkit/libc";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const path = Deno.makeTempDirSync();
+ * symlinkAt("../etc", { path: `${path}/link` });
+ * assertEquals(Deno.readLinkSync(`${path}/link`), "../etc");
+ * Deno.removeSync(path, { recursive: true });
+ * ```
+ */
+export function symlinkAt(target: string, link: PathAt): void {
+  const result = files().symlinkat(
+    cString(target),
+    dirfd(link.directory),
+    cString(link.path),
+  );
+  if (result === 0) return;
+  throw failure(
+    errno(),
+    "symlinkat",
+    `make the link "${link.path}"`,
+    link.path,
+  );
+}
