@@ -37,6 +37,20 @@ export class FileLock implements Disposable {
     this.#file = file;
   }
 
+  /**
+   * The locked file, open to read and write while the lock is held.
+   *
+   * @throws {Deno.errors.BadResource} If the lock was let go.
+   */
+  get file(): Deno.FsFile {
+    if (this.#file === undefined) {
+      throw new Deno.errors.BadResource(
+        `Cannot use the lock of "${this.path}": it was let go`,
+      );
+    }
+    return this.#file;
+  }
+
   /** Lets go; a second call does nothing. */
   close(): void {
     this.#file?.close();

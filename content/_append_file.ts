@@ -1,0 +1,167 @@
+/** Chunks from this size on are written as they are, smaller ones are gathered. */
+const LARGE = 256 * 1024;
+const BUFFER = 1024 * 1024;
+/** Writing back to the disk starts each time so much is new, so that the last sync finds little to do. */
+const WRITE_BACK = 16 * 1024 * 1024;
+
+async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
+  for (let done = 0; done < bytes.length;) {
+    done += await file.write(bytes.subarray(done));
+  }
+}
+
+/** Appends to a file: gathers small chunks, and writes while the caller goes on. */
+export class AppendFile {
+  readonly #path: string;
+  readonly #file: Deno.FsFile;
+  #buffer: Uint8Array | undefined;
+  #spare: Uint8Array | undefined;
+  #fill = 0;
+  #flight: Promise<void> | undefined;
+  #sync: Promise<void> | undefined;
+  #synced: number;
+  #written: number;
+  #error: unknown;
+  readonly #onDurable: (offset: number) => void;
+
+  /**
+   * @param file Open at its end.
+   * @param options How long it is, and what to call once so much is durable.
+   */
+  constructor(
+    file: Deno.FsFile,
+    options: {
+      path: string;
+      size: number;
+      onDurable: (offset: number) => void;
+    },
+  ) {
+    this.#file = file;
+    this.#path = options.path;
+    this.#written = options.size;
+    this.#synced = options.size;
+    this.#onDurable = options.onDurable;
+  }
+
+  /** How long the file is. */
+  get written(): number {
+    return this.#written;
+  }
+
+  /** How long it will be once all is written. */
+  get size(): number {
+    return this.#written + this.#inFlight + this.#fill;
+  }
+  #inFlight = 0;
+
+  /** What is neither written nor on its way, if nothing is on its way. */
+  get rest(): Uint8Array | undefined {
+    if (this.#flight !== undefined) return undefined;
+    return this.#buffer?.subarray(0, this.#fill) ?? new Uint8Array();
+  }
+
+  #launch(bytes: Uint8Array): void {
+    this.#inFlight = bytes.length;
+    this.#flight = writeAll(this.#file, bytes).then(() => {
+      this.#written += bytes.length;
+      if (this.#written - this.#synced >= WRITE_BACK) this.#startSync();
+    }, (error) => {
+      this.#error ??= error;
+    }).finally(() => {
+      this.#inFlight = 0;
+      this.#flight = undefined;
+    });
+  }
+
+  /** In the background, by another descriptor: calls on one wait for each other. */
+  #startSync(): void {
+    if (this.#sync !== undefined) return;
+    const offset = this.#written;
+    const sync = async () => {
+      using file = await Deno.open(this.#path);
+      await file.syncData();
+      this.#synced = offset;
+      this.#onDurable(offset);
+    };
+    this.#sync = sync().catch((error) => {
+      this.#error ??= error;
+    }).finally(() => {
+      this.#sync = undefined;
+    });
+  }
+
+  #check(): void {
+    if (this.#error !== undefined) throw this.#error;
+  }
+
+  /** Waits for what is on its way. */
+  async settle(): Promise<void> {
+    await this.#flight;
+    this.#check();
+  }
+
+  /**
+   * Appends bytes; `meanwhile` runs while a large chunk is being written. What is passed must not change until then.
+   */
+  async append(bytes: Uint8Array, meanwhile: () => void): Promise<void> {
+    this.#check();
+    if (bytes.length >= LARGE) {
+      await this.flush();
+      this.#launch(bytes);
+      meanwhile();
+      await this.settle();
+      return;
+    }
+    meanwhile();
+    for (let done = 0; done < bytes.length;) {
+      this.#buffer ??= new Uint8Array(BUFFER);
+      const count = Math.min(BUFFER - this.#fill, bytes.length - done);
+      this.#buffer.set(bytes.subarray(done, done + count), this.#fill);
+      this.#fill += count;
+      done += count;
+      if (this.#fill === BUFFER) {
+        await this.settle();
+        const full = this.#buffer;
+        this.#buffer = this.#spare;
+        this.#spare = full;
+        this.#fill = 0;
+        this.#launch(full);
+      }
+    }
+  }
+
+  /** Writes what was gathered. */
+  async flush(): Promise<void> {
+    await this.settle();
+    if (this.#fill === 0) return;
+    const bytes = this.#buffer!.subarray(0, this.#fill);
+    this.#fill = 0;
+    this.#launch(bytes);
+    await this.settle();
+  }
+
+  /** Writes all and makes it durable. */
+  async sync(): Promise<void> {
+    await this.flush();
+    await this.#sync;
+    this.#check();
+    await this.#file.syncData();
+    this.#synced = this.#written;
+  }
+
+  /** Cuts the file; nothing may be on its way. */
+  async truncate(size: number): Promise<void> {
+    await this.flush();
+    await this.#sync;
+    await this.#file.truncate(size);
+    await this.#file.seek(size, Deno.SeekMode.Start);
+    this.#written = size;
+    this.#synced = Math.min(this.#synced, size);
+  }
+
+  /** Waits until nothing is on its way, whatever became of it. */
+  async idle(): Promise<void> {
+    await this.#flight;
+    await this.#sync;
+  }
+}

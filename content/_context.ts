@@ -1,0 +1,33 @@
+import type { State } from "@containerkit/state";
+
+/** What every part of an open store works on. */
+export interface Context {
+  /** The persistent root. */
+  readonly root: string;
+  /** The OCI image layout within it. */
+  readonly path: string;
+  readonly state: State;
+  /** Row id and name of the namespace this view shows. */
+  readonly namespace: { readonly id: number; readonly name: string };
+  /** Whether content of other namespaces has to be sent again to be seen. */
+  readonly isolated: boolean;
+  /** The lease that everything made through this view belongs to. */
+  readonly lease: string | undefined;
+  /** Unlisted files whose content is not what their name says, by digest: their identity then. */
+  readonly refused: Map<string, string>;
+}
+
+/** The namespace whose images `index.json` shows. */
+export const DEFAULT_NAMESPACE = "default";
+
+/** Starts a change that may keep something from being collected. Part of a transaction. */
+export function nextGeneration({ state }: Context): number {
+  const row = state.prepare(
+    "UPDATE meta SET value = value + 1 WHERE key = 'generation' RETURNING value",
+  ).get();
+  return Number(row?.value);
+}
+
+export function reason(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,402 @@
+import {
+  type DigestAlgorithm,
+  DigestMismatchError,
+  parseDigest,
+} from "@containerkit/oci";
+import { type FileLock, syncDirectory } from "@containerkit/state";
+import { dirname } from "@std/path/posix/dirname";
+import { edgesOfFile } from "./_adopt.ts";
+import { AppendFile } from "./_append_file.ts";
+import { findShared, findSound, insertBlob, keepBlob } from "./_blobs.ts";
+import { type Context, reason } from "./_context.ts";
+import { FileHasher } from "./_file_hasher.ts";
+import { hashFile } from "./_hash_file.ts";
+import { currentBoot, deleteIngest, type IngestRow } from "./_ingests.ts";
+import { checkLabels, type Labels } from "./_labels.ts";
+import { blobPath, makeFolder } from "./_layout.ts";
+
+import type { BlobWriter, CommitOptions, WriterStatus } from "./blob_writer.ts";
+
+/** What a writer is made of. */
+export interface WriterParts {
+  readonly context: Context;
+  /** The locked file. */
+  readonly lock: FileLock;
+  readonly row: IngestRow;
+  /** How many bytes are there. */
+  readonly offset: number;
+  readonly algorithm: DigestAlgorithm;
+  readonly mediaType: string | undefined;
+  /** The other namespace's blob that this one starts as. */
+  readonly shared:
+    | { readonly digest: string; readonly size: number }
+    | undefined;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** The writer of a ref: owns its locked file. */
+export class FileWriter implements BlobWriter {
+  readonly ref: string;
+  readonly #context: Context;
+  readonly #row: IngestRow;
+  readonly #mediaType: string | undefined;
+  readonly #signal: AbortSignal | undefined;
+  readonly #hasher: FileHasher;
+  #lock: FileLock | undefined;
+  #file: AppendFile;
+  #shared: { readonly digest: string; readonly size: number } | undefined;
+  #catchUp: Promise<void> | undefined;
+  #updated: number;
+  #changed = false;
+  #busy = false;
+  /** Whether more than the total is refused. */
+  #limited = true;
+
+  constructor(parts: WriterParts) {
+    this.ref = parts.row.ref;
+    this.#context = parts.context;
+    this.#row = parts.row;
+    this.#lock = parts.lock;
+    this.#mediaType = parts.mediaType;
+    this.#shared = parts.shared;
+    this.#signal = parts.signal;
+    this.#hasher = new FileHasher(parts.algorithm);
+    this.#updated = this.#row.updated;
+    this.#file = this.#append(parts.offset);
+    this.#startCatchUp();
+  }
+
+  #append(size: number): AppendFile {
+    return new AppendFile(this.#open().file, {
+      path: this.#open().path,
+      size,
+      onDurable: (offset) => this.#save(offset),
+    });
+  }
+
+  #open(): FileLock {
+    if (this.#lock === undefined) {
+      throw new Deno.errors.BadResource(
+        `Cannot use the writer of "${this.ref}": it is closed`,
+      );
+    }
+    return this.#lock;
+  }
+
+  get offset(): number {
+    return this.#shared?.size ?? this.#file.size;
+  }
+
+  /** Hashes what is in the file already, while more is being written. */
+  #startCatchUp(): void {
+    if (this.#hasher.done === this.#file.size) return;
+    const run = async () => {
+      for (;;) {
+        await this.#hasher.catchUp(
+          this.#open().path,
+          () => this.#file.written,
+        );
+        if (this.#hasher.done < this.#file.written) return;
+        const rest = this.#file.rest;
+        if (rest !== undefined) {
+          this.#hasher.update(rest);
+          return;
+        }
+        await this.#file.settle();
+      }
+    };
+    this.#catchUp = run().finally(() => {
+      this.#catchUp = undefined;
+    });
+    // Whoever needs the hash gets the error.
+    this.#catchUp.catch(() => {});
+  }
+
+  #save(checkpoint: number): void {
+    const { state } = this.#context;
+    if (this.#lock === undefined) return;
+    state.prepare(
+      `UPDATE ingests SET checkpoint = ?, updated = max(updated, ?), boot = ?,
+         rejected = CASE WHEN ? THEN NULL ELSE rejected END WHERE id = ?`,
+    ).run(
+      checkpoint,
+      this.#updated,
+      currentBoot() ?? null,
+      this.#changed ? 1 : 0,
+      this.#row.id,
+    );
+  }
+
+  async #exclusively<T>(action: () => Promise<T>): Promise<T> {
+    this.#open();
+    if (this.#busy) {
+      throw new TypeError(
+        `Cannot use the writer of "${this.ref}": another call is under way`,
+      );
+    }
+    this.#busy = true;
+    try {
+      this.#signal?.throwIfAborted();
+      return await action();
+    } finally {
+      this.#busy = false;
+    }
+  }
+
+  /** Starts on a copy of the other namespace's blob, once it is to become something else. */
+  async #unshare(): Promise<void> {
+    const shared = this.#shared;
+    if (shared === undefined) return;
+    const { path, file } = this.#open();
+    // Into the file that is locked: a copy by name would lose the lock.
+    using source = await Deno.open(blobPath(this.#context.path, shared.digest));
+    await file.truncate(0);
+    await file.seek(0, Deno.SeekMode.Start);
+    const target = this.#append(0);
+    const buffer = new Uint8Array(1024 * 1024);
+    for (;;) {
+      const count = await source.read(buffer);
+      if (count === null) break;
+      await target.append(buffer.subarray(0, count), () => {});
+    }
+    await target.flush();
+    if (target.written !== shared.size) {
+      throw new Deno.errors.UnexpectedEof(
+        `Cannot copy "${shared.digest}" to "${path}": it is ${target.written} bytes instead of ${shared.size}`,
+      );
+    }
+    this.#file = target;
+    this.#shared = undefined;
+    this.#limited = false;
+    this.#startCatchUp();
+  }
+
+  write(chunk: Uint8Array): Promise<void> {
+    return this.#exclusively(async () => {
+      if (chunk.length === 0) return;
+      await this.#unshare();
+      const { total } = this.#row;
+      const size = this.#file.size + chunk.length;
+      if (total !== null && this.#limited && size > total) {
+        throw new DigestMismatchError(`write "${this.ref}"`, {
+          expected: `${total} bytes`,
+          actual: `${size} or more`,
+        });
+      }
+      this.#changed = true;
+      this.#updated = Math.max(Date.now(), this.#updated);
+      try {
+        await this.#file.append(chunk, () => {
+          if (this.#catchUp === undefined) this.#hasher.update(chunk);
+        });
+      } catch (error) {
+        throw new Error(
+          `Cannot write "${this.ref}": ${reason(error)}`,
+          { cause: error },
+        );
+      }
+    });
+  }
+
+  truncate(size: number): Promise<void> {
+    return this.#exclusively(async () => {
+      await this.#unshare();
+      if (!Number.isInteger(size) || size < 0 || size > this.offset) {
+        throw new RangeError(
+          `Cannot truncate "${this.ref}" to ${size} bytes: it has ${this.offset}`,
+        );
+      }
+      await this.#stopCatchUp();
+      await this.#file.truncate(size);
+      this.#hasher.reset();
+      this.#changed = true;
+      this.#updated = Math.max(Date.now(), this.#updated);
+      this.#save(size);
+      this.#startCatchUp();
+    });
+  }
+
+  async #stopCatchUp(): Promise<void> {
+    this.#hasher.stop();
+    await this.#catchUp?.catch(() => {});
+  }
+
+  async #settledDigest(): Promise<string> {
+    await this.#catchUp;
+    return this.#hasher.digest();
+  }
+
+  digest(): Promise<string> {
+    return this.#exclusively(() =>
+      this.#shared === undefined
+        ? this.#settledDigest()
+        : Promise.resolve(this.#shared.digest)
+    );
+  }
+
+  async status(): Promise<WriterStatus> {
+    const { total, expected, started } = this.#row;
+    return {
+      ref: this.ref,
+      offset: this.offset,
+      total: total ?? undefined,
+      expected: expected ?? undefined,
+      digest: await this.digest(),
+      started: new Date(started),
+      updated: new Date(this.#updated),
+    };
+  }
+
+  async commit(
+    size?: number,
+    digest?: string,
+    options: CommitOptions = {},
+  ): Promise<void> {
+    checkLabels(options.labels ?? {});
+    if (digest !== undefined) parseDigest(digest);
+    let done = false;
+    try {
+      await this.#exclusively(async () => {
+        await this.#commit(size, digest, options);
+        done = true;
+      });
+    } catch (error) {
+      if (error instanceof Deno.errors.AlreadyExists) done = true;
+      throw error;
+    } finally {
+      if (!done) await this.abort();
+      else this.#close();
+    }
+  }
+
+  #close(): void {
+    this.#lock?.close();
+    this.#lock = undefined;
+  }
+
+  async #commit(
+    size: number | undefined,
+    digest: string | undefined,
+    options: CommitOptions,
+  ): Promise<void> {
+    const name = digest ?? this.ref;
+    if (size !== undefined && size !== this.offset) {
+      throw new DigestMismatchError(`commit "${name}"`, {
+        expected: `${size} bytes`,
+        actual: `${this.offset} bytes`,
+      });
+    }
+    const shared = this.#shared;
+    if (
+      shared !== undefined && (digest === undefined || digest === shared.digest)
+    ) {
+      this.#commitShared(shared, options.labels);
+      return;
+    }
+    await this.#unshare();
+    await this.#file.flush();
+    let actual = await this.#settledDigest();
+    const algorithm = digest === undefined
+      ? this.#hasher.algorithm
+      : parseDigest(digest).algorithm;
+    if (algorithm !== this.#hasher.algorithm) {
+      using file = await Deno.open(this.#open().path);
+      actual = (await hashFile(file, algorithm, { signal: this.#signal }))
+        .digest;
+    }
+    if (digest !== undefined && actual !== digest) {
+      this.#context.state.prepare(
+        "UPDATE ingests SET rejected = ? WHERE id = ?",
+      ).run(digest, this.#row.id);
+      this.#changed = false;
+      throw new DigestMismatchError(`commit "${name}"`, {
+        expected: digest,
+        actual,
+      });
+    }
+    await this.#place(actual, options);
+  }
+
+  /** Only the row: the file is another namespace's as well. */
+  #commitShared(
+    shared: { digest: string; size: number },
+    labels: Labels | undefined,
+  ): void {
+    const { state } = this.#context;
+    const { path } = this.#open();
+    state.transaction(() => {
+      if (findShared(this.#context, shared.digest) === undefined) {
+        throw new Deno.errors.NotFound(
+          `Cannot commit "${shared.digest}": it was removed meanwhile`,
+        );
+      }
+      insertBlob(this.#context, shared.digest, {
+        size: shared.size,
+        mediaType: this.#mediaType,
+        labels,
+        edges: [],
+      });
+      deleteIngest(this.#context, this.ref);
+      Deno.removeSync(path);
+    });
+  }
+
+  /** The order that survives a crash: data durable, file in place, row. */
+  async #place(digest: string, options: CommitOptions): Promise<void> {
+    const { state, path } = this.#context;
+    const { file, path: source } = this.#open();
+    const target = blobPath(path, digest);
+    await this.#file.sync();
+    const size = this.#file.size;
+    const { mediaType, edges } = edgesOfFile(file, {
+      size,
+      mediaType: options.mediaType ?? this.#mediaType,
+    });
+    makeFolder(dirname(target));
+    // Under the database's write lock, so that no other process removes or commits the same blob in between.
+    const exists = state.transaction<boolean>(() => {
+      const there = findSound(this.#context, digest) !== undefined;
+      if (there) Deno.removeSync(source);
+      else {
+        Deno.renameSync(source, target);
+        Deno.chmodSync(target, 0o444);
+        syncDirectory(dirname(target));
+        insertBlob(this.#context, digest, {
+          size,
+          mediaType,
+          labels: options.labels,
+          edges,
+        });
+      }
+      deleteIngest(this.#context, this.ref);
+      return there;
+    });
+    if (exists) {
+      keepBlob(this.#context, digest);
+      throw new Deno.errors.AlreadyExists(
+        `Cannot commit "${digest}": it is there already`,
+      );
+    }
+  }
+
+  async abort(): Promise<void> {
+    if (this.#lock === undefined) return;
+    this.#hasher.stop();
+    try {
+      await this.#file.idle();
+      await this.#catchUp?.catch(() => {});
+      if (this.#shared === undefined) {
+        await this.#file.sync();
+        this.#save(this.#file.size);
+      }
+    } catch {
+      // It failed before, and whoever wrote knows; up to the checkpoint it can be resumed.
+    } finally {
+      this.#close();
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.abort();
+  }
+}

@@ -1,0 +1,85 @@
+import { syncDirectory, writeFileAtomic } from "@containerkit/state";
+import { parseDigest } from "@containerkit/oci";
+
+const LAYOUT = '{"imageLayoutVersion":"1.0.0"}';
+const EMPTY_INDEX =
+  '{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}';
+
+/** The path of a blob within the layout; the digest is checked, so that it cannot leave it. */
+export function blobPath(layout: string, digest: string): string {
+  const { algorithm, hex } = parseDigest(digest);
+  return `${layout}/blobs/${algorithm}/${hex}`;
+}
+
+/** The file at a path if it is one and no link, else `undefined`. */
+export function lstatFile(path: string): Deno.FileInfo | undefined {
+  try {
+    const info = Deno.lstatSync(path);
+    return info.isFile ? info : undefined;
+  } catch (error) {
+    if (
+      error instanceof Deno.errors.NotFound ||
+      error instanceof Deno.errors.NotADirectory
+    ) {
+      return undefined;
+    }
+    throw error;
+  }
+}
+
+/** Opens a file to read if it is one and no link, also when it is swapped at that moment. */
+export function openFile(path: string): Deno.FsFile | undefined {
+  const before = lstatFile(path);
+  if (before === undefined) return undefined;
+  const file = Deno.openSync(path);
+  const info = file.statSync();
+  if (info.ino === before.ino && info.dev === before.dev) return file;
+  file.close();
+  return undefined;
+}
+
+/** Makes a folder unless it is there; a link or anything else in its place is refused. */
+export function makeFolder(path: string, mode = 0o700): void {
+  try {
+    Deno.mkdirSync(path, { mode });
+    syncDirectory(`${path}/..`);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+    if (!Deno.lstatSync(path).isDirectory) {
+      throw new Deno.errors.NotADirectory(
+        `Cannot open store: "${path}" is not a directory`,
+      );
+    }
+  }
+}
+
+function checkLayout(text: string, path: string): void {
+  let version: unknown;
+  try {
+    version = JSON.parse(text)?.imageLayoutVersion;
+  } catch {
+    // Said below.
+  }
+  if (version !== "1.0.0") {
+    throw new Deno.errors.InvalidData(
+      `Cannot open store: "${path}" is no OCI image layout of version 1.0.0`,
+    );
+  }
+}
+
+/** Makes the folder an OCI image layout, or checks that it is one. */
+export function openLayout(path: string): void {
+  makeFolder(path);
+  makeFolder(`${path}/blobs`);
+  makeFolder(`${path}/blobs/sha256`);
+  makeFolder(`${path}/ingest`);
+  try {
+    checkLayout(Deno.readTextFileSync(`${path}/oci-layout`), path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    writeFileAtomic(`${path}/oci-layout`, LAYOUT, { mode: 0o644 });
+  }
+  if (lstatFile(`${path}/index.json`) === undefined) {
+    writeFileAtomic(`${path}/index.json`, EMPTY_INDEX, { mode: 0o644 });
+  }
+}

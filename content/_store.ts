@@ -1,0 +1,461 @@
+import {
+  type Descriptor,
+  DigestMismatchError,
+  parseDigest,
+  verifyBytes,
+} from "@containerkit/oci";
+import { adopt } from "./_adopt.ts";
+import {
+  type BlobRow,
+  COLUMNS,
+  findRow,
+  findShared,
+  isSound,
+  keepBlob,
+} from "./_blobs.ts";
+import type { Context } from "./_context.ts";
+import { type Fields, type Filter, matches, parseFilters } from "./_filter.ts";
+import { FileReader, streamFile } from "./_file_reader.ts";
+import { FileWriter } from "./_file_writer.ts";
+import { FileImages } from "./_images.ts";
+import { dropIngest, findIngest, lockIngest, startIngest } from "./_ingests.ts";
+import { changeLabels, indexLabels, type Labels } from "./_labels.ts";
+import { blobPath, openFile } from "./_layout.ts";
+import { removeBlobs } from "./_removal.ts";
+import { trace } from "./_trace.ts";
+import type { BlobReader } from "./blob_reader.ts";
+import type { BlobWriter } from "./blob_writer.ts";
+import type { Images } from "./images.ts";
+import { LockedError } from "./locked_error.ts";
+import type {
+  BlobInfo,
+  ListBlobsOptions,
+  OpenBlobOptions,
+  PutOptions,
+  ReadBlobOptions,
+  Store,
+  WriterOptions,
+} from "./store.ts";
+
+const LONGEST_REF = 4096;
+const DEFAULT_LIMIT = 4 * 1024 * 1024;
+const PAGE = 512;
+
+function toInfo(digest: string, row: BlobRow): BlobInfo {
+  return {
+    digest,
+    size: row.size,
+    ...(row.mediaType === null ? {} : { mediaType: row.mediaType }),
+    labels: JSON.parse(row.labels),
+    created: new Date(row.created),
+    updated: new Date(row.updated),
+    ...(row.verified === null ? {} : { verified: new Date(row.verified) }),
+    ...(row.damaged === null ? {} : { damaged: row.damaged }),
+  };
+}
+
+function fieldsOf(info: BlobInfo): Fields {
+  return ([name, ...rest]) => {
+    if (name === "digest") return info.digest;
+    if (name === "size") return String(info.size);
+    if (name === "mediatype") return info.mediaType;
+    return name === "labels" ? info.labels[rest.join(".")] : undefined;
+  };
+}
+
+function wait(ms: number, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const done = () => {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", done);
+      signal?.aborted ? reject(signal.reason) : resolve();
+    };
+    const timer = setTimeout(done, ms);
+    signal?.addEventListener("abort", done, { once: true });
+  });
+}
+
+/** The store on files. */
+export class FileStore implements Store {
+  readonly #context: Context;
+  readonly images: Images;
+
+  constructor(context: Context) {
+    this.#context = context;
+    this.images = new FileImages(context, this);
+  }
+
+  /** What the functions of this package work on. */
+  get context(): Context {
+    return this.#context;
+  }
+
+  get root(): string {
+    return this.#context.root;
+  }
+
+  get path(): string {
+    return this.#context.path;
+  }
+
+  get namespace(): string {
+    return this.#context.namespace.name;
+  }
+
+  /** A blob that can be used, taken in if another program put it there. */
+  async #find(
+    digest: string,
+    descriptor?: Descriptor,
+    signal?: AbortSignal,
+  ): Promise<BlobRow | undefined> {
+    const context = this.#context;
+    const row = findRow(context, digest);
+    if (row !== undefined) {
+      return isSound(context, digest, row) ? row : undefined;
+    }
+    return await adopt(context, digest, { descriptor, signal });
+  }
+
+  async #require(digest: string, signal?: AbortSignal): Promise<BlobRow> {
+    const row = await this.#find(digest, undefined, signal);
+    if (row !== undefined) return row;
+    const { damaged } = findRow(this.#context, digest) ?? {};
+    throw new Deno.errors.NotFound(
+      `Cannot open "${digest}": ${
+        damaged === undefined ? "there is no such blob" : damaged ??
+          "its file is missing or has another size"
+      }`,
+    );
+  }
+
+  async #openFile(digest: string, signal?: AbortSignal): Promise<
+    { file: Deno.FsFile; size: number }
+  > {
+    const { size } = await this.#require(digest, signal);
+    const file = openFile(blobPath(this.path, digest));
+    if (file === undefined) {
+      throw new Deno.errors.NotFound(
+        `Cannot open "${digest}": it was removed meanwhile`,
+      );
+    }
+    return { file, size };
+  }
+
+  async stat(digest: string): Promise<{ readonly size: number } | undefined> {
+    parseDigest(digest);
+    const row = await this.#find(digest);
+    if (row === undefined) return undefined;
+    if (this.#context.lease !== undefined) keepBlob(this.#context, digest);
+    return { size: row.size };
+  }
+
+  async info(digest: string): Promise<BlobInfo> {
+    parseDigest(digest);
+    const row = findRow(this.#context, digest) ??
+      await adopt(this.#context, digest);
+    if (row === undefined) {
+      throw new Deno.errors.NotFound(
+        `Cannot look up "${digest}": there is no such blob`,
+      );
+    }
+    return toInfo(digest, row);
+  }
+
+  async open(
+    digest: string,
+    options: OpenBlobOptions = {},
+  ): Promise<ReadableStream<Uint8Array<ArrayBuffer>>> {
+    const { offset = 0, length, signal } = options;
+    signal?.throwIfAborted();
+    const { file, size } = await this.#openFile(digest, signal);
+    if (
+      !Number.isInteger(offset) || offset < 0 || offset > size ||
+      (length !== undefined && !(length >= 0))
+    ) {
+      file.close();
+      throw new RangeError(
+        `Cannot open "${digest}" at ${offset}: it has ${size} bytes`,
+      );
+    }
+    return streamFile(file, {
+      name: digest,
+      offset,
+      length: Math.min(length ?? Infinity, size - offset),
+      signal,
+    });
+  }
+
+  async reader(digest: string): Promise<BlobReader> {
+    const { file, size } = await this.#openFile(digest);
+    return new FileReader(file, size);
+  }
+
+  async read(
+    descriptor: Pick<Descriptor, "digest" | "size" | "data">,
+    options: ReadBlobOptions = {},
+  ): Promise<Uint8Array<ArrayBuffer>> {
+    const { limit = DEFAULT_LIMIT, signal } = options;
+    const { digest, size } = descriptor;
+    parseDigest(digest);
+    if (size > limit) {
+      throw new RangeError(
+        `Cannot read "${digest}": it has ${size} bytes, and ${limit} are allowed`,
+      );
+    }
+    const inline = descriptor.data === undefined
+      ? undefined
+      : decodeInline(descriptor);
+    if (inline !== undefined) return inline;
+    const { file, size: actual } = await this.#openFile(digest, signal);
+    using reader = new FileReader(file, actual);
+    if (actual !== size) {
+      throw new DigestMismatchError(`read "${digest}"`, {
+        expected: `${size} bytes`,
+        actual: `${actual} bytes`,
+      });
+    }
+    const bytes = new Uint8Array(size);
+    const count = await reader.readAt(bytes, 0);
+    verifyBytes(bytes.subarray(0, count), descriptor);
+    return bytes;
+  }
+
+  async writer(ref: string, options: WriterOptions = {}): Promise<BlobWriter> {
+    const { descriptor = {}, signal } = options;
+    if (ref === "" || ref.length > LONGEST_REF || ref.includes("\0")) {
+      throw new TypeError(
+        `Cannot write ${
+          JSON.stringify(ref.slice(0, 64))
+        }: a ref has 1 to ${LONGEST_REF} characters and no NUL`,
+      );
+    }
+    const { algorithm } = parseDigest(
+      descriptor.digest ?? `sha256:${"0".repeat(64)}`,
+    );
+    for (let pause = 16;; pause = Math.min(pause * 2, 2048)) {
+      signal?.throwIfAborted();
+      await this.#refuseExisting(ref, descriptor.digest, signal);
+      const lock = lockIngest(this.#context, ref);
+      if (lock !== undefined) {
+        try {
+          return this.#start(ref, lock, { ...options, algorithm });
+        } catch (error) {
+          lock.close();
+          throw error;
+        }
+      }
+      if (options.wait !== true) {
+        const row = findIngest(this.#context, ref);
+        throw new LockedError(ref, {
+          pid: row?.pid ?? 0,
+          since: new Date(row?.locked ?? Date.now()),
+        });
+      }
+      await wait(pause * (0.5 + Math.random() / 2), signal);
+    }
+  }
+
+  #start(
+    ref: string,
+    lock: NonNullable<ReturnType<typeof lockIngest>>,
+    options: WriterOptions & { algorithm: "sha256" | "sha384" | "sha512" },
+  ): BlobWriter {
+    const { descriptor = {}, algorithm, signal } = options;
+    const { size } = lock.file.statSync();
+    const { row, offset } = startIngest(this.#context, ref, {
+      size,
+      expected: descriptor.digest,
+      total: descriptor.size,
+    });
+    lock.file.truncateSync(offset);
+    lock.file.seekSync(offset, Deno.SeekMode.Start);
+    const found = offset > 0 || descriptor.digest === undefined
+      ? undefined
+      : findShared(this.#context, descriptor.digest);
+    return new FileWriter({
+      context: this.#context,
+      lock,
+      row,
+      offset,
+      algorithm,
+      mediaType: descriptor.mediaType,
+      shared: found && { digest: descriptor.digest!, size: found.size },
+      signal,
+    });
+  }
+
+  async #refuseExisting(
+    ref: string,
+    digest: string | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    if (digest === undefined) return;
+    if (await this.#find(digest, undefined, signal) === undefined) return;
+    keepBlob(this.#context, digest);
+    if (findIngest(this.#context, ref) !== undefined) {
+      using lock = lockIngest(this.#context, ref);
+      if (lock !== undefined) dropIngest(this.#context, ref, lock.path);
+    }
+    throw new Deno.errors.AlreadyExists(
+      `Cannot write "${digest}": it is there already`,
+    );
+  }
+
+  async put(
+    source: Uint8Array | ReadableStream<Uint8Array>,
+    options: PutOptions = {},
+  ): Promise<Descriptor> {
+    const { descriptor = {}, labels, signal } = options;
+    const { mediaType = "application/octet-stream" } = descriptor;
+    const ref = options.ref ?? `put-${crypto.randomUUID()}`;
+    let writer: BlobWriter;
+    try {
+      writer = await this.writer(ref, {
+        descriptor,
+        wait: true,
+        ...(signal ? { signal } : {}),
+      });
+    } catch (error) {
+      if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+      if (source instanceof ReadableStream) await source.cancel();
+      const digest = descriptor.digest!;
+      const { size } = await this.info(digest);
+      return { ...descriptor, mediaType, digest, size };
+    }
+    await using _closing = writer;
+    let skip = writer.offset;
+    const chunks = source instanceof Uint8Array ? [source] : source;
+    for await (const chunk of chunks) {
+      const skipped = Math.min(skip, chunk.length);
+      skip -= skipped;
+      await writer.write(chunk.subarray(skipped));
+    }
+    if (skip > 0) {
+      throw new Deno.errors.UnexpectedEof(
+        `Cannot write "${ref}": the source ends ${skip} bytes before what was written`,
+      );
+    }
+    const digest = descriptor.digest ?? await writer.digest();
+    const size = descriptor.size ?? writer.offset;
+    try {
+      await writer.commit(size, digest, { ...(labels ? { labels } : {}) });
+    } catch (error) {
+      if (!(error instanceof Deno.errors.AlreadyExists)) {
+        // Nobody else knows a name that was made up here.
+        if (options.ref === undefined) this.#discard(ref);
+        throw error;
+      }
+    }
+    return { ...descriptor, mediaType, digest, size };
+  }
+
+  #discard(ref: string): void {
+    using lock = lockIngest(this.#context, ref);
+    if (lock !== undefined) dropIngest(this.#context, ref, lock.path);
+  }
+
+  async *list(options: ListBlobsOptions = {}): AsyncIterable<BlobInfo> {
+    const { signal } = options;
+    const filters = parseFilters(options.filters);
+    for (let last = 0;;) {
+      signal?.throwIfAborted();
+      const rows = this.#page(filters, last);
+      for (const { digestText, ...row } of rows) {
+        const info = toInfo(digestText, row);
+        if (matches(filters, fieldsOf(info))) yield info;
+      }
+      if (rows.length < PAGE) return;
+      last = rows.at(-1)!.id;
+      // Others get their turn between pages.
+      await Promise.resolve();
+    }
+  }
+
+  /** One page of rows, by an index if a filter allows. */
+  #page(
+    _filters: readonly Filter[],
+    last: number,
+  ): (BlobRow & { digestText: string })[] {
+    const { state, namespace } = this.#context;
+    return state.prepare(
+      `SELECT ${COLUMNS}, digests.digest AS digestText FROM blobs
+       JOIN digests ON digests.id = blobs.digest
+       WHERE namespace = ? AND blobs.id > ? ORDER BY blobs.id LIMIT ${PAGE}`,
+    ).all(namespace.id, last) as unknown as (BlobRow & {
+      digestText: string;
+    })[];
+  }
+
+  async label(
+    digest: string,
+    labels: Readonly<Record<string, string | null>>,
+    options: { replace?: boolean } = {},
+  ): Promise<BlobInfo> {
+    const context = this.#context;
+    await this.info(digest);
+    context.state.transaction(() => {
+      const row = findRow(context, digest);
+      if (row === undefined) {
+        throw new Deno.errors.NotFound(
+          `Cannot label "${digest}": there is no such blob`,
+        );
+      }
+      const from: Labels = JSON.parse(row.labels);
+      const to = changeLabels(from, labels, options.replace ?? false);
+      indexLabels(context, { kind: "blob", id: row.id }, { from, to });
+      context.state.prepare(
+        "UPDATE blobs SET labels = ?, updated = max(updated + 1, ?) WHERE id = ?",
+      ).run(JSON.stringify(to), Date.now(), row.id);
+    });
+    return await this.info(digest);
+  }
+
+  async copyTo(digest: string, path: string): Promise<void> {
+    const { size } = await this.#require(digest);
+    await Deno.copyFile(blobPath(this.path, digest), path);
+    const copied = await Deno.stat(path);
+    if (copied.size !== size) {
+      throw new DigestMismatchError(`copy "${digest}"`, {
+        expected: `${size} bytes`,
+        actual: `${copied.size} bytes`,
+      });
+    }
+  }
+
+  async delete(digest: string): Promise<boolean> {
+    parseDigest(digest);
+    const context = this.#context;
+    if (findRow(context, digest) === undefined) return false;
+    const trash = context.state.transaction<string[]>(() =>
+      removeBlobs(context, [digest])
+    );
+    for (const path of trash) await Deno.remove(path);
+    context.state.prepare("DELETE FROM removals WHERE digest = ?").run(digest);
+    trace("delete", { digest });
+    return true;
+  }
+
+  close(): void {
+    this.#context.state.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+/** What a descriptor carries, if size and digest hold for it. */
+function decodeInline(
+  descriptor: Pick<Descriptor, "digest" | "size" | "data">,
+): Uint8Array<ArrayBuffer> | undefined {
+  try {
+    const bytes = Uint8Array.from(
+      atob(descriptor.data ?? ""),
+      (char) => char.charCodeAt(0),
+    );
+    verifyBytes(bytes, descriptor);
+    return bytes;
+  } catch {
+    return undefined;
+  }
+}
