@@ -4,6 +4,8 @@
  * @module
  */
 
+export * from "./apply_layer.ts";
+export * from "./layer_error.ts";
 export * from "./layer_source.ts";
 export * from "./open_overlay.ts";
 export * from "./open_snapshotter_options.ts";

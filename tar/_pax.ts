@@ -1,4 +1,4 @@
-import { decodeText } from "./_bytes.ts";
+import { decodeText } from "./text.ts";
 import type { SparseRange } from "./tar_header.ts";
 import { parseDecimal } from "./_numbers.ts";
 import { TarError } from "./tar_error.ts";

@@ -4,7 +4,6 @@
  * @module
  */
 
-import { decodeText, encodeText, readText } from "./_bytes.ts";
 import { parseDecimal, parseTime, readNumber } from "./_numbers.ts";
 import {
   checkSparse,
@@ -15,6 +14,7 @@ import {
 } from "./_pax.ts";
 import { LimitError, type LimitName, type TarLimits } from "./limit_error.ts";
 import { TarError } from "./tar_error.ts";
+import { decodeText, encodeText } from "./text.ts";
 import { type SparseRange, type TarHeader, TypeFlag } from "./tar_header.ts";
 
 const BLOCK = 512;
@@ -67,12 +67,17 @@ export interface TarParser {
   /** Whether the end mark was seen; what follows it is passed over. */
   readonly ended: boolean;
   /**
+   * Makes `push()` return after the call of the sink that is running.
+   */
+  pause(): void;
+  /**
    * Reads the next chunk, of any length; calls the sink for all it holds.
    *
+   * @returns How many bytes were read: all, unless paused. Push the rest then.
    * @throws {TarError} If the archive is damaged.
    * @throws {LimitError} If it asks for more than allowed.
    */
-  push(chunk: Uint8Array): void;
+  push(chunk: Uint8Array): number;
   /**
    * Says that the archive is complete.
    *
@@ -133,6 +138,7 @@ class Parser implements TarParser {
   readonly #concatenated: boolean;
   readonly #block = new Uint8Array(BLOCK);
   #blockFilled = 0;
+  #paused = false;
   /** Bytes of the current body still to come, as the archive holds them. */
   #left = 0;
   /** Bytes to skip after the body. */
@@ -161,11 +167,19 @@ class Parser implements TarParser {
     this.#concatenated = options.concatenated ?? false;
   }
 
-  push(chunk: Uint8Array): void {
+  pause(): void {
+    this.#paused = true;
+  }
+
+  push(chunk: Uint8Array): number {
     const start = this.offset;
     let index = 0;
     while (index < chunk.length) {
       this.offset = start + index;
+      if (this.#paused) {
+        this.#paused = false;
+        return index;
+      }
       if (this.ended) break;
       const rest = chunk.length - index;
       if (this.#mapReader === undefined && this.#left > 0) {
@@ -195,7 +209,9 @@ class Parser implements TarParser {
         this.#take(this.#block, 0);
       }
     }
+    this.#paused = false;
     this.offset = start + chunk.length;
+    return chunk.length;
   }
 
   finish(): void {
@@ -579,6 +595,13 @@ class Parser implements TarParser {
       return ended;
     };
   }
+}
+
+/** Text up to the first NUL or the end. */
+function readText(bytes: Uint8Array, start: number, length: number): string {
+  const nul = bytes.indexOf(0, start);
+  const end = nul < 0 ? start + length : Math.min(nul, start + length);
+  return end === start ? "" : decodeText(bytes.subarray(start, end));
 }
 
 /** Kinds without a body whatever their size says, as Go's reader has it. */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { encodeText } from "./_bytes.ts";
+import { encodeText } from "./text.ts";
 import { formatTime } from "./_numbers.ts";
 import { type TarHeader, TypeFlag } from "./tar_header.ts";
 

@@ -25,4 +25,5 @@ export * from "./limit_error.ts";
 export * from "./tar_error.ts";
 export * from "./tar_header.ts";
 export * from "./tar_stream.ts";
+export * from "./text.ts";
 export * from "./untar_stream.ts";

@@ -10,6 +10,7 @@ import {
   statFs,
   waitReadable,
 } from "@containerkit/libc";
+import { applyLayer } from "@containerkit/snapshot";
 
 if (Deno.build.os === "linux") {
   openAt(undefined, "/").close();
@@ -20,4 +21,7 @@ if (Deno.build.os === "linux") {
   using counter = eventFd(1);
   await waitReadable(counter);
   new Arena().addressOf(0);
+  const folder = await Deno.makeTempDir();
+  await applyLayer(ReadableStream.from<Uint8Array>([]), folder);
+  await Deno.remove(folder);
 }

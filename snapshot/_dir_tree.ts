@@ -1,0 +1,231 @@
+/** The directories of a target that a layer touches, each by where it truly is. */
+import {
+  ELOOP,
+  ENOENT,
+  lstatAt,
+  O_DIRECTORY,
+  openChild,
+  readLinkAt,
+  refused,
+  type Stat,
+} from "./_files.ts";
+import { layerSymbols } from "./_layer_symbols.ts";
+import { LayerError } from "./layer_error.ts";
+
+/** How many directories are held open at once. */
+const MAX_OPEN = 256;
+const MAX_LINKS = 40;
+
+/** Times to set on a directory when nothing more is written into it. */
+export interface DirTimes {
+  readonly atime: number;
+  readonly atimeNs: number;
+  readonly mtime: number;
+  readonly mtimeNs: number;
+}
+
+/** A directory, reached without links. */
+export class Dir {
+  readonly parent: Dir | undefined;
+  readonly name: string;
+  fd = -1;
+  /** Made by this layer: nothing in it is from elsewhere. */
+  fresh: boolean;
+  /** The layer has an entry for it. */
+  explicit = false;
+  /** Hides what lower layers have below it. */
+  opaque = false;
+  /** New files get this group, if the directory says so. */
+  inheritedGid: number | undefined;
+  /** What is set when all is done. */
+  times: DirTimes | undefined;
+  /** Removed; nothing of it counts any more. */
+  dead = false;
+  children: Map<string, Dir> | undefined;
+  /** Names this layer wrote, in a directory that is not fresh. */
+  written: Set<string> | undefined;
+  /** Names this layer hides. */
+  hidden: Set<string> | undefined;
+
+  constructor(parent: Dir | undefined, name: string, fresh: boolean) {
+    this.parent = parent;
+    this.name = name;
+    this.fresh = fresh;
+  }
+
+  /** The path from the root, for messages and for other layers. */
+  get path(): string {
+    if (this.parent === undefined) return "";
+    const above = this.parent.path;
+    return above === "" ? this.name : `${above}/${this.name}`;
+  }
+
+  /** Notes what the kernel says about it. */
+  note(stat: Stat): void {
+    this.inheritedGid = stat.mode & 0o2000 ? stat.gid : undefined;
+  }
+
+  /** Notes that a name was written. */
+  write(name: string): void {
+    if (!this.fresh) (this.written ??= new Set()).add(name);
+  }
+}
+
+/** What happens when a part of a path is missing: makes it, or stops. */
+export type MissingHandler = (
+  parent: Dir,
+  name: string,
+) => Dir | { readonly link: string } | undefined;
+
+/** A bounded cache of open directories below one root. */
+export class DirTree implements Disposable {
+  readonly root: Dir;
+  /** In the order of their last use. */
+  readonly #open = new Set<Dir>();
+  #last: Dir | undefined;
+
+  /** Takes ownership of the descriptor of the root. */
+  constructor(fd: number, fresh: boolean) {
+    this.root = new Dir(undefined, "", fresh);
+    this.root.fd = fd;
+  }
+
+  /** A descriptor of the directory; stays open at least until some hundred others were asked for. */
+  fd(dir: Dir): number {
+    if (dir === this.#last && dir.fd >= 0) return dir.fd;
+    if (dir.parent === undefined) return dir.fd;
+    if (dir.fd < 0) {
+      const fd = openChild(this.fd(dir.parent), dir.name, O_DIRECTORY);
+      if (fd < 0) throw refused("open", "openat2", -fd, dir.path);
+      this.#keep(dir, fd);
+    } else {
+      this.#open.delete(dir);
+      this.#open.add(dir);
+    }
+    this.#last = dir;
+    return dir.fd;
+  }
+
+  #keep(dir: Dir, fd: number): void {
+    if (this.#open.size >= MAX_OPEN) {
+      for (const oldest of this.#open) {
+        this.#close(oldest);
+        break;
+      }
+    }
+    dir.fd = fd;
+    this.#open.add(dir);
+  }
+
+  #close(dir: Dir): void {
+    this.#open.delete(dir);
+    layerSymbols().close(dir.fd);
+    dir.fd = -1;
+  }
+
+  /** Adds a directory that was just made. */
+  add(parent: Dir, name: string, fresh: boolean): Dir {
+    const dir = new Dir(parent, name, fresh);
+    (parent.children ??= new Map()).set(name, dir);
+    return dir;
+  }
+
+  /**
+   * Opens a directory that is there.
+   *
+   * @returns The directory, or the error number, negative: `ELOOP` is a link.
+   */
+  open(parent: Dir, name: string): Dir | number {
+    const fd = openChild(this.fd(parent), name, O_DIRECTORY);
+    if (fd < 0) return fd;
+    const dir = this.add(parent, name, false);
+    this.#keep(dir, fd);
+    const stat = lstatAt(fd, "");
+    if (typeof stat === "number") {
+      throw refused("open", "statx", -stat, dir.path);
+    }
+    dir.note(stat);
+    // Writing into it must not change its times: in an overlay it would not.
+    dir.times = stat;
+    return dir;
+  }
+
+  /** Forgets a directory that was removed, and all below it. */
+  forget(parent: Dir, name: string): void {
+    const dir = parent.children?.get(name);
+    if (dir === undefined) return;
+    parent.children!.delete(name);
+    const stack = [dir];
+    for (let at = stack.pop(); at !== undefined; at = stack.pop()) {
+      at.dead = true;
+      if (at.fd >= 0) this.#close(at);
+      if (at.children !== undefined) stack.push(...at.children.values());
+    }
+    this.#last = undefined;
+  }
+
+  /**
+   * Walks to a directory. Links are followed as if the root were `/`; `..` goes to where one truly came from, never above the root.
+   *
+   * @param names The parts of the path.
+   * @param missing Makes what is missing.
+   * @param path The path of the entry, for errors.
+   * @returns The directory, or `undefined` if a part is missing and was not made.
+   */
+  walk(
+    names: readonly string[],
+    missing: MissingHandler,
+    path: string,
+  ): Dir | undefined {
+    let at = this.root;
+    let links = 0;
+    // The next part is the last of the list.
+    const rest = names.toReversed();
+    for (let name = rest.pop(); name !== undefined; name = rest.pop()) {
+      if (name === "" || name === ".") continue;
+      if (name === "..") {
+        at = at.parent ?? at;
+        continue;
+      }
+      const known = at.children?.get(name);
+      if (known !== undefined) {
+        at = known;
+        continue;
+      }
+      let found: ReturnType<MissingHandler> | number = this.open(at, name);
+      if (found === -ENOENT) found = missing(at, name);
+      else if (found === -ELOOP) {
+        const link = readLinkAt(this.fd(at), name);
+        if (typeof link === "number") {
+          throw refused("read the link", "readlinkat", -link, path);
+        }
+        found = { link };
+      }
+      if (found === undefined) return undefined;
+      if (typeof found === "number") {
+        const made = missing(at, name);
+        if (!(made instanceof Dir)) {
+          throw refused("open", "openat2", -found, `${at.path}/${name}`);
+        }
+        found = made;
+      }
+      if (found instanceof Dir) {
+        at = found;
+        continue;
+      }
+      if (++links > MAX_LINKS) {
+        throw new LayerError(path, "it goes through too many links");
+      }
+      if (found.link.startsWith("/")) at = this.root;
+      rest.push(...found.link.split("/").reverse());
+    }
+    return at;
+  }
+
+  /** Closes all. */
+  [Symbol.dispose](): void {
+    for (const dir of this.#open) layerSymbols().close(dir.fd);
+    this.#open.clear();
+    layerSymbols().close(this.root.fd);
+  }
+}

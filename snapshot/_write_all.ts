@@ -1,0 +1,59 @@
+/** Writing all of some bytes, here or on another thread. */
+import { errno } from "@containerkit/libc";
+import { EINTR, refused } from "./_files.ts";
+import { layerSymbols } from "./_layer_symbols.ts";
+
+/** Writes at the descriptor's own position. */
+export function writeAll(fd: number, bytes: Uint8Array, path: string): void {
+  const libc = layerSymbols();
+  let rest = bytes as Uint8Array<ArrayBuffer>;
+  while (rest.length > 0) {
+    const length = Number(libc.write(fd, rest, BigInt(rest.length)));
+    if (length < 0) {
+      const code = errno();
+      if (code === EINTR) continue;
+      throw refused("write", "write", code, path);
+    }
+    rest = rest.subarray(length);
+  }
+}
+
+/** Writes at a position. */
+export function writeAt(
+  fd: number,
+  bytes: Uint8Array,
+  position: number,
+  path: string,
+): void {
+  const libc = layerSymbols();
+  let rest = bytes as Uint8Array<ArrayBuffer>;
+  while (rest.length > 0) {
+    const length = Number(
+      libc.pwrite(fd, rest, BigInt(rest.length), BigInt(position)),
+    );
+    if (length < 0) {
+      const code = errno();
+      if (code === EINTR) continue;
+      throw refused("write", "pwrite", code, path);
+    }
+    rest = rest.subarray(length);
+    position += length;
+  }
+}
+
+/**
+ * Writes on another thread, so that this one can go on.
+ *
+ * The error number stays over there: what was not written is tried again here, where it can be read.
+ */
+export async function writeElsewhere(
+  fd: number,
+  bytes: Uint8Array,
+  path: string,
+): Promise<void> {
+  const rest = bytes as Uint8Array<ArrayBuffer>;
+  const length = Number(
+    await layerSymbols().write_elsewhere(fd, rest, BigInt(rest.length)),
+  );
+  writeAll(fd, length < 0 ? rest : rest.subarray(length), path);
+}

@@ -1,0 +1,217 @@
+/**
+ * Applying layers.
+ *
+ * @module
+ */
+
+import type { IdMap, IdMapRange } from "@containerkit/mount";
+import {
+  createTarParser,
+  type TarHeader,
+  type TarLimits,
+} from "@containerkit/tar";
+import { type LayerDigests, readLayer } from "@containerkit/tar/layer";
+import { Applier, type LayerWarning } from "./_applier.ts";
+import { DirTree } from "./_dir_tree.ts";
+import { listDir, lstatAt } from "./_files.ts";
+import { aufsMarks, directoryMarks, overlayMarks } from "./_layer_marks.ts";
+import { openRoot, ParentLayers } from "./_parent_layers.ts";
+
+export type { LayerWarning } from "./_applier.ts";
+
+/** How a directory says what its layer hides. */
+export type LayerFormat =
+  /** It is removed: the directory holds the layers below too. */
+  | "directory"
+  /** As in the upper directory of an overlay. */
+  | "overlay"
+  /** As in a branch of aufs, which is how the layer itself says it. */
+  | "aufs";
+
+/** How far an apply is. */
+export interface ApplyProgress {
+  /** Bytes read of the layer as stored. */
+  readonly size: number;
+  /** Bytes read of the uncompressed archive. */
+  readonly diffSize: number;
+  /** Entries applied. */
+  readonly entries: number;
+}
+
+/** Options of {@linkcode applyLayer}. */
+export interface ApplyLayerOptions {
+  /**
+   * How to say what the layer hides.
+   *
+   * @default {"directory"}
+   */
+  readonly format?: LayerFormat;
+  /**
+   * Directories with the layers below in the same format, the nearest first.
+   * Directories that the layer has no entry for get owner, mode, times and
+   * attributes from there, and links there are followed. Not needed for `"directory"`.
+   */
+  readonly parents?: readonly string[];
+  /**
+   * Marks an overlay by attributes that a user namespace may set.
+   *
+   * @default {false}
+   */
+  readonly userxattr?: boolean;
+  /** Owners in the layer (`inside`) and what they become (`outside`); one that is not in it is an error. */
+  readonly idmap?: IdMap;
+  /**
+   * Sets owners; else all belongs to the caller.
+   *
+   * @default {true}
+   */
+  readonly sameOwner?: boolean;
+  /**
+   * Makes devices; else they are left out with a warning. By default they are made except in a user namespace, where the kernel refuses.
+   */
+  readonly devices?: boolean;
+  /** Leaves out an entry by returning false. */
+  readonly filter?: (header: TarHeader) => boolean;
+  /** What the layer may ask for. */
+  readonly limits?: TarLimits;
+  /** Called after each part of the layer. */
+  readonly onProgress?: (progress: ApplyProgress) => void;
+  /** Ends it early. What is there then is a part of the layer. */
+  readonly signal?: AbortSignal;
+}
+
+/** What an applied layer turned out to be. */
+export interface ApplyLayerResult extends LayerDigests {
+  /** Entries of the archive. */
+  readonly entries: number;
+  /** What was left out, and why; at most 1000. */
+  readonly warnings: readonly LayerWarning[];
+}
+
+/**
+ * Applies a layer to a directory, decompressing and hashing it in the same pass.
+ *
+ * The kernel confines it: each name is opened relative to the open directory
+ * it lies in, without following links; links in the layer's paths are resolved
+ * as if `root` were `/`. What the layer hides goes, what it brings stays, in whatever
+ * order its entries come. Where it fails, a part of the layer is left in `root`.
+ *
+ * Nothing is synced to disk. Requires root, or a user namespace in which `root` belongs to the caller.
+ *
+ * @param layer The layer as stored, compressed or not.
+ * @param root The directory; what is there is what lies below, or nothing for the formats of one layer.
+ * @param options The format, the layers below, owners and limits.
+ * @returns Digests and sizes, to be compared with what was expected before the result is used.
+ * @throws {TarError} If the archive or its compression is damaged.
+ * @throws {LayerError} If an entry cannot be applied, such as a link to nothing.
+ * @throws {LimitError} If the layer asks for more than allowed.
+ * @throws {SyscallError} If the kernel refuses.
+ *
+ * @example Usage
+ * ```ts ignore
+ * import { applyLayer } from "@containerkit/snapshot";
+ *
+ * using file = await Deno.open("layer.tar.gz");
+ * const { diffId } = await applyLayer(file.readable, "/tmp/rootfs");
+ * console.log(diffId);
+ * ```
+ */
+export async function applyLayer(
+  layer: ReadableStream<Uint8Array>,
+  root: string,
+  options: ApplyLayerOptions = {},
+): Promise<ApplyLayerResult> {
+  const { format = "directory", signal, limits, onProgress } = options;
+  signal?.throwIfAborted();
+  const marks = format === "directory"
+    ? directoryMarks
+    : format === "aufs"
+    ? aufsMarks
+    : overlayMarks(options.userxattr ?? false);
+  using parents = new ParentLayers(options.parents ?? [], marks);
+  using applier = new Applier(openTree(root), {
+    marks,
+    parents: format === "directory" ? undefined : parents,
+    umask: readUmask(),
+    uid: Deno.uid() ?? 0,
+    gid: Deno.gid() ?? 0,
+    sameOwner: options.sameOwner ?? true,
+    devices: options.devices ?? !inUserNamespace(),
+    mapUid: idMapper(options.idmap?.uids),
+    mapGid: idMapper(options.idmap?.gids),
+    filter: options.filter,
+  });
+  const parser = createTarParser(applier, {
+    globals: "ignore",
+    ...(limits === undefined ? {} : { limits }),
+  });
+  const { readable, digests } = readLayer(layer, {
+    ...(limits?.ratio === undefined ? {} : { limits: { ratio: limits.ratio } }),
+    ...(signal === undefined ? {} : { signal }),
+    ...(onProgress === undefined ? {} : {
+      onProgress: (size, diffSize) =>
+        onProgress({ size, diffSize, entries: applier.entries }),
+    }),
+  });
+  try {
+    for await (const chunk of readable) {
+      // The last write of the chunk before runs beside the reading and hashing of this one.
+      await applier.pending;
+      applier.pending = undefined;
+      parser.push(chunk);
+    }
+    parser.finish();
+    applier.finish();
+  } finally {
+    // A descriptor must not be closed under a write.
+    await applier.pending?.catch(() => {});
+  }
+  return {
+    ...await digests,
+    entries: applier.entries,
+    warnings: applier.warnings,
+  };
+}
+
+/** Opens the root and sees whether anything is there yet. */
+function openTree(root: string): DirTree {
+  const fd = openRoot(root);
+  const tree = new DirTree(fd, false);
+  try {
+    tree.root.fresh = listDir(fd, root).length === 0;
+    const stat = lstatAt(fd, "");
+    if (typeof stat !== "number") {
+      tree.root.note(stat);
+      if (!tree.root.fresh) tree.root.times = stat;
+    }
+  } catch (error) {
+    tree[Symbol.dispose]();
+    throw error;
+  }
+  return tree;
+}
+
+/** umask(2) can only be read by setting it, for all threads; procfs shows it without. */
+function readUmask(): number {
+  const [, umask = "22"] = /^Umask:\s*([0-7]+)$/m.exec(
+    Deno.readTextFileSync("/proc/self/status"),
+  ) ?? [];
+  return parseInt(umask, 8);
+}
+
+function inUserNamespace(): boolean {
+  const map = Deno.readTextFileSync("/proc/self/uid_map").trim();
+  return !/^0\s+0\s+4294967295$/.test(map);
+}
+
+function idMapper(
+  ranges: readonly IdMapRange[] | undefined,
+): (id: number) => number | undefined {
+  if (ranges === undefined) return (id) => id;
+  return (id) => {
+    const range = ranges.find(({ inside, size }) =>
+      id >= inside && id < inside + size
+    );
+    return range && range.outside + id - range.inside;
+  };
+}
