@@ -4,4 +4,26 @@
  * @module
  */
 
-export {};
+export * from "./container.ts";
+export * from "./container_process.ts";
+export * from "./create.ts";
+export * from "./create_runtime.ts";
+export * from "./create_spec.ts";
+export * from "./create_spec_options.ts";
+export * from "./default_seccomp.ts";
+export * from "./delete_container.ts";
+export * from "./exec.ts";
+export * from "./exec_options.ts";
+export * from "./exit_lost_error.ts";
+export * from "./host_devices.ts";
+export * from "./open_container.ts";
+export * from "./resolve_user.ts";
+export * from "./run.ts";
+export * from "./runtime.ts";
+export * from "./runtime_error.ts";
+export * from "./runtime_state.ts";
+export * from "./seccomp.ts";
+export * from "./spec.ts";
+export * from "./spec_linux.ts";
+export * from "./stdio_options.ts";
+export * from "./validate_spec.ts";

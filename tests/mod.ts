@@ -4,6 +4,7 @@
  * @module
  */
 
+export * from "./busybox_rootfs.ts";
 export * from "./compare_trees.ts";
 export * from "./docker_registry.ts";
 export * from "./free_port.ts";

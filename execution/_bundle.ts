@@ -1,0 +1,152 @@
+import { writeFileAtomic } from "@containerkit/state";
+import { checkId } from "./_check_id.ts";
+import type { CgroupPaths } from "./_cgroup_paths.ts";
+import type { ContainerStatus } from "./container_process.ts";
+import type { RuntimeOptions } from "./runtime.ts";
+import type { Spec } from "./spec.ts";
+
+/** Where the default for everything that belongs to this boot is. */
+export const STATE = "/run/containerkit";
+
+/** What is known of a process once it exists. */
+export interface ProcessRecord {
+  /** Id on the host. */
+  readonly pid: number;
+  /** Ticks after the boot: with the pid it names one process for good. */
+  readonly startTime: number;
+  /** Whether it has a terminal. */
+  readonly terminal: boolean;
+  /** When it was made. */
+  readonly created: string;
+}
+
+/** What is known of a container once it exists. */
+export interface ContainerRecord extends ProcessRecord {
+  /** Version of this file. */
+  readonly version: 1;
+  /** Id of the container. */
+  readonly id: string;
+  /** What made it. */
+  readonly runtime: Required<RuntimeOptions>;
+  /** Its cgroups. */
+  readonly cgroups: CgroupPaths;
+  /** Whether its processes outlive the first one. */
+  readonly sharedPids: boolean;
+  /** Socket of the monitor that holds its input and output. */
+  readonly monitor?: string;
+}
+
+/** The files of a process: of the container itself, or of an exec. */
+export interface ProcessFiles {
+  /** The folder. */
+  readonly path: string;
+  /** The runtime writes the id of the process here. */
+  readonly pid: string;
+  /** The runtime writes its errors here. */
+  readonly log: string;
+  /** {@linkcode ProcessRecord}, written once the process exists. */
+  readonly record: string;
+  /** {@linkcode ContainerStatus}, written once it has ended. */
+  readonly exit: string;
+}
+
+/** The files of a container. */
+export interface Bundle extends ProcessFiles {
+  /** Id of the container. */
+  readonly id: string;
+  /** The spec. */
+  readonly config: string;
+  /** Locked while the container is being made. */
+  readonly lock: string;
+  /** Folder of its execs. */
+  readonly execs: string;
+}
+
+/** The folder of all containers. */
+export const containersPath = (state: string) => `${state}/containers`;
+
+function processFiles(path: string): ProcessFiles {
+  return {
+    path,
+    pid: `${path}/pid`,
+    log: `${path}/log.json`,
+    record: `${path}/record.json`,
+    exit: `${path}/exit.json`,
+  };
+}
+
+/** The files of a container. */
+export function bundleOf(state: string, id: string): Bundle {
+  checkId(id);
+  const path = `${containersPath(state)}/${id}`;
+  return {
+    ...processFiles(path),
+    id,
+    config: `${path}/config.json`,
+    lock: `${path}/lock`,
+    execs: `${path}/exec`,
+  };
+}
+
+/** The files of a further process. */
+export function execFiles(bundle: Bundle, execId: string): ProcessFiles {
+  return processFiles(`${bundle.execs}/${execId}`);
+}
+
+function readJson<T>(path: string): T | undefined {
+  let text: string;
+  try {
+    text = Deno.readTextFileSync(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+  return JSON.parse(text);
+}
+
+/** Reads the record of a container; `undefined` if there is none of that id, or it is not complete. */
+export function readRecord(bundle: Bundle): ContainerRecord | undefined {
+  const record = readJson<ContainerRecord>(bundle.record);
+  if (record !== undefined && record.version !== 1) {
+    throw new Deno.errors.InvalidData(
+      `Cannot read "${bundle.record}": it is of version ${record.version}, 1 is known`,
+    );
+  }
+  return record;
+}
+
+/** Reads the record of a further process. */
+export const readProcessRecord = (
+  files: ProcessFiles,
+): ProcessRecord | undefined => readJson(files.record);
+
+/** Reads how a process ended; `undefined` while it is not known. */
+export const readExit = (files: ProcessFiles): ContainerStatus | undefined =>
+  readJson(files.exit);
+
+/** Reads the spec of a container. */
+export function readSpec(bundle: Bundle): Spec {
+  const spec = readJson<Spec>(bundle.config);
+  if (spec === undefined) {
+    throw new Deno.errors.NotFound(
+      `Cannot read the spec: "${bundle.config}" is not there`,
+    );
+  }
+  return spec;
+}
+
+/** Writes a record or an exit as a whole or not at all. */
+export function writeJson(path: string, value: unknown): void {
+  writeFileAtomic(path, JSON.stringify(value));
+}
+
+/** Reads the process id that the runtime wrote. */
+export function readPid(files: ProcessFiles): number {
+  const pid = Number(Deno.readTextFileSync(files.pid));
+  if (!Number.isInteger(pid) || pid <= 0) {
+    throw new Deno.errors.InvalidData(
+      `Cannot read "${files.pid}": it holds no process id`,
+    );
+  }
+  return pid;
+}

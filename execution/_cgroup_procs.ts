@@ -1,0 +1,76 @@
+import { pidfdOpen, pidfdSendSignal, SyscallError } from "@containerkit/libc";
+import { type CgroupPaths, cgroupPaths } from "./_cgroup_paths.ts";
+
+const SIGKILL = 9;
+/** Each round finds what was forked in the one before. */
+const ROUNDS = 100;
+
+/** The tree in which every process of a container is. */
+function mainPath(cgroups: CgroupPaths): string | undefined {
+  return cgroups.unified ?? cgroups.pids ?? cgroups.memory ??
+    Object.values(cgroups)[0];
+}
+
+function collect(path: string, pids: number[]): void {
+  try {
+    for (
+      const line of Deno.readTextFileSync(`${path}/cgroup.procs`).split("\n")
+    ) {
+      if (line !== "") pids.push(Number(line));
+    }
+    for (const entry of Deno.readDirSync(path)) {
+      if (entry.isDirectory) collect(`${path}/${entry.name}`, pids);
+    }
+  } catch {
+    // It has gone, or is a threaded one; what it held is gone or listed above.
+  }
+}
+
+/** The processes in a container's cgroup and those below it. */
+export function cgroupPids(cgroups: CgroupPaths): number[] {
+  const path = mainPath(cgroups);
+  const pids: number[] = [];
+  if (path !== undefined) collect(path, pids);
+  return pids;
+}
+
+/** The cgroups of a process that are not those of this program too: they are its container's. */
+export function ownCgroups(pid: number): CgroupPaths {
+  const mine = cgroupPaths(Deno.pid);
+  return Object.fromEntries(
+    Object.entries(cgroupPaths(pid)).filter(([name, path]) =>
+      path !== mine[name]
+    ),
+  );
+}
+
+function signalOne(pid: number, signal: number, cgroups: CgroupPaths): void {
+  try {
+    using pidfd = pidfdOpen(pid);
+    // The number may be another process by now: look where the one that we hold is.
+    const at = cgroupPaths(pid);
+    const inside = Object.entries(cgroups).some(([name, path]) =>
+      at[name] === path || at[name]?.startsWith(`${path}/`)
+    );
+    if (inside) pidfdSendSignal(pidfd, signal);
+  } catch (error) {
+    if (!(error instanceof SyscallError)) throw error;
+  }
+}
+
+/** Sends a signal to every process in a cgroup. `SIGKILL` leaves none. */
+export function signalCgroup(cgroups: CgroupPaths, signal: number): void {
+  if (signal === SIGKILL && cgroups.unified !== undefined) {
+    try {
+      Deno.writeTextFileSync(`${cgroups.unified}/cgroup.kill`, "1");
+      return;
+    } catch {
+      // Before Linux 5.14, or it has gone: one by one.
+    }
+  }
+  for (let round = 0; round < ROUNDS; round++) {
+    const pids = cgroupPids(cgroups);
+    for (const pid of pids) signalOne(pid, signal, cgroups);
+    if (signal !== SIGKILL || pids.length === 0) return;
+  }
+}

@@ -1,0 +1,28 @@
+import type { Bundle, ContainerRecord } from "./_bundle.ts";
+import { frozenState } from "./_freeze.ts";
+import { processStat } from "./_process_stat.ts";
+import type { RuntimeStatus } from "./runtime_state.ts";
+
+function exists(path: string): boolean {
+  try {
+    Deno.lstatSync(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Where a container stands, from what the kernel and the runtime leave in files. */
+export function containerStatus(
+  record: ContainerRecord,
+  bundle: Bundle,
+): RuntimeStatus {
+  const stat = processStat(record.pid);
+  if (
+    stat === undefined || stat.startTime !== record.startTime ||
+    stat.state === "Z" || stat.state === "X"
+  ) return "stopped";
+  // runc and crun have it from create to start.
+  if (exists(`${record.runtime.root}/${bundle.id}/exec.fifo`)) return "created";
+  return frozenState(record.cgroups) ? "paused" : "running";
+}

@@ -1,0 +1,272 @@
+import {
+  fcntl,
+  FcntlCommand,
+  Fd,
+  ioctl,
+  pidfdOpen,
+  pidfdSendSignal,
+  SyscallError,
+} from "@containerkit/libc";
+import type { CgroupPaths } from "./_cgroup_paths.ts";
+import {
+  type ProcessFiles,
+  type ProcessRecord,
+  readExit,
+  writeJson,
+} from "./_bundle.ts";
+import type {
+  ContainerOutput,
+  ContainerProcess,
+  ContainerStatus,
+} from "./container_process.ts";
+import { reap, waitExit } from "./_exit.ts";
+import { ExitLostError } from "./exit_lost_error.ts";
+import { oomKills } from "./_oom.ts";
+import { processStat } from "./_process_stat.ts";
+import { RuntimeError } from "./runtime_error.ts";
+import { signalNumber } from "./_signals.ts";
+import type { ConsoleSize } from "./spec.ts";
+import type { Streams } from "./_stdio.ts";
+import { type Channel, terminalChannel } from "./_streams.ts";
+
+/** Sets the size of a terminal, see ioctl_tty(2). */
+const TIOCSWINSZ = 0x5414;
+
+/** What a process is made of. */
+export interface ProcessParts {
+  /** Id of the container. */
+  readonly containerId: string;
+  /** Its files. */
+  readonly files: ProcessFiles;
+  /** What is known of it. */
+  readonly record: ProcessRecord;
+  /** Holds it, so that its number cannot become another process; `undefined` when it has gone. */
+  readonly pidfd: Fd | undefined;
+  /** Our ends of its pipes. */
+  readonly streams: Streams;
+  /** The master of its terminal. */
+  readonly terminal?: Fd | undefined;
+  /** The container's cgroups. */
+  readonly cgroups: CgroupPaths;
+  /** Whether it was kept by who made it: disposing only lets go. */
+  readonly kept?: boolean;
+}
+
+/** Holds a process that was recorded earlier; `undefined` if it has gone. */
+export function holdProcess(record: ProcessRecord): Fd | undefined {
+  let pidfd: Fd;
+  try {
+    pidfd = pidfdOpen(record.pid);
+  } catch (error) {
+    if (error instanceof SyscallError) return undefined;
+    throw error;
+  }
+  if (processStat(record.pid)?.startTime === record.startTime) return pidfd;
+  pidfd.close();
+  return undefined;
+}
+
+async function readAll(
+  stream: ReadableStream<Uint8Array<ArrayBuffer>> | undefined,
+): Promise<Uint8Array<ArrayBuffer>> {
+  return stream === undefined
+    ? new Uint8Array()
+    : await new Response(stream).bytes();
+}
+
+/** A process; what it is the first or a further one of, the subclass says. */
+export abstract class Process implements ContainerProcess {
+  readonly containerId: string;
+  readonly pid: number;
+  readonly status: Promise<ContainerStatus>;
+  protected readonly files: ProcessFiles;
+  protected readonly cgroupPaths: CgroupPaths;
+  #pidfd: Fd | undefined;
+  #streams: Streams;
+  #terminal: { channel: Channel; master: Fd } | undefined;
+  #letGo = new AbortController();
+  #ended = false;
+  #kept = false;
+  #oomBefore: number;
+
+  constructor(parts: ProcessParts) {
+    const { containerId, files, record, pidfd, streams, terminal } = parts;
+    this.containerId = containerId;
+    this.pid = record.pid;
+    this.files = files;
+    this.cgroupPaths = parts.cgroups;
+    this.#kept = parts.kept ?? false;
+    this.#pidfd = pidfd;
+    this.#streams = streams;
+    this.#oomBefore = oomKills(parts.cgroups);
+    if (terminal !== undefined) {
+      // The stream takes the descriptor over, which sets its size no more.
+      const master = new Fd(fcntl(terminal, FcntlCommand.DUPFD_CLOEXEC, 3));
+      this.#terminal = { channel: terminalChannel(terminal), master };
+    }
+    this.status = this.#watch(record);
+    // Who does not ask must not be ended by the answer.
+    this.status.catch(() => {});
+  }
+
+  /** Runs once the process has ended, before that is told. */
+  protected abstract beforeStatus(): Promise<void>;
+  /** Runs at disposal, once the process has ended and its streams are closed. */
+  protected abstract remove(): Promise<void>;
+
+  protected get oomBefore(): number {
+    return this.#oomBefore;
+  }
+
+  async #watch(record: ProcessRecord): Promise<ContainerStatus> {
+    const known = readExit(this.files);
+    if (known !== undefined) {
+      this.#end();
+      return known;
+    }
+    const pidfd = this.#pidfd;
+    if (pidfd === undefined) {
+      this.#ended = true;
+      throw new ExitLostError(record.pid);
+    }
+    const { signal } = this.#letGo;
+    const { code, signal: killer } = await waitExit(pidfd, record, { signal });
+    const exitedAt = new Date().toISOString();
+    await this.beforeStatus();
+    const status: ContainerStatus = {
+      success: code === 0,
+      code,
+      signal: killer,
+      oomKilled: oomKills(this.cgroupPaths) > this.#oomBefore,
+      exitedAt,
+    };
+    // First recorded, then reaped: whoever looks in between finds one of both.
+    try {
+      writeJson(this.files.exit, status);
+    } catch (error) {
+      // Somebody else deleted the container.
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
+    reap(pidfd);
+    this.#end();
+    return status;
+  }
+
+  #end(): void {
+    this.#ended = true;
+    this.#pidfd?.close();
+    this.#pidfd = undefined;
+  }
+
+  #stream(name: keyof Streams): Channel {
+    const channel = this.#terminal === undefined
+      ? this.#streams[name]
+      : name === "stderr"
+      ? undefined
+      : this.#terminal.channel;
+    if (channel === undefined) {
+      throw new TypeError(`Cannot get '${name}': '${name}' is not piped`);
+    }
+    return channel;
+  }
+
+  get stdin(): WritableStream<Uint8Array<ArrayBufferLike>> {
+    return this.#stream("stdin").writable;
+  }
+
+  get stdout(): ReadableStream<Uint8Array<ArrayBuffer>> {
+    return this.#stream("stdout").readable;
+  }
+
+  get stderr(): ReadableStream<Uint8Array<ArrayBuffer>> {
+    return this.#stream("stderr").readable;
+  }
+
+  async output(): Promise<ContainerOutput> {
+    const out = this.#terminal?.channel ?? this.#streams.stdout;
+    const err = this.#streams.stderr;
+    if (out === undefined && err === undefined) {
+      throw new TypeError(
+        "Cannot read the output: neither stdout nor stderr is piped",
+      );
+    }
+    const [stdout, stderr, status] = await Promise.all([
+      readAll(out?.readable),
+      readAll(err?.readable),
+      this.status,
+    ]);
+    return { ...status, stdout, stderr };
+  }
+
+  kill(signal = "SIGTERM"): void {
+    const number = signalNumber(signal);
+    try {
+      if (this.#pidfd !== undefined) {
+        pidfdSendSignal(this.#pidfd, number);
+        return;
+      }
+    } catch (cause) {
+      if (!(cause instanceof SyscallError && cause.code === "ESRCH")) {
+        throw cause;
+      }
+    }
+    throw new RuntimeError(`signal a process of "${this.containerId}"`, {
+      code: "NotRunning",
+      runtime: "",
+      args: [],
+      exitCode: null,
+      detail: "it has ended",
+    });
+  }
+
+  /** Like {@linkcode kill} with `SIGKILL`; one that has ended is fine. */
+  protected killQuietly(): void {
+    try {
+      this.kill("SIGKILL");
+    } catch (error) {
+      if (!(error instanceof RuntimeError)) throw error;
+    }
+  }
+
+  protected get hasEnded(): boolean {
+    return this.#ended;
+  }
+
+  resize({ height, width }: ConsoleSize): void {
+    if (this.#terminal === undefined) {
+      throw new TypeError("Cannot resize: the process has no terminal");
+    }
+    ioctl(this.#terminal.master, TIOCSWINSZ, {
+      argument: new Uint8Array(Uint16Array.of(height, width, 0, 0).buffer),
+      name: "TIOCSWINSZ",
+      action: "set the size of the terminal",
+    });
+  }
+
+  keep(): void {
+    this.#kept = true;
+    this.#letGo.abort(
+      new Deno.errors.Interrupted(
+        `Cannot wait for process ${this.pid}: it was let go`,
+      ),
+    );
+    this.#close();
+  }
+
+  #close(): void {
+    for (const channel of Object.values(this.#streams)) channel.close();
+    this.#terminal?.channel.close();
+    this.#terminal?.master.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const kept = this.#kept;
+    if (kept) this.keep();
+    else this.killQuietly();
+    this.#kept = true;
+    await this.status.catch(() => {});
+    this.#end();
+    this.#close();
+    if (!kept) await this.remove();
+  }
+}

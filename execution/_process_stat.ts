@@ -1,0 +1,35 @@
+/** What `/proc/<pid>/stat` tells, see proc_pid_stat(5). */
+export interface ProcessStat {
+  /** `Z` is a zombie. */
+  readonly state: string;
+  /** Parent. */
+  readonly parent: number;
+  /** Process group. */
+  readonly group: number;
+  /** Session. */
+  readonly session: number;
+  /** Ticks after the boot, which together with the pid names a process for good. */
+  readonly startTime: number;
+  /** As wait(2) gives it; only of a zombie. */
+  readonly exitCode: number;
+}
+
+/** Reads it; `undefined` when there is no such process. */
+export function processStat(pid: number): ProcessStat | undefined {
+  let text: string;
+  try {
+    text = Deno.readTextFileSync(`/proc/${pid}/stat`);
+  } catch {
+    return undefined; // ENOENT, or ESRCH when it goes between open and read
+  }
+  // The name may hold spaces and parentheses.
+  const fields = text.slice(text.lastIndexOf(")") + 2).trim().split(" ");
+  return {
+    state: fields[0]!,
+    parent: Number(fields[1]),
+    group: Number(fields[2]),
+    session: Number(fields[3]),
+    startTime: Number(fields[19]),
+    exitCode: Number(fields[49]),
+  };
+}

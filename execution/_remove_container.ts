@@ -1,0 +1,24 @@
+import type { Bundle, ContainerRecord } from "./_bundle.ts";
+import type { Runtime } from "./runtime.ts";
+import { RuntimeError } from "./runtime_error.ts";
+
+/** Deletes a container that has ended, and its bundle. What is gone already is fine. */
+export async function removeContainer(
+  runtime: Runtime,
+  bundle: Bundle,
+  record: ContainerRecord,
+): Promise<void> {
+  try {
+    // crun takes a zombie for a running process, also when its parent is another.
+    await runtime.delete(record.id, {
+      force: record.runtime.flavor === "crun",
+    });
+  } catch (error) {
+    if (!(error instanceof RuntimeError && error.code === "NotFound")) {
+      throw error;
+    }
+  }
+  await Deno.remove(bundle.path, { recursive: true }).catch((error) => {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  });
+}

@@ -1,0 +1,138 @@
+import {
+  type Bundle,
+  type ContainerRecord,
+  execFiles,
+  type ProcessFiles,
+  type ProcessRecord,
+  readSpec,
+  writeJson,
+} from "./_bundle.ts";
+import type { CgroupPaths } from "./_cgroup_paths.ts";
+import { containerStatus } from "./_container_status.ts";
+import type { ContainerProcess } from "./container_process.ts";
+import { createRuntime } from "./create_runtime.ts";
+import type { ExecOptions } from "./exec_options.ts";
+import { mergeEnv } from "./_merge_env.ts";
+import { Process, type ProcessParts } from "./_process.ts";
+import { resolveUser } from "./resolve_user.ts";
+import { RuntimeError } from "./runtime_error.ts";
+import { launch } from "./_launch.ts";
+import type { SpecProcess } from "./spec.ts";
+import { ALL_CAPABILITIES } from "./_spec_defaults.ts";
+
+/** A further process of a container. */
+class ExecProcess extends Process {
+  protected override beforeStatus(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  protected override async remove(): Promise<void> {
+    await removeFiles(this.files);
+  }
+}
+
+async function removeFiles(files: ProcessFiles): Promise<void> {
+  await Deno.remove(files.path, { recursive: true }).catch((error) => {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  });
+}
+
+async function specProcess(
+  bundle: Bundle,
+  args: readonly string[],
+  options: ExecOptions,
+): Promise<SpecProcess> {
+  const { process, root } = readSpec(bundle);
+  if (process === undefined || root === undefined) {
+    throw new TypeError(
+      "Cannot run a further process: the container's spec names none",
+    );
+  }
+  const { consoleSize: _, ...inherited } = process;
+  const terminal = options.terminal ?? false;
+  const rootfs = root.path.startsWith("/")
+    ? root.path
+    : `${bundle.path}/${root.path}`;
+  const all = [...ALL_CAPABILITIES];
+  return {
+    ...inherited,
+    terminal: terminal !== false,
+    ...typeof terminal === "object" ? { consoleSize: { ...terminal } } : {},
+    args: [...args],
+    env: mergeEnv(process.env ?? [], {
+      ...terminal ? { TERM: "xterm" } : {},
+      ...options.env,
+    }),
+    cwd: options.cwd ?? process.cwd,
+    ...options.user === undefined && options.groups === undefined ? {} : {
+      user: await resolveUser(
+        rootfs,
+        options.user ?? `${process.user.uid}:${process.user.gid}`,
+        { groups: options.groups ?? [] },
+      ),
+    },
+    ...options.privileged
+      ? {
+        capabilities: { bounding: all, effective: all, permitted: all },
+        noNewPrivileges: false,
+      }
+      : {},
+    ...options.process,
+  };
+}
+
+/** Starts a further process in a container. */
+export async function startExec(
+  bundle: Bundle,
+  container: ContainerRecord,
+  args: readonly string[],
+  options: ExecOptions,
+): Promise<ContainerProcess> {
+  const action = `run a process in container "${container.id}"`;
+  if (args.length === 0) {
+    throw new TypeError(`Cannot ${action}: no program is named`);
+  }
+  const status = containerStatus(container, bundle);
+  if (status === "stopped" || (status === "paused" && !options.ignorePaused)) {
+    throw new RuntimeError(action, {
+      code: status === "paused" ? "Paused" : "NotRunning",
+      runtime: container.runtime.command,
+      args: [],
+      exitCode: null,
+      detail: `the container is ${status}`,
+    });
+  }
+  const process = await specProcess(bundle, args, options);
+  const execId = crypto.randomUUID().slice(0, 13);
+  const files = execFiles(bundle, execId);
+  await Deno.mkdir(files.path, { recursive: true, mode: 0o700 });
+  try {
+    const spec = `${files.path}/process.json`;
+    await Deno.writeTextFile(spec, JSON.stringify(process), { mode: 0o600 });
+    const runtime = createRuntime(container.runtime);
+    const launched = await launch(
+      files,
+      process,
+      options,
+      (call) =>
+        runtime.exec(container.id, {
+          ...call,
+          process: spec,
+          ignorePaused: options.ignorePaused,
+        }),
+    );
+    const record: ProcessRecord = launched.record;
+    writeJson(files.record, record);
+    const cgroups: CgroupPaths = container.cgroups;
+    const parts: ProcessParts = {
+      ...launched,
+      containerId: container.id,
+      files,
+      cgroups,
+    };
+    return new ExecProcess(parts);
+  } catch (error) {
+    await removeFiles(files);
+    throw error;
+  }
+}

@@ -1,0 +1,137 @@
+import { Buffer } from "node:buffer";
+import { Socket } from "node:net";
+import { ReadStream } from "node:tty";
+import type { Fd } from "@containerkit/libc";
+
+/** A descriptor on Deno's own epoll: no thread waits for it, however many there are. */
+export interface Channel {
+  /** What comes out of it; it ends when every writer has closed. */
+  readonly readable: ReadableStream<Uint8Array<ArrayBuffer>>;
+  /** What goes into it; closing it closes the descriptor. */
+  readonly writable: WritableStream<Uint8Array<ArrayBufferLike>>;
+  /** Closes the descriptor, whatever is in flight. */
+  close(): void;
+  /** Whether an end of it keeps the program running. */
+  unref(): void;
+}
+
+type Duplex = Socket | ReadStream;
+
+/** The other end of a terminal is gone, which is how a terminal ends. */
+const isHangUp = (error: unknown) =>
+  error instanceof Error && (error as { code?: string }).code === "EIO";
+
+function source(stream: Duplex): ReadableStream<Uint8Array<ArrayBuffer>> {
+  let open = true;
+  return new ReadableStream<Uint8Array<ArrayBuffer>>({
+    start(controller) {
+      const finish = (end: () => void) => {
+        if (open) end();
+        open = false;
+      };
+      stream.pause();
+      stream.on("data", (chunk: Buffer) => {
+        if (!open) return;
+        controller.enqueue(
+          new Uint8Array(
+            chunk.buffer as ArrayBuffer,
+            chunk.byteOffset,
+            chunk.length,
+          ),
+        );
+        stream.pause();
+      });
+      stream.once("end", () => finish(() => controller.close()));
+      stream.once("close", () => finish(() => controller.close()));
+      stream.on(
+        "error",
+        (error: Error) =>
+          finish(() =>
+            isHangUp(error) ? controller.close() : controller.error(error)
+          ),
+      );
+    },
+    pull() {
+      stream.resume();
+    },
+    cancel() {
+      open = false;
+      stream.destroy();
+    },
+  }, { highWaterMark: 0 });
+}
+
+function sink(
+  stream: Duplex,
+  end: () => Promise<void>,
+): WritableStream<Uint8Array<ArrayBufferLike>> {
+  return new WritableStream<Uint8Array<ArrayBufferLike>>({
+    start(controller) {
+      stream.on("error", (error: Error) => controller.error(error));
+    },
+    write(chunk) {
+      const { promise, resolve, reject } = Promise.withResolvers<void>();
+      stream.write(
+        Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength),
+        (error?: Error | null) => error ? reject(error) : resolve(),
+      );
+      return promise;
+    },
+    close: end,
+    abort() {
+      stream.destroy();
+    },
+  });
+}
+
+function channel(stream: Duplex, end: () => Promise<void>): Channel {
+  // An error that comes after both ends are done has nobody to tell.
+  stream.on("error", () => {});
+  let readable: Channel["readable"] | undefined;
+  let writable: Channel["writable"] | undefined;
+  return {
+    get readable() {
+      return readable ??= source(stream);
+    },
+    get writable() {
+      return writable ??= sink(stream, end);
+    },
+    close: () => void stream.destroy(),
+    unref: () => void stream.unref(),
+  };
+}
+
+/** Takes over one end of a pipe or FIFO, or a socket. */
+export function pipeChannel(
+  fd: Fd,
+  direction: "read" | "write",
+): Channel {
+  const socket = new Socket({
+    fd: fd.release(),
+    readable: direction === "read",
+    writable: direction === "write",
+  });
+  return channel(
+    socket,
+    () =>
+      new Promise((resolve) => {
+        socket.once("close", () => resolve());
+        socket.end(() => socket.destroy());
+      }),
+  );
+}
+
+/** End of transmission: what Ctrl-D sends. */
+const EOT = new Uint8Array([4]);
+
+/** Takes over the master of a pseudo terminal. Closing its input is typing Ctrl-D: the output goes on. */
+export function terminalChannel(fd: Fd): Channel {
+  const stream = new ReadStream(fd.release());
+  return channel(
+    stream,
+    () =>
+      new Promise((resolve) => {
+        (stream as unknown as Socket).write(EOT, () => resolve());
+      }),
+  );
+}

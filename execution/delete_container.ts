@@ -1,0 +1,86 @@
+/**
+ * Removing containers.
+ *
+ * @module
+ */
+
+import { STATE } from "./_bundle.ts";
+import { signalCgroup } from "./_cgroup_procs.ts";
+import { containerStatus } from "./_container_status.ts";
+import { createRuntime } from "./create_runtime.ts";
+import { findContainer } from "./_find_container.ts";
+import { openContainer } from "./open_container.ts";
+import { removeContainer } from "./_remove_container.ts";
+import { RuntimeError } from "./runtime_error.ts";
+
+const SIGKILL = 9;
+
+/** Options of {@linkcode deleteContainer}. */
+export interface DeleteContainerOptions {
+  /**
+   * Folder for what belongs to this boot, as the container was made with.
+   *
+   * @default {"/run/containerkit"}
+   */
+  readonly state?: string;
+  /**
+   * Kills it first if it has not ended; and one that does not exist is fine.
+   *
+   * @default {false}
+   */
+  readonly force?: boolean;
+  /** Stops waiting for its end. */
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Deletes a container that was kept, with its bundle and cgroup.
+ *
+ * @param id Its id.
+ * @param options Where it is kept, and whether it may be running.
+ * @throws {RuntimeError} If there is none (`NotFound`), or it has not ended (`NotStopped`).
+ *
+ * @example Usage
+ * ```ts ignore
+ * import { deleteContainer } from "@containerkit/execution";
+ *
+ * await deleteContainer("web", { force: true });
+ * ```
+ */
+export async function deleteContainer(
+  id: string,
+  options: DeleteContainerOptions = {},
+): Promise<void> {
+  const { state = STATE, force = false } = options;
+  let found;
+  try {
+    found = findContainer(state, id, "delete");
+  } catch (error) {
+    const missing = error instanceof RuntimeError && error.code === "NotFound";
+    if (force && missing) return;
+    throw error;
+  }
+  const { bundle, record } = found;
+  const status = containerStatus(record, bundle);
+  if (status !== "stopped") {
+    if (!force) {
+      throw new RuntimeError(`delete container "${id}"`, {
+        code: "NotStopped",
+        runtime: record.runtime.command,
+        args: [],
+        exitCode: null,
+        detail: `it is ${status}`,
+      });
+    }
+    await using container = openContainer(id, { state });
+    try {
+      container.kill("SIGKILL");
+    } catch (error) {
+      if (!(error instanceof RuntimeError)) throw error;
+    }
+    signalCgroup(record.cgroups, SIGKILL);
+    await container.status.catch(() => {});
+  }
+  options.signal?.throwIfAborted();
+  await removeContainer(createRuntime(record.runtime), bundle, record);
+}

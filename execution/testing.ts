@@ -1,0 +1,14 @@
+/**
+ * What every OCI runtime must do under this package, as plain functions that
+ * register tests.
+ *
+ * ```ts ignore
+ * import { runtimeSuite } from "@containerkit/execution/testing";
+ *
+ * runtimeSuite("runc", { runtime: { command: "runc" }, rootfs: "/rootfs" });
+ * ```
+ *
+ * @module
+ */
+
+export * from "./runtime_suite.ts";
