@@ -5,6 +5,10 @@
  */
 
 export * from "./apply_layer.ts";
+export * from "./diff_error.ts";
+export * from "./diff_layers.ts";
+export * from "./diff_layers_options.ts";
+export * from "./diff_upper.ts";
 export * from "./layer_error.ts";
 export * from "./layer_source.ts";
 export * from "./open_overlay.ts";

@@ -1,0 +1,347 @@
+/** Turns changes into the entries of a layer, hard links and parents included. */
+import { errno } from "@containerkit/libc";
+import { encodeTarHeader, TypeFlag } from "@containerkit/tar";
+import { WHITEOUT_PREFIX } from "@containerkit/tar/layer";
+import {
+  EINTR,
+  lstatAt,
+  openChild,
+  procPath,
+  readLinkAt,
+  refused,
+  S_IFBLK,
+  S_IFCHR,
+  S_IFDIR,
+  S_IFIFO,
+  S_IFLNK,
+  S_IFMT,
+  S_IFREG,
+  S_IFSOCK,
+  type Stat,
+} from "./_files.ts";
+import { layerSymbols } from "./_layer_symbols.ts";
+import { getXattr, listXattrs } from "./_xattrs.ts";
+import { DiffError } from "./diff_error.ts";
+
+const BLOCK = 512;
+/** Output is handed over in pieces of about this size. */
+const PIECE = 1 << 18;
+/** Reading more than this at once is worth a thread of its own. */
+const ELSEWHERE = 1 << 17;
+
+const FLAGS: Readonly<Record<number, string>> = {
+  [S_IFREG]: TypeFlag.FILE,
+  [S_IFDIR]: TypeFlag.DIRECTORY,
+  [S_IFLNK]: TypeFlag.SYMLINK,
+  [S_IFCHR]: TypeFlag.CHARACTER_DEVICE,
+  [S_IFBLK]: TypeFlag.BLOCK_DEVICE,
+  [S_IFIFO]: TypeFlag.FIFO,
+};
+
+/**
+ * Attributes of the host, not of the file: a label or a measurement of this
+ * machine would be wrong on another.
+ */
+const HOST_XATTRS: ReadonlySet<string> = new Set([
+  "security.selinux",
+  "security.ima",
+  "security.evm",
+  "security.apparmor",
+]);
+
+/** Whether an attribute belongs in a layer. */
+export function isPortableXattr(key: string): boolean {
+  return !key.startsWith("trusted.") && !key.startsWith("user.overlay.") &&
+    !HOST_XATTRS.has(key);
+}
+
+/** A file somewhere: the open directory it lies in, and its name there. */
+export interface Place {
+  readonly dirfd: number;
+  readonly name: string;
+  /** Its path in the layer. */
+  readonly path: string;
+  readonly stat: Stat;
+}
+
+/** A step of making a layer: bytes of it, or a pause in which others may work. */
+export type Step = Uint8Array | undefined | ReadRequest;
+
+/** Bytes to be read on another thread. */
+export interface ReadRequest {
+  readonly fd: number;
+  readonly size: number;
+  readonly path: string;
+}
+
+/** Options of what is written. */
+export interface DiffWriterOptions {
+  /** Later times become this, in seconds. */
+  readonly latest: number;
+  readonly isXattrKept: (key: string) => boolean;
+}
+
+export class DiffWriter {
+  readonly #options: DiffWriterOptions;
+  /** By inode: the name that has the data in this layer. */
+  readonly #sources = new Map<string, string>();
+  /** By inode: unchanged names seen before one that has changed. */
+  readonly #unchanged = new Map<string, string[]>();
+  /** Directories on the way, the outermost first; not yet written ones are written when needed. */
+  readonly #parents: { place: Place; written: boolean }[] = [];
+  readonly #written = new Set<string>();
+  /** Finds a directory that the walk has passed. */
+  readonly #reopen: (path: string) => Place & Disposable;
+
+  constructor(
+    options: DiffWriterOptions,
+    reopen: (path: string) => Place & Disposable,
+  ) {
+    this.#options = options;
+    this.#reopen = reopen;
+  }
+
+  /** Goes into a directory. */
+  enter(place: Place, written: boolean): void {
+    this.#parents.push({ place, written });
+  }
+
+  /** Comes out of it. */
+  leave(): void {
+    this.#parents.pop();
+  }
+
+  /** An unchanged name: matters only if another name of it has changed. */
+  *unchanged({ path, stat }: Place): Generator<Step> {
+    const inode = linkKey(stat);
+    if (inode === undefined) return;
+    const source = this.#sources.get(inode);
+    if (source === undefined) {
+      const names = this.#unchanged.get(inode);
+      if (names === undefined) this.#unchanged.set(inode, [path]);
+      else names.push(path);
+      return;
+    }
+    yield* this.#writeParents();
+    yield this.#link(path, source, stat);
+  }
+
+  /** A name that is gone. */
+  *removed(path: string): Generator<Step> {
+    const slash = path.lastIndexOf("/") + 1;
+    yield* this.#writeParents();
+    yield encodeTarHeader({
+      name: `${path.slice(0, slash)}${WHITEOUT_PREFIX}${path.slice(slash)}`,
+      mode: 0,
+    });
+  }
+
+  /** Further entries, such as the mark of an opaque directory. */
+  *mark(name: string): Generator<Step> {
+    yield* this.#writeParents();
+    yield encodeTarHeader({ name, mode: 0 });
+  }
+
+  /** A name that is new or has changed. */
+  *changed(place: Place): Generator<Step> {
+    const { path, stat } = place;
+    const kind = stat.mode & S_IFMT;
+    if (kind === S_IFSOCK) return;
+    yield* this.#writeParents();
+    const inode = linkKey(stat);
+    const source = inode === undefined ? undefined : this.#sources.get(inode);
+    if (source !== undefined) {
+      yield this.#link(path, source, stat);
+      return;
+    }
+    yield* this.#write(place, kind);
+    if (inode === undefined) return;
+    this.#sources.set(inode, path);
+    const others = this.#unchanged.get(inode) ?? [];
+    this.#unchanged.delete(inode);
+    for (const other of others) {
+      yield* this.#writeParentsOf(other);
+      yield this.#link(other, path, stat);
+    }
+  }
+
+  *#writeParents(): Generator<Step> {
+    for (const parent of this.#parents) {
+      if (parent.written || this.#written.has(parent.place.path)) {
+        parent.written = true;
+        continue;
+      }
+      parent.written = true;
+      yield* this.#write(parent.place, S_IFDIR);
+    }
+  }
+
+  /** Directories that the walk has left before. */
+  *#writeParentsOf(path: string): Generator<Step> {
+    for (
+      let slash = path.indexOf("/");
+      slash > 0;
+      slash = path.indexOf("/", slash + 1)
+    ) {
+      const parent = path.slice(0, slash);
+      if (this.#written.has(parent)) continue;
+      using place = this.#reopen(parent);
+      yield* this.#write(place, S_IFDIR);
+    }
+  }
+
+  #link(name: string, linkname: string, stat: Stat): Uint8Array {
+    return encodeTarHeader({
+      ...this.#common(stat),
+      name,
+      typeflag: TypeFlag.LINK,
+      linkname,
+    });
+  }
+
+  #common(stat: Stat) {
+    const { latest } = this.#options;
+    return {
+      mode: stat.mode & 0o7777,
+      uid: stat.uid,
+      gid: stat.gid,
+      mtime: Math.min(stat.mtime, latest),
+    };
+  }
+
+  *#write(place: Place, kind: number): Generator<Step> {
+    const { dirfd, name, path, stat } = place;
+    if (kind === S_IFDIR) this.#written.add(path);
+    const xattrs = this.#xattrs(place);
+    const device = kind === S_IFCHR || kind === S_IFBLK;
+    const linkname = kind === S_IFLNK ? readLinkAt(dirfd, name) : "";
+    if (typeof linkname === "number") {
+      throw refused("read the link", "readlinkat", -linkname, path);
+    }
+    const size = kind === S_IFREG ? stat.size : 0;
+    yield encodeTarHeader({
+      ...this.#common(stat),
+      name: kind === S_IFDIR ? `${path}/` : path,
+      typeflag: FLAGS[kind] ?? TypeFlag.FILE,
+      size,
+      linkname,
+      ...(device ? { devmajor: stat.major, devminor: stat.minor } : {}),
+      ...(xattrs === undefined ? {} : { xattrs }),
+    });
+    if (size > 0) yield* this.#body(place, size);
+  }
+
+  #xattrs({ dirfd, name, path }: Place): Map<string, Uint8Array> | undefined {
+    let xattrs: Map<string, Uint8Array> | undefined;
+    const file = procPath(dirfd, name);
+    for (const key of listXattrs(file, path)) {
+      if (!this.#options.isXattrKept(key)) continue;
+      const value = getXattr(file, key, path);
+      if (value !== undefined) (xattrs ??= new Map()).set(key, value);
+    }
+    return xattrs;
+  }
+
+  *#body({ dirfd, name, path, stat }: Place, size: number): Generator<Step> {
+    const fd = openChild(dirfd, name, 0);
+    if (fd < 0) throw refused("open", "openat2", -fd, path);
+    try {
+      const now = lstatAt(fd, "");
+      if (typeof now === "number" || now.ino !== stat.ino) {
+        throw new DiffError(path, "it was replaced while being read");
+      }
+      if (size > ELSEWHERE) yield { fd, size, path };
+      else yield readSmall(fd, size, path);
+    } finally {
+      layerSymbols().close(fd);
+    }
+    const padding = (BLOCK - size % BLOCK) % BLOCK;
+    if (padding > 0) yield new Uint8Array(padding);
+  }
+}
+
+/** Tells names of the same file by; `undefined` if there is only one. */
+function linkKey(stat: Stat): string | undefined {
+  return stat.nlink > 1 && (stat.mode & S_IFMT) !== S_IFDIR
+    ? `${stat.dev}:${stat.ino}`
+    : undefined;
+}
+
+function tooShort(path: string): DiffError {
+  return new DiffError(path, "it became shorter while being read");
+}
+
+function readSmall(fd: number, size: number, path: string): Uint8Array {
+  const bytes = new Uint8Array(size);
+  const libc = layerSymbols();
+  for (let at = 0; at < size;) {
+    const length = Number(
+      libc.read(fd, bytes.subarray(at), BigInt(size - at)),
+    );
+    if (length < 0) {
+      const code = errno();
+      if (code === EINTR) continue;
+      throw refused("read", "read", code, path);
+    }
+    if (length === 0) throw tooShort(path);
+    at += length;
+  }
+  return bytes;
+}
+
+/** Reads a large file piece by piece, each on another thread. */
+async function* readLarge(
+  { fd, size, path }: ReadRequest,
+): AsyncGenerator<Uint8Array> {
+  const libc = layerSymbols();
+  for (let at = 0; at < size;) {
+    const want = Math.min(PIECE, size - at);
+    const bytes = new Uint8Array(want);
+    const length = Number(
+      await libc.pread_elsewhere(fd, bytes, BigInt(want), BigInt(at)),
+    );
+    if (length < 0) throw refused("read", "pread", 5, path);
+    if (length === 0) throw tooShort(path);
+    at += length;
+    yield bytes.subarray(0, length);
+  }
+}
+
+/** Runs the steps: small pieces are joined, pauses let others work. */
+export async function* runSteps(
+  steps: Iterable<Step>,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Uint8Array> {
+  let piece = new Uint8Array(PIECE);
+  let filled = 0;
+  for (const step of steps) {
+    if (step === undefined) {
+      signal?.throwIfAborted();
+      await new Promise((resolve) => setTimeout(resolve));
+      continue;
+    }
+    if (!(step instanceof Uint8Array)) {
+      if (filled > 0) yield piece.subarray(0, filled);
+      piece = new Uint8Array(PIECE);
+      filled = 0;
+      for await (const bytes of readLarge(step)) {
+        signal?.throwIfAborted();
+        yield bytes;
+      }
+      continue;
+    }
+    if (filled + step.length > PIECE) {
+      signal?.throwIfAborted();
+      if (filled > 0) yield piece.subarray(0, filled);
+      piece = new Uint8Array(PIECE);
+      filled = 0;
+    }
+    if (step.length > PIECE) yield step;
+    else {
+      piece.set(step, filled);
+      filled += step.length;
+    }
+  }
+  if (filled > 0) yield piece.subarray(0, filled);
+  yield new Uint8Array(2 * BLOCK);
+}
