@@ -10,9 +10,5 @@ export function failure(
   action: string,
   path?: string,
 ): SyscallError {
-  return new SyscallError(action, {
-    syscall,
-    errno: code,
-    ...(path === undefined ? {} : { path }),
-  });
+  return new SyscallError(action, { syscall, errno: code, path });
 }

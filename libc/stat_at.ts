@@ -13,6 +13,8 @@ import type { Fd } from "./fd.ts";
 
 /** `STATX_BASIC_STATS | STATX_BTIME | STATX_MNT_ID`. */
 const MASK = 0x7ff | 0x800 | 0x1000;
+/** `STATX_MNT_ID_UNIQUE`, of Linux 6.8. */
+const MNT_ID_UNIQUE = 0x4000;
 
 /** Attributes of a file that the kernel reports, see statx(2). */
 export const StatAttribute = {
@@ -63,7 +65,7 @@ export interface Stat {
   readonly btime: bigint;
   /** Of {@linkcode StatAttribute}. */
   readonly attributes: number;
-  /** The mount it was found through, as mountinfo numbers it. */
+  /** The mount it was found through, as mountinfo numbers it, or with `uniqueMountId` as statmount(2) does. */
   readonly mountId: number;
 }
 
@@ -75,6 +77,12 @@ export interface StatAtOptions {
    * @default {false}
    */
   follow?: boolean;
+  /**
+   * Gives the number of the mount that is never used again (Linux 6.8; before it there is none, and the other is given).
+   *
+   * @default {false}
+   */
+  uniqueMountId?: boolean;
 }
 
 /** `struct statx`; the kernel has written it when the call returns. */
@@ -115,7 +123,7 @@ export function statAt(
     dirfd(directory),
     cString(path),
     flags,
-    MASK,
+    options.uniqueMountId ? MASK | MNT_ID_UNIQUE : MASK,
     bytes,
   );
   if (result !== 0) throw failure(errno(), "statx", `look at "${path}"`, path);

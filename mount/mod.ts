@@ -11,5 +11,21 @@
  * @module
  */
 
+export * from "./from_containerd.ts";
+export * from "./is_mount_point.ts";
+export * from "./list_mounts.ts";
+export * from "./loop_device.ts";
 export * from "./mount.ts";
+export * from "./mount_fd.ts";
+export * from "./mount_on.ts";
+export * from "./mounted.ts";
+export * from "./open.ts";
 export * from "./parse_mountinfo.ts";
+export * from "./parse_options.ts";
+export * from "./stage.ts";
+export * from "./stat_mount.ts";
+export * from "./to_containerd.ts";
+export * from "./to_oci.ts";
+export * from "./unmount.ts";
+export * from "./user_namespace.ts";
+export * from "./with_temp.ts";

@@ -22,20 +22,35 @@ export interface IdMap {
   readonly gids: readonly IdMapRange[];
 }
 
+/** How mounts made below a mount spread; with `r` that holds for the mounts below it too. */
+export type Propagation =
+  | "private"
+  | "slave"
+  | "shared"
+  | "unbindable"
+  | "rprivate"
+  | "rslave"
+  | "rshared"
+  | "runbindable";
+
 /** What holds for a mount whatever its filesystem is. */
 export interface MountAttributes {
   /** Refuses writes; `"recursive"` also in the mounts below it. */
   readonly readonly?: boolean | "recursive";
-  /** Ignores set-user-ID and set-group-ID bits and file capabilities. */
-  readonly nosuid?: boolean;
-  /** Refuses access to device files. */
-  readonly nodev?: boolean;
-  /** Refuses to run programs. */
-  readonly noexec?: boolean;
+  /** Ignores set-user-ID and set-group-ID bits and file capabilities; `"recursive"` also in the mounts below it. */
+  readonly nosuid?: boolean | "recursive";
+  /** Refuses access to device files; `"recursive"` also in the mounts below it. */
+  readonly nodev?: boolean | "recursive";
+  /** Refuses to run programs; `"recursive"` also in the mounts below it. */
+  readonly noexec?: boolean | "recursive";
+  /** Follows no symbolic links in it. */
+  readonly nosymfollow?: boolean;
   /** When access times are written; the kernel's own choice is `"relatime"`. */
   readonly atime?: "relatime" | "noatime" | "strictatime";
+  /** Writes no access times of directories. */
+  readonly nodiratime?: boolean;
   /** Whether mounts made below it appear elsewhere, see mount_namespaces(7). */
-  readonly propagation?: "private" | "slave" | "shared" | "unbindable";
+  readonly propagation?: Propagation;
   /** Shows other user and group ids. */
   readonly idmap?: IdMap;
   /** Only this directory of it, resolved without leaving it. */

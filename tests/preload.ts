@@ -11,6 +11,7 @@ import {
   waitReadable,
 } from "@containerkit/libc";
 import { applyLayer } from "@containerkit/snapshot";
+import { unmount, userNamespace } from "@containerkit/mount";
 
 if (Deno.build.os === "linux") {
   openAt(undefined, "/").close();
@@ -20,6 +21,13 @@ if (Deno.build.os === "linux") {
   for (const socket of socketPair()) socket.close();
   using counter = eventFd(1);
   await waitReadable(counter);
+  await unmount("/no/such").catch(() => {});
+  const ids = [{ inside: 0, outside: 0, size: 1 }];
+  try {
+    userNamespace({ uids: ids, gids: ids }).close();
+  } catch {
+    // Not root: opened all the same.
+  }
   new Arena().addressOf(0);
   const folder = await Deno.makeTempDir();
   await applyLayer(ReadableStream.from<Uint8Array>([]), folder);

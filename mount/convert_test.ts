@@ -1,0 +1,204 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import {
+  fromContainerd,
+  type Mount,
+  parseOptions,
+  toContainerd,
+  toOci,
+} from "./mod.ts";
+
+const VARIANTS: readonly Mount[] = [
+  { type: "bind", source: "/a", recursive: true, readonly: "recursive" },
+  {
+    type: "overlay",
+    lower: ["/b,c", "/d:e", "/f\\g", "/h i"],
+    data: ["/data"],
+    upper: "/u\\,:",
+    work: "/w",
+    volatile: true,
+    options: { index: "off", metacopy: "on", userxattr: true },
+  },
+  { type: "erofs", source: "/m", devices: ["/t1", "/t2"], readonly: true },
+  { type: "image", source: "/i", fstype: "ext4", options: ["noload"] },
+  { type: "btrfs", device: "/dev/sda", subvolid: 256 },
+  { type: "tmpfs", size: 1 << 20, mode: 0o755, nosuid: true, nodev: true },
+  { type: "raw", fstype: "proc", source: "proc", options: ["hidepid=2"] },
+];
+
+const ATTRIBUTES: Partial<Mount> = {
+  readonly: true,
+  nosuid: true,
+  nodev: "recursive",
+  noexec: true,
+  nosymfollow: true,
+  nodiratime: true,
+  atime: "noatime",
+  propagation: "rslave",
+};
+
+Deno.test("every mount is the same after JSON", () => {
+  for (const mount of VARIANTS) {
+    const full = {
+      ...mount,
+      ...ATTRIBUTES,
+      subpath: "x",
+      idmap: {
+        uids: [{ inside: 0, outside: 1000, size: 10 }],
+        gids: [{ inside: 0, outside: 1000, size: 10 }],
+      },
+    };
+    assertEquals(JSON.parse(JSON.stringify(full)), full);
+  }
+});
+
+Deno.test("the type narrows to its fields", () => {
+  const source = (mount: Mount): string => {
+    switch (mount.type) {
+      case "bind":
+      case "erofs":
+      case "image":
+      case "raw":
+        return mount.source;
+      case "overlay":
+        return String(mount.lower[0]);
+      case "btrfs":
+        return mount.device;
+      case "tmpfs":
+        return String(mount.size);
+    }
+  };
+  assertEquals(VARIANTS.map(source).length, 7);
+});
+
+Deno.test("fromContainerd() undoes toContainerd()", () => {
+  for (const mount of VARIANTS) {
+    if (mount.type === "image" || mount.type === "btrfs") continue;
+    for (const full of [mount, { ...mount, ...ATTRIBUTES } as Mount]) {
+      // Comes back as what it is: the words of erofs hold its readonly.
+      if (full.type === "overlay") {
+        const { upper, work, ...rest } = full;
+        const lower = ["/b", "/d:e", "/f\\g", "/h i"];
+        const plain = { ...rest, lower, upper: upper!, work: work! };
+        const again = fromContainerd(toContainerd({ ...plain, upper: "/u" }));
+        assertEquals(again, { ...plain, upper: "/u" } as Mount);
+        continue;
+      }
+      assertEquals(fromContainerd(toContainerd(full)), full);
+    }
+  }
+});
+
+Deno.test("toContainerd() refuses what a triple cannot say", () => {
+  const idmap = {
+    uids: [{ inside: 0, outside: 1, size: 1 }],
+    gids: [{ inside: 0, outside: 1, size: 1 }],
+  };
+  const cases: readonly [Mount, string][] = [
+    [{ type: "bind", source: "/a", idmap }, "it maps ids"],
+    [{ type: "bind", source: "/a", subpath: "b" }, "it shows a part"],
+    [
+      { type: "overlay", lower: ["/a", { type: "erofs", source: "/e" }] },
+      "a layer is itself a mount",
+    ],
+    [
+      {
+        type: "overlay",
+        lower: Array.from({ length: 60 }, (_, i) => `/${"x".repeat(80)}${i}`),
+      },
+      "mount(2) drops what is beyond 4095",
+    ],
+  ];
+  for (const [mount, message] of cases) {
+    assertThrows(() => toContainerd(mount), TypeError, message);
+    assertThrows(() => toOci(mount, "/x"), TypeError, message);
+  }
+});
+
+Deno.test("toOci() writes an entry of a runtime's configuration", () => {
+  assertEquals(
+    toOci({ type: "bind", source: "/a", readonly: "recursive" }, "/b"),
+    { destination: "/b", type: "bind", source: "/a", options: ["bind", "rro"] },
+  );
+  assertThrows(
+    () => toOci({ type: "tmpfs" }, "relative"),
+    TypeError,
+    "no absolute path",
+  );
+  assertThrows(
+    () => toOci({ type: "image", source: "/i", fstype: "xfs" }, "/b"),
+    TypeError,
+    "it needs a loop device",
+  );
+});
+
+Deno.test("fromContainerd() refuses what needs a mount manager", () => {
+  for (
+    const mount of [
+      { type: "format/overlay", source: "x" },
+      { type: "overlay", source: "x", options: ["X-containerd.mkdir.path=/a"] },
+      { type: "bind", source: "/a", options: ["remount", "bind"] },
+      { type: "bind", source: "/a", options: ["bind", "size=1"] },
+    ]
+  ) assertThrows(() => fromContainerd(mount), TypeError);
+  for (const lowerdir of ["", ":/a", "/a:", "/a::/b:/c"]) {
+    assertThrows(
+      () =>
+        fromContainerd({
+          type: "overlay",
+          source: "x",
+          options: [`lowerdir=${lowerdir}`],
+        }),
+      SyntaxError,
+    );
+  }
+});
+
+Deno.test("fromContainerd() keeps a tmpfs with more than size and mode as it is", () => {
+  const triple = { type: "tmpfs", source: "x", options: ["size=64m"] };
+  assertEquals(fromContainerd(triple), { type: "tmpfs", size: 64 << 20 });
+  assertEquals(
+    fromContainerd({ ...triple, options: ["size=50%", "ro"] }),
+    {
+      type: "raw",
+      fstype: "tmpfs",
+      source: "x",
+      options: ["size=50%"],
+      readonly: true,
+    },
+  );
+});
+
+Deno.test("parseOptions() knows the words of mount(8), the last of contrary ones counts", () => {
+  assertEquals(
+    parseOptions([
+      "defaults",
+      "ro",
+      "rw",
+      "nosuid",
+      "suid",
+      "nodev",
+      "noatime",
+      "strictatime",
+      "rprivate",
+      "x-systemd.automount",
+      "sync",
+      "uid=5",
+    ]),
+    {
+      attributes: {
+        nodev: true,
+        atime: "strictatime",
+        propagation: "rprivate",
+      },
+      data: ["sync", "uid=5"],
+    },
+  );
+  assertEquals(parseOptions(["rnosuid", "rro", "remount", "bind"]), {
+    attributes: { nosuid: "recursive", readonly: "recursive" },
+    bind: "bind",
+    remount: true,
+    data: [],
+  });
+  assertThrows(() => parseOptions([""]), TypeError);
+  assertThrows(() => parseOptions(["a\0b"]), TypeError);
+});

@@ -1,0 +1,122 @@
+/**
+ * Mounting.
+ *
+ * @module
+ */
+
+import { SyscallError, tracer } from "@containerkit/libc";
+import type { Mount } from "./mount.ts";
+import { Mounted } from "./mounted.ts";
+import { open } from "./open.ts";
+
+const trace = tracer("containerkit:mount");
+
+/** Options of {@linkcode mount}. */
+export interface MountOptions {
+  /** Stops between two steps; what was mounted is taken away then. */
+  signal?: AbortSignal | undefined;
+}
+
+/**
+ * Mounts on a path: one mount, or several on top of each other.
+ *
+ * Each is made complete, with its attributes, before anybody can see it. When
+ * one fails, those before it are taken away.
+ *
+ * @param mounts What to mount, the first at the bottom.
+ * @param target Where: an existing directory, or a file for a bind of a file. A link at its end is followed.
+ * @param options Stops it.
+ * @returns What takes it away again.
+ * @throws {TypeError} If a mount contradicts itself, or there is none.
+ * @throws {SyscallError} If the kernel refuses, with the paths and the reason in words where it gave one.
+ *
+ * @example A root filesystem of two layers
+ * ```ts ignore
+ * import { mount } from "@containerkit/mount";
+ *
+ * await using rootfs = await mount({
+ *   type: "overlay",
+ *   lower: ["/layers/2", "/layers/1"],
+ *   upper: "/active/1/upper",
+ *   work: "/active/1/work",
+ * }, "/run/rootfs");
+ * console.log(rootfs.target);
+ * ```
+ */
+export function mount(
+  mounts: Mount | readonly Mount[],
+  target: string,
+  options: MountOptions = {},
+): Promise<Mounted> {
+  const list = isMount(mounts) ? [mounts] : mounts;
+  return trace(
+    "mount",
+    () => ({ mounts: list, target }),
+    () => mountStack(list, target, options),
+  );
+}
+
+function isMount(mounts: Mount | readonly Mount[]): mounts is Mount {
+  return !Array.isArray(mounts);
+}
+
+async function mountStack(
+  mounts: readonly Mount[],
+  target: string,
+  options: MountOptions,
+): Promise<Mounted> {
+  if (mounts.length === 0) {
+    throw new TypeError(`Cannot mount on "${target}": there is no mount`);
+  }
+  const path = target.startsWith("/") ? target : `${Deno.cwd()}/${target}`;
+  const ids: number[] = [];
+  try {
+    for (const mount of mounts) {
+      using tree = await open(mount, options);
+      options.signal?.throwIfAborted();
+      const { id } = tree;
+      try {
+        tree.attach(path);
+      } catch (error) {
+        throw withAction(error, `mount ${describe(mount)}`);
+      }
+      ids.push(id);
+    }
+  } catch (error) {
+    await new Mounted(path, ids).unmount();
+    throw error instanceof SyscallError
+      ? withAction(error, `${error.action} on "${path}"`, path)
+      : error;
+  }
+  return new Mounted(path, ids);
+}
+
+/** What it is called in an error. */
+function describe(mount: Mount): string {
+  switch (mount.type) {
+    case "bind":
+    case "erofs":
+    case "image":
+      return `"${mount.source}"`;
+    case "btrfs":
+      return `"${mount.device}"`;
+    case "raw":
+      return `${mount.fstype} "${mount.source}"`;
+    default:
+      return mount.type;
+  }
+}
+
+/** The same error, told of something larger. */
+function withAction(error: unknown, action: string, target?: string): unknown {
+  if (!(error instanceof SyscallError)) return error;
+  const { syscall, errno, path, detail } = error;
+  return new SyscallError(action, {
+    syscall,
+    errno,
+    path,
+    target: target ?? error.target,
+    detail,
+    cause: error.cause ?? error,
+  });
+}

@@ -1,0 +1,78 @@
+/**
+ * Mounts that unmount themselves.
+ *
+ * @module
+ */
+
+import { statAt } from "@containerkit/libc";
+import { mountExists } from "./_mount_exists.ts";
+import { unmount, type UnmountOptions } from "./unmount.ts";
+
+/**
+ * What was mounted on a path, until it is disposed of.
+ *
+ * @example Usage
+ * ```ts ignore
+ * import { mount } from "@containerkit/mount";
+ *
+ * await using rootfs = await mount({ type: "tmpfs" }, "/mnt");
+ * console.log(rootfs.target);
+ * ```
+ */
+export class Mounted implements AsyncDisposable {
+  /** Where. */
+  readonly target: string;
+  /** Numbers of the mounts, the last on top. */
+  #ids: number[];
+
+  /**
+   * Takes over mounts that are attached.
+   *
+   * @param target Where.
+   * @param ids Their numbers, the last on top.
+   */
+  constructor(target: string, ids: readonly number[]) {
+    this.target = target;
+    this.#ids = [...ids];
+  }
+
+  /** Leaves it mounted: disposing does nothing any more, and `unmount()` takes it away by its path. */
+  keep(): void {
+    this.#ids = [];
+  }
+
+  /**
+   * Takes it away. What somebody else took away already is fine.
+   *
+   * @param options How.
+   * @throws {Deno.errors.Busy} If something else was mounted on top of it.
+   * @throws {SyscallError} If the kernel refuses, such as `EBUSY`. It can be tried again.
+   */
+  async unmount(options: Omit<UnmountOptions, "all"> = {}): Promise<void> {
+    while (this.#ids.length > 0) {
+      const expected = this.#ids.at(-1)!;
+      const found = topMount(this.target);
+      if (found === expected) await unmount(this.target, options);
+      else if (mountExists(expected)) {
+        throw new Deno.errors.Busy(
+          `Cannot unmount "${this.target}": something else is mounted on top of it`,
+        );
+      }
+      this.#ids.pop();
+    }
+  }
+
+  /** Takes it away. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.unmount();
+  }
+}
+
+/** The number of the mount one sees there; `undefined` if the path is gone. */
+function topMount(target: string): number | undefined {
+  try {
+    return statAt(undefined, target, { uniqueMountId: true }).mountId;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,135 @@
+/**
+ * The option words of mount(8).
+ *
+ * @module
+ */
+
+import type { MountAttributes, Propagation } from "./mount.ts";
+
+/** What a list of option words says. */
+export interface ParsedOptions {
+  /** What holds for the mount itself. */
+  readonly attributes: MountAttributes;
+  /** Whether a part of the tree is shown at a second place, alone or with the mounts below it. */
+  readonly bind?: "bind" | "rbind";
+  /** Whether an existing mount is changed. */
+  readonly remount?: true;
+  /** Words for the filesystem, in order: its own options, and `ro`, `sync`, `dirsync`, `lazytime`, `mand` or `silent`. */
+  readonly data: readonly string[];
+}
+
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
+
+const PROPAGATIONS: ReadonlySet<string> = new Set<Propagation>([
+  "private",
+  "slave",
+  "shared",
+  "unbindable",
+  "rprivate",
+  "rslave",
+  "rshared",
+  "runbindable",
+]);
+
+/** Words that say nothing to the kernel: the defaults, and what mount(8) keeps for itself. */
+const IGNORED: ReadonlySet<string> = new Set([
+  "defaults",
+  "loud",
+  "async",
+  "nomand",
+  "nolazytime",
+  "auto",
+  "noauto",
+  "user",
+  "nouser",
+  "users",
+  "group",
+  "owner",
+  "_netdev",
+  "nofail",
+]);
+
+/** By word: which attribute becomes what. An attribute that is cleared is not mentioned again. */
+const ATTRIBUTES: Readonly<
+  Record<string, readonly [keyof MountAttributes, unknown]>
+> = {
+  ro: ["readonly", true],
+  rw: ["readonly", undefined],
+  rro: ["readonly", "recursive"],
+  rrw: ["readonly", undefined],
+  nosuid: ["nosuid", true],
+  suid: ["nosuid", undefined],
+  rnosuid: ["nosuid", "recursive"],
+  rsuid: ["nosuid", undefined],
+  nodev: ["nodev", true],
+  dev: ["nodev", undefined],
+  rnodev: ["nodev", "recursive"],
+  rdev: ["nodev", undefined],
+  noexec: ["noexec", true],
+  exec: ["noexec", undefined],
+  rnoexec: ["noexec", "recursive"],
+  rexec: ["noexec", undefined],
+  nosymfollow: ["nosymfollow", true],
+  symfollow: ["nosymfollow", undefined],
+  noatime: ["atime", "noatime"],
+  relatime: ["atime", "relatime"],
+  strictatime: ["atime", "strictatime"],
+  atime: ["atime", undefined],
+  norelatime: ["atime", undefined],
+  nostrictatime: ["atime", undefined],
+  nodiratime: ["nodiratime", true],
+  diratime: ["nodiratime", undefined],
+};
+
+/**
+ * Reads the option words of mount(8) and of containerd: attributes of the mount,
+ * propagation (also `rshared` and its kin), the recursive `rro` family; what is
+ * none of them goes to the filesystem. The last of contrary words counts.
+ *
+ * @param options The words, such as `["rbind", "ro", "size=64m"]`.
+ * @returns What they say.
+ * @throws {TypeError} If a word is empty or contains NUL, or is a leftover of another tool such as `X-containerd.mkdir.path`.
+ *
+ * @example Usage
+ * ```ts
+ * import { parseOptions } from "@containerkit/mount";
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(parseOptions(["rbind", "rro", "rslave", "size=1m"]), {
+ *   attributes: { readonly: "recursive", propagation: "rslave" },
+ *   bind: "rbind",
+ *   data: ["size=1m"],
+ * });
+ * ```
+ */
+export function parseOptions(options: readonly string[]): ParsedOptions {
+  const attributes: Writable<MountAttributes> = {};
+  const parsed: Writable<ParsedOptions> & { data: string[] } = {
+    attributes,
+    data: [],
+  };
+  for (const word of options) {
+    if (word === "" || word.includes("\0")) {
+      throw new TypeError(
+        `Cannot read the mount options: ${JSON.stringify(word)} is no option`,
+      );
+    }
+    if (/^x-containerd\./i.test(word)) {
+      throw new TypeError(
+        `Cannot mount with "${word}": it is an instruction to containerd's mount manager`,
+      );
+    }
+    // mount(8) keeps these for itself and other tools.
+    if (/^(x-|comment=)/i.test(word) || IGNORED.has(word)) continue;
+    if (word === "bind" || word === "rbind") parsed.bind = word;
+    else if (word === "remount") parsed.remount = true;
+    else if (PROPAGATIONS.has(word)) {
+      attributes.propagation = word as Propagation;
+    } else if (Object.hasOwn(ATTRIBUTES, word)) {
+      const [name, value] = ATTRIBUTES[word]!;
+      if (value === undefined) delete attributes[name];
+      else Object.assign(attributes, { [name]: value });
+    } else parsed.data.push(word);
+  }
+  return parsed;
+}
