@@ -18,8 +18,15 @@ export interface BlobWriter {
    * @param size Its size in bytes.
    * @param digest Its digest.
    * @throws {DigestMismatchError} If what was written is something else.
+   * @throws {Deno.errors.AlreadyExists} If it came there by another way meanwhile, which is as good.
    */
   commit(size: number, digest: string): Promise<void>;
+  /**
+   * Cuts what is written; a store without it keeps the wrong bytes of an earlier attempt until someone removes them.
+   *
+   * @param size How many bytes to keep.
+   */
+  truncate?(size: number): Promise<void>;
   /** Gives up writing; what was written may be resumed later. */
   abort(): Promise<void>;
 }
@@ -37,9 +44,15 @@ export interface BlobStore {
    * Starts or resumes writing a blob.
    *
    * @param ref Names the attempt: one writer at a time.
+   * @param options What it will be; with `wait` a ref that another one writes is waited for.
+   * @throws {Deno.errors.AlreadyExists} If it is there already.
    */
   writer(
     ref: string,
-    options?: { descriptor?: Descriptor; signal?: AbortSignal },
+    options?: {
+      descriptor?: Partial<Descriptor>;
+      wait?: boolean;
+      signal?: AbortSignal;
+    },
   ): Promise<BlobWriter>;
 }

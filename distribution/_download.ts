@@ -1,0 +1,156 @@
+import { type Descriptor, isForeignLayerType } from "@containerkit/oci";
+import { ByteError } from "./_byte_error.ts";
+import { checkRange } from "./_ranges.ts";
+import { backoff } from "./_retry.ts";
+import { delay } from "./_delay.ts";
+import { readChunks } from "./_read_chunks.ts";
+import { requestFor, type Target } from "./_target.ts";
+import type { RegistryAnswer } from "./registry_client.ts";
+import { RegistryError } from "./registry_error.ts";
+
+/** A broken transfer that got this much further has not failed: its attempts count anew. */
+const PROGRESS = 1024 * 1024;
+
+/** Options of {@linkcode download}. */
+export interface DownloadOptions {
+  /** The first byte that is wanted. */
+  readonly offset?: number;
+  /** The byte after the last one. */
+  readonly end?: number;
+  /** How many hosts to pass over. */
+  readonly skip?: number;
+  /** Told when the transfer broke off and goes on at an offset. */
+  readonly onRetry?: () => void;
+}
+
+function request(
+  target: Target,
+  descriptor: Descriptor,
+  want: { start: number; end: number; skip: number },
+): Promise<RegistryAnswer> {
+  const { start, end, skip } = want;
+  const isWhole = start === 0 && end === descriptor.size;
+  const range = { range: `bytes=${start}-${end - 1}` };
+  return target.client.request(target.registry, {
+    ...requestFor(target, `blobs/${descriptor.digest}`, "pull"),
+    action: `pull blob "${descriptor.digest}"`,
+    headers: isWhole ? {} : range,
+    expected: isWhole ? [200] : [200, 206],
+    skip,
+  });
+}
+
+/** Opens a blob; one that registries need not hold also from where its descriptor says, without credentials. */
+async function openBlob(
+  target: Target,
+  descriptor: Descriptor,
+  want: { start: number; end: number; skip: number },
+): Promise<RegistryAnswer> {
+  try {
+    return await request(target, descriptor, want);
+  } catch (error) {
+    const { urls = [], mediaType, digest } = descriptor;
+    if (
+      !(error instanceof RegistryError) || error.status !== 404 ||
+      !isForeignLayerType(mediaType)
+    ) throw error;
+    for (const text of urls) {
+      const url = URL.parse(text);
+      if (url === null) continue;
+      try {
+        return await target.client.request(target.registry, {
+          action: `pull foreign layer "${digest}"`,
+          path: url,
+          anonymous: true,
+          expected: [200, 206],
+          headers: { range: `bytes=${want.start}-${want.end - 1}` },
+          ...(target.signal === undefined ? {} : { signal: target.signal }),
+        });
+      } catch {
+        target.signal?.throwIfAborted();
+      }
+    }
+    throw error;
+  }
+}
+
+/**
+ * Reads the bytes of a blob, as often as the connection breaks and from as many mirrors as there are. Nothing is
+ * read twice, and not a byte more than was asked for is passed on. The digest is for the caller to check.
+ */
+export async function* download(
+  target: Target,
+  descriptor: Descriptor,
+  options: DownloadOptions = {},
+): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+  const { end = descriptor.size, onRetry } = options;
+  let { offset = 0, skip = 0 } = options;
+  const { client, signal } = target;
+  let attempt = 1;
+  let mark = offset;
+  while (offset < end) {
+    try {
+      const answer = await openBlob(target, descriptor, {
+        start: offset,
+        end,
+        skip,
+      });
+      for await (
+        const chunk of trim(answer, { start: offset, end }, {
+          descriptor,
+          target,
+        })
+      ) {
+        offset += chunk.length;
+        yield chunk;
+      }
+      if (offset < end) throw new ByteError("it ended too early");
+    } catch (cause) {
+      signal?.throwIfAborted();
+      if (!(cause instanceof ByteError)) throw cause;
+      if (offset - mark >= PROGRESS) attempt = 1;
+      mark = offset;
+      if (attempt >= client.retry.attempts) {
+        throw new TypeError(
+          `Cannot pull blob "${descriptor.digest}": ${cause.message} at byte ${offset} of ${descriptor.size}`,
+          { cause },
+        );
+      }
+      onRetry?.();
+      skip++;
+      await delay(backoff(client.retry, attempt++), signal);
+    }
+  }
+}
+
+/** The wanted part of an answer's body. */
+async function* trim(
+  answer: RegistryAnswer,
+  { start, end }: { start: number; end: number },
+  { descriptor, target }: { descriptor: Descriptor; target: Target },
+): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+  let at: number;
+  try {
+    at = checkRange(answer.response, { start, end, total: descriptor.size });
+  } catch (error) {
+    await answer.response.body?.cancel();
+    throw error;
+  }
+  for await (
+    const chunk of readChunks(answer, {
+      stallTimeout: target.client.stallTimeout,
+      signal: target.signal,
+    })
+  ) {
+    const from = Math.max(0, start - at);
+    const to = Math.min(chunk.length, end - at);
+    at += chunk.length;
+    if (from < to) yield chunk.subarray(from, to);
+    if (at > descriptor.size) {
+      throw new TypeError(
+        `Cannot pull blob "${descriptor.digest}": the server sends more than its ${descriptor.size} bytes`,
+      );
+    }
+    if (at >= end && end < descriptor.size) return;
+  }
+}

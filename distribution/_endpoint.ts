@@ -1,0 +1,109 @@
+import { isLoopback } from "./_address.ts";
+import { Authorizer } from "./_authorizer.ts";
+import { Gate } from "./_retry.ts";
+import { insecureFetch } from "./_insecure_fetch.ts";
+import type { CredentialSource } from "./credentials.ts";
+import type { HostCapability, HostTls, RegistryHost } from "./registry_host.ts";
+
+/** The API of Docker Hub is elsewhere than its name says. */
+const API_HOSTS: Readonly<Record<string, string>> = {
+  "docker.io": "registry-1.docker.io",
+};
+
+/** What a client makes endpoints from. */
+export interface EndpointOptions {
+  readonly credentials: CredentialSource | undefined;
+  readonly realms: readonly string[];
+  readonly plainHttp: boolean | undefined;
+  readonly tls: HostTls | undefined;
+}
+
+/** One server that requests are sent to, with what was learned of it. */
+export class Endpoint implements Disposable {
+  /** The base of the API, ending in `/`. */
+  readonly base: URL;
+  /** The registry that is meant, where the server has another name. */
+  readonly namespace: string | undefined;
+  readonly authorizer: Authorizer;
+  readonly gate: Gate = new Gate();
+  readonly timeout: number | undefined;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly #capabilities: readonly HostCapability[] | undefined;
+  readonly #tls: HostTls | undefined;
+  #client: Deno.HttpClient | undefined;
+  /** Trusts the same authorities, but shows no certificate: for other servers. */
+  #foreign: Deno.HttpClient | undefined;
+
+  constructor(
+    registry: string,
+    host: RegistryHost,
+    options: EndpointOptions,
+  ) {
+    this.base = new URL(host.url);
+    if (!this.base.pathname.endsWith("/")) this.base.pathname += "/";
+    const own = API_HOSTS[registry] ?? registry;
+    const isOwn =
+      this.base.host === new URL(`${this.base.protocol}//${own}`).host;
+    this.namespace = isOwn ? undefined : registry;
+    this.headers = host.headers ?? {};
+    this.timeout = host.timeout;
+    this.#capabilities = host.capabilities;
+    this.#tls = host.tls;
+    this.authorizer = new Authorizer({
+      base: this.base,
+      registry: isOwn ? registry : this.base.host,
+      credentials: options.credentials,
+      realms: options.realms,
+      fetch: (url, init) => this.fetch(url, init),
+    });
+  }
+
+  can(capability: HostCapability): boolean {
+    return this.#capabilities?.includes(capability) ?? true;
+  }
+
+  /** Sends one request, by this server's TLS settings as far as the target is this server. */
+  fetch(url: URL, init: RequestInit): Promise<Response> {
+    const isOwn = url.origin === this.base.origin;
+    if (this.#tls === undefined || url.protocol === "http:") {
+      return fetch(url, init);
+    }
+    if (isOwn && this.#tls.skipVerify) {
+      return insecureFetch(url, init, this.#tls);
+    }
+    return fetch(url, { ...init, client: this.#httpClient(isOwn) });
+  }
+
+  #httpClient(isOwn: boolean): Deno.HttpClient {
+    const { ca = [], cert, key } = this.#tls!;
+    if (isOwn && cert !== undefined && key !== undefined) {
+      return this.#client ??= Deno.createHttpClient({
+        caCerts: [...ca],
+        cert,
+        key,
+      });
+    }
+    return this.#foreign ??= Deno.createHttpClient({ caCerts: [...ca] });
+  }
+
+  [Symbol.dispose](): void {
+    this.#client?.close();
+    this.#foreign?.close();
+    this.#client = this.#foreign = undefined;
+  }
+}
+
+/** The registry itself as a host. Plain http is for this machine only, unless it is asked for. */
+export function ownHost(
+  registry: string,
+  options: EndpointOptions,
+): RegistryHost {
+  const name = API_HOSTS[registry] ?? registry;
+  const isPlain = options.plainHttp ??
+    (options.tls === undefined &&
+      isLoopback(new URL(`http://${name}`).hostname));
+  return {
+    url: `${isPlain ? "http" : "https"}://${name}/v2/`,
+    ...(options.tls === undefined ? {} : { tls: options.tls }),
+  };
+}

@@ -1,0 +1,115 @@
+import { type Descriptor, DigestMismatchError } from "@containerkit/oci";
+import { download } from "./_download.ts";
+import { embedded } from "./_read_blob.ts";
+import type { Target } from "./_target.ts";
+import type { BlobStore, BlobWriter } from "./blob_store.ts";
+import type { TransferEvent } from "./transfer_event.ts";
+
+/** Events of progress come once in so many bytes. */
+const STEP = 1024 * 1024;
+
+/** Options of {@linkcode fetchBlob}. */
+export interface FetchBlobOptions {
+  readonly onProgress?: ((event: TransferEvent) => void) | undefined;
+  /** Who reads along, and how. */
+  readonly along?: ReadAlong | undefined;
+}
+
+/** Reads a blob while it is fetched. */
+export interface ReadAlong {
+  /** Told the first byte that will come: more than 0 if a part was here already. */
+  begin(offset: number): void;
+  /** Whether it got any byte. */
+  readonly hasBytes: boolean;
+  /** Gets each chunk once it is written, and holds back the next one. */
+  push(chunk: Uint8Array<ArrayBuffer>): Promise<void>;
+}
+
+/**
+ * Fetches a blob into a store, from where an earlier attempt ended. The store proves the digest: when it does not
+ * hold, the next host is asked for all of it.
+ */
+export async function fetchBlob(
+  target: Target,
+  store: BlobStore,
+  descriptor: Descriptor,
+  options: FetchBlobOptions = {},
+): Promise<void> {
+  const hosts = await target.client.countHosts(target.registry, "pull");
+  for (let attempt = 0;; attempt++) {
+    try {
+      return await fetchOnce(target, store, {
+        descriptor,
+        skip: attempt,
+        ...options,
+      });
+    } catch (error) {
+      const isWrong = error instanceof Error &&
+        error.name === DigestMismatchError.name;
+      // What was passed on cannot be taken back. A part of an earlier attempt may be what is wrong.
+      if (!isWrong || attempt >= hosts || options.along?.hasBytes) throw error;
+    }
+  }
+}
+
+async function fetchOnce(
+  target: Target,
+  store: BlobStore,
+  { descriptor, skip, onProgress, along }: FetchBlobOptions & {
+    descriptor: Descriptor;
+    skip: number;
+  },
+): Promise<void> {
+  const { digest, size } = descriptor;
+  let writer: BlobWriter | undefined;
+  let offset = 0;
+  const tell = (type: TransferEvent["type"]) =>
+    onProgress?.({ type, descriptor, offset });
+  try {
+    writer = await openWriter(store, descriptor, target.signal);
+    if (skip > 0 || writer.offset > size) await writer.truncate?.(0);
+    offset = writer.offset;
+    tell("start");
+    along?.begin(offset);
+    const inline = offset === 0 ? embedded(descriptor) : undefined;
+    const chunks = inline === undefined
+      ? download(target, descriptor, {
+        offset,
+        skip,
+        onRetry: () => tell("retry"),
+      })
+      : [inline];
+    let told = offset;
+    for await (const chunk of chunks) {
+      await writer.write(chunk);
+      offset += chunk.length;
+      await along?.push(chunk);
+      if (offset - told >= STEP) {
+        told = offset;
+        tell("progress");
+      }
+    }
+    await writer.commit(size, digest);
+    tell("done");
+  } catch (error) {
+    await writer?.abort();
+    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+    // Another process was faster.
+    along?.begin(size);
+    offset = size;
+    tell("exists");
+  }
+}
+
+/** Opens the writer of a blob; while another process writes it, it is waited for. */
+export function openWriter(
+  store: BlobStore,
+  descriptor: Descriptor,
+  signal: AbortSignal | undefined,
+): Promise<BlobWriter> {
+  return store.writer(`pull-${descriptor.digest.replace(":", "-")}`, {
+    descriptor,
+    wait: true,
+    ...(signal === undefined ? {} : { signal }),
+  });
+}

@@ -1,0 +1,47 @@
+import { BlobFetch, type FetchContext } from "./_blob_fetch.ts";
+import type { Descriptor } from "@containerkit/oci";
+
+/** The layers of one pull. */
+export class ImageFetch {
+  readonly #fetches = new Map<string, BlobFetch>();
+  readonly #abort: (reason: unknown) => void;
+
+  /** @param abort Ends every fetch of the context. */
+  constructor(
+    layers: readonly Descriptor[],
+    context: FetchContext,
+    abort: (reason: unknown) => void,
+  ) {
+    for (const layer of layers) {
+      if (!this.#fetches.has(layer.digest)) {
+        this.#fetches.set(layer.digest, new BlobFetch(layer, context));
+      }
+    }
+    this.#abort = abort;
+  }
+
+  /** Opens one, and starts all above it: who misses a layer misses those too. */
+  open(
+    layer: Descriptor,
+    options: { signal?: AbortSignal },
+  ): Promise<ReadableStream<Uint8Array>> {
+    const stream = this.#fetches.get(layer.digest)!.open(options);
+    const digests = [...this.#fetches.keys()];
+    for (const digest of digests.slice(digests.indexOf(layer.digest) + 1)) {
+      this.#fetches.get(digest)!.fetch().catch(() => {});
+    }
+    return stream;
+  }
+
+  /** Fetches what is not there. When one fails, all end before it is told. */
+  async all(): Promise<void> {
+    const fetches = [...this.#fetches.values()].map((one) => one.fetch());
+    try {
+      await Promise.all(fetches);
+    } catch (error) {
+      this.#abort(error);
+      await Promise.allSettled(fetches);
+      throw error;
+    }
+  }
+}

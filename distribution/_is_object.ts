@@ -1,0 +1,6 @@
+/** Whether a parsed JSON value is an object. */
+export function isObject(
+  value: unknown,
+): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

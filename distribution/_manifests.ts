@@ -1,0 +1,117 @@
+import {
+  describe,
+  type Descriptor,
+  type DigestAlgorithm,
+  isDigest,
+  isIndexType,
+  isManifestType,
+  MediaType,
+  parseDigest,
+  parseManifest,
+  verifyBytes,
+} from "@containerkit/oci";
+import { readBody } from "./_body.ts";
+import { requestFor, type Target } from "./_target.ts";
+import { RegistryError } from "./registry_error.ts";
+
+/** The largest manifest or index that is read, in bytes: what the specification asks registries to take. */
+export const MANIFEST_LIMIT = 4 * 1024 * 1024;
+
+/** Schema 1 is taken only to say plainly that it is not supported. */
+const ACCEPT = [
+  MediaType.Index,
+  MediaType.Manifest,
+  MediaType.DockerIndex,
+  MediaType.DockerManifest,
+  MediaType.DockerSchema1Signed,
+].join(", ");
+
+/** A manifest as it was read: the bytes are what the digest names. */
+export interface RawManifest {
+  readonly descriptor: Descriptor;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+}
+
+function typeOf(headers: Headers): string {
+  return (headers.get("content-type") ?? "").split(";")[0]!.trim();
+}
+
+/** A digest that a server states. Only what is fetched by it and hashed here is trusted. */
+function digestOf(headers: Headers): string | undefined {
+  const digest = headers.get("docker-content-digest");
+  return digest !== null && isDigest(digest) ? digest : undefined;
+}
+
+function algorithmOf(name: string): DigestAlgorithm | undefined {
+  return name.includes(":") ? parseDigest(name).algorithm : undefined;
+}
+
+/** Asks for the descriptor of a manifest; a server that cannot say is asked for the manifest. */
+export async function headManifest(
+  target: Target,
+  name: string,
+): Promise<Descriptor> {
+  const action = `resolve "${target.registry}/${target.repository}" "${name}"`;
+  let answer;
+  try {
+    answer = await target.client.request(target.registry, {
+      ...requestFor(target, `manifests/${name}`, "pull"),
+      action,
+      method: "HEAD",
+      capability: "resolve",
+      headers: { accept: ACCEPT },
+    });
+  } catch (error) {
+    // An answer to HEAD has no body: the same question by GET tells the reason, or works.
+    if (
+      error instanceof RegistryError &&
+      [400, 401, 403, 405].includes(error.status)
+    ) return (await getManifest(target, name)).descriptor;
+    throw error;
+  }
+  const { headers } = answer.response;
+  const digest = digestOf(headers);
+  const mediaType = typeOf(headers);
+  const size = Number(headers.get("content-length") ?? NaN);
+  if (
+    digest === undefined || !Number.isSafeInteger(size) || size <= 0 ||
+    !(isIndexType(mediaType) || isManifestType(mediaType)) ||
+    // A server that knows one hash only answers with that: what was asked for is the name.
+    (name.includes(":") && name !== digest)
+  ) return (await getManifest(target, name)).descriptor;
+  return { mediaType, digest, size };
+}
+
+/** Fetches a manifest and checks that it is one; by digest, that it is that one. */
+export async function getManifest(
+  target: Target,
+  name: string,
+): Promise<RawManifest> {
+  const what = `"${target.registry}/${target.repository}" "${name}"`;
+  const algorithm = algorithmOf(name);
+  const { response } = await target.client.request(target.registry, {
+    ...requestFor(target, `manifests/${name}`, "pull"),
+    action: `pull manifest ${what}`,
+    capability: algorithm === undefined ? "resolve" : "pull",
+    headers: { accept: ACCEPT },
+  });
+  const bytes = await readBody(response, MANIFEST_LIMIT, `manifest ${what}`);
+  const stated = digestOf(response.headers);
+  const { mediaType } = parseManifest(bytes, {
+    mediaType: typeOf(response.headers),
+  });
+  const descriptor = describe(mediaType!, bytes, {
+    ...(algorithm === undefined ? {} : { algorithm }),
+  });
+  if (algorithm !== undefined) {
+    verifyBytes(bytes, { digest: name, size: bytes.length });
+  } else if (stated?.startsWith("sha256:")) {
+    verifyBytes(bytes, { digest: stated, size: bytes.length });
+  } else if (stated?.startsWith("sha512:")) {
+    return {
+      descriptor: describe(mediaType!, bytes, { algorithm: "sha512" }),
+      bytes,
+    };
+  }
+  return { descriptor, bytes };
+}

@@ -1,0 +1,65 @@
+import { readBody } from "./_body.ts";
+import { isObject } from "./_is_object.ts";
+import type { RegistryClient, RegistryRequest } from "./registry_client.ts";
+
+const PAGE_LIMIT = 4 * 1024 * 1024;
+const MAX_PAGES = 1000;
+
+/** One page of a list. */
+export interface Page {
+  readonly fields: Readonly<Record<string, unknown>>;
+  readonly response: Response;
+}
+
+/** The target of `Link: <url>; rel="next"`, as RFC 8288 has it. */
+function nextLink(header: string | null): string | undefined {
+  for (
+    const [, url, parameters] of header?.matchAll(/<([^>]*)>([^<]*)/g) ?? []
+  ) {
+    if (/;\s*rel\s*=\s*(?:"[^"]*\bnext\b[^"]*"|next\b)/i.test(parameters!)) {
+      return url;
+    }
+  }
+  return undefined;
+}
+
+/** Reads the pages of a list, as long as the registry names a next one. */
+export async function* readPages(
+  client: RegistryClient,
+  registry: string,
+  request: RegistryRequest,
+): AsyncGenerator<Page> {
+  let server = await client.request(registry, request);
+  for (let page = 1;; page++) {
+    const { response, url } = server;
+    const bytes = await readBody(response, PAGE_LIMIT, "a list");
+    let fields: unknown;
+    try {
+      fields = JSON.parse(new TextDecoder().decode(bytes));
+    } catch (cause) {
+      throw new SyntaxError(`Cannot ${request.action}: a page is not JSON`, {
+        cause,
+      });
+    }
+    if (!isObject(fields)) {
+      throw new SyntaxError(
+        `Cannot ${request.action}: a page is not a JSON object`,
+      );
+    }
+    yield { fields, response };
+    const link = nextLink(response.headers.get("link"));
+    if (link === undefined) return;
+    const next = URL.parse(link, url);
+    if (next === null || next.origin !== url.origin) {
+      throw new TypeError(
+        `Cannot ${request.action}: the link to the next page leads elsewhere`,
+      );
+    }
+    if (page === MAX_PAGES || next.href === url.href) {
+      throw new RangeError(
+        `Cannot ${request.action}: there are more than ${page} pages`,
+      );
+    }
+    server = await client.request(registry, { ...request, path: next, server });
+  }
+}

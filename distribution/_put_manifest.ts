@@ -1,0 +1,148 @@
+import {
+  describe,
+  type Descriptor,
+  type ImageIndex,
+  type ImageManifest,
+  MediaType,
+  parseManifest,
+} from "@containerkit/oci";
+import { delay } from "./_delay.ts";
+import type { RawManifest } from "./_manifests.ts";
+import { readReferrersTag, referrersTag } from "./_referrers_tag.ts";
+import { backoff } from "./_retry.ts";
+import { requestFor, type Target } from "./_target.ts";
+import { RegistryError } from "./registry_error.ts";
+
+/**
+ * Puts a manifest under a tag, or without one under its digest, and makes it a referrer where the registry does
+ * not do so itself.
+ */
+export async function putManifest(
+  target: Target,
+  manifest: RawManifest,
+  options: { tag?: string } = {},
+): Promise<void> {
+  const { descriptor, bytes } = manifest;
+  const { subject } = parseManifest(bytes, { mediaType: descriptor.mediaType });
+  const headers = await putNamed(target, manifest, options.tag);
+  if (subject === undefined || headers.get("oci-subject") !== null) return;
+  if (await hasReferrersApi(target, subject.digest)) return;
+  await editReferrersTag(
+    target,
+    subject.digest,
+    (list) =>
+      list.some(({ digest }) => digest === descriptor.digest)
+        ? undefined
+        : [...list, toReferrer(descriptor, bytes)],
+  );
+}
+
+async function putNamed(
+  target: Target,
+  manifest: RawManifest,
+  tag: string | undefined,
+): Promise<Headers> {
+  const { digest } = manifest.descriptor;
+  if (tag === undefined) return await put(target, digest, manifest);
+  // Under a tag a registry names what comes by sha256: another hash has to be said, and the tag with it.
+  if (!digest.startsWith("sha256:")) {
+    const headers = await put(target, `${digest}?tag=${tag}`, manifest);
+    if (headers.get("oci-tag") !== null) return headers;
+  }
+  return await put(target, tag, manifest);
+}
+
+async function put(
+  target: Target,
+  name: string,
+  { descriptor, bytes }: RawManifest,
+): Promise<Headers> {
+  const { response } = await target.client.request(target.registry, {
+    ...requestFor(target, `manifests/${name}`, "pull,push"),
+    action: `push manifest "${target.registry}/${target.repository}" "${name}"`,
+    capability: "push",
+    method: "PUT",
+    headers: { "content-type": descriptor.mediaType },
+    body: bytes,
+    expected: [200, 201, 202, 204],
+  });
+  await response.body?.cancel();
+  return response.headers;
+}
+
+/** Not every registry that has the API says so in its answer to a push. */
+async function hasReferrersApi(
+  target: Target,
+  digest: string,
+): Promise<boolean> {
+  try {
+    const { response } = await target.client.request(target.registry, {
+      ...requestFor(target, `referrers/${digest}`, "pull"),
+      action: `list the referrers of "${digest}"`,
+      capability: "referrers",
+    });
+    await response.body?.cancel();
+    return response.headers.get("content-type")?.startsWith(MediaType.Index) ??
+      false;
+  } catch (error) {
+    if (error instanceof RegistryError && error.status < 500) return false;
+    throw error;
+  }
+}
+
+/** The descriptor of a referrer, with all a reader filters by. */
+export function toReferrer(
+  descriptor: Descriptor,
+  bytes: Uint8Array,
+): Descriptor {
+  const document: ImageManifest | ImageIndex = parseManifest(bytes, {
+    mediaType: descriptor.mediaType,
+  });
+  const artifactType = document.artifactType ??
+    ("config" in document ? document.config.mediaType : undefined);
+  const { mediaType, digest, size } = descriptor;
+  return {
+    mediaType,
+    digest,
+    size,
+    ...(artifactType === undefined ? {} : { artifactType }),
+    ...(document.annotations === undefined
+      ? {}
+      : { annotations: document.annotations }),
+  };
+}
+
+/**
+ * Changes the list behind the tag that stands for the referrers API. Two clients that do so at once overwrite each
+ * other, so it is read again afterwards, until the change is there.
+ *
+ * @param edit Gives the new list, or `undefined` when there is nothing to do.
+ */
+export async function editReferrersTag(
+  target: Target,
+  digest: string,
+  edit: (list: readonly Descriptor[]) => readonly Descriptor[] | undefined,
+): Promise<void> {
+  const { retry } = target.client;
+  for (let attempt = 1;; attempt++) {
+    const found = await readReferrersTag(target, digest);
+    const manifests = edit(found?.index.manifests ?? []);
+    if (manifests === undefined) return;
+    if (attempt > retry.attempts + 1) {
+      throw new TypeError(
+        `Cannot list a referrer of "${digest}": others keep changing the list`,
+      );
+    }
+    // The first time is the usual one; from the second on somebody else is at it.
+    if (attempt > 1) await delay(backoff(retry, attempt - 1), target.signal);
+    const bytes = new TextEncoder().encode(JSON.stringify({
+      schemaVersion: 2,
+      mediaType: MediaType.Index,
+      manifests,
+    }));
+    await put(target, referrersTag(digest), {
+      descriptor: describe(MediaType.Index, bytes),
+      bytes,
+    });
+  }
+}

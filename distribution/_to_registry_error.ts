@@ -1,0 +1,67 @@
+import { readLimited } from "./_body.ts";
+import { isObject } from "./_is_object.ts";
+import { RegistryError } from "./registry_error.ts";
+
+const ERROR_LIMIT = 64 * 1024;
+const SHOWN = 300;
+
+/** Text from a server, fit to be shown: one line, no control characters, short. */
+function clean(text: string): string {
+  // deno-lint-ignore no-control-regex
+  const line = text.replace(/[\x00-\x1f\x7f-\x9f]+/g, " ").trim();
+  return line.length > SHOWN ? `${line.slice(0, SHOWN)}…` : line;
+}
+
+function readErrors(text: string): { codes: string[]; detail: string } {
+  let body: unknown;
+  try {
+    body = JSON.parse(text);
+  } catch {
+    return {
+      codes: [],
+      // HTML of a proxy in between says nothing that fits into a line.
+      detail: text.trimStart().startsWith("<") ? "" : clean(text),
+    };
+  }
+  const errors = isObject(body) && Array.isArray(body.errors)
+    ? body.errors.filter(isObject)
+    : [];
+  const codes = errors.map(({ code }) => code)
+    .filter((code) =>
+      typeof code === "string" && /^[A-Z0-9_]{1,64}$/.test(code)
+    )
+    .map(String);
+  const messages = errors.map(({ message }) => message)
+    .filter((message) => typeof message === "string")
+    .map((message) => clean(String(message)));
+  const plain = isObject(body) && errors.length === 0
+    ? [body.details, body.message, body.error].find((value) =>
+      typeof value === "string"
+    )
+    : undefined;
+  if (typeof plain === "string") messages.push(clean(plain));
+  return { codes, detail: clean(messages.join("; ")) };
+}
+
+/** Makes the error for a response, from its body as far as it is sane. */
+export async function toRegistryError(
+  action: string,
+  response: Response,
+  request: { method: string; url: URL },
+): Promise<RegistryError> {
+  let text = "";
+  try {
+    text = new TextDecoder().decode(
+      await readLimited(response.body, ERROR_LIMIT, "the error"),
+    );
+  } catch {
+    // The status has to do: the body broke off, or is too large to be an error.
+  }
+  return new RegistryError(action, {
+    status: response.status,
+    method: request.method,
+    // The query may hold signatures of storage servers.
+    url: request.url.origin + request.url.pathname,
+    ...readErrors(text),
+  });
+}

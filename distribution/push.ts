@@ -1,0 +1,65 @@
+/**
+ * To a registry.
+ *
+ * @module
+ */
+
+import type { Descriptor } from "@containerkit/oci";
+import { pushBlobs } from "./_push_blobs.ts";
+import { putManifest } from "./_put_manifest.ts";
+import { toTarget } from "./_target.ts";
+import type { Image } from "./image.ts";
+import { parseReference } from "./parse_reference.ts";
+import type { PushOptions } from "./push_options.ts";
+
+/**
+ * Pushes an image: the blobs that the registry does not have, then the manifest. Without a tag it goes by its digest.
+ *
+ * An upload that breaks off goes on where the registry says it broke. An image with a `subject` becomes its referrer, also
+ * where the registry has no API for that.
+ *
+ * Requires `--allow-net`.
+ *
+ * @param image From `pull()`, `openImage()`, `createImage()` or whatever made one.
+ * @param reference Where it goes.
+ * @param options The client, and how it is sent.
+ * @returns The descriptor of the manifest.
+ * @throws {RegistryError} If the registry refuses.
+ *
+ * @example Usage
+ * ```ts ignore
+ * import { openImage, push } from "@containerkit/distribution";
+ *
+ * await push(await openImage(store, descriptor), "localhost:5000/app:1");
+ * ```
+ */
+export async function push(
+  image: Image,
+  reference: string,
+  options: PushOptions = {},
+): Promise<Descriptor> {
+  const { descriptor, raw, manifest } = image;
+  const parsed = parseReference(reference);
+  if (parsed.digest !== undefined && parsed.digest !== descriptor.digest) {
+    throw new TypeError(
+      `Cannot push to "${reference}": the image is ${descriptor.digest}`,
+    );
+  }
+  const { tag, ...repository } = parsed;
+  await pushBlobs(repository, [
+    {
+      descriptor: manifest.config,
+      open: () => Promise.resolve(new Blob([raw.config]).stream()),
+    },
+    ...image.layers.map((layer) => ({
+      descriptor: layer,
+      open: (options: { signal?: AbortSignal }) => layer.open(options),
+    })),
+  ], options);
+  await putManifest(
+    toTarget(repository, options),
+    { descriptor, bytes: raw.manifest },
+    tag === undefined ? {} : { tag },
+  );
+  return descriptor;
+}

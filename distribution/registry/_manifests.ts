@@ -1,0 +1,198 @@
+import {
+  describe,
+  type Descriptor,
+  type ImageIndex,
+  type ImageManifest,
+  isDigest,
+  isForeignLayerType,
+  isIndexType,
+  isManifestType,
+  parseDigest,
+  parseManifest,
+} from "@containerkit/oci";
+import { readLimited } from "../_body.ts";
+import { TAG_REGEXP } from "../_grammar.ts";
+import { toReferrer } from "../_put_manifest.ts";
+import { saveBlob } from "../_small_blobs.ts";
+import { ApiError } from "./_api_error.ts";
+import type { Call } from "./_context.ts";
+import { sendBlob } from "./_send_blob.ts";
+import { pullManifest } from "./_upstream.ts";
+
+/** More tags than this in one request are refused. */
+const MAX_TAGS = 100;
+
+export async function handleManifest(
+  call: Call,
+  reference: string,
+): Promise<Response> {
+  switch (call.request.method) {
+    case "GET":
+    case "HEAD":
+      return await get(call, reference);
+    case "PUT":
+      return await put(call, reference);
+    case "DELETE":
+      return await remove(call, reference);
+    default:
+      throw new ApiError("UNSUPPORTED", "the method is not allowed");
+  }
+}
+
+function unknown(): ApiError {
+  return new ApiError("MANIFEST_UNKNOWN", "the manifest is not known");
+}
+
+async function get(call: Call, reference: string): Promise<Response> {
+  const { repository, context, request } = call;
+  await pullManifest(call, reference);
+  const digest = isDigest(reference)
+    ? reference
+    : await repository.tag(reference);
+  const entry = digest === undefined
+    ? undefined
+    : await repository.manifest(digest);
+  if (
+    digest === undefined || entry === undefined ||
+    await context.store.stat(digest) === undefined
+  ) throw unknown();
+  const { mediaType, size } = entry;
+  const accept = request.headers.get("accept") ?? "*/*";
+  const accepted = accept.split(",").map((type) => type.split(";")[0]!.trim());
+  if (
+    !accepted.some((type) => ["*/*", "application/*", mediaType].includes(type))
+  ) {
+    throw new ApiError(
+      "MANIFEST_UNKNOWN",
+      `the manifest is "${mediaType}", which the request does not accept`,
+    );
+  }
+  return await sendBlob(call, { digest, size, mediaType });
+}
+
+async function put(call: Call, reference: string): Promise<Response> {
+  const { context, request, repository, url } = call;
+  const mediaType = (request.headers.get("content-type") ?? "").split(";")[0]!
+    .trim();
+  const bytes = await readManifest(call);
+  let document: ImageManifest | ImageIndex;
+  try {
+    if (
+      mediaType !== "" && !isIndexType(mediaType) && !isManifestType(mediaType)
+    ) {
+      throw new SyntaxError(
+        `"${mediaType}" is neither a manifest nor an index`,
+      );
+    }
+    document = parseManifest(bytes, mediaType === "" ? {} : { mediaType });
+  } catch (error) {
+    throw new ApiError("MANIFEST_INVALID", (error as Error).message);
+  }
+  const descriptor = describeAs(reference, document.mediaType!, bytes);
+  const tags = readTags(reference, url);
+  await checkBlobs(call, document);
+  await saveBlob(context.store, descriptor, bytes);
+  const { subject } = document;
+  await repository.setManifest(descriptor.digest, {
+    mediaType: descriptor.mediaType,
+    size: descriptor.size,
+    ...(subject === undefined ? {} : { subject: subject.digest }),
+  });
+  for (const tag of tags) await repository.setTag(tag, descriptor.digest);
+  if (subject !== undefined) {
+    await repository.setReferrer(subject.digest, toReferrer(descriptor, bytes));
+  }
+  return new Response(null, {
+    status: 201,
+    headers: {
+      location: `/v2/${repository.name}/manifests/${
+        isDigest(reference) ? descriptor.digest : reference
+      }`,
+      "docker-content-digest": descriptor.digest,
+      ...(subject === undefined ? {} : { "oci-subject": subject.digest }),
+      ...(isDigest(reference) && tags.length > 0
+        ? { "oci-tag": tags.join(", ") }
+        : {}),
+    },
+  });
+}
+
+async function readManifest(call: Call): Promise<Uint8Array<ArrayBuffer>> {
+  const { manifestLimit } = call.context;
+  try {
+    return await readLimited(call.request.body, manifestLimit, "manifest");
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new ApiError(
+      "SIZE_INVALID",
+      `a manifest has at most ${manifestLimit} bytes`,
+      { status: 413 },
+    );
+  }
+}
+
+/** Names the manifest by the hash function that the client chose. */
+function describeAs(
+  reference: string,
+  mediaType: string,
+  bytes: Uint8Array,
+): Descriptor {
+  if (!isDigest(reference)) return describe(mediaType, bytes);
+  let descriptor: Descriptor;
+  try {
+    const { algorithm } = parseDigest(reference);
+    descriptor = describe(mediaType, bytes, { algorithm });
+  } catch {
+    throw new ApiError("DIGEST_INVALID", "the digest is not supported");
+  }
+  if (descriptor.digest !== reference) {
+    throw new ApiError("DIGEST_INVALID", "the manifest has another digest");
+  }
+  return descriptor;
+}
+
+function readTags(reference: string, url: URL): readonly string[] {
+  if (!isDigest(reference)) return [reference];
+  const tags = url.searchParams.getAll("tag");
+  if (tags.length > MAX_TAGS) {
+    throw new ApiError("TAG_INVALID", `there are more than ${MAX_TAGS} tags`, {
+      status: 414,
+    });
+  }
+  if (tags.some((tag) => !TAG_REGEXP.test(tag))) {
+    throw new ApiError("TAG_INVALID", "one of the tags is invalid");
+  }
+  return tags;
+}
+
+/** An image is complete before it has a name; what an index lists may come later, or never. */
+async function checkBlobs(
+  call: Call,
+  document: ImageManifest | ImageIndex,
+): Promise<void> {
+  if ("manifests" in document) return;
+  for (const { digest, mediaType } of [document.config, ...document.layers]) {
+    if (isForeignLayerType(mediaType)) continue;
+    if (!await call.repository.hasBlob(digest)) {
+      throw new ApiError(
+        "MANIFEST_BLOB_UNKNOWN",
+        `the blob "${digest}" is not known`,
+      );
+    }
+  }
+}
+
+async function remove(call: Call, reference: string): Promise<Response> {
+  const { context, repository } = call;
+  if (!isDigest(reference)) {
+    if (await repository.tag(reference) === undefined) throw unknown();
+    await repository.deleteTag(reference);
+    return new Response(null, { status: 202 });
+  }
+  if (await repository.manifest(reference) === undefined) throw unknown();
+  await repository.deleteManifest(reference);
+  if (await repository.deleteBlob(reference)) {
+    await context.store.delete?.(reference);
+  }
+  return new Response(null, { status: 202 });
+}

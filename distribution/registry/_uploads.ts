@@ -1,0 +1,81 @@
+import type { BlobStore, BlobWriter } from "../blob_store.ts";
+import { ApiError } from "./_api_error.ts";
+
+/** An upload that nobody touched for so long, in milliseconds, is given up. */
+const IDLE = 60 * 60 * 1000;
+
+/** One upload that was begun. */
+export interface Upload {
+  readonly id: string;
+  readonly repository: string;
+  readonly writer: BlobWriter;
+  /** In milliseconds of `Date.now()`. */
+  touched: number;
+  /** Whether a request is writing to it. */
+  isBusy: boolean;
+}
+
+/** The uploads that are under way. */
+export class Uploads implements AsyncDisposable {
+  readonly #store: BlobStore;
+  readonly #uploads = new Map<string, Upload>();
+
+  constructor(store: BlobStore) {
+    this.#store = store;
+  }
+
+  async begin(repository: string): Promise<Upload> {
+    await this.#sweep();
+    const id = crypto.randomUUID();
+    const writer = await this.#store.writer(`upload-${id}`);
+    const upload: Upload = {
+      id,
+      repository,
+      writer,
+      touched: Date.now(),
+      isBusy: false,
+    };
+    this.#uploads.set(id, upload);
+    return upload;
+  }
+
+  /** Finds an upload; while one request writes to it no other may. */
+  find(repository: string, id: string): Upload {
+    const upload = this.#uploads.get(id);
+    if (upload === undefined || upload.repository !== repository) {
+      throw new ApiError("BLOB_UPLOAD_UNKNOWN", "the upload is not known");
+    }
+    upload.touched = Date.now();
+    return upload;
+  }
+
+  /** Forgets an upload, and what was written of it. */
+  async drop(upload: Upload): Promise<void> {
+    this.#uploads.delete(upload.id);
+    await upload.writer.truncate?.(0).catch(() => {});
+    await upload.writer.abort();
+  }
+
+  /** Makes a blob of an upload. */
+  async commit(upload: Upload, digest: string): Promise<void> {
+    this.#uploads.delete(upload.id);
+    try {
+      await upload.writer.commit(upload.writer.offset, digest);
+    } catch (error) {
+      await upload.writer.abort();
+      if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+    }
+  }
+
+  async #sweep(): Promise<void> {
+    for (const upload of this.#uploads.values()) {
+      if (!upload.isBusy && Date.now() - upload.touched > IDLE) {
+        await this.drop(upload);
+      }
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const upload of this.#uploads.values()) await this.drop(upload);
+  }
+}

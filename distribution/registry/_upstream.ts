@@ -1,0 +1,101 @@
+import { type Descriptor, isDigest, parseManifest } from "@containerkit/oci";
+import { fetchBlob } from "../_fetch_blob.ts";
+import { getManifest, headManifest } from "../_manifests.ts";
+import { toReferrer } from "../_put_manifest.ts";
+import { saveBlob } from "../_small_blobs.ts";
+import { requestFor, type Target } from "../_target.ts";
+import { RegistryError } from "../registry_error.ts";
+import type { Call } from "./_context.ts";
+
+function toTarget(call: Call): Target | undefined {
+  const { upstream } = call.context;
+  if (upstream === undefined) return undefined;
+  return {
+    ...upstream,
+    repository: call.repository.name,
+    signal: call.request.signal,
+  };
+}
+
+/** What the other registry does not have is not there; any other trouble of it is hidden by what is here already. */
+function isMissing(error: unknown): boolean {
+  return error instanceof RegistryError &&
+    [401, 403, 404].includes(error.status);
+}
+
+/** Fetches a manifest that is not here, or whose tag moved. */
+export async function pullManifest(
+  call: Call,
+  reference: string,
+): Promise<void> {
+  const target = toTarget(call);
+  if (target === undefined) return;
+  const { context, repository } = call;
+  const isThere = async (digest: string) =>
+    await repository.manifest(digest) !== undefined &&
+    await context.store.stat(digest) !== undefined;
+  const known = isDigest(reference)
+    ? reference
+    : await repository.tag(reference);
+  if (isDigest(reference) && await isThere(reference)) return;
+  try {
+    const { digest } = isDigest(reference)
+      ? { digest: reference }
+      : await headManifest(target, reference);
+    if (!await isThere(digest)) await save(call, target, digest);
+    if (!isDigest(reference)) await repository.setTag(reference, digest);
+  } catch (error) {
+    // Better the image of yesterday than none, while the other registry cannot be reached.
+    if (isMissing(error) || (known !== undefined && await isThere(known))) {
+      return;
+    }
+    throw error;
+  }
+}
+
+async function save(call: Call, target: Target, digest: string): Promise<void> {
+  const { context, repository } = call;
+  const { descriptor, bytes } = await getManifest(target, digest);
+  await saveBlob(context.store, descriptor, bytes);
+  const { subject } = parseManifest(bytes, { mediaType: descriptor.mediaType });
+  await repository.setManifest(digest, {
+    mediaType: descriptor.mediaType,
+    size: descriptor.size,
+    ...(subject === undefined ? {} : { subject: subject.digest }),
+  });
+  if (subject !== undefined) {
+    await repository.setReferrer(subject.digest, toReferrer(descriptor, bytes));
+  }
+}
+
+/** Fetches a blob that is not here; gives `undefined` if the other registry has none. */
+export async function pullBlob(
+  call: Call,
+  digest: string,
+): Promise<{ readonly size: number } | undefined> {
+  const target = toTarget(call);
+  if (target === undefined) return undefined;
+  const { context, repository } = call;
+  try {
+    const { response } = await target.client.request(target.registry, {
+      ...requestFor(target, `blobs/${digest}`, "pull"),
+      action: `pull blob "${digest}"`,
+      method: "HEAD",
+    });
+    const size = Number(response.headers.get("content-length") ?? NaN);
+    if (!Number.isSafeInteger(size) || size < 0 || size > context.blobLimit) {
+      return undefined;
+    }
+    const descriptor: Descriptor = {
+      mediaType: "application/octet-stream",
+      digest,
+      size,
+    };
+    await fetchBlob(target, context.store, descriptor);
+    await repository.setBlob(digest);
+    return { size };
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,103 @@
+/**
+ * A store of blobs that is gone with the process.
+ *
+ * @module
+ */
+
+import {
+  digestBytes,
+  DigestMismatchError,
+  parseDigest,
+} from "@containerkit/oci";
+import { concat } from "../_concat.ts";
+import type { BlobStore } from "../blob_store.ts";
+
+/** A store in memory. */
+export interface MemoryStore extends BlobStore {
+  /** Removes a blob. */
+  delete(digest: string): Promise<boolean>;
+}
+
+/**
+ * Makes a store in memory: for tests, and for registries that need not last.
+ *
+ * @returns The store, empty.
+ *
+ * @example Usage
+ * ```ts
+ * import { createMemoryStore } from "@containerkit/distribution/registry";
+ * import { digestBytes } from "@containerkit/oci";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const store = createMemoryStore();
+ * const writer = await store.writer("greeting");
+ * await writer.write(new TextEncoder().encode("hello"));
+ * await writer.commit(5, digestBytes("hello"));
+ * assertEquals(await store.stat(digestBytes("hello")), { size: 5 });
+ * ```
+ */
+export function createMemoryStore(): MemoryStore {
+  const blobs = new Map<string, Uint8Array<ArrayBuffer>>();
+  const ingests = new Map<string, { chunks: Uint8Array[]; size: number }>();
+  return {
+    stat(digest) {
+      const size = blobs.get(digest)?.length;
+      return Promise.resolve(size === undefined ? undefined : { size });
+    },
+    open(digest, { offset = 0, length = Infinity } = {}) {
+      const bytes = blobs.get(digest);
+      if (bytes === undefined) {
+        return Promise.reject(
+          new Deno.errors.NotFound(`Cannot open "${digest}": it is not there`),
+        );
+      }
+      const part = bytes.subarray(offset, offset + length);
+      return Promise.resolve(new Blob([part]).stream());
+    },
+    writer(ref, { descriptor } = {}) {
+      const digest = descriptor?.digest;
+      if (digest !== undefined && blobs.has(digest)) {
+        return Promise.reject(
+          new Deno.errors.AlreadyExists(
+            `Cannot write "${digest}": it is there`,
+          ),
+        );
+      }
+      const ingest = ingests.get(ref) ?? { chunks: [], size: 0 };
+      ingests.set(ref, ingest);
+      return Promise.resolve({
+        get offset() {
+          return ingest.size;
+        },
+        write(chunk: Uint8Array) {
+          ingest.chunks.push(chunk.slice());
+          ingest.size += chunk.length;
+          return Promise.resolve();
+        },
+        truncate(size: number) {
+          const bytes = concat(ingest.chunks, ingest.size).slice(0, size);
+          ingest.chunks = [bytes];
+          ingest.size = bytes.length;
+          return Promise.resolve();
+        },
+        commit(size: number, digest: string) {
+          const bytes = concat(ingest.chunks, ingest.size);
+          const actual = digestBytes(bytes, parseDigest(digest).algorithm);
+          if (ingest.size !== size || actual !== digest) {
+            return Promise.reject(
+              new DigestMismatchError(`commit "${ref}"`, {
+                expected: ingest.size === size ? digest : `${size} bytes`,
+                actual: ingest.size === size ? actual : `${ingest.size} bytes`,
+              }),
+            );
+          }
+          ingests.delete(ref);
+          blobs.set(digest, bytes);
+          return Promise.resolve();
+        },
+        abort: () => Promise.resolve(),
+      });
+    },
+    delete: (digest) => Promise.resolve(blobs.delete(digest)),
+  };
+}

@@ -1,0 +1,13 @@
+/**
+ * Where a registry keeps its blobs.
+ *
+ * @module
+ */
+
+import type { BlobStore } from "../blob_store.ts";
+
+/** A store of blobs that can lose some; `@containerkit/content`'s store is one. */
+export interface RegistryStore extends BlobStore {
+  /** Removes a blob. Without it a deleted blob can no longer be pulled, but stays in the store. */
+  delete?(digest: string): Promise<unknown>;
+}

@@ -1,0 +1,500 @@
+/**
+ * Requests to registries: authenticated, repeated where that helps, and safe.
+ *
+ * @module
+ */
+
+import { channel } from "node:diagnostics_channel";
+import { refuseTarget } from "./_address.ts";
+import { Endpoint, type EndpointOptions, ownHost } from "./_endpoint.ts";
+import {
+  backoff,
+  isRetriable,
+  readRetryAfter,
+  type RetryPolicy,
+} from "./_retry.ts";
+import { delay } from "./_delay.ts";
+import { toRegistryError } from "./_to_registry_error.ts";
+import { WarningReader } from "./_warnings.ts";
+import type { CredentialSource } from "./credentials.ts";
+import { RegistryError } from "./registry_error.ts";
+import type { HostCapability, HostSource, HostTls } from "./registry_host.ts";
+
+/** How failed requests are repeated. */
+export interface RetryOptions {
+  /** How often a request is sent at most. @default {5} */
+  readonly attempts?: number;
+  /** The first wait in milliseconds, doubled each time and jittered. @default {500} */
+  readonly delay?: number;
+  /** The longest wait in milliseconds. @default {30000} */
+  readonly maxDelay?: number;
+  /** How long one request may wait altogether, in milliseconds: a `Retry-After` beyond it fails at once. @default {300000} */
+  readonly budget?: number;
+}
+
+/** Something a registry wants its users to know. */
+export interface RegistryNotice {
+  /** The server that said it. */
+  readonly host: string;
+  /** A warning in words, or how much of a rate limit is left. */
+  readonly kind: "warning" | "rate-limit";
+  /** What it said. */
+  readonly text: string;
+}
+
+/** Options of {@linkcode RegistryClient}. */
+export interface RegistryClientOptions {
+  /** Finds credentials. @default {anonymous} */
+  readonly credentials?: CredentialSource;
+  /** Finds mirrors and the settings of hosts. @default {the registry itself} */
+  readonly hosts?: HostSource;
+  /** Speaks plain http with every registry (`true`) or none (`false`). By default only with this machine's, and only when `tls` is not given. */
+  readonly plainHttp?: boolean;
+  /** How TLS is spoken with registries that `hosts` says nothing of. */
+  readonly tls?: HostTls;
+  /** Hosts that tokens may be fetched from although they look unsafe, such as `10.0.0.5:8443`. */
+  readonly realms?: readonly string[];
+  /** How failed requests are repeated. */
+  readonly retry?: RetryOptions;
+  /** How long to wait for an answer, in milliseconds; ten times that for the end of an upload. @default {60000} */
+  readonly timeout?: number;
+  /** How long a download may stand still, in milliseconds, before it is resumed by another request. @default {30000} */
+  readonly stallTimeout?: number;
+  /** The `User-Agent`. @default {"containerkit"} */
+  readonly userAgent?: string;
+  /** Told once of each warning and of rate limits. */
+  readonly onNotice?: (notice: RegistryNotice) => void;
+}
+
+/** One request to a registry, as {@linkcode RegistryClient.request} takes it. */
+export interface RegistryRequest {
+  /** What is being done, for errors, as in `pull manifest "…"`. */
+  readonly action: string;
+  /** The HTTP method. @default {"GET"} */
+  readonly method?: string;
+  /** The path below `/v2/`, or the URL a server named for what follows. */
+  readonly path: string | URL;
+  /** What the servers have to be capable of. @default {"pull"} */
+  readonly capability?: HostCapability;
+  /** The repository, which chooses credentials. */
+  readonly repository?: string;
+  /** The rights it takes, such as `repository:app:pull`. */
+  readonly scopes?: readonly string[];
+  /** Headers. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** The body; it is sent again when the request is repeated. */
+  readonly body?: Uint8Array<ArrayBuffer> | string;
+  /** Statuses that are answers. All others throw. @default {[200]} */
+  readonly expected?: readonly number[];
+  /** Sends it without credentials, to wherever `path` leads: for layers that lie outside registries. */
+  readonly anonymous?: boolean;
+  /** Sends it once only. */
+  readonly once?: boolean;
+  /** Sends it to the server of this answer only. */
+  readonly server?: RegistryAnswer;
+  /** Passes over this many servers: how a broken download moves on to the next mirror. */
+  readonly skip?: number;
+  /** Ends it. */
+  readonly signal?: AbortSignal;
+}
+
+/** What a registry answered. The body has to be read or cancelled. */
+export interface RegistryAnswer {
+  /** The response. */
+  readonly response: Response;
+  /** The URL it came from, after redirects: relative ones refer to it. */
+  readonly url: URL;
+  /** Which of the registry's servers gave it, counted from 0. */
+  readonly index: number;
+  /** Ends the body, such as when it stands still. */
+  abort(reason: unknown): void;
+}
+
+const MAX_REDIRECTS = 10;
+const MAX_CHALLENGES = 3;
+const events = channel("containerkit:registry");
+
+/**
+ * A client of registries. It keeps what it learns: tokens, how a host wants to be asked, and how long to leave it alone.
+ *
+ * One client serves any number of calls at once. Disposing it closes connections that were opened with certificates of
+ * their own; without such there is nothing to close. Every request is published on the diagnostics channel
+ * `containerkit:registry`.
+ *
+ * Requires `--allow-net`.
+ *
+ * @example Usage
+ * ```ts
+ * import { RegistryClient } from "@containerkit/distribution";
+ *
+ * using client = new RegistryClient({
+ *   credentials: () => ({ username: "me", password: "secret" }),
+ * });
+ * ```
+ */
+export class RegistryClient implements Disposable {
+  readonly #options: RegistryClientOptions;
+  readonly #retry: RetryPolicy;
+  readonly #endpoints = new Map<string, Promise<readonly Endpoint[]>>();
+  readonly #warnings: WarningReader;
+  #isClosed = false;
+
+  /**
+   * Prepares a client. Nothing is asked yet.
+   *
+   * @param options Credentials, hosts, TLS and patience.
+   */
+  constructor(options: RegistryClientOptions = {}) {
+    this.#options = options;
+    this.#retry = {
+      attempts: options.retry?.attempts ?? 5,
+      delay: options.retry?.delay ?? 500,
+      maxDelay: options.retry?.maxDelay ?? 30_000,
+      budget: options.retry?.budget ?? 300_000,
+    };
+    this.#warnings = new WarningReader(options.onNotice);
+  }
+
+  /** How long a download may stand still, in milliseconds. */
+  get stallTimeout(): number {
+    return this.#options.stallTimeout ?? 30_000;
+  }
+
+  /** How failed requests are repeated, with every default filled in. */
+  get retry(): Required<RetryOptions> {
+    return this.#retry;
+  }
+
+  /**
+   * Sends a request: to each server of the registry in turn until one has what is asked for, with credentials when the
+   * server wants some, again when that may help. Redirects are followed, and credentials never cross to another origin.
+   *
+   * @param registry The registry, such as `docker.io`.
+   * @param request What to ask.
+   * @returns The answer, whose status is one of the expected.
+   * @throws {RegistryError} If the registry answers with another status.
+   * @throws {TypeError} If no server can be reached, or one leads where it must not.
+   *
+   * @example Usage
+   * ```ts ignore
+   * import { RegistryClient } from "@containerkit/distribution";
+   *
+   * using client = new RegistryClient();
+   * const { response } = await client.request("localhost:5000", {
+   *   action: "list repositories",
+   *   path: "_catalog",
+   *   scopes: ["registry:catalog:*"],
+   * });
+   * console.log(await response.json());
+   * ```
+   */
+  async request(
+    registry: string,
+    request: RegistryRequest,
+  ): Promise<RegistryAnswer> {
+    const { capability = "pull", server, skip = 0 } = request;
+    const endpoints = await this.#find(registry);
+    if (server !== undefined) {
+      return await this.#send(endpoints, server.index, request);
+    }
+    const able = endpoints.flatMap((endpoint, index) =>
+      endpoint.can(capability) ? [index] : []
+    );
+    if (able.length === 0) {
+      throw new TypeError(
+        `Cannot ${request.action}: no host of "${registry}" is capable of ${capability}`,
+      );
+    }
+    const order = able.map((_, at) => able[(at + skip) % able.length]!);
+    for (const [at, index] of order.entries()) {
+      try {
+        return await this.#send(endpoints, index, request);
+      } catch (error) {
+        request.signal?.throwIfAborted();
+        if (at === order.length - 1) throw error;
+        // Whatever a mirror lacks, the next one may have.
+      }
+    }
+    throw new Error("unreachable");
+  }
+
+  /**
+   * How many servers a registry has for a purpose.
+   *
+   * @param registry The registry.
+   * @param capability The purpose.
+   * @returns Their number.
+   */
+  async countHosts(
+    registry: string,
+    capability: HostCapability,
+  ): Promise<number> {
+    return (await this.#find(registry)).filter((endpoint) =>
+      endpoint.can(capability)
+    ).length;
+  }
+
+  /**
+   * The refresh token that the registry's token server gave while this client asked for one, if any.
+   *
+   * @param registry The registry.
+   * @returns The token: a secret.
+   */
+  async refreshToken(registry: string): Promise<string | undefined> {
+    return (await this.#find(registry)).at(-1)?.authorizer.refreshToken;
+  }
+
+  /** Closes what was opened; no request may follow. */
+  [Symbol.dispose](): void {
+    this.#isClosed = true;
+    for (const promise of this.#endpoints.values()) {
+      promise.then(
+        (list) => list.forEach((endpoint) => endpoint[Symbol.dispose]()),
+        () => {},
+      );
+    }
+  }
+
+  #find(registry: string): Promise<readonly Endpoint[]> {
+    if (this.#isClosed) {
+      throw new TypeError(
+        `Cannot ask "${registry}": the client is closed`,
+      );
+    }
+    let found = this.#endpoints.get(registry);
+    if (found === undefined) {
+      found = this.#makeEndpoints(registry);
+      this.#endpoints.set(registry, found);
+      found.catch(() => this.#endpoints.delete(registry));
+    }
+    return found;
+  }
+
+  async #makeEndpoints(registry: string): Promise<readonly Endpoint[]> {
+    const options: EndpointOptions = {
+      credentials: this.#options.credentials,
+      realms: this.#options.realms ?? [],
+      plainHttp: this.#options.plainHttp,
+      tls: this.#options.tls,
+    };
+    const hosts = await this.#options.hosts?.(registry) ??
+      [ownHost(registry, options)];
+    return hosts.map((host) => new Endpoint(registry, host, options));
+  }
+
+  /** Sends to one server, again while that may help. */
+  async #send(
+    endpoints: readonly Endpoint[],
+    index: number,
+    request: RegistryRequest,
+  ): Promise<RegistryAnswer> {
+    const endpoint = endpoints[index]!;
+    const { expected = [200], signal } = request;
+    const start = Date.now();
+    for (let attempt = 1;; attempt++) {
+      await endpoint.gate.wait(signal);
+      const isLast = request.once || attempt >= this.#retry.attempts;
+      let wait = backoff(this.#retry, attempt);
+      try {
+        const answer = await this.#authenticate(endpoint, index, request);
+        const { status, headers } = answer.response;
+        if (expected.includes(status)) return answer;
+        const after = readRetryAfter(headers.get("retry-after"));
+        if (after !== undefined && isRetriable(status)) {
+          wait = Math.max(wait, after);
+          endpoint.gate.close(Math.min(after, this.#retry.budget));
+        }
+        const error = await toRegistryError(request.action, answer.response, {
+          method: request.method ?? "GET",
+          url: answer.url,
+        });
+        if (
+          isLast || !isRetriable(status) ||
+          Date.now() - start + wait > this.#retry.budget
+        ) throw error;
+      } catch (error) {
+        signal?.throwIfAborted();
+        if (error instanceof RegistryError || isLast || !isConnection(error)) {
+          throw error;
+        }
+      }
+      await delay(wait, signal);
+    }
+  }
+
+  /** Sends with credentials, when the server wants some. */
+  async #authenticate(
+    endpoint: Endpoint,
+    index: number,
+    request: RegistryRequest,
+  ): Promise<RegistryAnswer> {
+    const { scopes = [], repository, signal } = request;
+    const context = {
+      ...(repository === undefined ? {} : { repository }),
+      ...(signal === undefined ? {} : { signal }),
+    };
+    for (let challenges = 0;; challenges++) {
+      const authorization = request.anonymous
+        ? undefined
+        : await endpoint.authorizer.header(scopes, context);
+      const answer = await this.#exchange(endpoint, index, {
+        request,
+        authorization,
+      });
+      const { response } = answer;
+      const isOwn = answer.url.origin === endpoint.base.origin;
+      if (
+        response.status !== 401 || !isOwn || request.anonymous ||
+        challenges >= MAX_CHALLENGES ||
+        !await endpoint.authorizer.challenged(response, scopes, {
+          ...context,
+          sent: authorization,
+        })
+      ) return answer;
+      await response.body?.cancel();
+    }
+  }
+
+  /** Sends once, and follows redirects. */
+  async #exchange(
+    endpoint: Endpoint,
+    index: number,
+    { request, authorization }: {
+      request: RegistryRequest;
+      authorization: string | undefined;
+    },
+  ): Promise<RegistryAnswer> {
+    const { method = "GET", body } = request;
+    let url = typeof request.path === "string"
+      ? new URL(request.path, endpoint.base)
+      : new URL(request.path);
+    if (endpoint.namespace !== undefined && typeof request.path === "string") {
+      url.searchParams.set("ns", endpoint.namespace);
+    }
+    for (let hops = 0;; hops++) {
+      const isOwn = url.origin === endpoint.base.origin;
+      const headers: Record<string, string> = {
+        // Deno would decode the body, and the digest is of the bytes as they are stored.
+        "accept-encoding": "identity",
+        "user-agent": this.#options.userAgent ?? "containerkit",
+        ...(isOwn && !request.anonymous ? endpoint.headers : {}),
+        ...request.headers,
+        ...(isOwn && authorization !== undefined ? { authorization } : {}),
+      };
+      const answer = await this.#fetch(endpoint, index, {
+        url,
+        request,
+        init: { method, headers, ...(body === undefined ? {} : { body }) },
+      });
+      const { response } = answer;
+      this.#warnings.read(url.host, response.headers);
+      const location = response.headers.get("location");
+      if (![301, 302, 303, 307, 308].includes(response.status) || !location) {
+        return answer;
+      }
+      await response.body?.cancel();
+      const next = URL.parse(location, url);
+      const why = hops === MAX_REDIRECTS
+        ? `there are more than ${MAX_REDIRECTS} redirects`
+        : next === null
+        ? "it is not a URL"
+        : method !== "GET" && method !== "HEAD" && response.status < 307
+        ? `a ${method} would become a GET`
+        : refuseTarget(url, next);
+      if (why !== undefined) {
+        throw new RedirectError(
+          `Cannot ${request.action}: ${url.host} redirects to ${
+            JSON.stringify(location.split("?")[0]!.slice(0, 200))
+          }, which is refused: ${why}`,
+        );
+      }
+      url = next!;
+    }
+  }
+
+  async #fetch(
+    endpoint: Endpoint,
+    index: number,
+    { url, request, init }: {
+      url: URL;
+      request: RegistryRequest;
+      init: RequestInit;
+    },
+  ): Promise<RegistryAnswer> {
+    const patience = endpoint.timeout ?? this.#options.timeout ?? 60_000;
+    // The end of an upload may wait for the server to hash or move what was sent.
+    const timeout = init.method === "GET" || init.method === "HEAD"
+      ? patience
+      : patience * 10;
+    const controller = new AbortController();
+    const timer = setTimeout(() =>
+      controller.abort(
+        new Deno.errors.TimedOut(
+          `Cannot ${request.action}: ${url.host} did not answer within ${
+            timeout / 1000
+          } s`,
+        ),
+      ), timeout);
+    const signal = request.signal === undefined
+      ? controller.signal
+      : AbortSignal.any([request.signal, controller.signal]);
+    const start = performance.now();
+    const publish = (outcome: { status?: number; error?: string }) => {
+      if (!events.hasSubscribers) return;
+      events.publish({
+        method: init.method,
+        url: url.origin + url.pathname,
+        ms: performance.now() - start,
+        ...outcome,
+      });
+    };
+    try {
+      const response = await endpoint.fetch(url, {
+        ...init,
+        redirect: "manual",
+        signal,
+      });
+      publish({ status: response.status });
+      return {
+        response,
+        url,
+        index,
+        abort: (reason) => controller.abort(reason),
+      };
+    } catch (error) {
+      publish({ error: error instanceof Error ? error.name : "Error" });
+      request.signal?.throwIfAborted();
+      if (!(error instanceof TypeError)) throw error;
+      throw new ConnectionError(
+        `Cannot ${request.action}: ${url.host} cannot be reached: ${
+          reasonOf(error)
+        }`,
+        { cause: error },
+      );
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}
+
+/** A server that could not be reached, or broke off: a TypeError as fetch's own is. */
+class ConnectionError extends TypeError {}
+/** A server that leads where it must not. */
+class RedirectError extends TypeError {}
+
+function isConnection(error: unknown): boolean {
+  return error instanceof ConnectionError ||
+    error instanceof Deno.errors.TimedOut;
+}
+
+/** The innermost reason in words; fetch wraps it in the URL, whose query may hold secrets. */
+function reasonOf(error: Error): string {
+  let text = error.message;
+  for (
+    let cause = error.cause;
+    cause instanceof Error;
+    cause = cause.cause
+  ) text = cause.message;
+  return text.replace(/^error sending request for url \([^)]*\): /, "")
+    .replaceAll(/https?:\/\/[^\s)]*\?[^\s)]*/g, (url) => url.split("?")[0]!);
+}
