@@ -14,7 +14,7 @@ export function collectableOf(store: Store): SnapshotCollectable {
           id: row.key,
           ...(row.lease === null ? {} : { lease: row.lease }),
           labels: JSON.parse(row.labels) as Record<string, string>,
-          created: new Date(Math.max(row.created, row.used)),
+          created: new Date(row.updated),
         };
       }
     },

@@ -1,11 +1,13 @@
+import type { Fd } from "@containerkit/libc";
 import { checkKey, checkLabels, checkOptions } from "./_arguments.ts";
 import { findParent } from "./_checks.ts";
+import type { Place, Sealed } from "./_driver.ts";
 import type { Row } from "./_rows.ts";
 import { removeSidecar, writeSidecar } from "./_sidecar.ts";
 import type { Store } from "./_store.ts";
 import { syncFilesystem } from "./_sync.ts";
 import { SnapshotStateError } from "./snapshot_state_error.ts";
-import type { CommitOptions } from "./snapshotter.ts";
+import type { CommitOptions, SnapshotCommit } from "./snapshotter.ts";
 
 const OPTIONS = [
   "labels",
@@ -16,13 +18,25 @@ const OPTIONS = [
   "signal",
 ];
 
-/** Refuses what cannot be committed; gives the id of the parent. */
+/** A commit on its way. */
+interface Pending {
+  readonly row: Row;
+  readonly name: string;
+  readonly parent: Row | undefined;
+  readonly options: CommitOptions;
+  readonly lock: Fd | undefined;
+  /** Whether this process worked with it before. */
+  readonly held: boolean;
+  sealed?: Sealed;
+}
+
+/** Refuses what cannot be committed; gives the parent, which may be committed by the same call. */
 function check(
   store: Store,
-  row: Row,
-  to: { name: string; parent: string | undefined },
-): number | null {
-  const { name, parent } = to;
+  commit: { row: Row; name: string; options: CommitOptions },
+  before: readonly Pending[],
+): Row | undefined {
+  const { row, name, options: { parent } } = commit;
   if (row.kind !== "active") {
     throw new SnapshotStateError(
       "commit",
@@ -30,12 +44,18 @@ function check(
       row.kind === "view" ? "it is a view" : "it is committed already",
     );
   }
-  if (store.rows.find(name) !== undefined && name !== row.key) {
+  const taken = store.rows.find(name);
+  if (
+    (taken !== undefined && taken.id !== row.id) ||
+    before.some((other) => other.name === name)
+  ) {
     throw new Deno.errors.AlreadyExists(
       `Cannot commit snapshot "${row.key}" to "${name}": there is one already`,
     );
   }
-  if (parent === undefined || parent === row.parent_key) return row.parent;
+  if (parent === undefined || parent === row.parent_key) {
+    return row.parent === null ? undefined : store.rows.get(row.parent);
+  }
   if (row.parent !== null) {
     throw new TypeError(
       `Cannot commit snapshot "${row.key}" onto "${parent}": its parent is "${row.parent_key}"`,
@@ -47,68 +67,116 @@ function check(
       `Cannot commit snapshot "${row.key}" onto "${parent}": ${rebase.reason}`,
     );
   }
-  return findParent(store, parent, { action: "commit", key: row.key }).id;
+  return before.find((other) => other.name === parent)?.row ??
+    findParent(store, parent, { action: "commit", key: row.key });
 }
 
-/** Makes an active snapshot a layer: data first, then the record. */
-export async function commitRow(
+function start(
   store: Store,
-  row: Row,
-  to: CommitOptions & { name: string },
-): Promise<void> {
-  const { name, parent, signal, labels = {}, lease = row.lease } = to;
-  const { rows, driver, state } = store;
+  { name, key, options = {} }: SnapshotCommit,
+  before: readonly Pending[],
+): Pending {
   checkKey("commit to", name);
-  checkLabels("commit", row.key, labels);
-  const { name: _, ...given } = to;
-  checkOptions("commit", row.key, given, OPTIONS);
-  check(store, row, { name, parent });
+  checkLabels("commit", key, options.labels);
+  checkOptions("commit", key, options, OPTIONS);
+  const row = store.require("commit", key);
+  const parent = check(store, { row, name, options }, before);
   const held = store.holds(row.id);
-  using lock = store.exclude("commit", row);
-  const { dir } = store.folder(row.id);
+  const lock = store.exclude("commit", row);
+  return { row, name, parent, options, lock, held };
+}
+
+/** As the driver will see it: on its parent, with the layers that are committed by the same call. */
+function placeOf(
+  store: Store,
+  pending: Pending,
+  before: readonly Pending[],
+): Place {
+  const parents = [];
+  for (let at = pending.parent; at !== undefined;) {
+    const row: Row = at;
+    const same = before.find((other) => other.row.id === row.id);
+    if (same === undefined) {
+      parents.push(...store.rows.chain(row.id).map((id) => store.folder(id)));
+      break;
+    }
+    parents.push(store.folder(row.id));
+    at = same.parent;
+  }
+  const name = before.find(({ row }) => row.id === pending.parent?.id)?.name;
+  const parent = name ?? pending.parent?.key;
+  return { ...store.place(pending.row), parents, parent };
+}
+
+function record(store: Store, pending: Pending, created: number): void {
+  const { row, name, parent, options, sealed } = pending;
+  writeSidecar(store.folder(row.id).dir, {
+    version: 1,
+    id: row.id,
+    name,
+    parent: parent?.id ?? null,
+    diffId: options.diffId ?? sealed!.diffId ?? null,
+    ...sealed!.usage,
+    labels: options.labels ?? {},
+    lease: options.lease ?? row.lease,
+    options: JSON.parse(row.options),
+    created,
+  });
+}
+
+function settle(store: Store, pending: Pending, created: number): void {
+  const { row, name, parent, options, sealed } = pending;
+  if (store.rows.get(row.id)?.kind !== "active") {
+    throw new Deno.errors.NotFound(
+      `Cannot commit snapshot "${row.key}": it was removed meanwhile`,
+    );
+  }
+  store.rows.commit(row.id, {
+    key: name,
+    parent: parent?.id ?? null,
+    labels: JSON.stringify(options.labels ?? {}),
+    lease: options.lease ?? row.lease,
+    diff_id: options.diffId ?? sealed!.diffId ?? null,
+    ...sealed!.usage,
+  }, created);
+}
+
+/**
+ * Makes active snapshots layers: all of them or none. Data first, then, in one
+ * transaction, the records.
+ */
+export async function commitAll(
+  store: Store,
+  commits: readonly SnapshotCommit[],
+  options: { durability: "full" | "none"; signal: AbortSignal | undefined },
+): Promise<void> {
+  const { durability, signal } = options;
+  const all: Pending[] = [];
+  const created = Date.now();
   try {
-    const sealed = await driver.seal(store.place(row), signal);
-    const below = check(store, row, { name, parent });
-    const diffId = to.diffId ?? sealed.diffId ?? null;
-    const { size, inodes } = sealed.usage;
-    const created = Date.now();
-    writeSidecar(dir, {
-      version: 1,
-      id: row.id,
-      name,
-      parent: below,
-      diffId,
-      size,
-      inodes,
-      labels,
-      lease,
-      options: JSON.parse(row.options),
-      created,
-    });
-    if (to.durability !== "none") await syncFilesystem(store.root);
+    for (const commit of commits) all.push(start(store, commit, all));
+    for (const [index, pending] of all.entries()) {
+      signal?.throwIfAborted();
+      const place = placeOf(store, pending, all.slice(0, index));
+      pending.sealed = await store.driver.seal(place, signal);
+      record(store, pending, created);
+    }
+    if (durability !== "none") await syncFilesystem(store.root);
     signal?.throwIfAborted();
-    state.transaction(() => {
-      if (rows.get(row.id)?.kind !== "active") {
-        throw new Deno.errors.NotFound(
-          `Cannot commit snapshot "${row.key}": it was removed meanwhile`,
-        );
+    store.state.transaction(() => {
+      for (const [index, pending] of all.entries()) {
+        check(store, pending, all.slice(0, index));
+        settle(store, pending, created);
       }
-      check(store, row, { name, parent });
-      rows.commit(row.id, {
-        key: name,
-        parent: below,
-        labels: JSON.stringify(labels),
-        lease,
-        diff_id: diffId,
-        size,
-        inodes,
-      }, created);
     });
   } catch (error) {
-    if (lock !== undefined) removeSidecar(dir);
-    lock?.close();
-    if (held) store.hold(row.id);
+    for (const { row, lock, held, sealed } of all) {
+      if (sealed !== undefined) removeSidecar(store.folder(row.id).dir);
+      lock?.close();
+      if (held) store.hold(row.id);
+    }
     throw error;
   }
-  await driver.trim?.(store.folder(row.id));
+  for (const { row } of all) await store.driver.trim?.(store.folder(row.id));
+  for (const { lock } of all) lock?.close();
 }

@@ -1,3 +1,4 @@
+import type { LayerReader } from "@containerkit/tar/layer";
 import type { Mount } from "@containerkit/mount";
 import type {
   AppliedLayer,
@@ -20,8 +21,12 @@ export interface Folder {
 
 /** A snapshot, as a driver sees it. */
 export interface Place extends Folder {
+  /** Its name or key, for messages. */
+  readonly key: string;
   /** What it is for. */
   readonly kind: SnapshotKind;
+  /** The name of the layer below it. */
+  readonly parent: string | undefined;
   /** The layers below it, the nearest first. */
   readonly parents: readonly Folder[];
   /** What it was prepared with. */
@@ -52,6 +57,8 @@ export interface Driver {
   create(place: Place): void;
   /** Makes what takes longer, after the transaction; a failure removes the snapshot. */
   fill?(place: Place, signal: AbortSignal | undefined): Promise<void>;
+  /** Makes what a snapshot on a layer needs of it, before the transaction. Done again, it does nothing. */
+  prepareParent?(parent: Place, signal: AbortSignal | undefined): Promise<void>;
   /** What to mount. Looks at nothing but its argument. */
   mounts(place: Place): Mount[];
   /** Applies a layer. */
@@ -64,7 +71,7 @@ export interface Driver {
   diff(
     place: Place,
     options: DiffOptions,
-  ): Promise<ReadableStream<Uint8Array>>;
+  ): Promise<LayerReader>;
   /** Makes of an active snapshot what a layer is on disk; what it writes is synced by the store. */
   seal(place: Place, signal: AbortSignal | undefined): Promise<Sealed>;
   /** Removes what a layer needs no longer, after its commit; a crash may leave it there. */
@@ -77,6 +84,4 @@ export interface Driver {
   check(place: Place): string | undefined;
   /** Removes a folder in the trash, whatever is in it. */
   destroy(dir: string): Promise<void>;
-  /** See {@linkcode Snapshotter.flatten}. */
-  flatten?(place: Place): Promise<void>;
 }

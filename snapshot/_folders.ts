@@ -4,14 +4,6 @@ export function makeDir(path: string, mode: number): void {
   Deno.chmodSync(path, mode);
 }
 
-/** Makes a folder that looks from outside like another, the one below it. */
-export function makeDirLike(path: string, like: string | undefined): void {
-  if (like === undefined) return makeDir(path, 0o755);
-  const { mode, uid, gid } = Deno.lstatSync(like);
-  makeDir(path, (mode ?? 0o755) & 0o7777);
-  Deno.chownSync(path, uid, gid);
-}
-
 /** What is missing of these folders, or `undefined`. */
 export function missingDir(
   dir: string,

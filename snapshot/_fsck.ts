@@ -10,8 +10,8 @@ import type { FsckOptions, FsckProblem } from "./snapshotter.ts";
 export function adopt(store: Store, sidecar: Sidecar): void {
   store.state.prepare(
     `INSERT INTO snapshots (id, key, kind, creating, transient, parent, diff_id, size, inodes, labels, lease, options,
-      boot_id, created, updated, used)
-      VALUES (?, ?, 'committed', 0, 0, ?, ?, ?, ?, ?, ?, ?, NULL, ?, ?, ?)`,
+      boot_id, created, updated)
+      VALUES (?, ?, 'committed', 0, 0, ?, ?, ?, ?, ?, ?, ?, NULL, ?, ?)`,
   ).run(
     sidecar.id,
     sidecar.name,
@@ -22,7 +22,6 @@ export function adopt(store: Store, sidecar: Sidecar): void {
     JSON.stringify(sidecar.labels),
     sidecar.lease,
     JSON.stringify(sidecar.options),
-    sidecar.created,
     sidecar.created,
     sidecar.created,
   );

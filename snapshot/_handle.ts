@@ -1,3 +1,4 @@
+import type { LayerReader } from "@containerkit/tar/layer";
 import type { Mount } from "@containerkit/mount";
 import type { Row } from "./_rows.ts";
 import type {
@@ -15,7 +16,7 @@ export interface HandleOwner {
     layer: ReadableStream<Uint8Array>,
     options: ApplyOptions,
   ): Promise<AppliedLayer>;
-  diff(id: number, options: DiffOptions): Promise<ReadableStream<Uint8Array>>;
+  diff(id: number, options: DiffOptions): Promise<LayerReader>;
   commit(name: string, key: string, options?: CommitOptions): Promise<void>;
   /** Removes it if it is still the one of that id. */
   discard(id: number): Promise<void>;
@@ -57,7 +58,7 @@ export class Handle implements Snapshot {
     return await this.#owner.apply(this.#id, layer, options);
   }
 
-  async diff(options: DiffOptions = {}): Promise<ReadableStream<Uint8Array>> {
+  async diff(options: DiffOptions = {}): Promise<LayerReader> {
     this.#check("diff");
     return await this.#owner.diff(this.#id, options);
   }

@@ -50,7 +50,6 @@ function insert(store: Store, key: string, make: MakeOptions): Row {
     boot_id: bootId(),
     created: now,
     updated: now,
-    used: now,
   });
   return rows.get(id)!;
 }
@@ -72,7 +71,7 @@ export async function makeSnapshot(
   key: string,
   make: MakeOptions,
 ): Promise<Row> {
-  const { kind, options } = make;
+  const { kind, parent, options } = make;
   const { signal } = options;
   const action = kind === "active" ? "prepare" : "view";
   checkKey(action, key);
@@ -84,6 +83,10 @@ export async function makeSnapshot(
   const known = rows.find(key);
   // Its process may be dead.
   if (known?.creating === 1 || known?.transient === 1) await recover(store);
+  if (parent !== undefined && driver.prepareParent !== undefined) {
+    const below = findParent(store, parent, { action, key });
+    await driver.prepareParent(store.place(below), signal);
+  }
   let made: Row | undefined;
   try {
     const row = state.transaction(() => {

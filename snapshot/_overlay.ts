@@ -1,83 +1,126 @@
 import type { Mount } from "@containerkit/mount";
-import type { Driver, Place, Sealed } from "./_driver.ts";
+import type { LayerReader } from "@containerkit/tar/layer";
+import { applyLayer } from "./apply_layer.ts";
+import { changesOf } from "./_changes.ts";
+import type { Driver, Folder, Place, Sealed } from "./_driver.ts";
 import { checkFilesystem } from "./_filesystem.ts";
-import { destroyTree, makeDir, makeDirLike, missingDir } from "./_folders.ts";
+import { destroyTree, missingDir } from "./_folders.ts";
+import { ImplicitFolders } from "./_implicit.ts";
+import {
+  attributesOf,
+  makeUpper,
+  overlayOptions,
+  stackMounts,
+} from "./_upper.ts";
 import { measureTree } from "./_usage.ts";
-import type { SnapshotCapabilities } from "./snapshotter.ts";
+import { RebaseError } from "./rebase_error.ts";
+import type { SnapshotUsage } from "./snapshot_info.ts";
+import type {
+  AppliedLayer,
+  ApplyOptions,
+  DiffOptions,
+  VerifyOptions,
+  VerifyResult,
+} from "./snapshotter.ts";
 
-/** Why a layer that was written cannot be compared byte by byte without its tar. */
-const NO_TAR = "the tar of a layer is not kept; give it as the source";
-
-function hasParameter(name: string): boolean {
-  try {
-    Deno.lstatSync(`/sys/module/overlay/parameters/${name}`);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-function overlayMounts(place: Place, index: Record<string, string>): Mount[] {
-  const { dir, kind, options } = place;
-  const idmap = options.idmap === undefined ? {} : { idmap: options.idmap };
-  const lower = place.parents.map((parent) => `${parent.dir}/fs`);
-  const [top] = lower;
-  if (kind === "active") {
-    if (top === undefined) {
-      return [{ type: "bind", source: `${dir}/fs`, recursive: true, ...idmap }];
-    }
-    return [{
-      type: "overlay",
-      lower,
-      upper: `${dir}/fs`,
-      work: `${dir}/work`,
-      ...(options.volatile === true ? { volatile: true } : {}),
-      options: index,
-      ...idmap,
-    }];
-  }
-  if (lower.length < 2) {
-    const source = top ?? `${dir}/fs`;
-    return [{ type: "bind", source, readonly: true, ...idmap }];
-  }
-  return [{ type: "overlay", lower, readonly: true, options: index, ...idmap }];
-}
+const contentOf = ({ dir }: Folder) => `${dir}/fs`;
 
 /** A folder per layer, joined by overlay. */
-export function overlayDriver(root: string): Driver {
-  checkFilesystem(root, {
-    driver: "overlay",
-    refused: {
-      overlay: "an overlay cannot hold the upper folder of another",
-      fuse: "it cannot hold the upper folder of an overlay",
-    },
-  });
-  const index: Record<string, string> = hasParameter("index")
-    ? { index: "off" }
-    : {};
-  const capabilities: SnapshotCapabilities = {
+export class OverlayDriver implements Driver {
+  readonly name = "overlay";
+  readonly capabilities = {
     rebase: { supported: true },
     sizeLimit: { supported: false, reason: "no quota" },
     idmap: { supported: true },
     volatile: { supported: true },
-    exactVerify: { supported: false, reason: NO_TAR },
-  };
-  return {
-    name: "overlay",
-    capabilities,
-    create({ dir, parents }) {
-      makeDirLike(`${dir}/fs`, parents[0] && `${parents[0].dir}/fs`);
-      makeDir(`${dir}/work`, 0o711);
+    exactVerify: {
+      supported: false,
+      reason: "the archive of a layer is not kept; give it as the source",
     },
-    mounts: (place) => overlayMounts(place, index),
-    apply: () => Promise.reject(new Error("not yet")),
-    diff: () => Promise.reject(new Error("not yet")),
-    async seal({ dir }, signal): Promise<Sealed> {
-      return { usage: await measureTree(`${dir}/fs`, signal) };
-    },
-    usage: ({ dir }) => measureTree(`${dir}/fs`),
-    verify: () => Promise.reject(new Error("not yet")),
-    check: ({ dir }) => missingDir(dir, ["fs"]),
-    destroy: (dir) => destroyTree(dir, ["work", "fs"]),
-  };
+  } as const;
+  readonly #options = overlayOptions();
+  /** What was applied without a parent, by id. */
+  readonly #implicit = new Map<number, ImplicitFolders>();
+
+  constructor(root: string) {
+    checkFilesystem(root, {
+      driver: "overlay",
+      refused: {
+        overlay: "an overlay cannot hold the upper folder of another",
+        fuse: "it cannot hold the upper folder of an overlay",
+      },
+    });
+  }
+
+  create({ dir, kind, parents: [below], options }: Place): void {
+    if (kind === "view" && below !== undefined) return;
+    makeUpper(dir, options, below && attributesOf(contentOf(below)));
+  }
+
+  mounts(place: Place): Mount[] {
+    const lower = place.parents.map(contentOf);
+    return stackMounts(place, { lower, options: this.#options });
+  }
+
+  async apply(
+    place: Place,
+    layer: ReadableStream<Uint8Array>,
+    options: ApplyOptions,
+  ): Promise<AppliedLayer> {
+    const { signal, onProgress } = options;
+    const implicit = new ImplicitFolders();
+    const { digest, size, diffId, diffSize } = await applyLayer(
+      layer,
+      contentOf(place),
+      {
+        format: "overlay",
+        parents: place.parents.map(contentOf),
+        filter(header) {
+          implicit.see(header);
+          return true;
+        },
+        ...(signal === undefined ? {} : { signal }),
+        ...(onProgress === undefined
+          ? {}
+          : { onProgress: ({ size }) => onProgress(size) }),
+      },
+    );
+    if (place.parents.length === 0) this.#implicit.set(place.id, implicit);
+    return { digest, size, diffId, tarSize: diffSize };
+  }
+
+  diff(place: Place, options: DiffOptions): Promise<LayerReader> {
+    return Promise.resolve(changesOf(place, options));
+  }
+
+  async seal(place: Place, signal: AbortSignal | undefined): Promise<Sealed> {
+    const content = contentOf(place);
+    const link = this.#implicit.get(place.id)
+      ?.adopt(content, place.parents.map(contentOf));
+    if (link !== undefined) {
+      throw new RebaseError(place.key, place.parent ?? "", link);
+    }
+    this.#implicit.delete(place.id);
+    return { usage: await measureTree(content, signal) };
+  }
+
+  usage(place: Place): Promise<SnapshotUsage> {
+    const isShown = place.kind === "view" && place.parents.length > 0;
+    return isShown
+      ? Promise.resolve({ size: 0, inodes: 0 })
+      : measureTree(contentOf(place));
+  }
+
+  verify(place: Place, options: VerifyOptions): Promise<VerifyResult> {
+    return Promise.reject(new Error(`${place.dir} ${options}`));
+  }
+
+  check({ dir, kind, parents }: Place): string | undefined {
+    const isShown = kind === "view" && parents.length > 0;
+    return missingDir(dir, isShown ? [] : ["fs"]);
+  }
+
+  async destroy(dir: string): Promise<void> {
+    await destroyTree(dir, ["work", "fs"]);
+  }
 }

@@ -1,6 +1,6 @@
+import { renameAt, RenameFlag } from "@containerkit/libc";
 import { DigestMismatchError } from "@containerkit/oci";
 import { checkCommitted } from "./_checks.ts";
-import { exchange } from "./_exchange.ts";
 import type { Row } from "./_rows.ts";
 import { writeSidecar } from "./_sidecar.ts";
 import type { Store } from "./_store.ts";
@@ -70,7 +70,7 @@ export async function repairRow(
     checkUnused(store, row);
     // A folder that is gone has nothing to swap with.
     if (lock === undefined) Deno.mkdirSync(old.dir, { mode: 0o700 });
-    exchange(made.dir, old.dir);
+    renameAt({ path: made.dir }, { path: old.dir }, RenameFlag.EXCHANGE);
     rows.measure(row.id, usage.size, usage.inodes);
   });
 }

@@ -19,8 +19,7 @@ export const MIGRATIONS: readonly string[] = [
     options TEXT NOT NULL,
     boot_id TEXT,
     created INTEGER NOT NULL,
-    updated INTEGER NOT NULL,
-    used INTEGER NOT NULL
+    updated INTEGER NOT NULL
   ) STRICT;
   CREATE INDEX snapshots_by_parent ON snapshots (parent);
   CREATE INDEX snapshots_uncommitted ON snapshots (id) WHERE kind <> 'committed';`,
@@ -53,7 +52,6 @@ export interface Row {
   readonly boot_id: string | null;
   readonly created: number;
   readonly updated: number;
-  readonly used: number;
 }
 
 /** What a new row starts with. */
@@ -96,18 +94,17 @@ export function openRows(db: State) {
     ) SELECT key FROM snapshots WHERE id IN (SELECT id FROM above) AND id <> ?1 AND kind <> 'committed'`,
   );
   const insert = db.prepare(
-    `INSERT INTO snapshots (key, kind, creating, transient, parent, labels, lease, options, boot_id, created, updated, used)
-      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    `INSERT INTO snapshots (key, kind, creating, transient, parent, labels, lease, options, boot_id, created, updated)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   );
   const ready = db.prepare("UPDATE snapshots SET creating = 0 WHERE id = ?");
   const commit = db.prepare(
     `UPDATE snapshots SET key = ?, kind = 'committed', transient = 0, boot_id = NULL, parent = ?, labels = ?, lease = ?,
-      diff_id = ?, size = ?, inodes = ?, created = ?, updated = ?, used = ? WHERE id = ?`,
+      diff_id = ?, size = ?, inodes = ?, created = ?, updated = ? WHERE id = ?`,
   );
   const label = db.prepare(
     "UPDATE snapshots SET labels = ?, updated = ? WHERE id = ?",
   );
-  const use = db.prepare("UPDATE snapshots SET used = ? WHERE id = ?");
   const settle = db.prepare("UPDATE snapshots SET boot_id = ? WHERE id = ?");
   const measure = db.prepare(
     "UPDATE snapshots SET size = ?, inodes = ? WHERE id = ?",
@@ -147,7 +144,6 @@ export function openRows(db: State) {
           row.boot_id,
           row.created,
           row.updated,
-          row.used,
         ).lastInsertRowid,
       ),
     /** Notes that the files of a row are made. */
@@ -171,14 +167,11 @@ export function openRows(db: State) {
         to.inodes,
         now,
         now,
-        now,
         id,
       ),
     /** Changes labels. */
     label: (id: number, labels: string, now: number) =>
       void label.run(labels, now, id),
-    /** Notes that a row was relied on just now. */
-    use: (id: number, now: number) => void use.run(now, id),
     /** Takes a row over into this boot. */
     settle: (id: number, bootId: string) => void settle.run(bootId, id),
     /** Notes what a row takes on disk. */

@@ -1,8 +1,10 @@
+import { tracer } from "@containerkit/libc";
+import type { LayerReader } from "@containerkit/tar/layer";
 import type { Mount } from "@containerkit/mount";
 import { checkLabels, checkOptions } from "./_arguments.ts";
 import { checkCommitted, checkMountable } from "./_checks.ts";
 import { collectableOf } from "./_collectable.ts";
-import { commitRow } from "./_commit.ts";
+import { commitAll } from "./_commit.ts";
 import { matches } from "./_filter.ts";
 import { fsck } from "./_fsck.ts";
 import { Handle, type HandleOwner } from "./_handle.ts";
@@ -12,8 +14,6 @@ import { removeRow } from "./_remove.ts";
 import { repairRow } from "./_repair.ts";
 import { type Row, toInfo } from "./_rows.ts";
 import type { Store } from "./_store.ts";
-import { syncFilesystem } from "./_sync.ts";
-import { traced } from "./_trace.ts";
 import type { LayerSource } from "./layer_source.ts";
 import type {
   SnapshotFilter,
@@ -32,11 +32,14 @@ import type {
   Snapshot,
   SnapshotCapabilities,
   SnapshotCollectable,
+  SnapshotCommit,
   Snapshotter,
   UpdateOptions,
   VerifyOptions,
   VerifyResult,
 } from "./snapshotter.ts";
+
+const trace = tracer("containerkit:snapshot");
 
 /** The calls of a snapshotter on a store, the same for every driver. */
 export class StoreSnapshotter implements Snapshotter, HandleOwner {
@@ -58,7 +61,8 @@ export class StoreSnapshotter implements Snapshotter, HandleOwner {
     snapshot: string,
     fn: () => T | Promise<T>,
   ): Promise<T> {
-    return traced({ driver: this.driver, operation, snapshot }, fn);
+    const details = () => ({ driver: this.driver, snapshot });
+    return trace(operation, details, async () => await fn());
   }
 
   #handle(row: Row): Snapshot {
@@ -129,7 +133,7 @@ export class StoreSnapshotter implements Snapshotter, HandleOwner {
     });
   }
 
-  diff(id: number, options: DiffOptions): Promise<ReadableStream<Uint8Array>> {
+  diff(id: number, options: DiffOptions): Promise<LayerReader> {
     const row = this.#store.rows.get(id);
     return this.#traced("diff", row?.key ?? String(id), async () => {
       if (row === undefined) {
@@ -146,10 +150,20 @@ export class StoreSnapshotter implements Snapshotter, HandleOwner {
     key: string,
     options: CommitOptions = {},
   ): Promise<void> {
-    return this.#traced("commit", key, () => {
-      const row = this.#store.require("commit", key);
-      return commitRow(this.#store, row, { ...options, name });
-    });
+    return this.commitAll([{ name, key, options }], options);
+  }
+
+  commitAll(
+    commits: readonly SnapshotCommit[],
+    options: Pick<CommitOptions, "durability" | "signal"> = {},
+  ): Promise<void> {
+    const { durability = "full", signal } = options;
+    const keys = commits.map(({ key }) => key).join(" ");
+    return this.#traced(
+      "commit",
+      keys,
+      () => commitAll(this.#store, commits, { durability, signal }),
+    );
   }
 
   remove(name: string): Promise<void> {
@@ -245,12 +259,11 @@ export class StoreSnapshotter implements Snapshotter, HandleOwner {
     return this.#traced("flatten", name, async () => {
       const row = this.#store.require("flatten", name);
       checkCommitted("flatten", row);
-      await this.#store.driver.flatten?.(this.#store.place(row));
+      await this.#store.driver.prepareParent?.(
+        this.#store.place(row),
+        undefined,
+      );
     });
-  }
-
-  async sync(): Promise<void> {
-    await syncFilesystem(this.#store.root);
   }
 
   cleanup(): Promise<void> {

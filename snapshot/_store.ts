@@ -44,7 +44,9 @@ export class Store implements Disposable {
       : this.rows.chain(row.parent).map((id) => this.folder(id));
     return {
       ...this.folder(row.id),
+      key: row.key,
       kind: row.kind,
+      parent: row.parent_key ?? undefined,
       parents,
       options: JSON.parse(row.options),
       diffId: row.diff_id ?? undefined,

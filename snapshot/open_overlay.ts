@@ -4,7 +4,7 @@
  * @module
  */
 
-import { overlayDriver } from "./_overlay.ts";
+import { OverlayDriver } from "./_overlay.ts";
 import { openStore } from "./_open_store.ts";
 import type { OpenSnapshotterOptions } from "./open_snapshotter_options.ts";
 import type { Snapshotter } from "./snapshotter.ts";
@@ -35,5 +35,8 @@ import type { Snapshotter } from "./snapshotter.ts";
 export function openOverlay(
   options: OpenSnapshotterOptions,
 ): Promise<Snapshotter> {
-  return openStore(overlayDriver, { ...options, name: "overlay" });
+  return openStore((root) => new OverlayDriver(root), {
+    ...options,
+    name: "overlay",
+  });
 }

@@ -5,6 +5,8 @@
  */
 
 import type { IdMap, Mount } from "@containerkit/mount";
+import type { DigestAlgorithm } from "@containerkit/oci";
+import type { Compression, LayerReader } from "@containerkit/tar/layer";
 import type { LayerSource } from "./layer_source.ts";
 import type {
   SnapshotFilter,
@@ -76,13 +78,23 @@ export interface CommitOptions {
   /** The lease to keep it under; by default that of the active snapshot. */
   readonly lease?: string;
   /**
-   * `none` when {@linkcode Snapshotter.sync} was called since the last change.
+   * Whether it is made to survive a power cut.
    *
    * @default {"full"}
    */
   readonly durability?: "full" | "none";
   /** Aborts it. */
   readonly signal?: AbortSignal;
+}
+
+/** One of several snapshots to commit by {@linkcode Snapshotter.commitAll}. */
+export interface SnapshotCommit {
+  /** The name of the layer. */
+  readonly name: string;
+  /** The key of the active snapshot. */
+  readonly key: string;
+  /** As for one; its parent may be the name of one before it in the list. `durability` and `signal` do not count. */
+  readonly options?: CommitOptions;
 }
 
 /** Options of {@linkcode Snapshotter.update}. */
@@ -99,6 +111,18 @@ export interface UpdateOptions {
 
 /** Options of {@linkcode Snapshot.apply}. */
 export interface ApplyOptions {
+  /**
+   * Hash function of `digest`.
+   *
+   * @default {"sha256"}
+   */
+  readonly digestAlgorithm?: DigestAlgorithm;
+  /**
+   * Hash function of `diffId`.
+   *
+   * @default {"sha256"}
+   */
+  readonly diffIdAlgorithm?: DigestAlgorithm;
   /** Aborts it; the snapshot is then good for removal only. */
   readonly signal?: AbortSignal;
   /** Called now and then with the bytes of the layer read so far, as stored. */
@@ -119,6 +143,12 @@ export interface AppliedLayer {
 
 /** Options of {@linkcode Snapshot.diff}. */
 export interface DiffOptions {
+  /**
+   * How to compress what is stored.
+   *
+   * @default {"gzip"}
+   */
+  readonly compression?: Compression;
   /** Aborts it. */
   readonly signal?: AbortSignal;
 }
@@ -132,7 +162,7 @@ export interface Snapshot extends AsyncDisposable {
   /** What to mount for its content. */
   readonly mounts: readonly Mount[];
   /**
-   * Applies a layer, compressed or not, as it is read.
+   * Applies a layer, compressed or not, as it is read. What comes of it is seen once it is committed.
    *
    * @throws {SnapshotStateError} If it is a view.
    */
@@ -140,8 +170,12 @@ export interface Snapshot extends AsyncDisposable {
     layer: ReadableStream<Uint8Array>,
     options?: ApplyOptions,
   ): Promise<AppliedLayer>;
-  /** Reads what differs from the parent as an uncompressed layer tar, the same bytes for the same content. */
-  diff(options?: DiffOptions): Promise<ReadableStream<Uint8Array>>;
+  /**
+   * Reads what differs from the parent as a layer; the same content gives the same diff ID.
+   *
+   * @throws {SnapshotStateError} If it is a view, which differs in nothing.
+   */
+  diff(options?: DiffOptions): Promise<LayerReader>;
   /**
    * Makes it a layer, as {@linkcode Snapshotter.commit}.
    *
@@ -260,8 +294,19 @@ export interface Snapshotter extends AsyncDisposable {
    * @throws {Deno.errors.NotFound} If there is no such key, or no such parent.
    * @throws {SnapshotStateError} If it is not active.
    * @throws {TypeError} If it has another parent already.
+   * @throws {RebaseError} If it has to be applied on its parent.
    */
   commit(name: string, key: string, options?: CommitOptions): Promise<void>;
+  /**
+   * Commits several snapshots, such as the layers of an image: all of them or none, and written back once.
+   *
+   * @param commits Which, each after its parent.
+   * @throws {RebaseError} If one has to be applied on its parent.
+   */
+  commitAll(
+    commits: readonly SnapshotCommit[],
+    options?: Pick<CommitOptions, "durability" | "signal">,
+  ): Promise<void>;
   /**
    * Removes a snapshot of any kind.
    *
@@ -304,10 +349,8 @@ export interface Snapshotter extends AsyncDisposable {
   ): Promise<void>;
   /** Compares the records with what lies on disk. */
   fsck(options?: FsckOptions): Promise<FsckProblem[]>;
-  /** Prepares a layer so that its mounts do not grow with the layers below it; nothing happens where they never do. */
+  /** Makes now what the first snapshot on a layer would make, such as one index of it and all layers below. */
   flatten(name: string): Promise<void>;
-  /** Makes all that was written so far survive a power cut. */
-  sync(): Promise<void>;
   /** Removes what removals and dead processes left; `open` does it too. */
   cleanup(): Promise<void>;
   /** Closes the store; a second call does nothing. Snapshots stay. */

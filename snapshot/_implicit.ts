@@ -1,0 +1,104 @@
+import {
+  chmodAt,
+  chownAt,
+  setXattr,
+  statAt,
+  utimesAt,
+} from "@containerkit/libc";
+import { type TarHeader, TypeFlag } from "@containerkit/tar";
+import { parseWhiteout } from "@containerkit/tar/layer";
+import { overlayMarks } from "./_layer_marks.ts";
+import { ParentLayers } from "./_parent_layers.ts";
+
+/**
+ * The folders that a layer has no entry for, though it has something in them.
+ * They look as they do in the layers below, which is known when the layer is put on them.
+ */
+export class ImplicitFolders {
+  readonly #needed = new Set<string>();
+  readonly #folders = new Set<string>();
+  readonly #others = new Set<string>();
+  /** What the layer hides, with all in it. */
+  readonly #hidden = new Set<string>();
+  /** Folders of which the layer hides what is in them. */
+  readonly #opaque = new Set<string>();
+
+  /** Takes note of an entry. */
+  see(header: TarHeader): void {
+    const names = header.name.split("/")
+      .filter((name) => name !== "" && name !== ".");
+    const last = names.at(-1);
+    if (last === undefined) {
+      this.#folders.add("");
+      return;
+    }
+    for (let length = names.length - 1; length >= 0; length--) {
+      const folder = names.slice(0, length).join("/");
+      if (this.#needed.has(folder)) break;
+      this.#needed.add(folder);
+    }
+    const above = names.slice(0, -1);
+    const whiteout = parseWhiteout(last);
+    if (whiteout?.kind === "hide") {
+      this.#hidden.add([...above, whiteout.name].join("/"));
+    } else if (whiteout?.kind === "opaque") {
+      this.#opaque.add(above.join("/"));
+    } else if (whiteout === undefined) {
+      const isFolder = header.typeflag === TypeFlag.DIRECTORY;
+      (isFolder ? this.#folders : this.#others).add(names.join("/"));
+    }
+  }
+
+  #isCutOff(names: readonly string[]): boolean {
+    return names.some((_, index) => {
+      const above = names.slice(0, index).join("/");
+      return this.#opaque.has(above) ||
+        this.#hidden.has(names.slice(0, index + 1).join("/"));
+    });
+  }
+
+  /**
+   * Makes them look as in the layers below.
+   *
+   * @param dir The folder of the layer.
+   * @param parents The folders of the layers below, the nearest first.
+   * @returns A path that is a link below, where the layer's files would hide it; it must be applied on its parent then.
+   */
+  adopt(dir: string, parents: readonly string[]): string | undefined {
+    const [nearest] = parents;
+    if (nearest === undefined) return;
+    if (!this.#folders.has("")) adoptRoot(dir, nearest);
+    using below = new ParentLayers(parents, overlayMarks(false));
+    // Those above come first, so that a link is met before what lies behind it.
+    for (const path of [...this.#needed].sort()) {
+      if (path === "" || this.#folders.has(path)) continue;
+      // Through a link of the layer itself, or with a name that is no text: applying it again is the safe way.
+      if (this.#others.has(path) || !path.isWellFormed()) return path;
+      const names = path.split("/");
+      const found = this.#isCutOff(names) ? undefined : below.find(names);
+      if (found?.kind === "link") return path;
+      if (found === undefined) continue;
+      for (const [name, value] of found.xattrs) {
+        setXattr(`${dir}/${path}`, name, new Uint8Array(value));
+      }
+      const { uid, gid, mode, mtime, mtimeNs } = found.stat;
+      dress(`${dir}/${path}`, { uid, gid, mode });
+      utimesAt(undefined, `${dir}/${path}`, {
+        mtime: BigInt(mtime) * 1_000_000_000n + BigInt(mtimeNs),
+      });
+    }
+    return undefined;
+  }
+}
+
+function dress(
+  path: string,
+  as: { uid: number; gid: number; mode: number },
+): void {
+  chownAt(undefined, path, { uid: as.uid, gid: as.gid });
+  chmodAt(undefined, path, as.mode & 0o7777);
+}
+
+function adoptRoot(dir: string, nearest: string): void {
+  dress(dir, statAt(undefined, nearest));
+}

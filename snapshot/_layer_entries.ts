@@ -1,0 +1,176 @@
+import {
+  createTarParser,
+  TarError,
+  type TarHeader,
+  type TarParser,
+  TypeFlag,
+} from "@containerkit/tar";
+import { parseWhiteout } from "@containerkit/tar/layer";
+import { toByteText } from "./_names.ts";
+import { Mode } from "./_tree.ts";
+
+const LONGEST_NAME = 255;
+const LONGEST_TARGET = 4095;
+const LARGEST_ID = 0xffff_ffff;
+const LARGEST_MAJOR = 0xfff;
+const LARGEST_MINOR = 0xf_ffff;
+const LARGEST_XATTR = 0xffff;
+/** What a layer may hold; each is far above what images have. */
+const LIMITS = { entries: 10_000_000, pathDepth: 1024 } as const;
+
+/** What an entry does to the tree. */
+export type LayerEntry =
+  | {
+    readonly kind: "file";
+    readonly path: readonly string[];
+    readonly mode: number;
+    readonly uid: number;
+    readonly gid: number;
+    readonly mtime: number;
+    readonly mtimeNs: number;
+    readonly xattrs: ReadonlyMap<string, Uint8Array> | undefined;
+    readonly target: string | undefined;
+    readonly size: number;
+    readonly offset: number;
+    readonly device: number;
+  }
+  | {
+    readonly kind: "link";
+    readonly path: readonly string[];
+    readonly target: readonly string[];
+  }
+  | { readonly kind: "hide"; readonly path: readonly string[] }
+  | { readonly kind: "opaque"; readonly path: readonly string[] };
+
+const MODES: Readonly<Record<string, number>> = {
+  [TypeFlag.FILE]: Mode.FILE,
+  [TypeFlag.SYMLINK]: Mode.LINK,
+  [TypeFlag.CHARACTER_DEVICE]: Mode.CHARACTER,
+  [TypeFlag.BLOCK_DEVICE]: Mode.BLOCK,
+  [TypeFlag.DIRECTORY]: Mode.DIRECTORY,
+  [TypeFlag.FIFO]: Mode.FIFO,
+};
+
+function fail(header: TarHeader, at: number, why: string): never {
+  throw new TarError(`entry ${JSON.stringify(header.name)} ${why}`, at);
+}
+
+function split(path: string, header: TarHeader, at: number): string[] {
+  const names = toByteText(path).split("/")
+    .filter((name) => name !== "" && name !== ".");
+  for (const name of names) {
+    if (name === "..") fail(header, at, "leads out of its folder");
+    if (name.length > LONGEST_NAME) {
+      fail(header, at, `has a name of more than ${LONGEST_NAME} bytes`);
+    }
+  }
+  return names;
+}
+
+/** Attributes that a filesystem keeps; those of overlay are never taken from an archive. */
+function takeXattrs(
+  header: TarHeader,
+  at: number,
+): ReadonlyMap<string, Uint8Array> | undefined {
+  if (header.xattrs === undefined) return;
+  const kept = new Map<string, Uint8Array>();
+  for (const [name, value] of header.xattrs) {
+    const known =
+      /^(user\.|trusted\.|security\.|system\.posix_acl_(access|default)$)/
+        .test(name);
+    if (!known || /^(user|trusted)\.overlay\./.test(name)) continue;
+    if (name.length > LONGEST_NAME || value.length > LARGEST_XATTR) {
+      fail(
+        header,
+        at,
+        `has an attribute "${name.slice(0, 64)}" that is too long`,
+      );
+    }
+    // The bytes are a part of what the parser was fed, which is not ours to keep.
+    kept.set(name, value.slice());
+  }
+  return kept.size === 0 ? undefined : kept;
+}
+
+function deviceOf(header: TarHeader, at: number): number {
+  const { devmajor: major, devminor: minor, typeflag } = header;
+  if (
+    typeflag !== TypeFlag.CHARACTER_DEVICE && typeflag !== TypeFlag.BLOCK_DEVICE
+  ) return 0;
+  if (
+    major < 0 || major > LARGEST_MAJOR || minor < 0 || minor > LARGEST_MINOR
+  ) {
+    fail(header, at, `is device ${major}:${minor}, which there cannot be`);
+  }
+  if (major === 0 && minor === 0) {
+    fail(header, at, "is device 0:0, by which overlay hides files");
+  }
+  return ((minor & 0xff) | (major << 8) | ((minor & ~0xff) << 12)) >>> 0;
+}
+
+function toEntry(header: TarHeader, at: number): LayerEntry | undefined {
+  const path = split(header.name, header, at);
+  const whiteout = path.length === 0 ? undefined : parseWhiteout(path.at(-1)!);
+  switch (whiteout?.kind) {
+    case "internal":
+      return;
+    case "opaque":
+      return { kind: "opaque", path: path.slice(0, -1) };
+    case "hide":
+      return { kind: "hide", path: [...path.slice(0, -1), whiteout.name] };
+  }
+  if (header.typeflag === TypeFlag.LINK) {
+    if (path.length === 0) fail(header, at, "would replace the root");
+    return { kind: "link", path, target: split(header.linkname, header, at) };
+  }
+  const type = MODES[header.typeflag];
+  if (type === undefined) {
+    fail(header, at, `is of the unknown kind "${header.typeflag}"`);
+  }
+  if (path.length === 0 && type !== Mode.DIRECTORY) {
+    fail(header, at, "would replace the root");
+  }
+  if (header.sparse !== undefined) {
+    fail(header, at, "is sparse: its bytes do not lie in one piece");
+  }
+  const { uid, gid, mtime, mtimeNs, size } = header;
+  if (
+    uid < 0 || uid > LARGEST_ID || gid < 0 || gid > LARGEST_ID
+  ) fail(header, at, `has the owner ${uid}:${gid}, which there cannot be`);
+  const target = type === Mode.LINK ? toByteText(header.linkname) : undefined;
+  if (target === "") fail(header, at, "is a symbolic link to nothing");
+  if (target !== undefined && target.length > LONGEST_TARGET) {
+    fail(header, at, "is a symbolic link with a target that is too long");
+  }
+  return {
+    kind: "file",
+    path,
+    mode: type | header.mode & 0o7777,
+    uid,
+    gid,
+    mtime,
+    mtimeNs,
+    xattrs: takeXattrs(header, at),
+    target,
+    size,
+    offset: at,
+    device: deviceOf(header, at),
+  };
+}
+
+/** Reads what a layer does, from its archive as it comes. */
+export function createEntryReader(): {
+  readonly parser: TarParser;
+  readonly entries: readonly LayerEntry[];
+} {
+  const entries: LayerEntry[] = [];
+  const parser = createTarParser({
+    entry(header, dataOffset) {
+      const entry = toEntry(header, dataOffset);
+      if (entry !== undefined) entries.push(entry);
+    },
+    data() {},
+    end() {},
+  }, { limits: LIMITS, globals: "ignore" });
+  return { parser, entries };
+}

@@ -1,0 +1,229 @@
+import { Buffer } from "node:buffer";
+import type { ErofsMount, Mount } from "@containerkit/mount";
+import { writeFileAtomic } from "@containerkit/state";
+import { type LayerReader, readLayer } from "@containerkit/tar/layer";
+import {
+  type Archive,
+  digestFile,
+  receiveArchive,
+  scanArchive,
+} from "./_archive.ts";
+import { changesOf } from "./_changes.ts";
+import type { Driver, Folder, Place, Sealed } from "./_driver.ts";
+import { readErofsRoot, writeErofs } from "./_erofs.ts";
+import { checkFilesystem } from "./_filesystem.ts";
+import { destroyTree, missingDir } from "./_folders.ts";
+import { applyEntries } from "./_merge.ts";
+import { makeDirectory } from "./_tree.ts";
+import { makeUpper, overlayOptions, stackMounts } from "./_upper.ts";
+import { measureTree } from "./_usage.ts";
+import type { SnapshotUsage } from "./snapshot_info.ts";
+import { SnapshotStateError } from "./snapshot_state_error.ts";
+import type {
+  AppliedLayer,
+  ApplyOptions,
+  DiffOptions,
+  VerifyOptions,
+  VerifyResult,
+} from "./snapshotter.ts";
+
+/** How many entries of archives are remembered, so that an index need not read them again. */
+const MOST_REMEMBERED = 500_000;
+
+/** Where a layer that is not given by an image is named. */
+const SHA256 = `sha256:${"0".repeat(64)}`;
+
+const archiveOf = ({ dir }: Folder) => `${dir}/layer.tar`;
+const indexOf = ({ dir }: Folder) => `${dir}/index.erofs`;
+
+function sizeOf(path: string): number | undefined {
+  try {
+    return Deno.lstatSync(path).size;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
+function isEmpty(dir: string): boolean {
+  for (const _ of Deno.readDirSync(dir)) return false;
+  return true;
+}
+
+/** A layer stays the archive it is; the kernel mounts it through an index that we write. */
+export class TarindexDriver implements Driver {
+  readonly name = "tarindex";
+  readonly capabilities = {
+    rebase: { supported: true },
+    sizeLimit: { supported: false, reason: "no quota" },
+    idmap: { supported: true },
+    volatile: { supported: true },
+    exactVerify: { supported: true },
+  } as const;
+  readonly #options = overlayOptions();
+  /** What was received or read by this process, by id. */
+  readonly #archives = new Map<number, Archive & { diffId?: string }>();
+  #remembered = 0;
+
+  constructor(root: string) {
+    checkFilesystem(root, {
+      driver: "tarindex",
+      refused: {
+        overlay: "an overlay cannot hold the upper folder of another",
+        fuse: "it cannot hold the upper folder of an overlay",
+        tmpfs: "EROFS does not read archives from memory",
+      },
+    });
+  }
+
+  #remember(id: number, archive: Archive & { diffId?: string }): void {
+    this.#remembered += archive.entries.length;
+    if (this.#remembered > MOST_REMEMBERED) {
+      this.#archives.clear();
+      this.#remembered = archive.entries.length;
+    }
+    this.#archives.set(id, archive);
+  }
+
+  async #archive(folder: Folder, signal?: AbortSignal): Promise<Archive> {
+    const known = this.#archives.get(folder.id);
+    if (known !== undefined) return known;
+    const archive = await scanArchive(archiveOf(folder), signal);
+    this.#remember(folder.id, archive);
+    return archive;
+  }
+
+  /** The index of a layer and all below it. */
+  async #buildIndex(
+    layers: readonly Folder[],
+    signal: AbortSignal | undefined,
+  ): Promise<Uint8Array> {
+    const root = makeDirectory(0);
+    const sizes: number[] = [];
+    for (const [number, folder] of layers.toReversed().entries()) {
+      const archive = await this.#archive(folder, signal);
+      applyEntries(root, archive.entries, number);
+      sizes.push(archive.size);
+    }
+    return writeErofs(root, sizes);
+  }
+
+  async prepareParent(
+    parent: Place,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    if (sizeOf(indexOf(parent)) !== undefined) return;
+    const layers = [parent, ...parent.parents];
+    writeFileAtomic(indexOf(parent), await this.#buildIndex(layers, signal));
+  }
+
+  create(place: Place): void {
+    if (place.kind === "view" && place.parents.length > 0) return;
+    const [top] = place.parents;
+    const below = top === undefined ? undefined : readErofsRoot(indexOf(top));
+    makeUpper(place.dir, place.options, below);
+  }
+
+  mounts(place: Place): Mount[] {
+    const [top] = place.parents;
+    const lower: ErofsMount[] = top === undefined ? [] : [{
+      type: "erofs",
+      source: indexOf(top),
+      devices: place.parents.map(archiveOf).reverse(),
+      readonly: true,
+    }];
+    return stackMounts(place, { lower, options: this.#options });
+  }
+
+  async apply(
+    place: Place,
+    layer: ReadableStream<Uint8Array>,
+    options: ApplyOptions,
+  ): Promise<AppliedLayer> {
+    const { archive, applied } = await receiveArchive(
+      layer,
+      archiveOf(place),
+      options,
+    );
+    this.#remember(place.id, { ...archive, diffId: applied.diffId });
+    return applied;
+  }
+
+  async diff(place: Place, options: DiffOptions): Promise<LayerReader> {
+    if (sizeOf(archiveOf(place)) === undefined) {
+      return changesOf(place, options);
+    }
+    const { readable } = await Deno.open(archiveOf(place));
+    return readLayer(readable, options);
+  }
+
+  /** Writes the archive of what was changed, unless a layer was applied. */
+  async seal(place: Place, signal: AbortSignal | undefined): Promise<Sealed> {
+    const path = archiveOf(place);
+    if (sizeOf(path) === undefined) {
+      const abort = signal === undefined ? {} : { signal };
+      const changes = changesOf(place, { compression: "none", ...abort });
+      await this.apply(place, changes.readable, abort);
+    } else if (!isEmpty(`${place.dir}/fs`)) {
+      throw new SnapshotStateError(
+        "commit",
+        String(place.id),
+        "a layer was applied to it and files were written: it can hold one of the two",
+      );
+    }
+    const known = this.#archives.get(place.id);
+    const archive = known ?? await this.#archive(place, signal);
+    const diffId = known?.diffId ??
+      await digestFile(path, { like: SHA256, signal });
+    return { usage: { size: archive.size, inodes: 1 }, diffId };
+  }
+
+  async trim({ dir }: Folder): Promise<void> {
+    for (const name of ["fs", "work"]) await destroyTree(`${dir}/${name}`);
+  }
+
+  usage(place: Place): Promise<SnapshotUsage> {
+    return measureTree(place.dir);
+  }
+
+  check(place: Place): string | undefined {
+    if (place.kind === "active") return missingDir(place.dir, ["fs", "work"]);
+    if (place.kind === "view") return missingDir(place.dir, []);
+    const path = archiveOf(place);
+    const size = sizeOf(path);
+    if (size === undefined) return `${path} is gone`;
+    const expected = place.usage?.size;
+    return size === expected
+      ? undefined
+      : `${path} has ${size} bytes instead of ${expected}`;
+  }
+
+  async verify(place: Place, options: VerifyOptions): Promise<VerifyResult> {
+    const { signal } = options;
+    const problems: string[] = [];
+    const wrong = this.check(place);
+    if (wrong !== undefined) {
+      return { ok: false, exact: true, problems: [wrong] };
+    }
+    const path = archiveOf(place);
+    if (place.diffId !== undefined) {
+      const found = await digestFile(path, { like: place.diffId, signal });
+      if (found !== place.diffId) {
+        problems.push(`${path} is ${found} instead of ${place.diffId}`);
+      }
+    }
+    if (problems.length === 0 && sizeOf(indexOf(place)) !== undefined) {
+      const layers = [place, ...place.parents];
+      const expected = await this.#buildIndex(layers, signal);
+      const found = await Deno.readFile(indexOf(place));
+      if (Buffer.compare(expected, found) !== 0) {
+        problems.push(`${indexOf(place)} is not the index of its layers`);
+      }
+    }
+    return { ok: problems.length === 0, exact: true, problems };
+  }
+
+  async destroy(dir: string): Promise<void> {
+    await destroyTree(dir, ["work", "fs"]);
+  }
+}

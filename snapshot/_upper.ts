@@ -1,0 +1,103 @@
+import type { Mount, MountSource } from "@containerkit/mount";
+import type { Place } from "./_driver.ts";
+import { makeDir } from "./_folders.ts";
+import type { KeptOptions } from "./_rows.ts";
+
+/** Who owns a root directory, and its permission bits. */
+export interface RootAttributes {
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** What a root directory is like that no layer describes. */
+const PLAIN: RootAttributes = { mode: 0o755, uid: 0, gid: 0 };
+
+/** Options for every overlay: no index, for another process's lock is what keeps two from writing. */
+export function overlayOptions(): Readonly<Record<string, string>> {
+  try {
+    Deno.lstatSync("/sys/module/overlay/parameters/index");
+    return { index: "off" };
+  } catch {
+    return {};
+  }
+}
+
+/** The attributes of a directory on disk. */
+export function attributesOf(dir: string): RootAttributes {
+  const { mode, uid, gid } = Deno.lstatSync(dir);
+  return { mode: (mode ?? 0o755) & 0o7777, uid: uid ?? 0, gid: gid ?? 0 };
+}
+
+function mapId(
+  id: number,
+  ranges: readonly { inside: number; outside: number; size: number }[],
+): number {
+  const range = ranges.find(({ inside, size }) =>
+    id >= inside && id < inside + size
+  );
+  return range === undefined ? id : id - range.inside + range.outside;
+}
+
+/**
+ * Makes the folders of what can be written.
+ *
+ * The root of an overlay is its upper folder: it looks like the root below. What
+ * is written through an overlay bears the ids as the host sees them, so that an
+ * id map must hold for the upper root too.
+ */
+export function makeUpper(
+  dir: string,
+  options: KeptOptions,
+  below: RootAttributes | undefined,
+): void {
+  const { mode, uid, gid } = below ?? PLAIN;
+  makeDir(`${dir}/fs`, mode);
+  makeDir(`${dir}/work`, 0o711);
+  const idmap = below === undefined ? undefined : options.idmap;
+  const owner = idmap === undefined
+    ? { uid, gid }
+    : { uid: mapId(uid, idmap.uids), gid: mapId(gid, idmap.gids) };
+  if (owner.uid === 0 && owner.gid === 0) return;
+  for (const name of ["fs", "work"]) {
+    Deno.chownSync(`${dir}/${name}`, owner.uid, owner.gid);
+    // chown(2) takes set-user-ID bits away.
+    if (name === "fs") Deno.chmodSync(`${dir}/${name}`, mode);
+  }
+}
+
+/** What to mount for a snapshot on these layers, the topmost first. */
+export function stackMounts(
+  place: Place,
+  stack: {
+    lower: readonly MountSource[];
+    options: Readonly<Record<string, string>>;
+  },
+): Mount[] {
+  const { dir, kind } = place;
+  const { lower, options } = stack;
+  const { volatile, idmap } = place.options;
+  const attributes = idmap === undefined ? {} : { idmap };
+  const [top] = lower;
+  if (kind === "active" && top !== undefined) {
+    return [{
+      type: "overlay",
+      lower,
+      upper: `${dir}/fs`,
+      work: `${dir}/work`,
+      ...(volatile === true ? { volatile } : {}),
+      options,
+      ...attributes,
+    }];
+  }
+  if (lower.length > 1) {
+    return [{ type: "overlay", lower, readonly: true, options, ...attributes }];
+  }
+  const source = top ?? `${dir}/fs`;
+  if (typeof source !== "string") {
+    return [{ ...source, readonly: true, ...attributes }];
+  }
+  return kind === "active"
+    ? [{ type: "bind", source, recursive: true, ...attributes }]
+    : [{ type: "bind", source, readonly: true, ...attributes }];
+}

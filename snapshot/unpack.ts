@@ -1,0 +1,386 @@
+/**
+ * From the layers of an image to a snapshot of it.
+ *
+ * @module
+ */
+
+import { chainIds, DigestMismatchError, parseDigest } from "@containerkit/oci";
+import type { LayerSource } from "./layer_source.ts";
+import { RebaseError } from "./rebase_error.ts";
+import type {
+  Snapshot,
+  SnapshotCommit,
+  SnapshotDurability,
+  Snapshotter,
+} from "./snapshotter.ts";
+
+/** Labels of a layer's annotations that snapshots take over, as containerd has it. */
+const INHERITED_PREFIX = "containerd.io/snapshot/";
+const CHAIN_LABEL = "containerd.io/snapshot.ref";
+const SHORTEST_PAUSE = 5;
+const LONGEST_PAUSE = 100;
+
+/** What happens while an image is unpacked. */
+export type UnpackEvent =
+  /** A layer is there already; it is not fetched. */
+  | {
+    readonly type: "exists";
+    readonly layer: LayerSource;
+    readonly chainId: string;
+  }
+  /** Another caller, perhaps another process, is at work on a layer. */
+  | {
+    readonly type: "wait";
+    readonly layer: LayerSource;
+    readonly chainId: string;
+  }
+  /** So many bytes of a layer were read, as stored. */
+  | {
+    readonly type: "apply";
+    readonly layer: LayerSource;
+    readonly bytes: number;
+  }
+  /** A layer is complete, and what it was said to be. */
+  | { readonly type: "applied"; readonly layer: LayerSource }
+  /** A layer is in the store. */
+  | {
+    readonly type: "commit";
+    readonly layer: LayerSource;
+    readonly chainId: string;
+  };
+
+/** Options of {@linkcode unpack}. */
+export interface UnpackOptions {
+  /**
+   * How many layers to work on at the same time, where the driver can.
+   *
+   * @default {navigator.hardwareConcurrency}
+   */
+  readonly parallel?: number;
+  /**
+   * When layers are made to survive a power cut.
+   *
+   * @default {"batch"}
+   */
+  readonly durability?: SnapshotDurability;
+  /** Labels for every layer. */
+  readonly labels?: Readonly<Record<string, string>>;
+  /** The lease to keep the layers under. */
+  readonly lease?: string;
+  /** Called for what happens. */
+  onProgress?(event: UnpackEvent): void;
+  /** Ends it; what was not committed is removed. */
+  readonly signal?: AbortSignal;
+}
+
+/** What {@linkcode unpack} made. */
+export interface Unpacked {
+  /** The name of the topmost layer in the store: the parent for {@linkcode Snapshotter.prepare}. */
+  readonly chainId: string;
+}
+
+/** A layer on its way into the store. */
+interface Step {
+  readonly layer: LayerSource;
+  readonly chainId: string;
+  readonly parent: string | undefined;
+}
+
+/** What the steps share. */
+interface Work {
+  readonly to: Snapshotter;
+  readonly options: UnpackOptions;
+  readonly signal: AbortSignal;
+}
+
+function sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const abort = () => {
+      clearTimeout(timer);
+      reject(signal.reason);
+    };
+    const timer = setTimeout(() => {
+      signal.removeEventListener("abort", abort);
+      resolve();
+    }, milliseconds);
+    signal.addEventListener("abort", abort, { once: true });
+  });
+}
+
+/** Whether a layer is there; then it counts as used just now. */
+async function touch({ to }: Work, chainId: string): Promise<boolean> {
+  try {
+    await to.update(chainId, { labels: {} });
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+/**
+ * Claims a layer: prepares a snapshot under a key that only one can have, and
+ * that is free again when its process dies. Whoever comes second waits.
+ *
+ * @returns The snapshot, or `undefined` when the layer is there by now.
+ */
+async function claim(
+  work: Work,
+  step: Step,
+  options: { onParent: boolean } = { onParent: false },
+): Promise<Snapshot | undefined> {
+  const { to, options: { onProgress }, signal } = work;
+  const { chainId, layer } = step;
+  let waited = false;
+  for (
+    let pause = SHORTEST_PAUSE;;
+    pause = Math.min(pause * 2, LONGEST_PAUSE)
+  ) {
+    signal.throwIfAborted();
+    if (await touch(work, chainId)) {
+      onProgress?.({ type: "exists", layer, chainId });
+      return undefined;
+    }
+    try {
+      const parent = options.onParent ? step.parent : undefined;
+      await using claims = new AsyncDisposableStack();
+      const claimed = claims.use(
+        await to.prepare(`unpack ${chainId}`, parent, {
+          transient: true,
+          signal,
+        }),
+      );
+      // The one we waited for may have finished in between.
+      if (await touch(work, chainId)) continue;
+      claims.move();
+      return claimed;
+    } catch (error) {
+      if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+    }
+    if (!waited) onProgress?.({ type: "wait", layer, chainId });
+    waited = true;
+    await sleep(pause, signal);
+  }
+}
+
+async function apply(
+  work: Work,
+  step: Step,
+  snapshot: Snapshot,
+): Promise<void> {
+  const { options, signal } = work;
+  const { layer } = step;
+  const stream = await layer.open({ signal });
+  const found = await snapshot.apply(stream, {
+    signal,
+    digestAlgorithm: parseDigest(layer.digest).algorithm,
+    diffIdAlgorithm: parseDigest(layer.diffId).algorithm,
+    onProgress: (bytes) =>
+      options.onProgress?.({ type: "apply", layer, bytes }),
+  });
+  const check = (what: string, expected: string, actual: string) => {
+    if (expected === actual) return;
+    throw new DigestMismatchError(`unpack layer "${layer.digest}" (${what})`, {
+      expected,
+      actual,
+    });
+  };
+  check("digest", layer.digest, found.digest);
+  check("size", `${layer.size} bytes`, `${found.size} bytes`);
+  check("diff ID", layer.diffId, found.diffId);
+  options.onProgress?.({ type: "applied", layer });
+}
+
+function labelsFor(step: Step, options: UnpackOptions): Record<string, string> {
+  const inherited = Object.entries(step.layer.annotations ?? {})
+    .filter(([name]) => name.startsWith(INHERITED_PREFIX));
+  return {
+    ...Object.fromEntries(inherited),
+    ...options.labels,
+    [CHAIN_LABEL]: step.chainId,
+  };
+}
+
+function commitOf(work: Work, step: Step, key: string): SnapshotCommit {
+  const { to, options } = work;
+  const { chainId, layer, parent } = step;
+  const isRebase = to.capabilities.rebase.supported && parent !== undefined;
+  return {
+    name: chainId,
+    key,
+    options: {
+      labels: labelsFor(step, options),
+      diffId: layer.diffId,
+      ...(isRebase ? { parent } : {}),
+      ...(options.lease === undefined ? {} : { lease: options.lease }),
+    },
+  };
+}
+
+/** A layer and the snapshot it is applied to. */
+interface Claimed {
+  readonly step: Step;
+  readonly snapshot: Snapshot;
+}
+
+async function commit(
+  work: Work,
+  claimed: readonly Claimed[],
+  durability: "full" | "none",
+): Promise<void> {
+  const { to, options, signal } = work;
+  if (claimed.length === 0) return;
+  const commits = claimed.map(({ step, snapshot }) =>
+    commitOf(work, step, snapshot.key)
+  );
+  await to.commitAll(commits, { durability, signal });
+  for (const { step: { layer, chainId } } of claimed) {
+    options.onProgress?.({ type: "commit", layer, chainId });
+  }
+}
+
+/** Applies all, as many at the same time as allowed; the first failure ends the others. */
+async function applyTogether(
+  work: Work,
+  claimed: readonly Claimed[],
+): Promise<void> {
+  const { parallel = navigator.hardwareConcurrency } = work.options;
+  const failed = new AbortController();
+  const signal = AbortSignal.any([work.signal, failed.signal]);
+  const queue = claimed.values();
+  const worker = async () => {
+    for (const { step, snapshot } of queue) {
+      signal.throwIfAborted();
+      try {
+        await apply({ ...work, signal }, step, snapshot);
+      } catch (error) {
+        failed.abort(error);
+        throw error;
+      }
+    }
+  };
+  const workers = Array.from({ length: Math.max(1, parallel) }, worker);
+  const results = await Promise.allSettled(workers);
+  if (failed.signal.aborted) throw failed.signal.reason;
+  for (const result of results) {
+    if (result.status === "rejected") throw result.reason;
+  }
+}
+
+/** Layers that know nothing of each other until they are committed: all at the same time. */
+async function unpackTogether(
+  work: Work,
+  steps: readonly Step[],
+): Promise<void> {
+  const { durability = "batch" } = work.options;
+  await using claims = new AsyncDisposableStack();
+  let todo: Claimed[] = [];
+  // From the lowest up, as everybody does: who waits here holds nothing that the other waits for.
+  for (const step of steps) {
+    const snapshot = await claim(work, step);
+    if (snapshot === undefined) continue;
+    todo.push({ step, snapshot: claims.use(snapshot) });
+  }
+  await applyTogether(work, todo);
+  if (durability === "full") {
+    for (const one of todo.splice(0)) await commitOrRetry(work, [one], "full");
+  }
+  while (todo.length > 0) {
+    const once = durability === "none" ? "none" : "full";
+    todo = await commitOrRetry(work, todo, once);
+  }
+}
+
+/**
+ * Commits all. Where one must be applied on its parent after all, commits those below it and applies it again.
+ *
+ * @returns Those that are left.
+ */
+async function commitOrRetry(
+  work: Work,
+  claimed: readonly Claimed[],
+  durability: "full" | "none",
+): Promise<Claimed[]> {
+  let at: number;
+  try {
+    await commit(work, claimed, durability);
+    return [];
+  } catch (error) {
+    if (!(error instanceof RebaseError)) throw error;
+    at = claimed.findIndex(({ snapshot }) => snapshot.key === error.snapshot);
+    if (at === -1) throw error;
+  }
+  await commit(work, claimed.slice(0, at), durability);
+  const { step, snapshot } = claimed[at]!;
+  await snapshot[Symbol.asyncDispose]();
+  await unpackOne(work, step);
+  return claimed.slice(at + 1);
+}
+
+/** Claims a layer on its parent, applies and commits it. */
+async function unpackOne(work: Work, step: Step): Promise<void> {
+  await using snapshot = await claim(work, step, { onParent: true });
+  if (snapshot === undefined) return;
+  await apply(work, step, snapshot);
+  const durability = work.options.durability === "none" ? "none" : "full";
+  await commit(work, [{ step, snapshot }], durability);
+}
+
+/**
+ * Puts the layers of an image into a store, each under its chain ID.
+ *
+ * Layers that are there are not opened. Several calls for the same layers, also
+ * of other processes, do the work once. A layer is committed only when it was
+ * proven to be what its descriptor and its diff ID say; when anything fails,
+ * nothing is left but layers that were committed before.
+ *
+ * @param layers The layers, the lowest first.
+ * @param to The store.
+ * @param options How, and whom to tell.
+ * @returns The name of the topmost layer in the store.
+ * @throws {TypeError} If there are no layers.
+ * @throws {DigestMismatchError} If a layer is not what it was said to be.
+ *
+ * @example Usage
+ * ```ts ignore
+ * import { openOverlay, unpack } from "@containerkit/snapshot";
+ *
+ * await using snapshots = await openOverlay({ root: "/var/lib/containerkit" });
+ * const { chainId } = await unpack(image.layers, snapshots);
+ * await using rootfs = await snapshots.prepare("work", chainId);
+ * console.log(rootfs.mounts);
+ * ```
+ */
+export async function unpack(
+  layers: readonly LayerSource[],
+  to: Snapshotter,
+  options: UnpackOptions = {},
+): Promise<Unpacked> {
+  const chain = chainIds(layers.map(({ diffId }) => diffId));
+  const chainId = chain.at(-1);
+  if (chainId === undefined) {
+    throw new TypeError("Cannot unpack an image without layers");
+  }
+  const signal = options.signal ?? new AbortController().signal;
+  signal.throwIfAborted();
+  const work: Work = { to, options, signal };
+  const all = layers.map((layer, index): Step => ({
+    layer,
+    chainId: chain[index]!,
+    parent: chain[index - 1],
+  }));
+  // What is built upon cannot go: the highest layer there is keeps those below it.
+  let there = all.length;
+  while (there > 0 && !await touch(work, all[there - 1]!.chainId)) there--;
+  for (const { layer, chainId } of all.slice(0, there)) {
+    options.onProgress?.({ type: "exists", layer, chainId });
+  }
+  const steps = all.slice(there);
+  if (to.capabilities.rebase.supported) await unpackTogether(work, steps);
+  else {
+    // Each is made from the one below.
+    for (const step of steps) await unpackOne(work, step);
+  }
+  await to.flatten(chainId);
+  return { chainId };
+}
