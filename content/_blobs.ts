@@ -4,9 +4,6 @@ import { indexLabels, type Labels } from "./_labels.ts";
 import { blobPath, lstatFile } from "./_layout.ts";
 import type { Edge } from "./_edges.ts";
 
-/** How long what was made outside of a lease is kept before something has to refer to it. */
-export const HOLD = 3_600_000;
-
 /** One row of `blobs`. */
 export interface BlobRow {
   readonly id: number;
@@ -110,7 +107,7 @@ export function keepBlob(context: Context, digest: string): void {
     state.prepare("UPDATE blobs SET generation = ?, held = ? WHERE id = ?")
       .run(
         generation,
-        lease === undefined ? Date.now() + HOLD : row.held,
+        lease === undefined ? Date.now() : row.held,
         row.id,
       );
   });
@@ -154,7 +151,7 @@ export function insertBlob(
     now,
     now,
     now,
-    lease === undefined ? now + HOLD : 0,
+    lease === undefined ? now : 0,
     generation,
   )!;
   state.prepare(

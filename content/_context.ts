@@ -31,3 +31,8 @@ export function nextGeneration({ state }: Context): number {
 export function reason(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
+
+/** Lets everything else that is ready run. */
+export function breathe(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 0));
+}

@@ -5,7 +5,11 @@ import {
   parseDigest,
   parseManifest,
 } from "@containerkit/oci";
-import { addReferences, removeReferences } from "./_references.ts";
+import {
+  addReferences,
+  removeReferences,
+  withReferenceLock,
+} from "./_references.ts";
 import { internDigest, leaseItem } from "./_blobs.ts";
 import { type Context, nextGeneration } from "./_context.ts";
 import { LARGEST_MANIFEST } from "./_edges.ts";
@@ -149,18 +153,23 @@ export class FileImages implements Images {
     const { labels = {}, references = [], replace = false } = options;
     checkLabels(labels);
     const stripped = strip(descriptor);
-    const context = this.#context;
-    await addReferences(context, references, () =>
-      this.#change(() => {
-        const old = this.#row(name);
-        if (old !== undefined && !replace) {
-          throw new Deno.errors.AlreadyExists(
-            `Cannot create image "${name}": the name is there already`,
-          );
-        }
-        this.#write(name, stripped, { old, labels });
-        return { type: "image", id: name };
-      }));
+    await withReferenceLock(
+      this.#context,
+      references,
+      () =>
+        this.#change(() => {
+          const old = this.#row(name);
+          if (old !== undefined && !replace) {
+            throw new Deno.errors.AlreadyExists(
+              `Cannot create image "${name}": the name is there already`,
+            );
+          }
+          this.#write(name, stripped, { old, labels });
+          const source = { type: "image", id: name };
+          removeReferences(this.#context, source);
+          addReferences(this.#context, source, references);
+        }),
+    );
     trace("name", { name, digest: descriptor.digest });
     return toImage(this.#require(name));
   }

@@ -4,7 +4,10 @@ import { createHash } from "node:crypto";
 import type { Context } from "./_context.ts";
 import { leaseItem } from "./_blobs.ts";
 import { nextGeneration } from "./_context.ts";
+import { matches, parseFilters } from "./_filter.ts";
 import { lstatFile } from "./_layout.ts";
+import type { IngestInfo, Ingests } from "./ingests.ts";
+import { LockedError } from "./locked_error.ts";
 
 /** One row of `ingests`. */
 export interface IngestRow {
@@ -130,10 +133,84 @@ export function lockIngest(
   return tryLockFile(`${context.path}/ingest/${ingestFile(context, ref)}`);
 }
 
-/** Removes a partial file and its row. */
-export function dropIngest(context: Context, ref: string, path: string): void {
+/**
+ * Removes a partial file and its row.
+ *
+ * @returns Whether it did: not while another writes it.
+ */
+export function discardIngest(context: Context, ref: string): boolean {
+  using lock = lockIngest(context, ref);
+  if (lock === undefined) return false;
   context.state.transaction(() => {
     deleteIngest(context, ref);
-    if (lstatFile(path) !== undefined) Deno.removeSync(path);
+    if (lstatFile(lock.path) !== undefined) Deno.removeSync(lock.path);
   });
+  return true;
+}
+
+/** The refs that are being written, or can be resumed. */
+export class FileIngests implements Ingests {
+  readonly #context: Context;
+
+  constructor(context: Context) {
+    this.#context = context;
+  }
+
+  #toInfo(row: IngestRow): IngestInfo | undefined {
+    const path = `${this.#context.path}/ingest/${row.file}`;
+    const file = lstatFile(path);
+    if (file === undefined) return undefined;
+    return {
+      ref: row.ref,
+      offset: file.size,
+      total: row.total ?? undefined,
+      expected: row.expected ?? undefined,
+      started: new Date(row.started),
+      updated: new Date(Math.max(row.updated, file.mtime?.getTime() ?? 0)),
+      ...(isLocked(path)
+        ? { writer: { pid: row.pid, since: new Date(row.locked) } }
+        : {}),
+    };
+  }
+
+  // deno-lint-ignore require-await
+  async get(ref: string): Promise<IngestInfo | undefined> {
+    const row = findIngest(this.#context, ref);
+    return row === undefined ? undefined : this.#toInfo(row);
+  }
+
+  // deno-lint-ignore require-await
+  async list(filters?: string | readonly string[]): Promise<IngestInfo[]> {
+    const parsed = parseFilters(filters);
+    const { state, namespace } = this.#context;
+    const rows = state.prepare(
+      "SELECT * FROM ingests WHERE namespace = ? ORDER BY id",
+    ).all(namespace.id) as unknown as IngestRow[];
+    return rows.map((row) => this.#toInfo(row))
+      .filter((info) => info !== undefined)
+      .filter(({ ref }) =>
+        matches(parsed, ([name]) => name === "ref" ? ref : undefined)
+      );
+  }
+
+  // deno-lint-ignore require-await
+  async delete(ref: string): Promise<boolean> {
+    const row = findIngest(this.#context, ref);
+    if (row === undefined) return false;
+    if (!discardIngest(this.#context, ref)) {
+      throw new LockedError(ref, { pid: row.pid, since: new Date(row.locked) });
+    }
+    return true;
+  }
+}
+
+/** Whether somebody writes the file; it must not be made by asking. */
+function isLocked(path: string): boolean {
+  try {
+    using file = Deno.openSync(path);
+    return !file.tryLockSync(false);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
 }

@@ -83,3 +83,23 @@ export function openLayout(path: string): void {
     writeFileAtomic(`${path}/index.json`, EMPTY_INDEX, { mode: 0o644 });
   }
 }
+
+/** Removes a file; another process may have been faster. */
+export function removeFile(path: string): void {
+  try {
+    Deno.removeSync(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
+/** Removes files whose data may take a while to free. */
+export async function removeFiles(paths: readonly string[]): Promise<void> {
+  await Promise.all(paths.map(async (path) => {
+    try {
+      await Deno.remove(path);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
+  }));
+}

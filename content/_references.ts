@@ -2,39 +2,41 @@ import { lockFile } from "@containerkit/state";
 import { type Context, nextGeneration } from "./_context.ts";
 import type { CollectableReference } from "./collectable.ts";
 
-/** What of references the store itself keeps: no other component can remove it. */
+/** What the store itself keeps: its own transactions guard these. */
 const OWN: readonly string[] = ["blob", "image", "ingest"];
 
 export function gcLockPath({ root }: Context): string {
   return `${root}/gc.lock`;
 }
 
-/**
- * Makes something and states what it refers to. While it does, nothing of another component is removed.
- *
- * @param make Makes it, and says what it is.
- */
-export async function addReferences(
+/** Does something that adds references: while it does, nothing of another component is removed. */
+export async function withReferenceLock<T>(
   context: Context,
   references: readonly CollectableReference[],
-  make: () => CollectableReference | Promise<CollectableReference>,
-): Promise<void> {
-  const { state, namespace } = context;
+  fn: () => T | Promise<T>,
+): Promise<T> {
   using _lock = references.every(({ type }) => OWN.includes(type))
     ? undefined
     : await lockFile(gcLockPath(context), { exclusive: false });
-  const source = await make();
+  return await fn();
+}
+
+/** States what a thing refers to. Part of the transaction that makes it. */
+export function addReferences(
+  context: Context,
+  source: CollectableReference,
+  references: readonly CollectableReference[],
+): void {
   if (references.length === 0) return;
-  state.transaction(() => {
-    const generation = nextGeneration(context);
-    const add = state.prepare(
-      `INSERT INTO refs VALUES (?, ?, ?, ?, ?, ?)
-       ON CONFLICT DO UPDATE SET generation = excluded.generation`,
-    );
-    for (const { type, id } of references) {
-      add.run(namespace.id, source.type, source.id, type, id, generation);
-    }
-  });
+  const { state, namespace } = context;
+  const generation = nextGeneration(context);
+  const add = state.prepare(
+    `INSERT INTO refs VALUES (?, ?, ?, ?, ?, ?)
+     ON CONFLICT DO UPDATE SET generation = excluded.generation`,
+  );
+  for (const { type, id } of references) {
+    add.run(namespace.id, source.type, source.id, type, id, generation);
+  }
 }
 
 /** Forgets what a thing refers to. Part of the transaction that removes it. */

@@ -1,7 +1,16 @@
 import { findRow } from "./_blobs.ts";
 import type { Context } from "./_context.ts";
 import { indexLabels } from "./_labels.ts";
+import { removeReferences } from "./_references.ts";
 import { blobPath, lstatFile } from "./_layout.ts";
+
+function moveAside(path: string, digest: string): string | undefined {
+  const file = blobPath(path, digest);
+  if (lstatFile(file) === undefined) return undefined;
+  const moved = `${path}/ingest/removed-${crypto.randomUUID()}`;
+  Deno.renameSync(file, moved);
+  return moved;
+}
 
 /**
  * Removes blobs from this namespace, and the files that no other one shows. The files are moved aside while nobody else can
@@ -23,9 +32,7 @@ export function removeBlobs(
       to: {},
     });
     state.prepare("DELETE FROM blobs WHERE id = ?").run(row.id);
-    state.prepare(
-      `DELETE FROM refs WHERE namespace = ? AND source_type = 'blob' AND source = ?`,
-    ).run(context.namespace.id, digest);
+    removeReferences(context, { type: "blob", id: digest });
     const elsewhere = state.prepare("SELECT 1 FROM blobs WHERE digest = ?").get(
       row.digestId,
     );
@@ -36,16 +43,8 @@ export function removeBlobs(
     // If the machine goes down, the file may be back under its name.
     state.prepare("INSERT INTO removals VALUES (?) ON CONFLICT DO NOTHING")
       .run(digest);
-    const moved = moveAside(context, digest);
+    const moved = moveAside(path, digest);
     if (moved !== undefined) trash.push(moved);
   }
   return trash;
-
-  function moveAside(context: Context, digest: string): string | undefined {
-    const file = blobPath(path, digest);
-    if (lstatFile(file) === undefined) return undefined;
-    const moved = `${context.path}/ingest/removed-${crypto.randomUUID()}`;
-    Deno.renameSync(file, moved);
-    return moved;
-  }
 }

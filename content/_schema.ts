@@ -24,6 +24,7 @@ CREATE TABLE blobs (
   updated INTEGER NOT NULL,
   verified INTEGER,
   damaged TEXT,
+  -- When it was last made or found outside of a lease, or 0.
   held INTEGER NOT NULL DEFAULT 0,
   generation INTEGER NOT NULL,
   UNIQUE (digest, namespace)

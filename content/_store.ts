@@ -13,14 +13,29 @@ import {
   isSound,
   keepBlob,
 } from "./_blobs.ts";
-import type { Context } from "./_context.ts";
+import { breathe, type Context, nextGeneration } from "./_context.ts";
 import { type Fields, type Filter, matches, parseFilters } from "./_filter.ts";
 import { FileReader, streamFile } from "./_file_reader.ts";
 import { FileWriter } from "./_file_writer.ts";
 import { FileImages } from "./_images.ts";
-import { dropIngest, findIngest, lockIngest, startIngest } from "./_ingests.ts";
+import {
+  discardIngest,
+  FileIngests,
+  findIngest,
+  lockIngest,
+  startIngest,
+} from "./_ingests.ts";
+import { FileLeases } from "./_leases.ts";
+import {
+  addReferences,
+  removeReferences,
+  withReferenceLock,
+} from "./_references.ts";
+import type { CollectableReference } from "./collectable.ts";
+import type { Ingests } from "./ingests.ts";
+import type { Leases } from "./leases.ts";
 import { changeLabels, indexLabels, type Labels } from "./_labels.ts";
-import { blobPath, openFile } from "./_layout.ts";
+import { blobPath, openFile, removeFiles } from "./_layout.ts";
 import { removeBlobs } from "./_removal.ts";
 import { trace } from "./_trace.ts";
 import type { BlobReader } from "./blob_reader.ts";
@@ -79,10 +94,17 @@ function wait(ms: number, signal: AbortSignal | undefined): Promise<void> {
 export class FileStore implements Store {
   readonly #context: Context;
   readonly images: Images;
+  readonly leases: Leases;
+  readonly ingests: Ingests;
 
   constructor(context: Context) {
     this.#context = context;
     this.images = new FileImages(context, this);
+    this.ingests = new FileIngests(context);
+    this.leases = new FileLeases(
+      context,
+      (lease) => new FileStore({ ...context, lease }),
+    );
   }
 
   /** What the functions of this package work on. */
@@ -293,8 +315,7 @@ export class FileStore implements Store {
     if (await this.#find(digest, undefined, signal) === undefined) return;
     keepBlob(this.#context, digest);
     if (findIngest(this.#context, ref) !== undefined) {
-      using lock = lockIngest(this.#context, ref);
-      if (lock !== undefined) dropIngest(this.#context, ref, lock.path);
+      discardIngest(this.#context, ref);
     }
     throw new Deno.errors.AlreadyExists(
       `Cannot write "${digest}": it is there already`,
@@ -342,16 +363,11 @@ export class FileStore implements Store {
     } catch (error) {
       if (!(error instanceof Deno.errors.AlreadyExists)) {
         // Nobody else knows a name that was made up here.
-        if (options.ref === undefined) this.#discard(ref);
+        if (options.ref === undefined) discardIngest(this.#context, ref);
         throw error;
       }
     }
     return { ...descriptor, mediaType, digest, size };
-  }
-
-  #discard(ref: string): void {
-    using lock = lockIngest(this.#context, ref);
-    if (lock !== undefined) dropIngest(this.#context, ref, lock.path);
   }
 
   async *list(options: ListBlobsOptions = {}): AsyncIterable<BlobInfo> {
@@ -366,8 +382,7 @@ export class FileStore implements Store {
       }
       if (rows.length < PAGE) return;
       last = rows.at(-1)!.id;
-      // Others get their turn between pages.
-      await Promise.resolve();
+      await breathe();
     }
   }
 
@@ -404,8 +419,14 @@ export class FileStore implements Store {
       const to = changeLabels(from, labels, options.replace ?? false);
       indexLabels(context, { kind: "blob", id: row.id }, { from, to });
       context.state.prepare(
-        "UPDATE blobs SET labels = ?, updated = max(updated + 1, ?) WHERE id = ?",
-      ).run(JSON.stringify(to), Date.now(), row.id);
+        `UPDATE blobs SET labels = ?, updated = max(updated + 1, ?), generation = ? WHERE id = ?`,
+      ).run(
+        JSON.stringify(to),
+        Date.now(),
+        // By containerd's rules a label may keep something.
+        nextGeneration(context),
+        row.id,
+      );
     });
     return await this.info(digest);
   }
@@ -429,14 +450,35 @@ export class FileStore implements Store {
     const trash = context.state.transaction<string[]>(() =>
       removeBlobs(context, [digest])
     );
-    for (const path of trash) await Deno.remove(path);
-    context.state.prepare("DELETE FROM removals WHERE digest = ?").run(digest);
+    await removeFiles(trash);
     trace("delete", { digest });
     return true;
   }
 
+  async refer(
+    source: CollectableReference,
+    references: readonly CollectableReference[],
+  ): Promise<void> {
+    const context = this.#context;
+    if (source.type !== "blob" && source.type !== "image") {
+      throw new TypeError(
+        `Cannot state references of a "${source.type}": only of a blob or an image`,
+      );
+    }
+    await withReferenceLock(
+      context,
+      references,
+      () =>
+        context.state.transaction(() => {
+          removeReferences(context, source);
+          addReferences(context, source, references);
+        }),
+    );
+  }
+
   close(): void {
-    this.#context.state.close();
+    // What is seen through a lease is closed with the store.
+    if (this.#context.lease === undefined) this.#context.state.close();
   }
 
   [Symbol.dispose](): void {
@@ -458,4 +500,10 @@ function decodeInline(
   } catch {
     return undefined;
   }
+}
+
+/** What the functions of this package work on. */
+export function contextOf(store: Store): Context {
+  if (store instanceof FileStore) return store.context;
+  throw new TypeError("Cannot use the store: openStore() did not make it");
 }

@@ -10,9 +10,11 @@ export interface CollectableItem {
   readonly id: string;
   /** The lease it was made under, if any. */
   readonly lease?: string;
+  /** Whether it is kept for its own sake, as a running container is. */
+  readonly root?: boolean;
   /** Free text by key. */
   readonly labels?: Readonly<Record<string, string>>;
-  /** When it was made: what is newer than the mark is kept. */
+  /** When it was made or last changed: what is newer than the mark is kept. */
   readonly created: Date;
 }
 
@@ -38,6 +40,8 @@ export interface Collectable {
   list(): AsyncIterable<CollectableItem>;
   /** Lists what one thing refers to. */
   references(id: string): AsyncIterable<CollectableReference>;
-  /** Removes one thing; not an error if it is gone. */
+  /**
+   * Removes one thing. It is no error if it is gone, or cannot be removed as it is in use again. The lock is held by the caller.
+   */
   remove(id: string): Promise<void>;
 }

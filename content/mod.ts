@@ -19,8 +19,16 @@
 
 export * from "./blob_reader.ts";
 export * from "./blob_writer.ts";
+export * from "./collect.ts";
 export * from "./collectable.ts";
+export * from "./containerd_references.ts";
 export * from "./images.ts";
+export * from "./ingests.ts";
+export * from "./leases.ts";
 export * from "./locked_error.ts";
 export * from "./open_store.ts";
+export * from "./orphans.ts";
+export * from "./repair.ts";
 export * from "./store.ts";
+export * from "./verify.ts";
+export * from "./why.ts";

@@ -7,7 +7,10 @@
 import type { Descriptor } from "@containerkit/oci";
 import type { BlobReader } from "./blob_reader.ts";
 import type { BlobWriter } from "./blob_writer.ts";
+import type { CollectableReference } from "./collectable.ts";
 import type { Images } from "./images.ts";
+import type { Ingests } from "./ingests.ts";
+import type { Leases } from "./leases.ts";
 
 /** What is known of a blob. */
 export interface BlobInfo {
@@ -129,6 +132,10 @@ export interface Store extends Disposable {
   readonly namespace: string;
   /** The names of images. */
   readonly images: Images;
+  /** What keeps things that nothing refers to yet. */
+  readonly leases: Leases;
+  /** What is being written, or can be resumed. */
+  readonly ingests: Ingests;
   /**
    * The size of a blob, or `undefined` if it is not there, has another size than it should, or is known to be damaged. A
    * file that another program put into the layout is hashed before it counts.
@@ -201,6 +208,17 @@ export interface Store extends Disposable {
     labels: Readonly<Record<string, string | null>>,
     options?: { replace?: boolean },
   ): Promise<BlobInfo>;
+  /**
+   * States what a blob or an image keeps besides what its content refers to, such as the snapshot it was unpacked to. What was
+   * stated before is replaced.
+   *
+   * @param source A thing of type `blob` or `image`.
+   * @throws {TypeError} If it is something else.
+   */
+  refer(
+    source: CollectableReference,
+    references: readonly CollectableReference[],
+  ): Promise<void>;
   /**
    * Copies a blob to a file: where the file system can, without copying the data.
    *

@@ -1,0 +1,540 @@
+import { Bits } from "./_bits.ts";
+import { breathe, type Context } from "./_context.ts";
+import { type EdgeTable, loadEdges } from "./_edge_table.ts";
+import type {
+  Collectable,
+  CollectableItem,
+  CollectableReference,
+} from "./collectable.ts";
+import {
+  type ContainerdReferences,
+  containerdReferences,
+} from "./containerd_references.ts";
+
+/** A thing within a namespace; those of other components are in none. */
+export interface Node extends CollectableReference {
+  readonly namespace: number;
+}
+
+/** What keeps a thing: another one, or the reason why it is a root. */
+export type Cause = Node | string;
+
+/** Things of other components are in no namespace. */
+export const NOWHERE = 0;
+const PAGE = 5000;
+const OWN: readonly string[] = ["blob", "image", "ingest"];
+
+const ALL_GC_LABELS =
+  "key >= 'containerd.io/gc.' AND key < 'containerd.io/gc/'";
+
+/** A thing of another component, as it was when it was listed. */
+export interface Listed {
+  readonly item: CollectableItem;
+  readonly references: readonly CollectableReference[];
+}
+
+function nodeKey({ namespace, type, id }: Node): string {
+  return `${namespace} ${type} ${id}`;
+}
+
+/** Options of {@linkcode Marker}. */
+export interface MarkerOptions {
+  /** The time at which leases and labels are judged. */
+  readonly now: number;
+  /** How long what was made outside of a lease is kept, in milliseconds. */
+  readonly grace: number;
+  readonly collectables: readonly Collectable[];
+  readonly signal?: AbortSignal | undefined;
+  /** Told of each thing that is kept, once, and why. */
+  readonly onKeep?: ((node: Node, cause: Cause) => void) | undefined;
+}
+
+/**
+ * Finds what is kept.
+ *
+ * It works while others write, in short steps. So what it finds may be old in parts, but every reference that is added
+ * meanwhile raises the generation of what holds it, and {@linkcode remark} follows those: only what was garbage
+ * at the beginning and still is stays unmarked.
+ */
+export class Marker {
+  readonly #context: Context;
+  readonly #options: MarkerOptions;
+  /** The generation up to which everything is marked. */
+  #generation = 0;
+  #edges: EdgeTable | undefined;
+  readonly #kept = new Map<number, Bits>();
+  readonly #expanded = new Map<number, Bits>();
+  /** Things that are no blobs: whether what they refer to is followed. */
+  readonly #others = new Map<string, boolean>();
+  readonly #queue: Node[] = [];
+  readonly #blobQueue: (readonly [namespace: number, digest: number])[] = [];
+  /** References by label, both ways, of what has such labels. */
+  readonly #labelled = new Map<string, CollectableReference[]>();
+  readonly #listed = new Map<string, Map<string, Listed>>();
+  #namespaces: readonly number[] = [];
+
+  constructor(context: Context, options: MarkerOptions) {
+    this.#context = context;
+    this.#options = options;
+  }
+
+  /** The things of another component, by id. */
+  listed(type: string): ReadonlyMap<string, Listed> {
+    return this.#listed.get(type) ?? new Map();
+  }
+
+  isBlobKept(namespace: number, digest: number): boolean {
+    return this.#kept.get(namespace)?.has(digest) ?? false;
+  }
+
+  isKept(node: Node): boolean {
+    return this.#others.has(nodeKey(node));
+  }
+
+  /** Marks everything that is kept now. */
+  async mark(): Promise<void> {
+    const { state } = this.#context;
+    this.#generation = Number(
+      state.prepare("SELECT value FROM meta WHERE key = 'generation'").get()
+        ?.value,
+    );
+    this.#namespaces = state.prepare("SELECT id FROM namespaces").all()
+      .map(({ id }) => Number(id));
+    this.#edges = await loadEdges(this.#context);
+    await this.#list();
+    this.#readLabels();
+    this.#markImages(0);
+    await this.#drain();
+    this.#markLeases(0);
+    this.#markHeld();
+    this.#markLabelled();
+    this.#markListed();
+    await this.#drain();
+    // From here on what is new is read from the database.
+    this.#edges = undefined;
+    for (;;) {
+      const before = this.#generation;
+      this.remark();
+      if (this.#generation === before) return;
+      await breathe();
+    }
+  }
+
+  /**
+   * Marks what was added since: in a transaction, nothing can be added behind its back.
+   */
+  remark(): void {
+    const { state } = this.#context;
+    const since = this.#generation;
+    this.#generation = Number(
+      state.prepare("SELECT value FROM meta WHERE key = 'generation'").get()
+        ?.value,
+    );
+    if (this.#generation === since) return;
+    this.#namespaces = state.prepare("SELECT id FROM namespaces").all()
+      .map(({ id }) => Number(id));
+    for (
+      const row of state.prepare(
+        "SELECT namespace, digest, labels FROM blobs WHERE generation > ?",
+      ).all(since)
+    ) {
+      const [namespace, digest] = [Number(row.namespace), Number(row.digest)];
+      this.#keepBlob(namespace, digest, { cause: "it is new" });
+      for (
+        const reference of containerdReferences(JSON.parse(String(row.labels)))
+          .references
+      ) {
+        this.#keep({ namespace, ...reference }, { cause: "it is new" });
+      }
+      // It may have been expanded before it got what it refers to now.
+      this.#blobQueue.push([namespace, digest]);
+    }
+    this.#markImages(since);
+    this.#markLeases(since);
+    for (
+      const row of state.prepare(
+        "SELECT namespace, target_type AS type, target AS id FROM refs WHERE generation > ?",
+      ).all(since)
+    ) {
+      this.#keep({
+        namespace: Number(row.namespace),
+        type: String(row.type),
+        id: String(row.id),
+      }, { cause: "the reference is new" });
+    }
+    this.#drainAll();
+  }
+
+  /**
+   * Lists other components again and marks what is new or changed there. The lock is held, so nothing can be added behind its
+   * back until it is let go.
+   */
+  async remarkListed(): Promise<void> {
+    for (const collectable of this.#options.collectables) {
+      const known = this.#listed.get(collectable.type)!;
+      for await (const item of collectable.list()) {
+        const old = known.get(item.id);
+        if (
+          old !== undefined &&
+          old.item.created.getTime() === item.created.getTime() &&
+          old.item.lease === item.lease
+        ) continue;
+        known.set(item.id, {
+          item,
+          references: await this.#referencesOf(collectable, item.id),
+        });
+        const node = {
+          namespace: NOWHERE,
+          type: collectable.type,
+          id: item.id,
+        };
+        this.#others.delete(nodeKey(node));
+        this.#keep(node, { cause: "it is new" });
+      }
+    }
+    this.#drainAll();
+  }
+
+  async #referencesOf(
+    collectable: Collectable,
+    id: string,
+  ): Promise<CollectableReference[]> {
+    const references: CollectableReference[] = [];
+    for await (const { type, id: other } of collectable.references(id)) {
+      references.push({ type, id: other });
+    }
+    return references;
+  }
+
+  async #list(): Promise<void> {
+    for (const collectable of this.#options.collectables) {
+      const known = new Map<string, Listed>();
+      for await (const item of collectable.list()) {
+        this.#options.signal?.throwIfAborted();
+        known.set(item.id, {
+          item,
+          references: await this.#referencesOf(collectable, item.id),
+        });
+      }
+      this.#listed.set(collectable.type, known);
+    }
+  }
+
+  #keepBlob(
+    namespace: number,
+    digest: number,
+    options: { cause: Cause; flat?: boolean },
+  ): void {
+    let kept = this.#kept.get(namespace);
+    let expanded = this.#expanded.get(namespace);
+    if (kept === undefined || expanded === undefined) {
+      this.#kept.set(namespace, kept = new Bits());
+      this.#expanded.set(namespace, expanded = new Bits());
+    }
+    if (kept.add(digest) && this.#options.onKeep !== undefined) {
+      this.#options.onKeep(this.#blobNode(namespace, digest), options.cause);
+    }
+    if (options.flat !== true && expanded.add(digest)) {
+      this.#blobQueue.push([namespace, digest]);
+    }
+  }
+
+  #blobNode(namespace: number, digest: number): Node {
+    const row = this.#context.state.prepare(
+      "SELECT digest FROM digests WHERE id = ?",
+    ).get(digest);
+    return { namespace, type: "blob", id: String(row?.digest) };
+  }
+
+  #keep(node: Node, options: { cause: Cause; flat?: boolean }): void {
+    if (node.type === "blob") {
+      const row = this.#context.state.prepare(
+        "SELECT id FROM digests WHERE digest = ?",
+      ).get(node.id);
+      if (row === undefined) return;
+      // What another component refers to is kept wherever it shows.
+      const namespaces = node.namespace === NOWHERE
+        ? this.#namespaces
+        : [node.namespace];
+      for (const namespace of namespaces) {
+        this.#keepBlob(namespace, Number(row.id), options);
+      }
+      return;
+    }
+    const own = OWN.includes(node.type);
+    const placed = own ? node : { ...node, namespace: NOWHERE };
+    const key = nodeKey(placed);
+    const expanded = this.#others.get(key);
+    const expand = options.flat !== true;
+    if (expanded === undefined) this.#options.onKeep?.(placed, options.cause);
+    if (expanded === true || (expanded === false && !expand)) return;
+    this.#others.set(key, expand);
+    if (expand) this.#queue.push(placed);
+  }
+
+  /** Follows what was queued, in steps. */
+  async #drain(): Promise<void> {
+    while (this.#queue.length + this.#blobQueue.length > 0) {
+      this.#options.signal?.throwIfAborted();
+      this.#step(PAGE);
+      await breathe();
+    }
+  }
+
+  #drainAll(): void {
+    while (this.#queue.length + this.#blobQueue.length > 0) this.#step(PAGE);
+  }
+
+  #step(count: number): void {
+    for (let done = 0; done < count; done++) {
+      const blob = this.#blobQueue.pop();
+      if (blob !== undefined) {
+        this.#expandBlob(...blob);
+        continue;
+      }
+      const node = this.#queue.pop();
+      if (node === undefined) return;
+      this.#expand(node);
+    }
+  }
+
+  #children(digest: number): Iterable<number> {
+    return this.#edges?.children(digest) ??
+      this.#context.state.prepare("SELECT child FROM edges WHERE parent = ?")
+        .all(digest).map(({ child }) => Number(child));
+  }
+
+  #expandBlob(namespace: number, digest: number): void {
+    const cause = this.#options.onKeep === undefined
+      ? ""
+      : this.#blobNode(namespace, digest);
+    for (const child of this.#children(digest)) {
+      this.#keepBlob(namespace, child, { cause });
+    }
+    if (this.#stated === undefined || this.#stated.has(digest)) {
+      this.#expandStated(this.#blobNode(namespace, digest));
+    }
+  }
+  /** Digests of which references are stated, or labels say some; `undefined` is any. */
+  #stated: Set<number> | undefined;
+
+  #expand(node: Node): void {
+    this.#expandStated(node);
+    if (node.type === "image") {
+      const row = this.#context.state.prepare(
+        "SELECT digest FROM images WHERE namespace = ? AND name = ?",
+      ).get(node.namespace, node.id);
+      if (row !== undefined) {
+        this.#keepBlob(node.namespace, Number(row.digest), { cause: node });
+      }
+      return;
+    }
+    const listed = this.#listed.get(node.type)?.get(node.id);
+    for (const reference of listed?.references ?? []) {
+      this.#keep({ namespace: NOWHERE, ...reference }, { cause: node });
+    }
+  }
+
+  #expandStated(node: Node): void {
+    if (node.namespace !== NOWHERE) {
+      for (
+        const { type, id } of this.#context.state.prepare(
+          `SELECT target_type AS type, target AS id FROM refs
+           WHERE namespace = ? AND source_type = ? AND source = ?`,
+        ).all(node.namespace, node.type, node.id)
+      ) {
+        this.#keep({
+          namespace: node.namespace,
+          type: String(type),
+          id: String(id),
+        }, { cause: node });
+      }
+    }
+    for (const reference of this.#labelled.get(nodeKey(node)) ?? []) {
+      this.#keep({ namespace: node.namespace, ...reference }, { cause: node });
+    }
+  }
+
+  /** Names keep what they stand for, unless a label says that they have expired. */
+  #markImages(since: number): void {
+    const { state } = this.#context;
+    for (let last = 0;;) {
+      const rows = state.prepare(
+        `SELECT id, namespace, name, labels FROM images
+         WHERE id > ? AND generation > ? ORDER BY id LIMIT ${PAGE}`,
+      ).all(last, since === 0 ? -1 : since);
+      for (const { namespace, name, labels } of rows) {
+        const { expires, references } = containerdReferences(
+          JSON.parse(String(labels)),
+        );
+        if (expires !== undefined && expires.getTime() <= this.#options.now) {
+          continue;
+        }
+        const node = {
+          namespace: Number(namespace),
+          type: "image",
+          id: String(name),
+        };
+        if (since > 0) {
+          // It may stand for something else by now, and refer to other things.
+          this.#others.delete(nodeKey(node));
+          for (const reference of references) {
+            this.#keep({ ...node, ...reference }, { cause: node });
+          }
+        }
+        this.#keep(node, { cause: "it is an image's name" });
+      }
+      if (rows.length < PAGE) return;
+      last = Number(rows.at(-1)!.id);
+    }
+  }
+
+  #markLeases(since: number): void {
+    const rows = this.#context.state.prepare(
+      `SELECT leases.namespace, leases.name, leases.labels, flat, type, item FROM lease_items
+       JOIN leases ON leases.id = lease_items.lease
+       WHERE (expires IS NULL OR expires > ?) AND generation > ?`,
+    ).all(this.#options.now, since === 0 ? -1 : since);
+    for (const { namespace, name, labels, flat, type, item } of rows) {
+      const byLabel = containerdReferences(JSON.parse(String(labels)));
+      if (
+        byLabel.expires !== undefined &&
+        byLabel.expires.getTime() <= this.#options.now
+      ) continue;
+      this.#keep({
+        namespace: Number(namespace),
+        type: String(type),
+        id: String(item),
+      }, {
+        cause: `lease ${JSON.stringify(name)} has it`,
+        flat: flat !== 0 || byLabel.flat,
+      });
+    }
+  }
+
+  #markHeld(): void {
+    const { now, grace } = this.#options;
+    const rows = this.#context.state.prepare(
+      "SELECT namespace, digest FROM blobs WHERE held > ?",
+    ).all(Math.max(now - grace, 0));
+    for (const { namespace, digest } of rows) {
+      this.#keepBlob(Number(namespace), Number(digest), {
+        cause: "it was made or found a short time ago",
+      });
+    }
+  }
+
+  /** Everything whose labels speak of garbage collection, in its own words. */
+  #labelledNodes(): { node: Node; said: ContainerdReferences }[] {
+    const { state } = this.#context;
+    const blobs = state.prepare(
+      `SELECT namespace, digests.digest AS id, labels FROM blobs JOIN digests ON digests.id = blobs.digest
+       WHERE blobs.id IN (SELECT owner FROM labels WHERE kind = 'blob' AND ${ALL_GC_LABELS})`,
+    ).all().map((row) => ({ type: "blob", ...row }));
+    const images = state.prepare(
+      `SELECT namespace, name AS id, labels FROM images
+       WHERE images.id IN (SELECT owner FROM labels WHERE kind = 'image' AND ${ALL_GC_LABELS})`,
+    ).all().map((row) => ({ type: "image", ...row }));
+    const own = [...blobs, ...images].map((row) => {
+      const { type, namespace, id, labels } = row as unknown as Node & {
+        labels: string;
+      };
+      return {
+        node: { namespace, type, id },
+        said: containerdReferences(JSON.parse(labels)),
+      };
+    });
+    const others = [...this.#listed].flatMap(([type, things]) =>
+      [...things.values()].map(({ item }) => ({
+        node: { namespace: NOWHERE, type, id: item.id },
+        said: containerdReferences(item.labels ?? {}),
+      }))
+    );
+    return [...own, ...others];
+  }
+
+  #addLabelled(source: Node, target: CollectableReference): void {
+    const placed = OWN.includes(source.type)
+      ? source
+      : { ...source, namespace: NOWHERE };
+    const key = nodeKey(placed);
+    const list = this.#labelled.get(key);
+    if (list === undefined) this.#labelled.set(key, [target]);
+    else list.push(target);
+  }
+
+  #readLabels(): void {
+    const { state } = this.#context;
+    const used = new Map<string, number>();
+    const nodes = this.#labelledNodes();
+    for (const { node, said } of nodes) {
+      if (said.used !== undefined) used.set(nodeKey(node), said.used.getTime());
+    }
+    for (const { node, said } of nodes) {
+      for (const reference of said.references) {
+        this.#addLabelled(node, reference);
+      }
+      for (const source of said.backReferences) {
+        this.#addLabelled({ namespace: node.namespace, ...source }, node);
+      }
+      for (const { operator, age, ...source } of said.conditions) {
+        const at = used.get(nodeKey({ namespace: NOWHERE, ...source }));
+        if (at === undefined) continue;
+        const recent = this.#options.now - at < age;
+        if (recent === (operator === "<")) {
+          this.#addLabelled({ namespace: node.namespace, ...source }, node);
+        }
+      }
+    }
+    const digests = [...this.#labelled.keys()]
+      .map((key) => /^\d+ blob (.*)$/.exec(key)?.[1])
+      .filter((digest) => digest !== undefined);
+    const find = state.prepare("SELECT id FROM digests WHERE digest = ?");
+    const stated = state.prepare(
+      "SELECT DISTINCT digests.id FROM refs JOIN digests ON digests.digest = source WHERE source_type = 'blob'",
+    ).all();
+    this.#stated = new Set([
+      ...stated.map(({ id }) => Number(id)),
+      ...digests.map((digest) => Number(find.get(digest)?.id)),
+    ]);
+  }
+
+  #markLabelled(): void {
+    for (const { node, said } of this.#labelledNodes()) {
+      if (said.root) {
+        this.#keep(node, { cause: 'label "containerd.io/gc.root" is set' });
+      } else if (
+        node.type !== "image" && said.expires !== undefined &&
+        said.expires.getTime() > this.#options.now
+      ) {
+        this.#keep(node, {
+          cause: 'label "containerd.io/gc.expire" is in the future',
+        });
+      }
+    }
+  }
+
+  #markListed(): void {
+    const { now, grace } = this.#options;
+    const alive = new Set(
+      this.#context.state.prepare(
+        "SELECT name FROM leases WHERE expires IS NULL OR expires > ?",
+      ).all(now).map(({ name }) => String(name)),
+    );
+    for (const [type, things] of this.#listed) {
+      for (const { item } of things.values()) {
+        const node = { namespace: NOWHERE, type, id: item.id };
+        if (item.root === true) {
+          this.#keep(node, { cause: "it is kept for its own sake" });
+        } else if (item.lease !== undefined) {
+          if (!alive.has(item.lease)) continue;
+          this.#keep(node, {
+            cause: `lease ${JSON.stringify(item.lease)} has it`,
+          });
+        } else if (item.created.getTime() > now - grace) {
+          this.#keep(node, { cause: "it was made a short time ago" });
+        }
+      }
+    }
+  }
+}

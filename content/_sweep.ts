@@ -1,0 +1,333 @@
+import { lockFile, tryLockFile } from "@containerkit/state";
+import { adopt } from "./_adopt.ts";
+import { breathe, type Context } from "./_context.ts";
+import { takeInManifests } from "./_foreign.ts";
+import { writeIndex } from "./_index_json.ts";
+import { discardIngest, type IngestRow } from "./_ingests.ts";
+import { indexLabels } from "./_labels.ts";
+import { blobPath, lstatFile, removeFile, removeFiles } from "./_layout.ts";
+import { Marker, NOWHERE } from "./_mark.ts";
+import { gcLockPath, removeReferences } from "./_references.ts";
+import { removeBlobs } from "./_removal.ts";
+import { trace } from "./_trace.ts";
+import type { Collectable } from "./collectable.ts";
+import type { Collected, CollectOptions, Removed } from "./collect.ts";
+import { containerdReferences } from "./containerd_references.ts";
+
+const HOUR = 3_600_000;
+const DAY = 24 * HOUR;
+/** So many blobs are removed in one transaction. */
+const BATCH = 128;
+/** So many rows are looked at before others get their turn. */
+const PAGE = 5000;
+/** For so long things of other components are removed before the lock is let go for others, in milliseconds. */
+const LONGEST_HOLD = 200;
+
+interface Candidate {
+  readonly id: number;
+  readonly namespace: number;
+  readonly digestId: number;
+  readonly digest: string;
+  readonly size: number;
+}
+
+/** One collection. */
+export class Sweeper {
+  readonly #context: Context;
+  readonly #options: CollectOptions;
+  readonly #now = Date.now();
+  readonly #marker: Marker;
+  readonly #removed: Removed[] = [];
+  readonly #names: Map<number, string>;
+  #bytes = 0;
+
+  constructor(context: Context, options: CollectOptions) {
+    this.#context = { ...context, lease: undefined };
+    this.#options = options;
+    const { grace = HOUR, collectables = [], signal } = options;
+    this.#marker = new Marker(this.#context, {
+      now: this.#now,
+      grace,
+      collectables,
+      signal,
+    });
+    this.#names = new Map(
+      context.state.prepare("SELECT id, name FROM namespaces").all()
+        .map(({ id, name }) => [Number(id), String(name)]),
+    );
+  }
+
+  get #isDry(): boolean {
+    return this.#options.dryRun ?? false;
+  }
+
+  async run(): Promise<Collected> {
+    const start = performance.now();
+    await takeInManifests(this.#context);
+    if (!this.#isDry) {
+      await this.#finishCommits();
+      this.#finishRemovals();
+    }
+    this.#expireLeases();
+    await this.#marker.mark();
+    this.#sweepImages();
+    await this.#sweepListed();
+    await this.#sweepBlobs();
+    this.#sweepIngests();
+    if (!this.#isDry) this.#sweepFiles();
+    trace("collect", {
+      removed: this.#removed.length,
+      bytes: this.#bytes,
+      milliseconds: performance.now() - start,
+    });
+    return { removed: this.#removed, bytes: this.#bytes };
+  }
+
+  #report(removed: Removed): void {
+    this.#removed.push(removed);
+    this.#bytes += removed.type === "blob" ? removed.size ?? 0 : 0;
+    this.#options.onProgress?.(removed);
+  }
+
+  #view(namespace: number): Context {
+    const name = this.#names.get(namespace) ?? "";
+    return { ...this.#context, namespace: { id: namespace, name } };
+  }
+
+  /** A commit that was cut off after its file was in place, and before its row was written. */
+  async #finishCommits(): Promise<void> {
+    const { state, path } = this.#context;
+    const rows = state.prepare("SELECT * FROM ingests")
+      .all() as unknown as (IngestRow & { namespace: number })[];
+    for (const row of rows) {
+      if (lstatFile(`${path}/ingest/${row.file}`) !== undefined) continue;
+      const view = this.#view(row.namespace);
+      if (row.expected !== null) await adopt(view, row.expected);
+      // Another writer may have started anew meanwhile.
+      if (lstatFile(`${path}/ingest/${row.file}`) === undefined) {
+        discardIngest(view, row.ref);
+      }
+    }
+  }
+
+  /** Files whose rows are gone already: the machine may have gone down before they were. */
+  #finishRemovals(): void {
+    const { state, path } = this.#context;
+    state.transaction(() => {
+      // A clock that was ahead must not keep things for longer than the right one would.
+      state.prepare("UPDATE blobs SET held = ?1 WHERE held > ?1").run(
+        this.#now,
+      );
+      for (
+        const { digest } of state.prepare("SELECT digest FROM removals").all()
+      ) {
+        const known = state.prepare(
+          "SELECT 1 FROM digests JOIN blobs ON blobs.digest = digests.id WHERE digests.digest = ?",
+        ).get(digest!);
+        if (known === undefined) removeFile(blobPath(path, String(digest)));
+      }
+      state.prepare("DELETE FROM removals").run();
+    });
+  }
+
+  #expireLeases(): void {
+    const { state } = this.#context;
+    state.transaction(() => {
+      const leases = state.prepare(
+        "SELECT id, namespace, name, labels, expires FROM leases",
+      ).all();
+      for (const { id, namespace, name, labels, expires } of leases) {
+        const parsed = JSON.parse(String(labels));
+        const end = containerdReferences(parsed).expires?.getTime() ?? Infinity;
+        if (Math.min(end, Number(expires ?? Infinity)) > this.#now) continue;
+        this.#report({
+          type: "lease",
+          id: String(name),
+          ...this.#place(Number(namespace)),
+        });
+        if (this.#isDry) continue;
+        indexLabels(this.#context, { kind: "lease", id: Number(id) }, {
+          from: parsed,
+          to: {},
+        });
+        state.prepare("DELETE FROM leases WHERE id = ?").run(id!);
+      }
+    });
+  }
+
+  #place(namespace: number): { namespace: string } {
+    return { namespace: this.#names.get(namespace) ?? "" };
+  }
+
+  /** Names that a label says have expired. */
+  #sweepImages(): void {
+    const { state } = this.#context;
+    state.transaction(() => {
+      this.#marker.remark();
+      const rows = state.prepare(
+        "SELECT id, namespace, name, labels FROM images WHERE labels LIKE '%containerd.io/gc.expire%'",
+      ).all();
+      for (const row of rows) {
+        const [namespace, name] = [Number(row.namespace), String(row.name)];
+        if (this.#marker.isKept({ namespace, type: "image", id: name })) {
+          continue;
+        }
+        this.#report({ type: "image", id: name, ...this.#place(namespace) });
+        if (this.#isDry) continue;
+        const view = this.#view(namespace);
+        indexLabels(view, { kind: "image", id: Number(row.id) }, {
+          from: JSON.parse(String(row.labels)),
+          to: {},
+        });
+        removeReferences(view, { type: "image", id: name });
+        state.prepare("DELETE FROM images WHERE id = ?").run(row.id!);
+        writeIndex(view);
+      }
+    });
+  }
+
+  async #sweepBlobs(): Promise<void> {
+    const { state } = this.#context;
+    for (let last = 0;;) {
+      this.#options.signal?.throwIfAborted();
+      const rows = state.prepare(
+        `SELECT blobs.id, namespace, blobs.digest AS digestId, digests.digest, size FROM blobs
+         JOIN digests ON digests.id = blobs.digest WHERE blobs.id > ? ORDER BY blobs.id LIMIT ${PAGE}`,
+      ).all(last) as unknown as Candidate[];
+      const garbage = rows.filter((row) => this.#isGarbage(row));
+      for (let at = 0; at < garbage.length; at += BATCH) {
+        await this.#removeBatch(garbage.slice(at, at + BATCH));
+      }
+      if (rows.length < PAGE) return;
+      last = rows.at(-1)!.id;
+      await breathe();
+    }
+  }
+
+  #isGarbage({ namespace, digestId }: Candidate): boolean {
+    return !this.#marker.isBlobKept(namespace, digestId);
+  }
+
+  async #removeBatch(batch: readonly Candidate[]): Promise<void> {
+    const collectables = this.#options.collectables ?? [];
+    using _lock = collectables.length === 0 ? undefined : await this.#lock();
+    if (collectables.length > 0) await this.#marker.remarkListed();
+    const trash = this.#context.state.transaction<string[]>(() => {
+      this.#marker.remark();
+      const garbage = batch.filter((row) => this.#isGarbage(row));
+      for (const { namespace, digest, size } of garbage) {
+        this.#report({
+          type: "blob",
+          id: digest,
+          size,
+          ...this.#place(namespace),
+        });
+      }
+      if (this.#isDry) return [];
+      return garbage.flatMap(({ namespace, digest }) =>
+        removeBlobs(this.#view(namespace), [digest])
+      );
+    });
+    await removeFiles(trash);
+  }
+
+  async #lock() {
+    const { signal } = this.#options;
+    return await lockFile(
+      gcLockPath(this.#context),
+      signal === undefined ? {} : { signal },
+    );
+  }
+
+  /** Things of other components, each after what refers to it. */
+  async #sweepListed(): Promise<void> {
+    for (const collectable of this.#options.collectables ?? []) {
+      const left = this.#garbageOf(collectable);
+      if (this.#isDry) {
+        for (const id of left) this.#report({ type: collectable.type, id });
+        continue;
+      }
+      while (left.length > 0) {
+        this.#options.signal?.throwIfAborted();
+        using _lock = await this.#lock();
+        await this.#marker.remarkListed();
+        this.#context.state.transaction(() => this.#marker.remark());
+        const start = performance.now();
+        while (left.length > 0 && performance.now() - start < LONGEST_HOLD) {
+          const id = left.shift()!;
+          const node = { namespace: NOWHERE, type: collectable.type, id };
+          if (this.#marker.isKept(node)) continue;
+          await collectable.remove(id);
+          this.#report({ type: collectable.type, id });
+        }
+      }
+    }
+  }
+
+  #garbageOf({ type }: Collectable): string[] {
+    const listed = this.#marker.listed(type);
+    const garbage = [...listed.keys()].filter((id) =>
+      !this.#marker.isKept({ namespace: NOWHERE, type, id })
+    );
+    // What a thing refers to can go only after the thing.
+    const order: string[] = [];
+    const seen = new Set<string>();
+    const referrers = new Map<string, string[]>();
+    for (const id of garbage) {
+      for (const reference of listed.get(id)?.references ?? []) {
+        if (reference.type !== type) continue;
+        const list = referrers.get(reference.id) ?? [];
+        referrers.set(reference.id, [...list, id]);
+      }
+    }
+    const visit = (id: string) => {
+      if (seen.has(id)) return;
+      seen.add(id);
+      for (const referrer of referrers.get(id) ?? []) visit(referrer);
+      order.push(id);
+    };
+    for (const id of garbage) visit(id);
+    return order;
+  }
+
+  /** What was partly written, and given up long ago. */
+  #sweepIngests(): void {
+    const { state, path } = this.#context;
+    const { ingestAge = DAY } = this.#options;
+    const rows = state.prepare(
+      "SELECT ref, namespace, file, updated FROM ingests",
+    ).all() as unknown as (IngestRow & { namespace: number })[];
+    for (const { ref, namespace, file, updated } of rows) {
+      const node = { namespace, type: "ingest", id: ref };
+      if (this.#marker.isKept(node)) continue;
+      const info = lstatFile(`${path}/ingest/${file}`);
+      // A clock that went back makes things look new, which keeps them.
+      const touched = Math.max(updated, info?.mtime?.getTime() ?? 0);
+      if (touched > this.#now - ingestAge) continue;
+      if (this.#isDry || discardIngest(this.#view(namespace), ref)) {
+        this.#report({
+          type: "ingest",
+          id: ref,
+          size: info?.size ?? 0,
+          ...this.#place(namespace),
+        });
+      }
+    }
+  }
+
+  /** Files in `ingest/` that no row speaks of: a crash leaves them. */
+  #sweepFiles(): void {
+    const { state, path } = this.#context;
+    const isKnown = (name: string) =>
+      state.prepare("SELECT 1 FROM ingests WHERE file = ?").get(name) !==
+        undefined;
+    for (const { name } of Deno.readDirSync(`${path}/ingest`)) {
+      const file = `${path}/ingest/${name}`;
+      if (/^removed-[0-9a-f-]{36}$/.test(name)) removeFile(file);
+      if (!/^[0-9a-f]{64}$/.test(name) || isKnown(name)) continue;
+      using lock = tryLockFile(file);
+      // A writer locks its file before it writes the row.
+      if (lock !== undefined && !isKnown(name)) removeFile(file);
+    }
+  }
+}
