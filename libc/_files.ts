@@ -50,6 +50,8 @@ const TABLE = {
   write: { parameters: ["i32", "buffer", "usize"], result: "isize" },
   /** `ssize_t pwrite64(int fd, const void *buffer, size_t size, off64_t offset)` */
   pwrite64: { parameters: ["i32", "buffer", "usize", "i64"], result: "isize" },
+  /** `off64_t lseek64(int fd, off64_t offset, int whence)` */
+  lseek64: { parameters: ["i32", "i64", "i32"], result: "i64" },
   /** `int ftruncate64(int fd, off64_t size)` */
   ftruncate64: { parameters: ["i32", "i64"], result: "i32" },
   /** `int fallocate64(int fd, int mode, off64_t offset, off64_t length)` */

@@ -46,6 +46,7 @@ export * from "./read.ts";
 export * from "./read_dir.ts";
 export * from "./read_link_at.ts";
 export * from "./rename_at.ts";
+export * from "./seek.ts";
 export * from "./stat_at.ts";
 export * from "./stat_fs.ts";
 export * from "./struct.ts";

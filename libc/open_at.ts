@@ -29,6 +29,8 @@ export const OpenFlag: {
   readonly DIRECTORY: number;
   readonly NOFOLLOW: number;
   readonly PATH: number;
+  /** A file without a name in the directory that is opened. */
+  readonly TMPFILE: number;
 } = {
   RDONLY: 0,
   WRONLY: 1,
@@ -41,6 +43,7 @@ export const OpenFlag: {
   DIRECTORY: O_DIRECTORY,
   NOFOLLOW: O_NOFOLLOW,
   PATH: 0o10000000,
+  TMPFILE: 0o20000000 | O_DIRECTORY,
 };
 
 /** Options of {@linkcode openAt}. */

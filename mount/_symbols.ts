@@ -69,6 +69,12 @@ const TABLE = {
     parameters: ["i32", "buffer", "buffer", "usize", "u32"],
     result: "i32",
   },
+  /** `int quotactl_fd(unsigned int fd, unsigned int command, int id, void *address)` */
+  quotactl_fd: {
+    name: "syscall",
+    parameters: ["i32", "i32", "u32", "u32", "buffer"],
+    result: "i32",
+  },
   /** `int umount2(const char *target, int flags)` */
   umount2: { parameters: ["buffer", "i32"], result: "i32" },
 } as const satisfies Deno.ForeignLibraryInterface;
