@@ -1,0 +1,32 @@
+/**
+ * Layers of either kind that a caller may give.
+ *
+ * @module
+ */
+
+import type { BlobStore } from "../blob_store.ts";
+import type { Layer } from "../image.ts";
+import type { LayerInput, PackImageOptions } from "./pack_image.ts";
+import { packLayer } from "./pack_layer.ts";
+
+/** Packs what has yet to be packed. */
+export async function takeLayer(
+  store: BlobStore,
+  input: LayerInput,
+  options: PackImageOptions,
+): Promise<Layer> {
+  const { archive, layer, annotations } = input;
+  if ((archive === undefined) === (layer === undefined)) {
+    throw new TypeError(
+      "Cannot pack image: a layer needs either an archive or a layer",
+    );
+  }
+  if (layer !== undefined) {
+    return annotations === undefined ? layer : { ...layer, annotations };
+  }
+  const stream = typeof archive === "function" ? await archive() : archive!;
+  return await packLayer(store, stream, {
+    ...options,
+    ...(annotations === undefined ? {} : { annotations }),
+  });
+}

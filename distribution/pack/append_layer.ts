@@ -1,0 +1,59 @@
+/**
+ * One more layer.
+ *
+ * @module
+ */
+
+import type { BlobStore } from "../blob_store.ts";
+import type { Image } from "../image.ts";
+import { familyOf } from "./_media_types.ts";
+import { countsLayers, rebuild } from "./_rebuild.ts";
+import { takeLayer } from "./_take_layer.ts";
+import type { LayerInput } from "./pack_image.ts";
+import type { PackLayerOptions } from "./pack_layer.ts";
+
+/** Options of {@linkcode appendLayer}. */
+export type AppendLayerOptions = Omit<
+  PackLayerOptions,
+  "annotations" | "mediaTypes"
+>;
+
+/**
+ * Appends a layer to an image: the other layers stay as they are, and need not be in the store.
+ *
+ * @param store Where the layer, the config and the manifest go.
+ * @param image The image.
+ * @param options The layer, and how it is compressed.
+ * @returns The new image.
+ * @throws {TypeError} If the layer is neither an archive nor a layer, or both.
+ *
+ * @example Usage
+ * ```ts ignore
+ * import { appendLayer } from "@containerkit/distribution/pack";
+ *
+ * const changed = await appendLayer(store, image, {
+ *   archive: await snapshot.diff(),
+ *   history: { created_by: "make install" },
+ * });
+ * ```
+ */
+export async function appendLayer(
+  store: BlobStore,
+  image: Image,
+  options: LayerInput & AppendLayerOptions,
+): Promise<Image> {
+  const { history: step, ...rest } = options;
+  const layer = await takeLayer(store, rest, {
+    ...rest,
+    mediaTypes: familyOf(image.descriptor.mediaType),
+  });
+  const { history = [] } = image.config;
+  const isTold = history.length > 0 &&
+    countsLayers(history, image.layers.length);
+  const isFirst = image.layers.length === 0 && step !== undefined;
+  return await rebuild(store, image, {
+    ...rest,
+    layers: [...image.layers, layer],
+    history: isTold || isFirst ? [...history, step ?? {}] : [],
+  });
+}

@@ -1,0 +1,122 @@
+/**
+ * Images out of layers.
+ *
+ * @module
+ */
+
+import {
+  type ContainerConfig,
+  type Descriptor,
+  type History,
+  hostPlatform,
+  type ImageConfig,
+  type Platform,
+} from "@containerkit/oci";
+import type { BlobStore } from "../blob_store.ts";
+import type { Image, Layer } from "../image.ts";
+import { FAMILIES } from "./_media_types.ts";
+import { takeLayer } from "./_take_layer.ts";
+import type { PackLayerOptions } from "./pack_layer.ts";
+import { storeImage, withSignal } from "./_store.ts";
+
+/** A layer to pack: a tar that has yet to be stored, or a layer that is in the store. */
+export interface LayerInput {
+  /** The tar, not compressed: a stream, or what opens one. A snapshot's `diff()` gives one. */
+  readonly archive?:
+    | ReadableStream<Uint8Array>
+    | (() =>
+      | ReadableStream<Uint8Array>
+      | Promise<ReadableStream<Uint8Array>>);
+  /** A layer that is in the store, such as one of another image. */
+  readonly layer?: Layer;
+  /** The step that made it, as the config's history tells. */
+  readonly history?: History;
+  /** Annotations of the layer in the manifest. */
+  readonly annotations?: Readonly<Record<string, string>>;
+}
+
+/** What an image is made of. */
+export interface ImageParts {
+  /** The layers, the lowest first. */
+  readonly layers: readonly LayerInput[];
+  /** How its containers run. */
+  readonly config?: ContainerConfig;
+  /**
+   * What it runs on.
+   *
+   * @default {this machine's}
+   */
+  readonly platform?: Platform;
+  /** Who made it. */
+  readonly author?: string;
+  /** When it was made, as RFC 3339; by default it does not say, so that the same parts give the same image. */
+  readonly created?: string;
+  /** Annotations of the manifest. */
+  readonly annotations?: Readonly<Record<string, string>>;
+  /** The manifest that this one says something of. */
+  readonly subject?: Descriptor;
+}
+
+/** Options of {@linkcode packImage}. */
+export type PackImageOptions = Omit<PackLayerOptions, "annotations">;
+
+/** The history of layers of which some have none: one entry for each, or no history at all. */
+function historyOf(layers: readonly LayerInput[]): History[] {
+  return layers.some(({ history }) => history !== undefined)
+    ? layers.map(({ history }) => history ?? {})
+    : [];
+}
+
+/**
+ * Packs an image: stores its layers one after the other, then its config and its manifest. The same parts give the same bytes, and so the same digest.
+ *
+ * @param store Where it goes.
+ * @param parts What it is made of.
+ * @param options How layers are compressed, and whose media types are used.
+ * @returns The image, which `push()` takes.
+ * @throws {TypeError} If a layer is neither an archive nor a layer, or both.
+ *
+ * @example Usage
+ * ```ts ignore
+ * import { packImage } from "@containerkit/distribution/pack";
+ * import { push } from "@containerkit/distribution";
+ *
+ * const image = await packImage(store, {
+ *   layers: [{ archive: (await Deno.open("rootfs.tar")).readable }],
+ *   config: { Entrypoint: ["/bin/app"] },
+ * });
+ * await push(image, "localhost:5000/app:1");
+ * ```
+ */
+export async function packImage(
+  store: BlobStore,
+  parts: ImageParts,
+  options: PackImageOptions = {},
+): Promise<Image> {
+  const layers: Layer[] = [];
+  for (const input of parts.layers) {
+    layers.push(await takeLayer(store, input, options));
+  }
+  const { created, author, platform = hostPlatform(), config, subject } = parts;
+  const { annotations } = parts;
+  const history = historyOf(parts.layers);
+  const document: ImageConfig = {
+    ...(created === undefined ? {} : { created }),
+    ...(author === undefined ? {} : { author }),
+    ...platform,
+    ...(config === undefined ? {} : { config }),
+    rootfs: { type: "layers", diff_ids: layers.map(({ diffId }) => diffId) },
+    ...(history.length === 0 ? {} : { history }),
+  };
+  const family = FAMILIES[options.mediaTypes ?? "oci"];
+  return await storeImage(store, {
+    config: document,
+    configType: family.config,
+    layers,
+    manifest: {
+      mediaType: family.manifest,
+      ...(subject === undefined ? {} : { subject }),
+      ...(annotations === undefined ? {} : { annotations }),
+    },
+  }, withSignal(options));
+}

@@ -1,0 +1,116 @@
+/**
+ * Images for several platforms.
+ *
+ * @module
+ */
+
+import {
+  describe,
+  type Descriptor,
+  type ImageIndex,
+  type Platform,
+} from "@containerkit/oci";
+import type { BlobStore } from "../blob_store.ts";
+import type { Image } from "../image.ts";
+import { FAMILIES } from "./_media_types.ts";
+import type { MediaTypes } from "./media_types.ts";
+import { encodeJson, storeBytes, withSignal } from "./_store.ts";
+
+/** What an index is made of. */
+export interface IndexParts {
+  /** The images; each platform is taken from the image's config, or given here as a descriptor. */
+  readonly manifests: readonly (Image | Descriptor)[];
+  /** Annotations of the index. */
+  readonly annotations?: Readonly<Record<string, string>>;
+  /** What kind of artifact it is, if it is no image. */
+  readonly artifactType?: string;
+  /** The manifest that it says something of. */
+  readonly subject?: Descriptor;
+}
+
+/** Options of {@linkcode packIndex}. */
+export interface PackIndexOptions {
+  /**
+   * Whose media types are used.
+   *
+   * @default {"oci"}
+   */
+  readonly mediaTypes?: MediaTypes;
+  /** Gives up. */
+  readonly signal?: AbortSignal;
+}
+
+/** The platform of an image, by its config. */
+function platformOf(
+  { config }: Image,
+): Platform | undefined {
+  const { architecture, os, variant } = config;
+  if (os === "unknown" || os === "") return undefined;
+  const version = config["os.version"];
+  const features = config["os.features"];
+  return {
+    architecture,
+    os,
+    ...(variant === undefined ? {} : { variant }),
+    ...(version === undefined ? {} : { "os.version": version }),
+    ...(features === undefined ? {} : { "os.features": features }),
+  };
+}
+
+function toEntry(manifest: Image | Descriptor): Descriptor {
+  if (!("raw" in manifest)) return manifest;
+  const platform = platformOf(manifest);
+  const { mediaType, digest, size, artifactType } = manifest.descriptor;
+  return {
+    mediaType,
+    digest,
+    size,
+    ...(artifactType === undefined ? {} : { artifactType }),
+    ...(platform === undefined ? {} : { platform }),
+  };
+}
+
+/**
+ * Packs an index over images.
+ *
+ * @param store Where it goes; the images have to be there.
+ * @param parts What it is made of.
+ * @param options Whose media types are used.
+ * @returns The descriptor of the index.
+ * @throws {Deno.errors.NotFound} If a manifest is not in the store.
+ *
+ * @example Usage
+ * ```ts ignore
+ * import { packIndex } from "@containerkit/distribution/pack";
+ *
+ * const index = await packIndex(store, { manifests: [amd64, arm64] });
+ * ```
+ */
+export async function packIndex(
+  store: BlobStore,
+  parts: IndexParts,
+  options: PackIndexOptions = {},
+): Promise<Descriptor> {
+  const { artifactType, subject, annotations } = parts;
+  const manifests = parts.manifests.map(toEntry);
+  for (const { digest } of manifests) {
+    if (await store.stat(digest) === undefined) {
+      throw new Deno.errors.NotFound(
+        `Cannot pack index: the store does not have "${digest}"`,
+      );
+    }
+  }
+  const mediaType = FAMILIES[options.mediaTypes ?? "oci"].index;
+  const index: ImageIndex = {
+    schemaVersion: 2,
+    mediaType,
+    ...(artifactType === undefined ? {} : { artifactType }),
+    manifests,
+    ...(subject === undefined ? {} : { subject }),
+    ...(annotations === undefined ? {} : { annotations }),
+  };
+  const bytes = encodeJson(index);
+  const descriptor = describe(mediaType, bytes);
+  await storeBytes(store, bytes, { ...withSignal(options), descriptor });
+  return descriptor;
+}

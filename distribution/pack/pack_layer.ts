@@ -1,0 +1,93 @@
+/**
+ * Layers out of tars.
+ *
+ * @module
+ */
+
+import { type Compression, writeLayer } from "@containerkit/tar/layer";
+import type { BlobStore } from "../blob_store.ts";
+import type { Layer } from "../image.ts";
+import { describeLayer } from "./_describe_layer.ts";
+import type { MediaTypes } from "./media_types.ts";
+import { storeStream, withSignal } from "./_store.ts";
+
+/** How far packing is. */
+export interface PackEvent {
+  /** Bytes of tar that were read. */
+  readonly bytes: number;
+}
+
+/** Options of {@linkcode packLayer}. */
+export interface PackLayerOptions {
+  /**
+   * How the layer is compressed.
+   *
+   * @default {"gzip"}
+   */
+  readonly compression?: Compression;
+  /** The level: 1 to 9 of gzip, 1 to 22 of zstd; by default the codec's own. */
+  readonly level?: number;
+  /**
+   * Whose media types are used.
+   *
+   * @default {"oci"}
+   */
+  readonly mediaTypes?: MediaTypes;
+  /** Annotations of the layer in the manifest. */
+  readonly annotations?: Readonly<Record<string, string>>;
+  /** Told how far it is. */
+  readonly onProgress?: (event: PackEvent) => void;
+  /** Ends it; nothing is left in the store then. */
+  readonly signal?: AbortSignal;
+}
+
+function count(
+  stream: ReadableStream<Uint8Array>,
+  onProgress: (event: PackEvent) => void,
+): ReadableStream<Uint8Array> {
+  let bytes = 0;
+  return stream.pipeThrough(
+    new TransformStream<Uint8Array, Uint8Array>({
+      transform(chunk, controller) {
+        bytes += chunk.length;
+        onProgress({ bytes });
+        controller.enqueue(chunk);
+      },
+    }),
+  );
+}
+
+/**
+ * Stores a tar as a layer: it is read once, and compressed and hashed both ways in that pass. The same tar gives the same layer.
+ *
+ * @param store Where it goes.
+ * @param archive The tar, not compressed.
+ * @param options How it is compressed.
+ * @returns The layer.
+ *
+ * @example Usage
+ * ```ts ignore
+ * import { packLayer } from "@containerkit/distribution/pack";
+ *
+ * const tar = (await Deno.open("rootfs.tar")).readable;
+ * const layer = await packLayer(store, tar, { compression: "zstd" });
+ * console.log(layer.digest, layer.diffId);
+ * ```
+ */
+export async function packLayer(
+  store: BlobStore,
+  archive: ReadableStream<Uint8Array>,
+  options: PackLayerOptions = {},
+): Promise<Layer> {
+  const { compression, level, onProgress } = options;
+  const { readable, digests } = writeLayer(
+    onProgress === undefined ? archive : count(archive, onProgress),
+    {
+      ...(compression === undefined ? {} : { compression }),
+      ...(level === undefined ? {} : { level }),
+      ...withSignal(options),
+    },
+  );
+  await storeStream(store, readable, { ...options, digests: () => digests });
+  return describeLayer(store, await digests, options);
+}

@@ -1,0 +1,411 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { type Descriptor, MediaType, parseManifest } from "@containerkit/oci";
+import { TarStream, type TarStreamInput, UntarStream } from "@containerkit/tar";
+import { readLayer } from "@containerkit/tar/layer";
+import type { Image } from "../image.ts";
+import { openImage } from "../open_image.ts";
+import { createMemoryStore } from "../registry/create_memory_store.ts";
+import {
+  appendLayer,
+  convert,
+  packArtifact,
+  packImage,
+  packIndex,
+  packLayer,
+  rebase,
+  setConfig,
+  squash,
+} from "./mod.ts";
+
+const PLATFORM = { os: "linux", architecture: "amd64" };
+
+/** A file, a directory (by a slash at its end), a link (`to` with a type) by name. */
+type Spec = Readonly<
+  Record<string, string | { link: string } | { symlink: string }>
+>;
+
+function toEntry([path, what]: [string, Spec[string]]): TarStreamInput {
+  if (path.endsWith("/")) return { type: "directory", path };
+  if (typeof what !== "string") {
+    return "link" in what
+      ? { type: "link", path, linkname: what.link }
+      : { type: "symlink", path, linkname: what.symlink };
+  }
+  const bytes = new TextEncoder().encode(what);
+  return {
+    type: "file",
+    path,
+    size: bytes.length,
+    readable: new Blob([bytes]).stream(),
+  };
+}
+
+function tar(spec: Spec): ReadableStream<Uint8Array> {
+  return ReadableStream.from(Object.entries(spec).map(toEntry)).pipeThrough(
+    new TarStream(),
+  );
+}
+
+/** What a tar holds, in the form of a spec. */
+async function list(
+  layer: Image["layers"][number],
+): Promise<Record<string, unknown>> {
+  const found: Record<string, unknown> = {};
+  const { readable } = readLayer(await layer.open());
+  for await (
+    const { path, header, readable: body } of readable.pipeThrough(
+      new UntarStream(),
+    )
+  ) {
+    const text = body === undefined ? "" : await new Response(body).text();
+    found[path] = header.typeflag === "1"
+      ? { link: header.linkname }
+      : header.typeflag === "2"
+      ? { symlink: header.linkname }
+      : text;
+  }
+  return found;
+}
+
+async function pack(...layers: Spec[]) {
+  const store = createMemoryStore();
+  const image = await packImage(store, {
+    layers: layers.map((spec, index) => ({
+      archive: tar(spec),
+      history: { created_by: `step ${index}` },
+    })),
+    platform: PLATFORM,
+    config: { Cmd: ["/bin/sh"] },
+  });
+  return { store, image };
+}
+
+Deno.test("packImage() gives the same bytes for the same parts", async () => {
+  const spec = { "bin/": "", "bin/sh": "#!" };
+  const [a, b] = [await pack(spec), await pack(spec)];
+  assertEquals(a.image.descriptor, b.image.descriptor);
+  const again = await openImage(a.store, a.image.descriptor, {
+    platform: "linux/amd64",
+  });
+  assertEquals(again.config, a.image.config);
+  assertEquals(await list(again.layers[0]!), spec);
+});
+
+Deno.test("packImage() writes each compression and each family of media types", async () => {
+  for (const mediaTypes of ["oci", "docker"] as const) {
+    for (const compression of ["none", "gzip", "zstd"] as const) {
+      const store = createMemoryStore();
+      const image = await packImage(store, {
+        layers: [{ archive: () => tar({ a: "1" }) }],
+        platform: PLATFORM,
+      }, { compression, mediaTypes });
+      const [layer] = image.layers;
+      const { readable, digests } = readLayer(await layer!.open());
+      await readable.pipeTo(new WritableStream());
+      const { digest, size, diffId } = await digests;
+      assertEquals({
+        digest,
+        size,
+        diffId,
+        compression: (await digests).compression,
+      }, {
+        digest: layer!.digest,
+        size: layer!.size,
+        diffId: layer!.diffId,
+        compression,
+      });
+      assert(image.manifest.mediaType!.includes(mediaTypes));
+      assert(layer!.mediaType.includes(mediaTypes));
+    }
+  }
+});
+
+Deno.test("packImage() refuses a layer that is nothing or two things", async () => {
+  const store = createMemoryStore();
+  await assertRejects(
+    () => packImage(store, { layers: [{}] }),
+    TypeError,
+    "either an archive or a layer",
+  );
+});
+
+Deno.test("packLayer() leaves no blob behind when it is aborted", async () => {
+  const store = createMemoryStore();
+  const controller = new AbortController();
+  const archive = new ReadableStream<Uint8Array>({
+    pull(stream) {
+      stream.enqueue(new Uint8Array(512));
+      controller.abort();
+    },
+  });
+  await assertRejects(
+    () => packLayer(store, archive, { signal: controller.signal }),
+    DOMException,
+  );
+});
+
+Deno.test("packArtifact() follows the guidelines of the image specification", async () => {
+  const { store, image } = await pack({ a: "1" });
+  const empty = await packArtifact(store, {
+    artifactType: "application/vnd.example",
+    subject: image.descriptor,
+  });
+  assertEquals(empty.manifest.config.mediaType, MediaType.Empty);
+  assertEquals(empty.manifest.layers.map(({ mediaType }) => mediaType), [
+    MediaType.Empty,
+  ]);
+  assertEquals(empty.manifest.subject, image.descriptor);
+  const content = new TextEncoder().encode("{}");
+  const full = await packArtifact(store, {
+    artifactType: "application/vnd.example",
+    files: [{
+      mediaType: "application/json",
+      content,
+      annotations: { "org.opencontainers.image.title": "a" },
+    }],
+  });
+  assertEquals(await new Response(await full.layers[0]!.open()).text(), "{}");
+  await assertRejects(
+    () => packArtifact(store, { artifactType: "nonsense" }),
+    TypeError,
+  );
+});
+
+Deno.test("packIndex() takes platforms from configs and refuses what is not there", async () => {
+  const { store, image } = await pack({ a: "1" });
+  const descriptor = await packIndex(store, { manifests: [image] });
+  const index = parseManifest(
+    await new Response(await store.open(descriptor.digest)).bytes(),
+  );
+  assert("manifests" in index);
+  assertEquals(index.manifests[0]?.platform, PLATFORM);
+  const missing: Descriptor = {
+    ...image.descriptor,
+    digest: `sha256:${"0".repeat(64)}`,
+  };
+  await assertRejects(
+    () => packIndex(store, { manifests: [missing] }),
+    Deno.errors.NotFound,
+  );
+});
+
+Deno.test("appendLayer() adds a layer and its step", async () => {
+  const { store, image } = await pack({ a: "1" });
+  const changed = await appendLayer(store, image, {
+    archive: tar({ b: "2" }),
+    history: { created_by: "more" },
+  });
+  assertEquals(changed.layers.length, 2);
+  assertEquals(changed.layers[0]?.digest, image.layers[0]?.digest);
+  assertEquals(
+    changed.config.rootfs.diff_ids,
+    changed.layers.map(({ diffId }) => diffId),
+  );
+  assertEquals(changed.config.history?.at(-1), { created_by: "more" });
+});
+
+Deno.test("setConfig() replaces fields and keeps the others", async () => {
+  const { store, image } = await pack({ a: "1" });
+  const changed = await setConfig(store, image, {
+    config: { Cmd: undefined, Entrypoint: ["/a"] },
+    history: { created_by: "set" },
+  });
+  assertEquals(changed.config.config, { Entrypoint: ["/a"] });
+  assertEquals(
+    changed.layers.map(({ digest }) => digest),
+    image.layers.map(({ digest }) => digest),
+  );
+  assertEquals(changed.config.history?.at(-1), {
+    created_by: "set",
+    empty_layer: true,
+  });
+});
+
+Deno.test("rebase() exchanges the base and refuses one that is none", async () => {
+  const { store, image: from } = await pack({ base: "old" });
+  const image = await appendLayer(store, from, {
+    archive: tar({ app: "1" }),
+    history: { created_by: "app" },
+  });
+  const to = await packImage(store, {
+    layers: [{
+      archive: tar({ base: "new" }),
+      history: { created_by: "new base" },
+    }, {
+      archive: tar({ more: "1" }),
+      history: { created_by: "more base" },
+    }],
+    platform: PLATFORM,
+  });
+  const changed = await rebase(store, image, { from, to });
+  assertEquals(changed.layers.map(({ diffId }) => diffId), [
+    ...to.layers.map(({ diffId }) => diffId),
+    image.layers[1]!.diffId,
+  ]);
+  assertEquals(changed.config.history?.map(({ created_by }) => created_by), [
+    "new base",
+    "more base",
+    "app",
+  ]);
+  assertEquals(changed.config.config?.Cmd, ["/bin/sh"]);
+  await assertRejects(
+    () => rebase(store, image, { from: to, to: from }),
+    TypeError,
+    "do not begin with",
+  );
+  const arm = await packImage(store, {
+    layers: [],
+    platform: { os: "linux", architecture: "arm64" },
+  });
+  await assertRejects(
+    () => rebase(store, image, { from, to: arm }),
+    TypeError,
+    "linux/arm64",
+  );
+});
+
+Deno.test("squash() flattens as the layers lie on one another", async () => {
+  const { store, image } = await pack(
+    {
+      "d/": "",
+      "d/kept": "1",
+      "d/gone": "2",
+      "d/changed": "3",
+      "old/": "",
+      "old/x": "4",
+      "x/": "",
+      "x/y": "5",
+    },
+    {
+      "d/.wh.gone": "",
+      "d/changed": "33",
+      "old/.wh..wh..opq": "",
+      "old/z": "6",
+      "x": { symlink: "d" },
+    },
+    { "d/gone": "again" },
+  );
+  const flat = await squash(store, image);
+  assertEquals(flat.layers.length, 1);
+  assertEquals(await list(flat.layers[0]!), {
+    "d/": "",
+    "d/kept": "1",
+    "d/changed": "33",
+    "d/gone": "again",
+    "old/": "",
+    "old/z": "6",
+    "x": { symlink: "d" },
+  });
+});
+
+Deno.test("squash() keeps what hard links hold when a layer replaces their target", async () => {
+  const { store, image } = await pack(
+    { a: "content", b: { link: "a" }, c: { link: "b" } },
+    { a: "other" },
+  );
+  assertEquals(await list((await squash(store, image)).layers[0]!), {
+    b: "content",
+    c: { link: "b" },
+    a: "other",
+  });
+});
+
+Deno.test("squash() of the upper layers keeps the whiteouts that lower ones need", async () => {
+  const { store, image } = await pack(
+    { "d/": "", "d/low": "1", "e/": "", "e/f": "1", "g/": "" },
+    { "d/.wh.low": "", "e/.wh..wh..opq": "", "d/new": "2", ".wh.g": "" },
+    { "d/.wh.new": "", "g/": "", "g/h": "3" },
+  );
+  const squashed = await squash(store, image, { from: 1 });
+  assertEquals(squashed.layers.length, 2);
+  assertEquals(squashed.layers[0]?.digest, image.layers[0]?.digest);
+  assertEquals(await list(squashed.layers[1]!), {
+    "g/": "",
+    "g/h": "3",
+    "d/.wh.low": "",
+    "d/.wh.new": "",
+    "e/.wh..wh..opq": "",
+    "g/.wh..wh..opq": "",
+  });
+});
+
+Deno.test("squash() refuses a path that leads out, and a layer that is not what it says", async () => {
+  const { store, image } = await pack({ "../a": "1" });
+  await assertRejects(() => squash(store, image), SyntaxError, "leads out");
+  const { store: other, image: fine } = await pack({ a: "1" });
+  const lie = {
+    ...fine,
+    layers: fine.layers.map((layer) => ({
+      ...layer,
+      diffId: `sha256:${"0".repeat(64)}`,
+    })),
+  };
+  await assertRejects(() => squash(other, lie), Error, "expected sha256:000");
+});
+
+Deno.test("convert() changes compression and media types, there and back", async () => {
+  const { store, image } = await pack({ a: "1".repeat(5000) }, { b: "2" });
+  const zstd = await convert(store, image.descriptor, {
+    compression: "zstd",
+    mediaTypes: "docker",
+  });
+  assertEquals(zstd.changes.length, 3);
+  assertEquals(
+    zstd.changes.at(-1)?.reason,
+    "media types of docker and other layers",
+  );
+  const opened = await openImage(store, zstd.descriptor, {
+    platform: "linux/amd64",
+  });
+  assertEquals(opened.layers.map(({ mediaType }) => mediaType), [
+    MediaType.DockerLayerZstd,
+    MediaType.DockerLayerZstd,
+  ]);
+  assertEquals(opened.config.rootfs, image.config.rootfs);
+  const back = await convert(store, zstd.descriptor, {
+    compression: "gzip",
+    mediaTypes: "oci",
+  });
+  assertEquals(back.descriptor, image.descriptor);
+  assertEquals((await convert(store, image.descriptor)).changes, []);
+});
+
+Deno.test("convert() follows indexes, and attestations that name what became another", async () => {
+  const { store, image } = await pack({ a: "1" });
+  const attestation = await packArtifact(store, {
+    artifactType: "application/vnd.in-toto+json",
+  });
+  const index = await packIndex(store, {
+    manifests: [image, {
+      ...attestation.descriptor,
+      platform: { os: "unknown", architecture: "unknown" },
+      annotations: { "vnd.docker.reference.digest": image.descriptor.digest },
+    }],
+  });
+  const { descriptor, changes } = await convert(store, index, {
+    compression: "none",
+  });
+  const document = parseManifest(
+    await new Response(await store.open(descriptor.digest)).bytes(),
+  );
+  assert("manifests" in document);
+  assertEquals(
+    document.manifests[1]?.annotations?.["vnd.docker.reference.digest"],
+    document.manifests[0]?.digest,
+  );
+  assertEquals(changes.map(({ reason }) => reason), [
+    "compressed by none instead of gzip",
+    "other layers",
+    "other manifests",
+  ]);
+  await store.delete(image.descriptor.digest);
+  await assertRejects(
+    () => convert(store, index, { compression: "none" }),
+    Deno.errors.NotFound,
+  );
+  const skipped = await convert(store, index, {
+    compression: "none",
+    missing: "skip",
+  });
+  assertEquals(skipped.changes[0]?.to, undefined);
+});
