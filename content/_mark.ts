@@ -1,3 +1,4 @@
+import { lstatFile } from "./_layout.ts";
 import { Bits } from "./_bits.ts";
 import { breathe, type Context } from "./_context.ts";
 import { type EdgeTable, loadEdges } from "./_edge_table.ts";
@@ -43,6 +44,8 @@ export interface MarkerOptions {
   readonly now: number;
   /** How long what was made outside of a lease is kept, in milliseconds. */
   readonly grace: number;
+  /** How long what was partly written is kept, in milliseconds. */
+  readonly ingestAge: number;
   readonly collectables: readonly Collectable[];
   readonly signal?: AbortSignal | undefined;
   /** Told of each thing that is kept, once, and why. */
@@ -64,9 +67,9 @@ export class Marker {
   #edges: EdgeTable | undefined;
   readonly #kept = new Map<number, Bits>();
   readonly #expanded = new Map<number, Bits>();
-  /** Things that are no blobs: whether what they refer to is followed. */
+  /** Things that are no blobs: whether only they themselves are kept. */
   readonly #others = new Map<string, boolean>();
-  readonly #queue: Node[] = [];
+  readonly #queue: (readonly [node: Node, flat: boolean])[] = [];
   readonly #blobQueue: (readonly [namespace: number, digest: number])[] = [];
   /** References by label, both ways, of what has such labels. */
   readonly #labelled = new Map<string, CollectableReference[]>();
@@ -107,6 +110,7 @@ export class Marker {
     await this.#drain();
     this.#markLeases(0);
     this.#markHeld();
+    this.markIngests();
     this.#markLabelled();
     this.#markListed();
     await this.#drain();
@@ -261,15 +265,17 @@ export class Marker {
       }
       return;
     }
-    const own = OWN.includes(node.type);
-    const placed = own ? node : { ...node, namespace: NOWHERE };
+    const { cause, flat = false } = options;
+    const placed = OWN.includes(node.type)
+      ? node
+      : { ...node, namespace: NOWHERE };
     const key = nodeKey(placed);
-    const expanded = this.#others.get(key);
-    const expand = options.flat !== true;
-    if (expanded === undefined) this.#options.onKeep?.(placed, options.cause);
-    if (expanded === true || (expanded === false && !expand)) return;
-    this.#others.set(key, expand);
-    if (expand) this.#queue.push(placed);
+    const before = this.#others.get(key);
+    if (before === undefined) this.#options.onKeep?.(placed, cause);
+    // What was kept flat may turn out to be kept with all it refers to.
+    if (before === false || (before === true && flat)) return;
+    this.#others.set(key, flat);
+    this.#queue.push([placed, flat]);
   }
 
   /** Follows what was queued, in steps. */
@@ -292,9 +298,9 @@ export class Marker {
         this.#expandBlob(...blob);
         continue;
       }
-      const node = this.#queue.pop();
-      if (node === undefined) return;
-      this.#expand(node);
+      const other = this.#queue.pop();
+      if (other === undefined) return;
+      this.#expand(...other);
     }
   }
 
@@ -318,20 +324,32 @@ export class Marker {
   /** Digests of which references are stated, or labels say some; `undefined` is any. */
   #stated: Set<number> | undefined;
 
-  #expand(node: Node): void {
-    this.#expandStated(node);
-    if (node.type === "image") {
+  /** Follows what a thing is made of, and unless it is kept flat what it refers to. */
+  #expand(node: Node, flat: boolean): void {
+    const { namespace, type, id } = node;
+    if (!flat) this.#expandStated(node);
+    if (type === "image") {
       const row = this.#context.state.prepare(
         "SELECT digest FROM images WHERE namespace = ? AND name = ?",
-      ).get(node.namespace, node.id);
+      ).get(namespace, id);
       if (row !== undefined) {
-        this.#keepBlob(node.namespace, Number(row.digest), { cause: node });
+        this.#keepBlob(namespace, Number(row.digest), { cause: node, flat });
       }
-      return;
-    }
-    const listed = this.#listed.get(node.type)?.get(node.id);
-    for (const reference of listed?.references ?? []) {
-      this.#keep({ namespace: NOWHERE, ...reference }, { cause: node });
+    } else if (type === "ingest") {
+      const row = this.#context.state.prepare(
+        "SELECT expected FROM ingests WHERE namespace = ? AND ref = ?",
+      ).get(namespace, id);
+      if (typeof row?.expected === "string") {
+        this.#keep({ namespace, type: "blob", id: row.expected }, {
+          cause: node,
+        });
+      }
+    } else {
+      for (
+        const reference of this.#listed.get(type)?.get(id)?.references ?? []
+      ) {
+        this.#keep({ namespace: NOWHERE, ...reference }, { cause: node, flat });
+      }
     }
   }
 
@@ -424,6 +442,25 @@ export class Marker {
     }
   }
 
+  /** Marks what is being written, or can be resumed: also what has come up since. */
+  markIngests(): void {
+    const { now, ingestAge } = this.#options;
+    const rows = this.#context.state.prepare(
+      "SELECT namespace, ref, file, updated FROM ingests",
+    ).all();
+    for (const { namespace, ref, file, updated } of rows) {
+      // A clock that went back makes things look new, which keeps them.
+      const info = lstatFile(`${this.#context.path}/ingest/${file}`);
+      const touched = Math.max(Number(updated), info?.mtime?.getTime() ?? 0);
+      if (touched <= now - ingestAge) continue;
+      this.#keep({
+        namespace: Number(namespace),
+        type: "ingest",
+        id: String(ref),
+      }, { cause: "it was written to a short time ago" });
+    }
+  }
+
   /** Everything whose labels speak of garbage collection, in its own words. */
   #labelledNodes(): { node: Node; said: ContainerdReferences }[] {
     const { state } = this.#context;
@@ -477,13 +514,11 @@ export class Marker {
       for (const source of said.backReferences) {
         this.#addLabelled({ namespace: node.namespace, ...source }, node);
       }
-      for (const { operator, age, ...source } of said.conditions) {
-        const at = used.get(nodeKey({ namespace: NOWHERE, ...source }));
+      for (const { operator, age, ...target } of said.conditions) {
+        const at = used.get(nodeKey({ namespace: NOWHERE, ...target }));
         if (at === undefined) continue;
         const recent = this.#options.now - at < age;
-        if (recent === (operator === "<")) {
-          this.#addLabelled({ namespace: node.namespace, ...source }, node);
-        }
+        if (recent === (operator === "<")) this.#addLabelled(node, target);
       }
     }
     const digests = [...this.#labelled.keys()]

@@ -44,6 +44,7 @@ import type { Images } from "./images.ts";
 import { LockedError } from "./locked_error.ts";
 import type {
   BlobInfo,
+  BlobSource,
   ListBlobsOptions,
   OpenBlobOptions,
   PutOptions,
@@ -323,7 +324,7 @@ export class FileStore implements Store {
   }
 
   async put(
-    source: Uint8Array | ReadableStream<Uint8Array>,
+    source: BlobSource,
     options: PutOptions = {},
   ): Promise<Descriptor> {
     const { descriptor = {}, labels, signal } = options;
@@ -344,8 +345,13 @@ export class FileStore implements Store {
       return { ...descriptor, mediaType, digest, size };
     }
     await using _closing = writer;
-    let skip = writer.offset;
-    const chunks = source instanceof Uint8Array ? [source] : source;
+    // What can be opened anywhere is opened where it is needed.
+    let skip = typeof source === "function" ? 0 : writer.offset;
+    const chunks = source instanceof Uint8Array
+      ? [source]
+      : typeof source === "function"
+      ? await source(writer.offset)
+      : source;
     for await (const chunk of chunks) {
       const skipped = Math.min(skip, chunk.length);
       skip -= skipped;
@@ -419,7 +425,7 @@ export class FileStore implements Store {
       const to = changeLabels(from, labels, options.replace ?? false);
       indexLabels(context, { kind: "blob", id: row.id }, { from, to });
       context.state.prepare(
-        `UPDATE blobs SET labels = ?, updated = max(updated + 1, ?), generation = ? WHERE id = ?`,
+        `UPDATE blobs SET labels = ?, updated = max(updated, ?), generation = ? WHERE id = ?`,
       ).run(
         JSON.stringify(to),
         Date.now(),

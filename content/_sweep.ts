@@ -44,10 +44,12 @@ export class Sweeper {
   constructor(context: Context, options: CollectOptions) {
     this.#context = { ...context, lease: undefined };
     this.#options = options;
-    const { grace = HOUR, collectables = [], signal } = options;
+    const { grace = HOUR, ingestAge = DAY, collectables = [], signal } =
+      options;
     this.#marker = new Marker(this.#context, {
       now: this.#now,
       grace,
+      ingestAge,
       collectables,
       signal,
     });
@@ -293,22 +295,17 @@ export class Sweeper {
   /** What was partly written, and given up long ago. */
   #sweepIngests(): void {
     const { state, path } = this.#context;
-    const { ingestAge = DAY } = this.#options;
-    const rows = state.prepare(
-      "SELECT ref, namespace, file, updated FROM ingests",
-    ).all() as unknown as (IngestRow & { namespace: number })[];
-    for (const { ref, namespace, file, updated } of rows) {
-      const node = { namespace, type: "ingest", id: ref };
-      if (this.#marker.isKept(node)) continue;
-      const info = lstatFile(`${path}/ingest/${file}`);
-      // A clock that went back makes things look new, which keeps them.
-      const touched = Math.max(updated, info?.mtime?.getTime() ?? 0);
-      if (touched > this.#now - ingestAge) continue;
+    const rows = state.prepare("SELECT ref, namespace, file FROM ingests")
+      .all() as unknown as (IngestRow & { namespace: number })[];
+    this.#marker.markIngests();
+    for (const { ref, namespace, file } of rows) {
+      if (this.#marker.isKept({ namespace, type: "ingest", id: ref })) continue;
+      const size = lstatFile(`${path}/ingest/${file}`)?.size ?? 0;
       if (this.#isDry || discardIngest(this.#view(namespace), ref)) {
         this.#report({
           type: "ingest",
           id: ref,
-          size: info?.size ?? 0,
+          size,
           ...this.#place(namespace),
         });
       }

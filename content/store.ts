@@ -92,6 +92,17 @@ export interface PutOptions {
   signal?: AbortSignal;
 }
 
+/**
+ * Where content comes from: all of its bytes, a stream from its beginning, or a function that opens it at an offset, which spares a
+ * resumed attempt what is there already.
+ */
+export type BlobSource =
+  | Uint8Array
+  | ReadableStream<Uint8Array>
+  | ((
+    offset: number,
+  ) => ReadableStream<Uint8Array> | Promise<ReadableStream<Uint8Array>>);
+
 /** Options of {@linkcode Store.list}. */
 export interface ListBlobsOptions {
   /**
@@ -188,12 +199,12 @@ export interface Store extends Disposable {
   /**
    * Writes a blob as a whole. It is no error if it is there already.
    *
-   * @param source The content, as bytes or as a stream from its beginning.
+   * @param source The content.
    * @returns Its descriptor.
    * @throws {DigestMismatchError} If it is not what the descriptor says.
    */
   put(
-    source: Uint8Array | ReadableStream<Uint8Array>,
+    source: BlobSource,
     options?: PutOptions,
   ): Promise<Descriptor>;
   /** Lists blobs, in the order in which they came. Files are not looked at. */

@@ -62,6 +62,7 @@ export async function why(
   const marker = new Marker({ ...context, lease: undefined }, {
     now: Date.now(),
     grace,
+    ingestAge: 86_400_000,
     collectables,
     signal,
     onKeep(node, cause) {

@@ -1,0 +1,4 @@
+import { openStore } from "./mod.ts";
+import { contentSuite } from "./testing.ts";
+
+contentSuite("openStore()", openStore);
