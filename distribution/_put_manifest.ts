@@ -70,6 +70,23 @@ async function put(
   return response.headers;
 }
 
+/** Takes a manifest that was deleted off the list that stands for the referrers API. */
+export async function removeReferrer(
+  target: Target,
+  subject: string,
+  digest: string,
+): Promise<void> {
+  if (await hasReferrersApi(target, subject)) return;
+  await editReferrersTag(
+    target,
+    subject,
+    (list) =>
+      list.some((referrer) => referrer.digest === digest)
+        ? list.filter((referrer) => referrer.digest !== digest)
+        : undefined,
+  );
+}
+
 /** Not every registry that has the API says so in its answer to a push. */
 async function hasReferrersApi(
   target: Target,

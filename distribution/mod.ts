@@ -5,15 +5,27 @@
  */
 
 export * from "./blob_store.ts";
+export * from "./copy.ts";
 export * from "./create_image.ts";
+export * from "./credential_files.ts";
+export * from "./credential_paths.ts";
+export * from "./credential_store.ts";
 export * from "./credentials.ts";
+export * from "./delete_blob.ts";
+export * from "./delete_manifest.ts";
+export * from "./delete_tag.ts";
+export * from "./file_upload_state.ts";
 export * from "./format_reference.ts";
+export * from "./hosts_directory.ts";
 export * from "./image.ts";
 export * from "./list_referrers.ts";
 export * from "./list_repositories.ts";
 export * from "./list_tags.ts";
+export * from "./login.ts";
 export * from "./open_image.ts";
 export * from "./open_repository.ts";
+export * from "./open_store_repository.ts";
+export * from "./parse_hosts.ts";
 export * from "./parse_reference.ts";
 export * from "./pull.ts";
 export * from "./push.ts";

@@ -88,6 +88,8 @@ export interface RegistryRequest {
   readonly expected?: readonly number[];
   /** Sends it without credentials, to wherever `path` leads: for layers that lie outside registries. */
   readonly anonymous?: boolean;
+  /** Asks for a token that stands for the password, too, where tokens are given. */
+  readonly offline?: boolean;
   /** Sends it once only. */
   readonly once?: boolean;
   /** Sends it to the server of this answer only. */
@@ -330,6 +332,7 @@ export class RegistryClient implements Disposable {
   ): Promise<RegistryAnswer> {
     const { scopes = [], repository, signal } = request;
     const context = {
+      offline: request.offline ?? false,
       ...(repository === undefined ? {} : { repository }),
       ...(signal === undefined ? {} : { signal }),
     };

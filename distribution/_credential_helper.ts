@@ -1,0 +1,114 @@
+import { isObject } from "./_is_object.ts";
+import type { Credentials } from "./credentials.ts";
+
+/** A helper that answers nothing for so long, in milliseconds, is ended. */
+const TIMEOUT = 60_000;
+const NOT_FOUND = "credentials not found in native keychain";
+/** The user that stands for an identity token. */
+const TOKEN_USER = "<token>";
+
+async function run(
+  name: string,
+  verb: string,
+  input: string,
+): Promise<string | undefined> {
+  if (!/^[A-Za-z0-9._-]+$/.test(name)) {
+    throw new TypeError(
+      `Cannot run the credential helper ${
+        JSON.stringify(name.slice(0, 80))
+      }: it is not the name of one`,
+    );
+  }
+  const program = `docker-credential-${name}`;
+  let child: Deno.ChildProcess;
+  try {
+    child = new Deno.Command(program, {
+      args: [verb],
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "null",
+      signal: AbortSignal.timeout(TIMEOUT),
+    }).spawn();
+  } catch (cause) {
+    if (!(cause instanceof Deno.errors.NotFound)) throw cause;
+    throw new Deno.errors.NotFound(
+      `Cannot run the credential helper "${program}": it is not installed`,
+      { cause },
+    );
+  }
+  const writer = child.stdin.getWriter();
+  // One that ends without reading breaks the pipe; its exit code says more.
+  await writer.write(new TextEncoder().encode(input)).catch(() => {});
+  await writer.close().catch(() => {});
+  const { success, code, stdout } = await child.output();
+  const text = new TextDecoder().decode(stdout);
+  if (success) return text;
+  if (text.trim() === NOT_FOUND) return undefined;
+  // What it printed stays untold: it may hold secrets.
+  throw new Error(
+    `Cannot ${verb} credentials: "${program}" ended with code ${code}`,
+  );
+}
+
+/** Asks a helper for the credentials of a server. */
+export async function getByHelper(
+  name: string,
+  server: string,
+): Promise<Credentials | undefined> {
+  const text = await run(name, "get", server);
+  if (text === undefined) return undefined;
+  let reply: unknown;
+  try {
+    reply = JSON.parse(text);
+  } catch {
+    // What it is stays untold as well.
+  }
+  if (
+    !isObject(reply) || typeof reply.Username !== "string" ||
+    typeof reply.Secret !== "string"
+  ) {
+    throw new SyntaxError(
+      `Cannot get credentials: "docker-credential-${name}" gave something else`,
+    );
+  }
+  return reply.Username === TOKEN_USER
+    ? { identityToken: reply.Secret }
+    : { username: reply.Username, password: reply.Secret };
+}
+
+/** Has a helper keep the credentials of a server. */
+export async function storeByHelper(
+  name: string,
+  server: string,
+  credentials: Credentials,
+): Promise<void> {
+  const [user, secret] = "username" in credentials
+    ? [credentials.username, credentials.password]
+    : "identityToken" in credentials
+    ? [TOKEN_USER, credentials.identityToken]
+    : [TOKEN_USER, credentials.registryToken];
+  await run(
+    name,
+    "store",
+    JSON.stringify({ ServerURL: server, Username: user, Secret: secret }),
+  );
+}
+
+/** Has a helper forget the credentials of a server. */
+export async function eraseByHelper(
+  name: string,
+  server: string,
+): Promise<void> {
+  await run(name, "erase", server);
+}
+
+/** Lists the servers a helper knows. */
+export async function listByHelper(name: string): Promise<string[]> {
+  const text = await run(name, "list", "");
+  try {
+    const reply: unknown = JSON.parse(text ?? "{}");
+    return isObject(reply) ? Object.keys(reply) : [];
+  } catch {
+    return [];
+  }
+}

@@ -1,0 +1,216 @@
+/**
+ * hosts.toml, as containerd has it.
+ *
+ * @module
+ */
+
+import { parse } from "@std/toml/parse";
+import { isObject } from "./_is_object.ts";
+import type { HostCapability, HostTls, RegistryHost } from "./registry_host.ts";
+
+/** Options of {@linkcode parseHosts}. */
+export interface ParseHostsOptions {
+  /** The registry that the file is for; it comes last unless the file names another `server`. */
+  readonly registry: string;
+  /** What the file is called in errors. @default {"hosts.toml"} */
+  readonly path?: string;
+  /** Reads a certificate or key; a relative path is relative to the file. */
+  readonly readFile: (path: string) => Promise<string>;
+}
+
+const CAPABILITIES: readonly HostCapability[] = [
+  "pull",
+  "resolve",
+  "push",
+  "referrers",
+];
+const KEYS: readonly string[] = [
+  "capabilities",
+  "ca",
+  "client",
+  "skip_verify",
+  "override_path",
+  "dial_timeout",
+  "header",
+];
+const UNITS: Readonly<Record<string, number>> = {
+  ms: 1,
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+};
+
+type Table = Readonly<Record<string, unknown>>;
+
+class Reader {
+  readonly #options: ParseHostsOptions;
+
+  constructor(options: ParseHostsOptions) {
+    this.#options = options;
+  }
+
+  fail(why: string, cause?: unknown): never {
+    throw new SyntaxError(
+      `Cannot parse "${this.#options.path ?? "hosts.toml"}": ${why}`,
+      { cause },
+    );
+  }
+
+  read(text: string): Table {
+    try {
+      return parse(text);
+    } catch (cause) {
+      return this.fail((cause as Error).message.split("\n")[0]!, cause);
+    }
+  }
+
+  async host(name: string, table: Table): Promise<RegistryHost> {
+    for (const key of Object.keys(table)) {
+      if (!KEYS.includes(key)) this.fail(`"${key}" is not known`);
+    }
+    const url = URL.parse(name.includes("://") ? name : `https://${name}`);
+    if (url === null || !/^https?:$/.test(url.protocol)) {
+      return this.fail(`"${name}" is not a URL of http or https`);
+    }
+    const path = url.pathname.replace(/\/+$/, "");
+    url.pathname = table.override_path === true || path.endsWith("/v2")
+      ? `${path}/`
+      : `${path}/v2/`;
+    const tls = await this.#tls(table);
+    const { capabilities, header, dial_timeout: timeout } = table;
+    return {
+      url: url.href,
+      ...(capabilities === undefined
+        ? {}
+        : { capabilities: this.#capabilities(capabilities) }),
+      ...(header === undefined ? {} : { headers: this.#headers(header) }),
+      ...(tls === undefined ? {} : { tls }),
+      ...(timeout === undefined ? {} : { timeout: this.#duration(timeout) }),
+    };
+  }
+
+  strings(value: unknown, key: string): string[] {
+    const list = Array.isArray(value) ? value : [value];
+    if (list.some((item) => typeof item !== "string")) {
+      this.fail(`"${key}" is neither a string nor a list of strings`);
+    }
+    return list as string[];
+  }
+
+  #capabilities(value: unknown): HostCapability[] {
+    const list = this.strings(value, "capabilities") as HostCapability[];
+    for (const name of list) {
+      if (!CAPABILITIES.includes(name)) {
+        this.fail(`the capability "${name}" is not known`);
+      }
+    }
+    return list;
+  }
+
+  #headers(value: unknown): Record<string, string> {
+    if (!isObject(value)) return this.fail('"header" is not a table');
+    return Object.fromEntries(
+      Object.entries(value).map((
+        [name, text],
+      ) => [name, this.strings(text, name).join(", ")]),
+    );
+  }
+
+  #duration(value: unknown): number {
+    const [, number, unit] = typeof value === "string"
+      ? /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(value) ?? []
+      : [];
+    if (unit === undefined) {
+      this.fail('"dial_timeout" is no duration such as "5s"');
+    }
+    return Number(number) * UNITS[unit!]!;
+  }
+
+  async #tls(table: Table): Promise<HostTls | undefined> {
+    const { ca, client, skip_verify: skip } = table;
+    if (skip !== undefined && typeof skip !== "boolean") {
+      this.fail('"skip_verify" is not true or false');
+    }
+    if (ca === undefined && client === undefined && skip === undefined) {
+      return undefined;
+    }
+    const { readFile } = this.#options;
+    const authorities = ca === undefined
+      ? []
+      : await Promise.all(this.strings(ca, "ca").map(readFile));
+    return {
+      ...(authorities.length === 0 ? {} : { ca: authorities }),
+      ...(client === undefined ? {} : await this.#client(client)),
+      ...(skip === undefined ? {} : { skipVerify: skip }),
+    };
+  }
+
+  /** One file with certificate and key, a pair of files, or a list of such, of which the first counts. */
+  async #client(value: unknown): Promise<{ cert: string; key: string }> {
+    const list = Array.isArray(value) ? value : [value];
+    const first = Array.isArray(list[0])
+      ? list[0]
+      : list.length === 2
+      ? list
+      : [list[0]!];
+    const [cert, key] = this.strings(first as unknown, "client");
+    if (cert === undefined) this.fail('"client" names no file');
+    const { readFile } = this.#options;
+    const text = await readFile(cert!);
+    return { cert: text, key: key === undefined ? text : await readFile(key) };
+  }
+}
+
+/**
+ * Parses a hosts.toml. What it does not know it refuses: a mirror that is passed over because of a typing error
+ * goes unnoticed for long.
+ *
+ * @param text The file.
+ * @param options The registry, and how further files are read.
+ * @returns The hosts in the order they are tried; the server comes last.
+ * @throws {SyntaxError} If it cannot be read.
+ *
+ * @see https://github.com/containerd/containerd/blob/main/docs/hosts.md
+ *
+ * @example Usage
+ * ```ts
+ * import { parseHosts } from "@containerkit/distribution";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const hosts = await parseHosts(
+ *   '[host."https://mirror.example.com"]\ncapabilities = ["pull", "resolve"]\n',
+ *   { registry: "docker.io", readFile: Deno.readTextFile },
+ * );
+ * assertEquals(hosts.map(({ url }) => url), [
+ *   "https://mirror.example.com/v2/",
+ *   "https://registry-1.docker.io/v2/",
+ * ]);
+ * ```
+ */
+export async function parseHosts(
+  text: string,
+  options: ParseHostsOptions,
+): Promise<RegistryHost[]> {
+  const reader = new Reader(options);
+  const { server, host = {}, ...rest } = reader.read(text);
+  if (server !== undefined && typeof server !== "string") {
+    reader.fail('"server" is not a string');
+  }
+  if (!isObject(host)) return reader.fail('"host" is not a table');
+  const hosts: RegistryHost[] = [];
+  for (const [name, table] of Object.entries(host)) {
+    if (!isObject(table)) return reader.fail(`"host.${name}" is not a table`);
+    hosts.push(await reader.host(name, table));
+  }
+  const own = await reader.host(
+    typeof server === "string" && server !== ""
+      ? server
+      : options.registry === "docker.io"
+      ? "registry-1.docker.io"
+      : options.registry,
+    rest,
+  );
+  // A server that is listed as a host too has its settings there.
+  if (!hosts.some(({ url }) => url === own.url)) hosts.push(own);
+  return hosts;
+}
