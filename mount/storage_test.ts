@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { openAt, OpenFlag, SyscallError, write } from "@containerkit/libc";
-import { mount, openLoopDevice, unmount } from "./mod.ts";
+import { mount, openLoopDevice, statMount, unmount } from "./mod.ts";
 import {
   createSubvolume,
   deleteSubvolume,
@@ -167,7 +167,7 @@ rootTest(
     assertEquals([info.name, info.parent, info.readonly], ["base", 5, false]);
     {
       Deno.mkdirSync(`${fs.path}/../sub`);
-      const { device } = { device: await deviceOf(fs.path) };
+      const device = statMount(fs.path).source;
       await using _ = await mount(
         { type: "btrfs", device, subvolid: info.id },
         `${fs.path}/../sub`,
@@ -196,12 +196,6 @@ rootTest(
   },
   need("mkfs.btrfs"),
 );
-
-/** The device that is mounted there. */
-async function deviceOf(path: string): Promise<string> {
-  const { statMount } = await import("./mod.ts");
-  return statMount(path).source;
-}
 
 rootTest(
   "limitSubvolume() is enforced and subvolumeQuota() counts",
@@ -294,9 +288,9 @@ rootTest(
 );
 
 rootTest(
-  "projects are kept by ext4, and a filesystem without quotas says what to do",
+  "projects are kept by xfs, and a filesystem without quotas says what to do",
   async () => {
-    await using fs = await filesystem("ext4", ["-q", "-O", "project"]);
+    await using fs = await filesystem("xfs");
     const path = `${fs.path}/project`;
     Deno.mkdirSync(path);
     assertEquals(projectOf(path), 0);
@@ -322,7 +316,7 @@ rootTest(
     assert(whyNoQuota(path) !== undefined);
     assertEquals(whyNoQuota("/proc"), "the filesystem has no projects");
   },
-  need("mkfs.ext4"),
+  need("mkfs.xfs"),
 );
 
 rootTest("an unmounted image can be mounted at once again", async () => {
