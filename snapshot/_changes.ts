@@ -1,10 +1,20 @@
 import type { LayerReader } from "@containerkit/tar/layer";
 import type { Place } from "./_driver.ts";
-import type { DiffOptions } from "./snapshotter.ts";
+import { diffLayers } from "./diff_layers.ts";
+import type { DiffLayersOptions } from "./diff_layers_options.ts";
+import { diffUpper } from "./diff_upper.ts";
+import { SnapshotStateError } from "./snapshot_state_error.ts";
 
-/** Reads what a snapshot has in its own folder as a layer. */
-export function changesOf(place: Place, _options: DiffOptions): LayerReader {
-  throw new Deno.errors.NotSupported(
-    `Cannot diff snapshot "${place.key}": reading changes is not there yet`,
-  );
+/** Reads what a snapshot has in its upper folder as a layer. */
+export function changesOf(
+  place: Place,
+  options: DiffLayersOptions,
+): LayerReader {
+  if (place.kind === "view") {
+    throw new SnapshotStateError("diff", place.key, "it is a view");
+  }
+  const content = `${place.dir}/fs`;
+  return place.parents.length === 0
+    ? diffLayers(undefined, content, options)
+    : diffUpper(content, options);
 }

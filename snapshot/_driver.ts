@@ -3,11 +3,11 @@ import type { Mount } from "@containerkit/mount";
 import type {
   AppliedLayer,
   ApplyOptions,
-  DiffOptions,
   SnapshotCapabilities,
   VerifyOptions,
   VerifyResult,
 } from "./snapshotter.ts";
+import type { DiffLayersOptions } from "./diff_layers_options.ts";
 import type { SnapshotKind, SnapshotUsage } from "./snapshot_info.ts";
 import type { KeptOptions } from "./_rows.ts";
 
@@ -61,6 +61,8 @@ export interface Driver {
   prepareParent?(parent: Place, signal: AbortSignal | undefined): Promise<void>;
   /** What to mount. Looks at nothing but its argument. */
   mounts(place: Place): Mount[];
+  /** Makes a snapshot ready to be mounted once more in the same boot. */
+  reopen?(place: Place): void;
   /** Applies a layer. */
   apply(
     place: Place,
@@ -70,7 +72,7 @@ export interface Driver {
   /** Reads the changes. */
   diff(
     place: Place,
-    options: DiffOptions,
+    options: DiffLayersOptions,
   ): Promise<LayerReader>;
   /** Makes of an active snapshot what a layer is on disk; what it writes is synced by the store. */
   seal(place: Place, signal: AbortSignal | undefined): Promise<Sealed>;

@@ -1,11 +1,11 @@
 import type { LayerReader } from "@containerkit/tar/layer";
 import type { Mount } from "@containerkit/mount";
 import type { Row } from "./_rows.ts";
+import type { DiffLayersOptions } from "./diff_layers_options.ts";
 import type {
   AppliedLayer,
   ApplyOptions,
   CommitOptions,
-  DiffOptions,
   Snapshot,
 } from "./snapshotter.ts";
 
@@ -16,7 +16,7 @@ export interface HandleOwner {
     layer: ReadableStream<Uint8Array>,
     options: ApplyOptions,
   ): Promise<AppliedLayer>;
-  diff(id: number, options: DiffOptions): Promise<LayerReader>;
+  diff(id: number, options: DiffLayersOptions): Promise<LayerReader>;
   commit(name: string, key: string, options?: CommitOptions): Promise<void>;
   /** Removes it if it is still the one of that id. */
   discard(id: number): Promise<void>;
@@ -58,7 +58,7 @@ export class Handle implements Snapshot {
     return await this.#owner.apply(this.#id, layer, options);
   }
 
-  async diff(options: DiffOptions = {}): Promise<LayerReader> {
+  async diff(options: DiffLayersOptions = {}): Promise<LayerReader> {
     this.#check("diff");
     return await this.#owner.diff(this.#id, options);
   }

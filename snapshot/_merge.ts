@@ -19,8 +19,8 @@ function describe(path: readonly string[]): string {
 /**
  * Finds the directory of an entry, and makes what is missing of it.
  *
- * A symbolic link of the same layer is followed, without leaving the root; one
- * of a lower layer is replaced, as it would be in a layer's own folder.
+ * A symbolic link is followed, without leaving the root; a file of a lower layer
+ * is replaced.
  */
 function enter(
   root: TreeNode,
@@ -40,7 +40,7 @@ function enter(
     const node = here.children!.get(name);
     if (node?.children !== undefined) {
       stack.push(node);
-    } else if (node?.target !== undefined && node.layer === layer) {
+    } else if (node?.target !== undefined) {
       if (++links > MOST_LINKS) {
         throw new TarError(
           `${describe(path)} goes through too many symbolic links`,

@@ -1,13 +1,19 @@
 import type { Mount } from "@containerkit/mount";
+import { DigestMismatchError } from "@containerkit/oci";
 import type { LayerReader } from "@containerkit/tar/layer";
 import { applyLayer } from "./apply_layer.ts";
+import type { DiffLayersOptions } from "./diff_layers_options.ts";
 import { changesOf } from "./_changes.ts";
 import type { Driver, Folder, Place, Sealed } from "./_driver.ts";
+import { compareTrees } from "./_compare_trees.ts";
+import { withScratch } from "./_scratch.ts";
+import type { LayerSource } from "./layer_source.ts";
 import { checkFilesystem } from "./_filesystem.ts";
 import { destroyTree, missingDir } from "./_folders.ts";
 import { ImplicitFolders } from "./_implicit.ts";
 import {
   attributesOf,
+  clearVolatile,
   makeUpper,
   overlayOptions,
   stackMounts,
@@ -18,10 +24,24 @@ import type { SnapshotUsage } from "./snapshot_info.ts";
 import type {
   AppliedLayer,
   ApplyOptions,
-  DiffOptions,
   VerifyOptions,
   VerifyResult,
 } from "./snapshotter.ts";
+
+/** Without its archive a layer can only be counted. */
+async function compareUsage(
+  place: Place,
+  content: string,
+  signal: AbortSignal | undefined,
+): Promise<string[]> {
+  const found = await measureTree(content, signal);
+  const expected = place.usage ?? found;
+  return (["inodes", "size"] as const)
+    .filter((name) => found[name] !== expected[name])
+    .map((name) =>
+      `its ${name} are ${found[name]} instead of ${expected[name]}`
+    );
+}
 
 const contentOf = ({ dir }: Folder) => `${dir}/fs`;
 
@@ -42,7 +62,10 @@ export class OverlayDriver implements Driver {
   /** What was applied without a parent, by id. */
   readonly #implicit = new Map<number, ImplicitFolders>();
 
+  readonly #root: string;
+
   constructor(root: string) {
+    this.#root = root;
     checkFilesystem(root, {
       driver: "overlay",
       refused: {
@@ -60,6 +83,10 @@ export class OverlayDriver implements Driver {
   mounts(place: Place): Mount[] {
     const lower = place.parents.map(contentOf);
     return stackMounts(place, { lower, options: this.#options });
+  }
+
+  reopen(place: Place): void {
+    clearVolatile(place);
   }
 
   async apply(
@@ -89,7 +116,7 @@ export class OverlayDriver implements Driver {
     return { digest, size, diffId, tarSize: diffSize };
   }
 
-  diff(place: Place, options: DiffOptions): Promise<LayerReader> {
+  diff(place: Place, options: DiffLayersOptions): Promise<LayerReader> {
     return Promise.resolve(changesOf(place, options));
   }
 
@@ -111,8 +138,42 @@ export class OverlayDriver implements Driver {
       : measureTree(contentOf(place));
   }
 
-  verify(place: Place, options: VerifyOptions): Promise<VerifyResult> {
-    return Promise.reject(new Error(`${place.dir} ${options}`));
+  async verify(place: Place, options: VerifyOptions): Promise<VerifyResult> {
+    const content = contentOf(place);
+    const missing = this.check(place);
+    if (missing !== undefined) {
+      return { ok: false, exact: false, problems: [missing] };
+    }
+    const exact = options.source !== undefined;
+    const problems = options.source === undefined
+      ? await compareUsage(place, content, options.signal)
+      : await this.#compare(place, options.source, options.signal);
+    return { ok: problems.length === 0, exact, problems };
+  }
+
+  /** Applies the layer once more, and compares the two. */
+  async #compare(
+    place: Place,
+    source: LayerSource,
+    signal: AbortSignal | undefined,
+  ): Promise<string[]> {
+    const abort = signal === undefined ? {} : { signal };
+    return await withScratch(this.#root, async (dir) => {
+      makeUpper(dir, {}, attributesOf(contentOf(place)));
+      const { diffId } = await applyLayer(
+        await source.open(abort),
+        `${dir}/fs`,
+        { format: "overlay", parents: place.parents.map(contentOf), ...abort },
+      );
+      const expected = place.diffId ?? source.diffId;
+      if (diffId !== expected) {
+        throw new DigestMismatchError(`verify snapshot "${place.key}"`, {
+          expected,
+          actual: diffId,
+        });
+      }
+      return await compareTrees(`${dir}/fs`, contentOf(place), signal);
+    });
   }
 
   check({ dir, kind, parents }: Place): string | undefined {

@@ -55,9 +55,9 @@ function sift(store: Store, name: string): Condemned | undefined {
   const lock = tryExclude(trash);
   if (lock === undefined || lock === "gone") return;
   const id = Number(name.split(".")[0]);
-  if (
-    store.rows.get(id) !== undefined && !exists(store.folder(id).dir)
-  ) {
+  const isSnapshot = Number.isSafeInteger(id) &&
+    store.rows.get(id) !== undefined;
+  if (isSnapshot && !exists(store.folder(id).dir)) {
     store.moveBack(id, trash);
     lock.close();
     return;

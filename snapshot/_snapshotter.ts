@@ -2,6 +2,7 @@ import { tracer } from "@containerkit/libc";
 import type { LayerReader } from "@containerkit/tar/layer";
 import type { Mount } from "@containerkit/mount";
 import { checkLabels, checkOptions } from "./_arguments.ts";
+import type { DiffLayersOptions } from "./diff_layers_options.ts";
 import { checkCommitted, checkMountable } from "./_checks.ts";
 import { collectableOf } from "./_collectable.ts";
 import { commitAll } from "./_commit.ts";
@@ -25,7 +26,6 @@ import type {
   AppliedLayer,
   ApplyOptions,
   CommitOptions,
-  DiffOptions,
   FsckOptions,
   FsckProblem,
   PrepareOptions,
@@ -101,6 +101,7 @@ export class StoreSnapshotter implements Snapshotter, HandleOwner {
           `Cannot open snapshot "${key}": another process changes it`,
         );
       }
+      this.#store.driver.reopen?.(this.#store.place(row));
       return this.#handle(row);
     });
   }
@@ -133,7 +134,7 @@ export class StoreSnapshotter implements Snapshotter, HandleOwner {
     });
   }
 
-  diff(id: number, options: DiffOptions): Promise<LayerReader> {
+  diff(id: number, options: DiffLayersOptions): Promise<LayerReader> {
     const row = this.#store.rows.get(id);
     return this.#traced("diff", row?.key ?? String(id), async () => {
       if (row === undefined) {

@@ -8,6 +8,7 @@ import {
   receiveArchive,
   scanArchive,
 } from "./_archive.ts";
+import type { DiffLayersOptions } from "./diff_layers_options.ts";
 import { changesOf } from "./_changes.ts";
 import type { Driver, Folder, Place, Sealed } from "./_driver.ts";
 import { readErofsRoot, writeErofs } from "./_erofs.ts";
@@ -15,14 +16,18 @@ import { checkFilesystem } from "./_filesystem.ts";
 import { destroyTree, missingDir } from "./_folders.ts";
 import { applyEntries } from "./_merge.ts";
 import { makeDirectory } from "./_tree.ts";
-import { makeUpper, overlayOptions, stackMounts } from "./_upper.ts";
+import {
+  clearVolatile,
+  makeUpper,
+  overlayOptions,
+  stackMounts,
+} from "./_upper.ts";
 import { measureTree } from "./_usage.ts";
 import type { SnapshotUsage } from "./snapshot_info.ts";
 import { SnapshotStateError } from "./snapshot_state_error.ts";
 import type {
   AppliedLayer,
   ApplyOptions,
-  DiffOptions,
   VerifyOptions,
   VerifyResult,
 } from "./snapshotter.ts";
@@ -135,6 +140,10 @@ export class TarindexDriver implements Driver {
     return stackMounts(place, { lower, options: this.#options });
   }
 
+  reopen(place: Place): void {
+    clearVolatile(place);
+  }
+
   async apply(
     place: Place,
     layer: ReadableStream<Uint8Array>,
@@ -149,7 +158,7 @@ export class TarindexDriver implements Driver {
     return applied;
   }
 
-  async diff(place: Place, options: DiffOptions): Promise<LayerReader> {
+  async diff(place: Place, options: DiffLayersOptions): Promise<LayerReader> {
     if (sizeOf(archiveOf(place)) === undefined) {
       return changesOf(place, options);
     }

@@ -101,3 +101,18 @@ export function stackMounts(
     ? [{ type: "bind", source, recursive: true, ...attributes }]
     : [{ type: "bind", source, readonly: true, ...attributes }];
 }
+
+/**
+ * Lets the upper folder of a volatile overlay be mounted again.
+ *
+ * The kernel refuses it because after a crash the folder might be anything. There was none: the store removes volatile
+ * snapshots of an earlier boot.
+ */
+export function clearVolatile({ dir, options }: Place): void {
+  if (options.volatile !== true) return;
+  try {
+    Deno.removeSync(`${dir}/work/work/incompat`, { recursive: true });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}

@@ -6,7 +6,8 @@
 
 import type { IdMap, Mount } from "@containerkit/mount";
 import type { DigestAlgorithm } from "@containerkit/oci";
-import type { Compression, LayerReader } from "@containerkit/tar/layer";
+import type { LayerReader } from "@containerkit/tar/layer";
+import type { DiffLayersOptions } from "./diff_layers_options.ts";
 import type { LayerSource } from "./layer_source.ts";
 import type {
   SnapshotFilter,
@@ -141,18 +142,6 @@ export interface AppliedLayer {
   readonly tarSize: number;
 }
 
-/** Options of {@linkcode Snapshot.diff}. */
-export interface DiffOptions {
-  /**
-   * How to compress what is stored.
-   *
-   * @default {"gzip"}
-   */
-  readonly compression?: Compression;
-  /** Aborts it. */
-  readonly signal?: AbortSignal;
-}
-
 /** A snapshot to mount. Disposing removes it, unless it was committed or kept. */
 export interface Snapshot extends AsyncDisposable {
   /** Its key in the store. */
@@ -175,7 +164,7 @@ export interface Snapshot extends AsyncDisposable {
    *
    * @throws {SnapshotStateError} If it is a view, which differs in nothing.
    */
-  diff(options?: DiffOptions): Promise<LayerReader>;
+  diff(options?: DiffLayersOptions): Promise<LayerReader>;
   /**
    * Makes it a layer, as {@linkcode Snapshotter.commit}.
    *

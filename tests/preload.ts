@@ -10,7 +10,7 @@ import {
   statFs,
   waitReadable,
 } from "@containerkit/libc";
-import { applyLayer } from "@containerkit/snapshot";
+import { applyLayer, openOverlay } from "@containerkit/snapshot";
 import { unmount, userNamespace } from "@containerkit/mount";
 
 if (Deno.build.os === "linux") {
@@ -31,5 +31,12 @@ if (Deno.build.os === "linux") {
   new Arena().addressOf(0);
   const folder = await Deno.makeTempDir();
   await applyLayer(ReadableStream.from<Uint8Array>([]), folder);
-  await Deno.remove(folder);
+  try {
+    await using snapshots = await openOverlay({ root: folder });
+    await snapshots.cleanup();
+    await using _snapshot = await snapshots.prepare("a");
+  } catch {
+    // On a filesystem that cannot hold one: opened all the same.
+  }
+  await Deno.remove(folder, { recursive: true });
 }

@@ -1,0 +1,525 @@
+import { chainIds, DigestMismatchError } from "@containerkit/oci";
+import { readLayer } from "@containerkit/tar/layer";
+import {
+  check,
+  describeTree,
+  exists,
+  makeLayer,
+  names,
+  refused,
+  same,
+  type SuiteCase,
+  type SuiteContext,
+  withMounts,
+  withView,
+  writeFiles,
+} from "./_suite.ts";
+import {
+  archive,
+  dir,
+  file,
+  link,
+  symlink,
+  type TestEntry,
+} from "./_test_layers.ts";
+import type { LayerSource } from "./layer_source.ts";
+import { SnapshotStateError } from "./snapshot_state_error.ts";
+import { unpack } from "./unpack.ts";
+
+/** A layer of an image, in memory. */
+export async function layerOf(
+  entries: readonly TestEntry[],
+): Promise<LayerSource> {
+  const bytes = archive(entries);
+  const open = () => Promise.resolve(new Blob([bytes]).stream());
+  const reader = readLayer(await open());
+  await reader.readable.pipeTo(new WritableStream());
+  const { digest, size, diffId } = await reader.digests;
+  const mediaType = "application/vnd.oci.image.layer.v1.tar";
+  return { mediaType, digest, size, diffId, open };
+}
+
+const BASE = [
+  dir("etc"),
+  file("etc/passwd", "root"),
+  dir("lib"),
+  file("lib/a", "a"),
+  symlink("lib", "lib64"),
+  link("etc/passwd", "etc/passwd-"),
+];
+const TOP = [
+  dir("etc"),
+  file("etc/group", "root"),
+  file("lib/.wh.a"),
+  file("lib/b", "b"),
+];
+
+/** Layers of one small file each. */
+async function smallLayers(count: number): Promise<LayerSource[]> {
+  const layers: LayerSource[] = [];
+  for (let number = 0; number < count; number++) {
+    layers.push(
+      await layerOf([
+        file(`f${number}`, String(number)),
+        file("last", String(number)),
+      ]),
+    );
+  }
+  return layers;
+}
+
+/** The cases that containerd's suite names and does not have. */
+export const NAMED_CASES: Readonly<Record<string, SuiteCase>> = {
+  async UnixDomainSockets(context) {
+    await using work = await context.snapshotter.prepare("work");
+    await withMounts(context, work.mounts, async (mounted) => {
+      const listener = Deno.listen({ transport: "unix", path: `${mounted}/s` });
+      const client = await Deno.connect({
+        transport: "unix",
+        path: `${mounted}/s`,
+      });
+      const server = await listener.accept();
+      client.close();
+      server.close();
+      listener.close();
+    });
+    await work.commit("layer");
+    await withView(context, "layer", () => {});
+  },
+
+  async DirectoryInodeStability(context) {
+    await makeLayer(context, { name: "base" }, (mounted) => {
+      Deno.mkdirSync(`${mounted}/dir`);
+    });
+    await using work = await context.snapshotter.prepare("work", "base");
+    await withMounts(context, work.mounts, (mounted) => {
+      const before = Deno.statSync(`${mounted}/dir`).ino;
+      writeFiles(mounted, { "/dir/file": "1" });
+      same(Deno.statSync(`${mounted}/dir`).ino, before, "the inode");
+    });
+  },
+
+  async OpenFileInodeStability(context) {
+    await makeLayer(context, { name: "base" }, (mounted) => {
+      writeFiles(mounted, { "/file": "1" });
+    });
+    await using work = await context.snapshotter.prepare("work", "base");
+    await withMounts(context, work.mounts, (mounted) => {
+      using open = Deno.openSync(`${mounted}/file`);
+      const before = open.statSync().ino;
+      Deno.chmodSync(`${mounted}/file`, 0o600);
+      same(open.statSync().ino, before, "the inode of the open file");
+      same(Deno.statSync(`${mounted}/file`).ino, before, "that of the path");
+    });
+  },
+
+  async GetCWD(context) {
+    await makeLayer(context, { name: "base" }, (mounted) => {
+      writeFiles(mounted, { "/a/b/file": "1" });
+    });
+    await using work = await context.snapshotter.prepare("work", "base");
+    await withMounts(context, work.mounts, async (mounted) => {
+      const { stdout } = await new Deno.Command("/bin/pwd", {
+        args: ["-P"],
+        cwd: `${mounted}/a/b`,
+      }).output();
+      const found = new TextDecoder().decode(stdout).trim();
+      same(found, Deno.realPathSync(`${mounted}/a/b`), "the folder");
+    });
+  },
+
+  async Chmod(context) {
+    await makeLayer(context, { name: "base" }, (mounted) => {
+      writeFiles(mounted, { "/dir/file": "1" });
+    });
+    await makeLayer(context, { name: "top", parent: "base" }, (mounted) => {
+      Deno.chmodSync(`${mounted}/dir`, 0o1770);
+      Deno.chmodSync(`${mounted}/dir/file`, 0o4755);
+    });
+    await withView(context, "top", (mounted) => {
+      const mode = (path: string) =>
+        (Deno.statSync(`${mounted}${path}`).mode ?? 0) & 0o7777;
+      same([mode("/dir"), mode("/dir/file")], [0o1770, 0o4755], "the modes");
+      same(Deno.readTextFileSync(`${mounted}/dir/file`), "1", "the text");
+    });
+  },
+};
+
+/** What this project promises beyond. */
+export const MORE_CASES: Readonly<Record<string, SuiteCase>> = {
+  async Unpack(context) {
+    const { snapshotter } = context;
+    const layers = [await layerOf(BASE), await layerOf(TOP)];
+    const events: string[] = [];
+    const { chainId } = await unpack(layers, snapshotter, {
+      onProgress: ({ type }) => void (type === "apply" || events.push(type)),
+    });
+    same(chainId, chainIds(layers.map(({ diffId }) => diffId))[1], "the name");
+    same(events.sort().join(" "), "applied applied commit commit", "events");
+    await withView(context, chainId, (mounted) => {
+      same(
+        [...Deno.readDirSync(`${mounted}/lib64`)].map(({ name }) => name),
+        ["b"],
+        "/lib64",
+      );
+      same(Deno.statSync(`${mounted}/etc/passwd-`).nlink, 2, "names");
+    });
+    const closed = layers.map((layer) => ({
+      ...layer,
+      open: () => Promise.reject(new Error("it is there already")),
+    }));
+    same((await unpack(closed, snapshotter)).chainId, chainId, "again");
+    same((await names(snapshotter)).length, 2, "snapshots");
+  },
+
+  async UnpackThroughLinks(context) {
+    // A layer without folders of its own, whose path leads through a link below.
+    const layers = [
+      await layerOf([
+        dir("usr", 0o711),
+        dir("usr/lib", 0o750),
+        symlink("usr/lib", "lib"),
+        file("usr/lib/a", "a"),
+      ]),
+      await layerOf([file("usr/lib/b", "b")]),
+      await layerOf([file("lib/c", "c")]),
+      await layerOf([file("usr/lib/d", "d")]),
+    ];
+    const { chainId } = await unpack(layers, context.snapshotter);
+    await withView(context, chainId, (mounted) => {
+      same(
+        describeTree(mounted).slice(1),
+        [
+          "/lib 777 0:0 -> usr/lib",
+          "/usr 711 0:0/",
+          "/usr/lib 750 0:0/",
+          "/usr/lib/a 644 0:0 = a",
+          "/usr/lib/b 644 0:0 = b",
+          "/usr/lib/c 644 0:0 = c",
+          "/usr/lib/d 644 0:0 = d",
+        ],
+        "the tree",
+      );
+    });
+  },
+
+  async UnpackRefusesLies(context) {
+    const { snapshotter } = context;
+    const base = await layerOf(BASE);
+    const top = await layerOf(TOP);
+    for (
+      const lie of [
+        { diffId: base.diffId },
+        { digest: base.digest },
+        { size: top.size + 1 },
+      ]
+    ) {
+      await refused(
+        () => unpack([base, { ...top, ...lie }], snapshotter),
+        DigestMismatchError,
+        top.digest === base.digest ? "" : "unpack layer",
+      );
+    }
+    same(await names(snapshotter), [], "what is left");
+    await refused(() => unpack([], snapshotter), TypeError, "without layers");
+  },
+
+  async UnpackStopsAtOnce(context) {
+    const { snapshotter } = context;
+    const controller = new AbortController();
+    const never = {
+      ...await layerOf(BASE),
+      open: ({ signal }: { signal?: AbortSignal } = {}) => {
+        controller.abort(new Error("enough"));
+        return Promise.reject(signal?.reason);
+      },
+    };
+    await refused(
+      () => unpack([never], snapshotter, { signal: controller.signal }),
+      Error,
+      "enough",
+    );
+    same(await names(snapshotter), [], "what is left");
+  },
+
+  async UnpackOnce(context) {
+    const { snapshotter } = context;
+    await using other = await context.open();
+    const layers = await smallLayers(6);
+    let opened = 0;
+    const counted = layers.map((layer) => ({
+      ...layer,
+      open: () => {
+        opened++;
+        return layer.open();
+      },
+    }));
+    const all = await Promise.all([
+      unpack(counted, snapshotter),
+      unpack(counted.slice(0, 4), other),
+      unpack(counted, other),
+    ]);
+    same(all[0], all[2], "the names");
+    same(opened, 6, "how many layers were opened");
+    same((await names(snapshotter)).length, 6, "snapshots");
+  },
+
+  async DiffApply(context) {
+    const { snapshotter } = context;
+    const { chainId } = await unpack([await layerOf(BASE)], snapshotter);
+    await using work = await snapshotter.prepare("work", chainId);
+    let expected: string[] = [];
+    await withMounts(context, work.mounts, (mounted) => {
+      writeFiles(mounted, { "/etc/new": "new", "/etc/passwd": "changed" });
+      Deno.removeSync(`${mounted}/lib/a`);
+      Deno.removeSync(`${mounted}/lib64`);
+      expected = describeTree(mounted);
+    });
+    const { readable } = await work.diff({ compression: "gzip" });
+    await using copy = await snapshotter.prepare("copy", chainId);
+    const applied = await copy.apply(readable);
+    await copy.commit("copied");
+    await withView(context, "copied", (mounted) => {
+      same(describeTree(mounted), expected, "the tree");
+    });
+    const again = await work.diff({ compression: "none" });
+    await again.readable.pipeTo(new WritableStream());
+    same((await again.digests).diffId, applied.diffId, "the diff ID");
+    await work.commit("committed");
+    await withView(context, "committed", (mounted) => {
+      same(describeTree(mounted), expected, "the committed tree");
+    });
+    await using view = await snapshotter.view("view", chainId);
+    await refused(() => view.diff(), SnapshotStateError, "view");
+    const layer = await layerOf(BASE);
+    const stream = await layer.open();
+    await refused(() => view.apply(stream), SnapshotStateError, "active");
+  },
+
+  async VerifyRepair(context) {
+    const { snapshotter } = context;
+    const source = await layerOf(BASE);
+    const { chainId } = await unpack([source], snapshotter);
+    same(await snapshotter.verify(chainId, { source }), {
+      ok: true,
+      exact: true,
+      problems: [],
+    }, "verify");
+    await snapshotter.repair(chainId, source);
+    same((await snapshotter.verify(chainId, { source })).ok, true, "repaired");
+    await withView(context, chainId, (mounted) => {
+      same(Deno.readTextFileSync(`${mounted}/etc/passwd`), "root", "the text");
+    });
+    await refused(
+      async () => await snapshotter.repair(chainId, await layerOf(TOP)),
+      DigestMismatchError,
+    );
+    (await snapshotter.prepare("user", chainId)).keep();
+    await refused(
+      () => snapshotter.repair(chainId, source),
+      SnapshotStateError,
+      `"user"`,
+    );
+    await refused(() => snapshotter.verify("user"), SnapshotStateError);
+    same(await snapshotter.fsck(), [], "what fsck finds");
+  },
+
+  async Dispose(context) {
+    const { snapshotter } = context;
+    {
+      await using _gone = await snapshotter.prepare("gone");
+      const kept = await snapshotter.prepare("kept");
+      kept.keep();
+      await kept[Symbol.asyncDispose]();
+      const committed = await snapshotter.prepare("committed");
+      await committed.commit("layer");
+      await committed[Symbol.asyncDispose]();
+    }
+    same(await names(snapshotter), ["kept", "layer"], "what is left");
+    const again = await snapshotter.open("kept");
+    await again[Symbol.asyncDispose]();
+    await refused(() => again.commit("late"), Deno.errors.BadResource);
+    same(await names(snapshotter), ["layer"], "what is left");
+  },
+
+  async TwoOwners(context) {
+    const { snapshotter } = context;
+    await using other = await context.open();
+    await using work = await snapshotter.prepare("work");
+    await refused(() => other.remove("work"), Deno.errors.Busy, "uses it");
+    await refused(() => other.commit("layer", "work"), Deno.errors.Busy);
+    const [mine, theirs] = await Promise.allSettled([
+      snapshotter.prepare("same"),
+      other.prepare("same"),
+    ]);
+    check(mine.status !== theirs.status, "both got the same key");
+    work.keep();
+    await other.remove("work");
+    await refused(() => snapshotter.stat("work"), Deno.errors.NotFound);
+  },
+
+  async Transient(context) {
+    const { snapshotter } = context;
+    await using other = await context.open();
+    const { key } = await other.prepare("run", undefined, { transient: true });
+    await snapshotter.cleanup();
+    await snapshotter.stat(key);
+    // As when the process dies: the lock goes, the row stays.
+    await other.close();
+    await snapshotter.cleanup();
+    await refused(() => snapshotter.stat(key), Deno.errors.NotFound);
+  },
+
+  async OddNames(context) {
+    const { snapshotter } = context;
+    const odd = [" ", "a,b:c\\d", "../../etc", "näme\n", "'; DROP TABLE", "/"];
+    for (const name of odd) {
+      await using work = await snapshotter.prepare(`${name} work`);
+      await withMounts(context, work.mounts, (mounted) => {
+        writeFiles(mounted, { "/a, b:c\\d/ü e": "1" });
+      });
+      await work.commit(name);
+      await withView(context, name, (mounted) => {
+        check(exists(`${mounted}/a, b:c\\d/ü e`), "the file is not there");
+      });
+    }
+    same(await names(snapshotter), odd.toSorted(), "the names");
+    for (const bad of ["", "a\0b"]) {
+      await refused(() => snapshotter.prepare(bad), TypeError, "a key is");
+    }
+    await refused(() => snapshotter.prepare("k".repeat(1025)), RangeError);
+    const label = { labels: { a: "b".repeat(4096) } };
+    await refused(() => snapshotter.prepare("k", undefined, label), RangeError);
+    const unknown: object = { readOnly: true };
+    await refused(
+      () => snapshotter.prepare("k", undefined, unknown),
+      TypeError,
+      "readOnly",
+    );
+  },
+
+  async Collectable(context) {
+    const { snapshotter } = context;
+    const { collectable } = snapshotter;
+    const base = await snapshotter.prepare("a", undefined, { lease: "pull" });
+    await base.commit("base");
+    (await snapshotter.prepare("top", "base")).keep();
+    const all = await Array.fromAsync(collectable.list());
+    same(
+      all.map(({ id, lease }) => [id, lease]),
+      [["base", "pull"], ["top", undefined]],
+      "the list",
+    );
+    const { type } = collectable;
+    same(
+      await Array.fromAsync(collectable.references("top")),
+      [{ type, id: "base" }],
+      "what top refers to",
+    );
+    same(await Array.fromAsync(collectable.references("base")), [], "base");
+    await collectable.remove("base");
+    await snapshotter.stat("base");
+    for (const id of ["top", "base", "base"]) await collectable.remove(id);
+    same(await names(snapshotter), [], "what is left");
+  },
+
+  async Volatile(context) {
+    const { snapshotter } = context;
+    const { chainId } = await unpack([await layerOf(BASE)], snapshotter);
+    const options = { volatile: true };
+    (await snapshotter.prepare("work", chainId, options)).keep();
+    for (const text of ["1", "2"]) {
+      const again = await snapshotter.open("work");
+      await withMounts(context, again.mounts, (mounted) => {
+        writeFiles(mounted, { "/etc/new": text });
+      });
+      again.keep();
+    }
+    await snapshotter.commit("layer", "work");
+    await withView(context, "layer", (mounted) => {
+      same(Deno.readTextFileSync(`${mounted}/etc/new`), "2", "the text");
+    });
+  },
+
+  async SizeLimit(context) {
+    const { snapshotter } = context;
+    const { sizeLimit } = snapshotter.capabilities;
+    const options = { sizeLimit: 64 << 20 };
+    if (!sizeLimit.supported) {
+      await refused(
+        () => snapshotter.prepare("work", undefined, options),
+        Deno.errors.NotSupported,
+        sizeLimit.reason,
+      );
+      return;
+    }
+    await using work = await snapshotter.prepare("work", undefined, options);
+    await withMounts(context, work.mounts, (mounted) => {
+      let error: unknown;
+      try {
+        using large = Deno.createSync(`${mounted}/large`);
+        const chunk = new Uint8Array(1 << 20);
+        for (let written = 0; written < 96; written++) large.writeSync(chunk);
+        large.syncSync();
+      } catch (thrown) {
+        error = thrown;
+      }
+      check(
+        /os error (122|28)/.test(String(error)),
+        `96 MiB went into 64 MiB: ${error}`,
+      );
+    });
+    await refused(
+      () => snapshotter.prepare("k", undefined, { sizeLimit: -1 }),
+      RangeError,
+    );
+  },
+
+  async Idmap(context) {
+    const { snapshotter } = context;
+    const { chainId } = await unpack([await layerOf(BASE)], snapshotter);
+    const range = [{ inside: 0, outside: 100_000, size: 65_536 }];
+    const options = { idmap: { uids: range, gids: range } };
+    const { idmap } = snapshotter.capabilities;
+    if (!idmap.supported) {
+      await refused(
+        () => snapshotter.prepare("work", chainId, options),
+        Deno.errors.NotSupported,
+        idmap.reason,
+      );
+      return;
+    }
+    await using work = await snapshotter.prepare("work", chainId, options);
+    await withMounts(context, work.mounts, (mounted) => {
+      for (const path of ["", "/etc", "/etc/passwd"]) {
+        const { uid, gid } = Deno.lstatSync(`${mounted}${path}`);
+        same([uid, gid], [100_000, 100_000], `the owner of /${path}`);
+      }
+    });
+    await using view = await snapshotter.view("view", chainId, options);
+    await withMounts(context, view.mounts, (mounted) => {
+      same(
+        Deno.lstatSync(`${mounted}/etc`).uid,
+        100_000,
+        "the owner in a view",
+      );
+    });
+  },
+
+  "500Layers": (context) => deepChain(context, 500),
+};
+
+/** A chain as long as the kernel allows. */
+async function deepChain(context: SuiteContext, count: number): Promise<void> {
+  const { snapshotter } = context;
+  const layers = await smallLayers(count);
+  const { chainId } = await unpack(layers, snapshotter, {
+    durability: "none",
+  });
+  await withView(context, chainId, (mounted) => {
+    same([...Deno.readDirSync(mounted)].length, count + 1, "the files");
+    const last = String(count - 1);
+    same(Deno.readTextFileSync(`${mounted}/last`), last, "the topmost file");
+    same(Deno.readTextFileSync(`${mounted}/f0`), "0", "the lowest file");
+  });
+}
