@@ -2,6 +2,7 @@ import { writeFileAtomic } from "@containerkit/state";
 import { checkId } from "./_check_id.ts";
 import type { CgroupPaths } from "./_cgroup_paths.ts";
 import type { ContainerStatus } from "./container_process.ts";
+import type { ContainerLog } from "./log_options.ts";
 import type { RuntimeOptions } from "./runtime.ts";
 import type { Spec } from "./spec.ts";
 
@@ -32,8 +33,10 @@ export interface ContainerRecord extends ProcessRecord {
   readonly cgroups: CgroupPaths;
   /** Whether its processes outlive the first one. */
   readonly sharedPids: boolean;
-  /** Socket of the monitor that holds its input and output. */
-  readonly monitor?: string;
+  /** Whether the monitor of the folder holds its input and output. */
+  readonly monitored: boolean;
+  /** Where its output is kept. */
+  readonly log?: ContainerLog;
 }
 
 /** The files of a process: of the container itself, or of an exec. */
@@ -54,8 +57,12 @@ export interface ProcessFiles {
 export interface Bundle extends ProcessFiles {
   /** Id of the container. */
   readonly id: string;
+  /** The folder of all that belongs to this boot. */
+  readonly state: string;
   /** The spec. */
   readonly config: string;
+  /** Which runtime is called, written before it is. */
+  readonly intent: string;
   /** Locked while the container is being made. */
   readonly lock: string;
   /** Folder of its execs. */
@@ -82,7 +89,9 @@ export function bundleOf(state: string, id: string): Bundle {
   return {
     ...processFiles(path),
     id,
+    state,
     config: `${path}/config.json`,
+    intent: `${path}/intent.json`,
     lock: `${path}/lock`,
     execs: `${path}/exec`,
   };

@@ -6,6 +6,7 @@ import type { ContainerProcess } from "./container_process.ts";
 import { createRuntime } from "./create_runtime.ts";
 import type { ExecOptions } from "./exec_options.ts";
 import { freeze } from "./_freeze.ts";
+import type { ContainerLog } from "./log_options.ts";
 import { Process, type ProcessParts } from "./_process.ts";
 import { removeContainer } from "./_remove_container.ts";
 import type { Runtime, RuntimeOptions } from "./runtime.ts";
@@ -57,6 +58,10 @@ export class ContainerImpl extends Process implements Container {
 
   start(options?: { readonly signal?: AbortSignal }): Promise<void> {
     return this.#runtime.start(this.id, options);
+  }
+
+  get log(): ContainerLog | undefined {
+    return this.#record.log;
   }
 
   state(): RuntimeStatus {

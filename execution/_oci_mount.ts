@@ -1,25 +1,7 @@
-import type { Mount, MountAttributes } from "@containerkit/mount";
+import { type IdMapRange, type Mount, toOci } from "@containerkit/mount";
 import type { SpecIdMapping, SpecMount } from "./spec.ts";
 
-function attributeOptions(mount: MountAttributes): string[] {
-  return [
-    ...mount.readonly === "recursive" ? ["rro"] : mount.readonly ? ["ro"] : [],
-    ...mount.nosuid ? ["nosuid"] : [],
-    ...mount.nodev ? ["nodev"] : [],
-    ...mount.noexec ? ["noexec"] : [],
-    ...mount.atime === undefined ? [] : [mount.atime],
-  ];
-}
-
-function refuse(destination: string, why: string): TypeError {
-  return new TypeError(
-    `Cannot hand the mount on "${destination}" to a runtime: ${why}; stage it and bind the result`,
-  );
-}
-
-function idMappings(
-  ranges: readonly { inside: number; outside: number; size: number }[],
-): SpecIdMapping[] {
+function idMappings(ranges: readonly IdMapRange[]): SpecIdMapping[] {
   return ranges.map(({ inside, outside, size }) => ({
     containerID: inside,
     hostID: outside,
@@ -27,52 +9,18 @@ function idMappings(
   }));
 }
 
-/** A mount in the words of the runtime specification. */
+/**
+ * A mount in the words of the runtime specification. Other than in a mount
+ * alone, mapped ids have words here; whether the runtime heeds them is checked
+ * before it is called.
+ */
 export function ociMount(destination: string, mount: Mount): SpecMount {
-  if (mount.subpath !== undefined) {
-    throw refuse(destination, "runtimes know no subpath");
-  }
-  const common = attributeOptions(mount);
-  const idmap = mount.idmap === undefined ? {} : {
-    uidMappings: idMappings(mount.idmap.uids),
-    gidMappings: idMappings(mount.idmap.gids),
+  const { idmap, ...plain } = mount;
+  return {
+    ...toOci(plain, destination),
+    ...idmap === undefined ? {} : {
+      uidMappings: idMappings(idmap.uids),
+      gidMappings: idMappings(idmap.gids),
+    },
   };
-  switch (mount.type) {
-    case "bind": {
-      const propagation = mount.propagation ?? "private";
-      return {
-        destination,
-        type: "bind",
-        source: mount.source,
-        options: [
-          mount.recursive ? "rbind" : "bind",
-          mount.recursive ? `r${propagation}` : propagation,
-          ...common,
-        ],
-        ...idmap,
-      };
-    }
-    case "tmpfs":
-      return {
-        destination,
-        type: "tmpfs",
-        source: "tmpfs",
-        options: [
-          ...common,
-          ...mount.size === undefined ? [] : [`size=${mount.size}`],
-          ...mount.mode === undefined ? [] : [`mode=${mount.mode.toString(8)}`],
-        ],
-        ...idmap,
-      };
-    case "raw":
-      return {
-        destination,
-        type: mount.fstype,
-        source: mount.source,
-        options: [...mount.options, ...common],
-        ...idmap,
-      };
-    default:
-      throw refuse(destination, `it is of type "${mount.type}"`);
-  }
 }

@@ -1,8 +1,5 @@
 import {
-  fcntl,
-  FcntlCommand,
-  Fd,
-  ioctl,
+  type Fd,
   pidfdOpen,
   pidfdSendSignal,
   SyscallError,
@@ -26,11 +23,8 @@ import { processStat } from "./_process_stat.ts";
 import { RuntimeError } from "./runtime_error.ts";
 import { signalNumber } from "./_signals.ts";
 import type { ConsoleSize } from "./spec.ts";
+import type { OutputHub } from "./_output_hub.ts";
 import type { Streams } from "./_stdio.ts";
-import { type Channel, terminalChannel } from "./_streams.ts";
-
-/** Sets the size of a terminal, see ioctl_tty(2). */
-const TIOCSWINSZ = 0x5414;
 
 /** What a process is made of. */
 export interface ProcessParts {
@@ -42,10 +36,8 @@ export interface ProcessParts {
   readonly record: ProcessRecord;
   /** Holds it, so that its number cannot become another process; `undefined` when it has gone. */
   readonly pidfd: Fd | undefined;
-  /** Our ends of its pipes. */
+  /** Our ends of what it reads and writes. */
   readonly streams: Streams;
-  /** The master of its terminal. */
-  readonly terminal?: Fd | undefined;
   /** The container's cgroups. */
   readonly cgroups: CgroupPaths;
   /** Whether it was kept by who made it: disposing only lets go. */
@@ -66,6 +58,13 @@ export function holdProcess(record: ProcessRecord): Fd | undefined {
   return undefined;
 }
 
+function piped<T>(name: string, end: T | undefined): T {
+  if (end === undefined) {
+    throw new TypeError(`Cannot get '${name}': '${name}' is not piped`);
+  }
+  return end;
+}
+
 async function readAll(
   stream: ReadableStream<Uint8Array<ArrayBuffer>> | undefined,
 ): Promise<Uint8Array<ArrayBuffer>> {
@@ -82,15 +81,14 @@ export abstract class Process implements ContainerProcess {
   protected readonly files: ProcessFiles;
   protected readonly cgroupPaths: CgroupPaths;
   #pidfd: Fd | undefined;
-  #streams: Streams;
-  #terminal: { channel: Channel; master: Fd } | undefined;
+  readonly #streams: Streams;
   #letGo = new AbortController();
   #ended = false;
   #kept = false;
   #oomBefore: number;
 
   constructor(parts: ProcessParts) {
-    const { containerId, files, record, pidfd, streams, terminal } = parts;
+    const { containerId, files, record, pidfd, streams } = parts;
     this.containerId = containerId;
     this.pid = record.pid;
     this.files = files;
@@ -99,14 +97,14 @@ export abstract class Process implements ContainerProcess {
     this.#pidfd = pidfd;
     this.#streams = streams;
     this.#oomBefore = oomKills(parts.cgroups);
-    if (terminal !== undefined) {
-      // The stream takes the descriptor over, which sets its size no more.
-      const master = new Fd(fcntl(terminal, FcntlCommand.DUPFD_CLOEXEC, 3));
-      this.#terminal = { channel: terminalChannel(terminal), master };
-    }
     this.status = this.#watch(record);
     // Who does not ask must not be ended by the answer.
     this.status.catch(() => {});
+  }
+
+  /** Takes the output and logs it, if that is wanted. */
+  get hub(): OutputHub | undefined {
+    return this.#streams.hub;
   }
 
   /** Runs once the process has ended, before that is told. */
@@ -158,33 +156,20 @@ export abstract class Process implements ContainerProcess {
     this.#pidfd = undefined;
   }
 
-  #stream(name: keyof Streams): Channel {
-    const channel = this.#terminal === undefined
-      ? this.#streams[name]
-      : name === "stderr"
-      ? undefined
-      : this.#terminal.channel;
-    if (channel === undefined) {
-      throw new TypeError(`Cannot get '${name}': '${name}' is not piped`);
-    }
-    return channel;
-  }
-
   get stdin(): WritableStream<Uint8Array<ArrayBufferLike>> {
-    return this.#stream("stdin").writable;
+    return piped("stdin", this.#streams.stdin).writable;
   }
 
   get stdout(): ReadableStream<Uint8Array<ArrayBuffer>> {
-    return this.#stream("stdout").readable;
+    return piped("stdout", this.#streams.stdout).readable;
   }
 
   get stderr(): ReadableStream<Uint8Array<ArrayBuffer>> {
-    return this.#stream("stderr").readable;
+    return piped("stderr", this.#streams.stderr).readable;
   }
 
   async output(): Promise<ContainerOutput> {
-    const out = this.#terminal?.channel ?? this.#streams.stdout;
-    const err = this.#streams.stderr;
+    const { stdout: out, stderr: err } = this.#streams;
     if (out === undefined && err === undefined) {
       throw new TypeError(
         "Cannot read the output: neither stdout nor stderr is piped",
@@ -232,15 +217,11 @@ export abstract class Process implements ContainerProcess {
     return this.#ended;
   }
 
-  resize({ height, width }: ConsoleSize): void {
-    if (this.#terminal === undefined) {
+  resize(size: ConsoleSize): void {
+    if (this.#streams.resize === undefined) {
       throw new TypeError("Cannot resize: the process has no terminal");
     }
-    ioctl(this.#terminal.master, TIOCSWINSZ, {
-      argument: new Uint8Array(Uint16Array.of(height, width, 0, 0).buffer),
-      name: "TIOCSWINSZ",
-      action: "set the size of the terminal",
-    });
+    this.#streams.resize(size);
   }
 
   keep(): void {
@@ -250,13 +231,7 @@ export abstract class Process implements ContainerProcess {
         `Cannot wait for process ${this.pid}: it was let go`,
       ),
     );
-    this.#close();
-  }
-
-  #close(): void {
-    for (const channel of Object.values(this.#streams)) channel.close();
-    this.#terminal?.channel.close();
-    this.#terminal?.master.close();
+    this.#streams.close();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -266,7 +241,7 @@ export abstract class Process implements ContainerProcess {
     this.#kept = true;
     await this.status.catch(() => {});
     this.#end();
-    this.#close();
+    this.#streams.close();
     if (!kept) await this.remove();
   }
 }

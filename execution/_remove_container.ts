@@ -1,4 +1,5 @@
 import type { Bundle, ContainerRecord } from "./_bundle.ts";
+import { monitorDrained } from "./_monitor_client.ts";
 import type { Runtime } from "./runtime.ts";
 import { RuntimeError } from "./runtime_error.ts";
 
@@ -8,6 +9,7 @@ export async function removeContainer(
   bundle: Bundle,
   record: ContainerRecord,
 ): Promise<void> {
+  if (record.monitored) await monitorDrained(bundle.state, record.id);
   try {
     // crun takes a zombie for a running process, also when its parent is another.
     await runtime.delete(record.id, {

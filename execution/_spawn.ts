@@ -67,3 +67,20 @@ export function runtimeEnv(): Record<string, string> {
   for (const name of UNWANTED) delete env[name];
   return env;
 }
+
+/** Starts a program that outlives this one and shares nothing with it. */
+export function spawnDetached(
+  command: string,
+  args: readonly string[],
+  onEnd: () => void,
+): void {
+  const child = spawnChild(command, [...args], {
+    stdio: "ignore",
+    env: runtimeEnv(),
+    cwd: "/",
+    detached: true,
+  });
+  child.once("error", onEnd);
+  child.once("exit", onEnd);
+  child.unref();
+}

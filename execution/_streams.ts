@@ -11,8 +11,6 @@ export interface Channel {
   readonly writable: WritableStream<Uint8Array<ArrayBufferLike>>;
   /** Closes the descriptor, whatever is in flight. */
   close(): void;
-  /** Whether an end of it keeps the program running. */
-  unref(): void;
 }
 
 type Duplex = Socket | ReadStream;
@@ -97,7 +95,6 @@ function channel(stream: Duplex, end: () => Promise<void>): Channel {
       return writable ??= sink(stream, end);
     },
     close: () => void stream.destroy(),
-    unref: () => void stream.unref(),
   };
 }
 

@@ -6,6 +6,7 @@
 
 import type { ContainerProcess } from "./container_process.ts";
 import type { ExecOptions } from "./exec_options.ts";
+import type { ContainerLog } from "./log_options.ts";
 import type { RuntimeStatus } from "./runtime_state.ts";
 import type { RuntimeOptions } from "./runtime.ts";
 import type { SpecResources } from "./spec_linux.ts";
@@ -42,6 +43,8 @@ export interface Container extends ContainerProcess {
   readonly runtime: Required<RuntimeOptions>;
   /** Folders of its cgroup: by controller where cgroup v1 has it, and `unified` for cgroup v2. */
   readonly cgroups: Readonly<Record<string, string>>;
+  /** Where its output is kept, if it is. */
+  readonly log: ContainerLog | undefined;
   /** When it was made, as RFC 3339 in UTC. */
   readonly created: string;
   /**

@@ -4,28 +4,35 @@
  * @module
  */
 
-import { tryLockFile } from "@containerkit/state";
-import {
-  type Bundle,
-  bundleOf,
-  type ContainerRecord,
-  containersPath,
-  STATE,
-  writeJson,
-} from "./_bundle.ts";
-import { ownCgroups } from "./_cgroup_procs.ts";
+import { bundleOf, readRecord, STATE } from "./_bundle.ts";
 import { ContainerImpl } from "./_container.ts";
 import type { Container, ContainerOptions } from "./container.ts";
+import { createContainer } from "./_create_container.ts";
 import { createRuntime } from "./create_runtime.ts";
-import { launch } from "./_launch.ts";
-import { RuntimeError } from "./runtime_error.ts";
-import { scrapContainer } from "./_scrap_container.ts";
+import type { LogOptions } from "./log_options.ts";
+import { askMonitor, attachMonitor } from "./_monitor_client.ts";
+import type { MonitorOptions } from "./monitor_options.ts";
+import { holdProcess } from "./_process.ts";
 import type { Spec } from "./spec.ts";
+import { NO_STREAMS } from "./_stdio.ts";
 import type { StdioOptions } from "./stdio_options.ts";
 import { validateSpec } from "./validate_spec.ts";
 
 /** Options of {@linkcode create} and {@linkcode run}. */
 export interface CreateOptions extends ContainerOptions, StdioOptions {
+  /**
+   * Keeps the output in a file too; `"inherit"` and files are then not possible
+   * for it. Without a monitor that ends with this program.
+   */
+  readonly log?: LogOptions;
+  /**
+   * Lets the monitor of the folder hold the container's terminal, input and
+   * output: they outlive this program, and its exit code is always known. Of
+   * the streams only `"piped"` and `"null"` are possible, by default `"null"`.
+   *
+   * @default {false}
+   */
+  readonly monitor?: boolean | MonitorOptions;
   /** Uses chroot(2) instead of pivot_root(2), for a root filesystem in the initial ramdisk. */
   readonly noPivot?: boolean;
   /** Leaves the session keyring. */
@@ -34,43 +41,56 @@ export interface CreateOptions extends ContainerOptions, StdioOptions {
   readonly signal?: AbortSignal;
 }
 
-/** A name of its own in the cgroup tree for every container of every state folder. */
-async function defaultCgroup(state: string, id: string): Promise<string> {
-  const hash = new Uint8Array(
-    await crypto.subtle.digest("SHA-256", new TextEncoder().encode(state)),
-  );
-  return `/containerkit-${id}-${hash.subarray(0, 4).toHex()}`;
-}
-
-/** Claims the id: whoever makes the folder has it. */
-async function claim(bundle: Bundle, state: string): Promise<void> {
-  await Deno.mkdir(containersPath(state), { recursive: true, mode: 0o700 });
-  try {
-    await Deno.mkdir(bundle.path, { mode: 0o700 });
-  } catch (cause) {
-    if (!(cause instanceof Deno.errors.AlreadyExists)) throw cause;
-    throw new RuntimeError(`create container "${bundle.id}"`, {
-      code: "AlreadyExists",
-      runtime: "",
-      args: [],
-      exitCode: null,
-      detail: "there is a container of that id",
-    }, { cause });
+/** Makes a container as the child of the monitor and connects to its streams. */
+async function createMonitored(
+  id: string,
+  spec: Spec,
+  options: CreateOptions,
+): Promise<Container> {
+  const { state = STATE, stdin = "null" } = options;
+  const monitor = typeof options.monitor === "object" ? options.monitor : {};
+  for (const name of ["stdin", "stdout", "stderr"] as const) {
+    if (!["null", "piped", undefined].includes(options[name] as string)) {
+      throw new TypeError(
+        `Cannot create container "${id}": with a monitor '${name}' is "piped" or "null"`,
+      );
+    }
   }
-}
-
-/** A runtime's own words for it differ, and tell less. */
-async function checkRootfs(id: string, path: string): Promise<void> {
-  const info = await Deno.stat(path).catch(() => undefined);
-  if (info?.isDirectory) return;
-  throw new RuntimeError(`create container "${id}"`, {
-    code: "BadBundle",
-    runtime: "",
-    args: [],
-    exitCode: null,
-    detail: `the root filesystem "${path}" ${
-      info === undefined ? "does not exist" : "is no folder"
-    }`,
+  const bundle = bundleOf(state, id);
+  const runtime = createRuntime({
+    root: `${state}/runtime`,
+    ...options.runtime,
+  });
+  await askMonitor(state, {
+    op: "create",
+    id,
+    spec,
+    runtime: runtime.options,
+    stdin: stdin === "piped",
+    ...options.log === undefined ? {} : { log: options.log },
+    ...options.noPivot === undefined ? {} : { noPivot: options.noPivot },
+    ...options.noNewKeyring === undefined
+      ? {}
+      : { noNewKeyring: options.noNewKeyring },
+  }, monitor);
+  const record = readRecord(bundle)!;
+  const outputs = (["stdout", "stderr"] as const).filter((name) =>
+    options[name] === "piped"
+  );
+  const streams = stdin === "piped" || outputs.length > 0
+    ? await attachMonitor(state, id, {
+      stdin: stdin === "piped",
+      outputs,
+      terminal: record.terminal,
+    }, monitor)
+    : NO_STREAMS;
+  return new ContainerImpl({
+    containerId: id,
+    files: bundle,
+    record,
+    pidfd: holdProcess(record),
+    streams,
+    cgroups: record.cgroups,
   });
 }
 
@@ -103,62 +123,9 @@ export async function create(
   spec: Spec,
   options: CreateOptions = {},
 ): Promise<Container> {
-  const { state = STATE, signal } = options;
-  const bundle = bundleOf(state, id);
   validateSpec(spec);
-  if (spec.process === undefined) {
-    throw new TypeError(`Cannot create container "${id}": no process is named`);
-  }
-  const rootfs = spec.root!.path;
-  await checkRootfs(
-    id,
-    rootfs.startsWith("/") ? rootfs : `${bundle.path}/${rootfs}`,
-  );
-  signal?.throwIfAborted();
-  const runtime = createRuntime({
-    root: `${state}/runtime`,
-    ...options.runtime,
-  });
-  await claim(bundle, state);
-  await using undo = new AsyncDisposableStack();
-  undo.defer(() => Deno.remove(bundle.path, { recursive: true }));
-  // Whoever cleans up after crashes leaves alone what is locked.
-  using _lock = tryLockFile(bundle.lock);
-  const cgroupsPath = spec.linux?.cgroupsPath ?? await defaultCgroup(state, id);
-  const full: Spec = { ...spec, linux: { ...spec.linux, cgroupsPath } };
-  await Deno.writeTextFile(bundle.config, JSON.stringify(full), {
-    mode: 0o600,
-  });
-  await Deno.mkdir(runtime.options.root, { recursive: true, mode: 0o700 });
-  undo.defer(() => scrapContainer(runtime, id, cgroupsPath));
-  const launched = await launch(
-    bundle,
-    spec.process,
-    options,
-    (call) =>
-      runtime.create(id, bundle.path, {
-        ...call,
-        noPivot: options.noPivot,
-        noNewKeyring: options.noNewKeyring,
-      }),
-  );
-  const record: ContainerRecord = {
-    ...launched.record,
-    version: 1,
-    id,
-    runtime: runtime.options,
-    cgroups: ownCgroups(launched.record.pid),
-    sharedPids: !spec.linux?.namespaces?.some(({ type, path }) =>
-      type === "pid" && path === undefined
-    ),
-  };
-  writeJson(bundle.record, record);
-  undo.move();
-  return new ContainerImpl({
-    ...launched,
-    containerId: id,
-    files: bundle,
-    record,
-    cgroups: record.cgroups,
-  });
+  options.signal?.throwIfAborted();
+  return await (options.monitor
+    ? createMonitored(id, spec, options)
+    : createContainer(id, spec, options));
 }

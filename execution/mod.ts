@@ -4,6 +4,7 @@
  * @module
  */
 
+export * from "./attach_container.ts";
 export * from "./container.ts";
 export * from "./container_process.ts";
 export * from "./create.ts";
@@ -16,9 +17,15 @@ export * from "./exec.ts";
 export * from "./exec_options.ts";
 export * from "./exit_lost_error.ts";
 export * from "./host_devices.ts";
+export * from "./list_containers.ts";
+export * from "./log_options.ts";
+export * from "./monitor_options.ts";
 export * from "./open_container.ts";
+export * from "./read_log.ts";
+export * from "./recover_containers.ts";
 export * from "./resolve_user.ts";
 export * from "./run.ts";
+export * from "./run_monitor.ts";
 export * from "./runtime.ts";
 export * from "./runtime_error.ts";
 export * from "./runtime_state.ts";

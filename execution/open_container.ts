@@ -8,6 +8,7 @@ import { STATE } from "./_bundle.ts";
 import { ContainerImpl } from "./_container.ts";
 import type { Container } from "./container.ts";
 import { findContainer } from "./_find_container.ts";
+import { NO_STREAMS } from "./_stdio.ts";
 import { holdProcess } from "./_process.ts";
 
 /** Options of {@linkcode openContainer}. */
@@ -52,7 +53,7 @@ export function openContainer(
     files: bundle,
     record,
     pidfd: holdProcess(record),
-    streams: {},
+    streams: NO_STREAMS,
     cgroups: record.cgroups,
     kept: true,
   });

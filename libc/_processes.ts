@@ -17,6 +17,8 @@ const TABLE = {
   },
   /** `int waitid(idtype_t idtype, id_t id, siginfo_t *infop, int options)` */
   waitid: { parameters: ["i32", "u32", "buffer", "i32"], result: "i32" },
+  /** `ssize_t tee(int in, int out, size_t size, unsigned int flags)` */
+  tee: { parameters: ["i32", "i32", "usize", "u32"], result: "isize" },
   /** `int pipe2(int pipefd[2], int flags)` */
   pipe2: { parameters: ["buffer", "i32"], result: "i32" },
   /** `int eventfd(unsigned int initial, int flags)` */

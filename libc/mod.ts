@@ -53,6 +53,7 @@ export * from "./struct.ts";
 export * from "./symlink_at.ts";
 export * from "./sync_fs.ts";
 export * from "./syscall_error.ts";
+export * from "./tee.ts";
 export * from "./tracer.ts";
 export * from "./truncate.ts";
 export * from "./unix_socket.ts";

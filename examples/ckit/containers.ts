@@ -1,0 +1,151 @@
+import {
+  type ContainerInfo,
+  type ContainerProcess,
+  type CreateOptions,
+  listContainers,
+  recoverContainers,
+} from "@containerkit/execution";
+import type { Context } from "./command.ts";
+
+/** How ckit's own terminal and a container are to be joined. */
+export interface JoinOptions {
+  /** Whether what is typed reaches the container. */
+  readonly interactive: boolean;
+  /** Whether the container has a terminal. */
+  readonly terminal: boolean;
+}
+
+/** Ctrl-P Ctrl-Q lets a container go on by itself. */
+const DETACH = [16, 17] as const;
+
+/**
+ * What `create()` and `run()` need so that a container can be left and found
+ * again: the monitor of the state folder holds its terminal and logs its output.
+ */
+export function monitoredOptions(
+  { state, signal }: Context,
+  options: JoinOptions & { readonly detach: boolean },
+): CreateOptions {
+  const joined = options.detach ? "null" : "piped";
+  return {
+    state,
+    signal,
+    monitor: true,
+    log: { maxSize: 64 << 20 },
+    // Open although nobody is there yet: somebody may attach.
+    stdin: options.interactive ? "piped" : "null",
+    stdout: joined,
+    stderr: joined,
+  };
+}
+
+/** The options of every call about a container that exists. */
+export async function existing(
+  { state }: Context,
+): Promise<{ readonly state: string }> {
+  await recoverContainers({ state });
+  return { state };
+}
+
+/**
+ * Finds a container by its id or the start of it.
+ *
+ * @throws {Deno.errors.NotFound} If there is none, or more than one starts so.
+ */
+export async function findContainer(
+  context: Context,
+  word: string | undefined,
+): Promise<ContainerInfo> {
+  if (word === undefined) {
+    throw new TypeError("The id of a container is missing");
+  }
+  const all = listContainers(await existing(context));
+  const exact = all.find(({ id }) => id === word);
+  if (exact !== undefined) return exact;
+  const [found, second] = all.filter(({ id }) => id.startsWith(word));
+  if (found === undefined || second !== undefined) {
+    throw new Deno.errors.NotFound(
+      `Cannot find container "${word}": ${
+        found === undefined ? "there is none" : "more than one starts so"
+      }`,
+    );
+  }
+  return found;
+}
+
+function terminalSize(): { height: number; width: number } {
+  const { rows, columns } = Deno.consoleSize();
+  return { height: rows, width: columns };
+}
+
+/** Hands on what is typed; gives when the keys for leaving were. */
+async function type(
+  container: ContainerProcess,
+  detachable: boolean,
+): Promise<void> {
+  const writer = container.stdin.getWriter();
+  const bytes = new Uint8Array(4096);
+  let last = -1;
+  for (;;) {
+    const count = await Deno.stdin.read(bytes);
+    if (count === null) break;
+    const typed = bytes.slice(0, count);
+    if (detachable) {
+      const at = typed.indexOf(DETACH[1]);
+      if (at >= 0 && (at === 0 ? last : typed[at - 1]) === DETACH[0]) return;
+      last = typed.at(-1)!;
+    }
+    await writer.write(typed);
+  }
+  await writer.close().catch(() => {});
+  await new Promise(() => {}); // the end of the input is not the end of the container
+}
+
+async function copy(
+  from: ReadableStream<Uint8Array>,
+  to: { writeSync(bytes: Uint8Array): number },
+): Promise<void> {
+  for await (const chunk of from) {
+    for (let done = 0; done < chunk.length;) {
+      done += to.writeSync(chunk.subarray(done));
+    }
+  }
+}
+
+/**
+ * Joins ckit's terminal to a process until it ends or Ctrl-P Ctrl-Q is typed.
+ *
+ * @returns The exit code; `undefined` when it was left.
+ */
+export async function join(
+  process: ContainerProcess,
+  options: JoinOptions,
+): Promise<number | undefined> {
+  const { interactive, terminal } = options;
+  const raw = terminal && interactive && Deno.stdin.isTerminal();
+  const resize = () => process.resize(terminalSize());
+  const interrupt = () => process.kill("SIGINT");
+  if (raw) {
+    Deno.stdin.setRaw(true);
+    Deno.addSignalListener("SIGWINCH", resize);
+    resize();
+  } else {
+    // Ctrl-C is for the process; what it does about it decides the exit code.
+    Deno.addSignalListener("SIGINT", interrupt);
+  }
+  try {
+    const left = interactive ? type(process, raw) : new Promise<void>(() => {});
+    const outputs = [
+      copy(process.stdout, Deno.stdout),
+      ...terminal ? [] : [copy(process.stderr, Deno.stderr)],
+    ];
+    const ended = Promise.all([process.status, ...outputs]);
+    const winner = await Promise.race([ended, left]);
+    return winner?.[0].code;
+  } finally {
+    if (raw) {
+      Deno.stdin.setRaw(false);
+      Deno.removeSignalListener("SIGWINCH", resize);
+    } else Deno.removeSignalListener("SIGINT", interrupt);
+  }
+}

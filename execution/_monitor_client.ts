@@ -1,0 +1,217 @@
+import { Frame, FrameChannel } from "./_frames.ts";
+import type { MonitorOptions } from "./monitor_options.ts";
+import { monitorPaths } from "./_monitor_paths.ts";
+import {
+  type AttachRequest,
+  type MonitorRequest,
+  readAnswer,
+} from "./_monitor_protocol.ts";
+import { spawnDetached } from "./_spawn.ts";
+import type { OutputEnd, StdinEnd, Streams } from "./_stdio.ts";
+
+/** A monitor is there within a tenth of a second; a busy machine takes longer. */
+const ATTEMPTS = 1000;
+const PAUSE_MS = 10;
+
+async function connect(state: string): Promise<FrameChannel | undefined> {
+  let paths;
+  try {
+    paths = monitorPaths(state);
+  } catch {
+    return undefined; // the folder is not there
+  }
+  using _ = paths;
+  try {
+    return new FrameChannel(
+      await Deno.connect({ transport: "unix", path: paths.socket }),
+    );
+  } catch (error) {
+    if (
+      error instanceof Deno.errors.NotFound ||
+      error instanceof Deno.errors.ConnectionRefused
+    ) return undefined;
+    throw error;
+  }
+}
+
+/** Connects to the monitor of a folder, which is started if there is none. */
+async function open(
+  state: string,
+  options: MonitorOptions,
+): Promise<FrameChannel> {
+  const found = await connect(state);
+  if (found !== undefined) return found;
+  const command = options.command ?? [
+    Deno.execPath(),
+    "run",
+    "-A",
+    "--quiet",
+    import.meta.resolve("./monitor_main.ts"),
+  ];
+  let ended = false;
+  spawnDetached(command[0]!, [...command.slice(1), state], () => ended = true);
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    const channel = await connect(state);
+    if (channel !== undefined) return channel;
+    if (ended && attempt > 100) break; // another one was faster, or it cannot
+    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+  }
+  throw new Deno.errors.TimedOut(
+    `Cannot start the monitor of "${state}": ${
+      command.join(" ")
+    } does not listen`,
+  );
+}
+
+/** Starts the monitor of a folder that has none, so that it takes over what another has left. */
+export async function ensureMonitor(
+  state: string,
+  options: MonitorOptions = {},
+): Promise<void> {
+  while (!await isMonitored(state)) {
+    using _ = await open(state, options);
+  }
+}
+
+/**
+ * Asks the monitor of a folder and waits for the answer.
+ *
+ * @throws What the monitor answered.
+ */
+export async function askMonitor(
+  state: string,
+  request: MonitorRequest,
+  options: MonitorOptions = {},
+): Promise<void> {
+  using channel = await open(state, options);
+  await channel.writeMessage(request);
+  await readAnswer(channel);
+}
+
+/** Whether a folder's monitor answers; one that is being killed may still listen. */
+export async function isMonitored(state: string): Promise<boolean> {
+  using channel = await connect(state);
+  if (channel === undefined) return false;
+  try {
+    await channel.writeMessage({ op: "ping" });
+    await readAnswer(channel);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Waits until the monitor has logged all of a container's output; without a monitor there is nothing to wait for. */
+export async function monitorDrained(state: string, id: string): Promise<void> {
+  using channel = await connect(state);
+  if (channel === undefined) return;
+  await channel.writeMessage({ op: "drained", id });
+  await readAnswer(channel).catch((error) => {
+    if (!(error instanceof Deno.errors.ConnectionReset)) throw error;
+  });
+}
+
+/** Which streams are wanted. */
+export interface WantedStreams {
+  readonly stdin: boolean;
+  readonly outputs: AttachRequest["outputs"];
+  readonly terminal: boolean;
+}
+
+/** Connects to the streams of a container that the monitor holds. */
+export async function attachMonitor(
+  state: string,
+  id: string,
+  wanted: WantedStreams,
+  options: MonitorOptions = {},
+): Promise<Streams> {
+  const channel = await open(state, options);
+  try {
+    await channel.writeMessage({ op: "attach", id, outputs: wanted.outputs });
+    await readAnswer(channel);
+  } catch (error) {
+    channel[Symbol.dispose]();
+    throw error;
+  }
+  return channelStreams(channel, wanted);
+}
+
+function channelStreams(channel: FrameChannel, wanted: WantedStreams): Streams {
+  const outputs = new Map(
+    wanted.outputs.map((name) => [name, outputEnd(() => wake())]),
+  );
+  let wake: () => void = () => {};
+  const pump = async () => {
+    try {
+      for (;;) {
+        const frame = await channel.read();
+        if (frame === undefined) break;
+        const name =
+          frame.kind === Frame.STDOUT || frame.kind === Frame.STDOUT_END
+            ? "stdout"
+            : "stderr";
+        const output = outputs.get(name);
+        if (frame.kind === Frame.STDOUT || frame.kind === Frame.STDERR) {
+          // Not reading on is how the container is made to wait.
+          while (output !== undefined && !output.give(frame.payload)) {
+            await new Promise<void>((resolve) => wake = resolve);
+          }
+        } else output?.close();
+      }
+    } finally {
+      for (const output of outputs.values()) output.close();
+    }
+  };
+  pump().catch(() => {});
+  const stdin: StdinEnd = {
+    writable: new WritableStream({
+      write: (chunk) => channel.write(Frame.STDIN, chunk as Uint8Array),
+      close: () => channel.write(Frame.STDIN_END),
+    }),
+    close() {},
+  };
+  return {
+    ...wanted.stdin ? { stdin } : {},
+    ...Object.fromEntries(outputs),
+    ...wanted.terminal
+      ? {
+        resize: (size) =>
+          void channel.writeMessage({ op: "resize", size }).catch(() => {}),
+      }
+      : {},
+    close() {
+      channel[Symbol.dispose]();
+      for (const output of outputs.values()) output.close();
+      wake();
+    },
+  };
+}
+
+/** One output; `give` says whether there was room. */
+function outputEnd(
+  pulled: () => void,
+): OutputEnd & { give(chunk: Uint8Array<ArrayBuffer>): boolean } {
+  let controller!: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>;
+  let open = true;
+  const readable = new ReadableStream<Uint8Array<ArrayBuffer>>({
+    start: (given) => void (controller = given),
+    pull: pulled,
+    cancel() {
+      open = false;
+      pulled();
+    },
+  }, new ByteLengthQueuingStrategy({ highWaterMark: 65536 }));
+  return {
+    readable,
+    give(chunk) {
+      if (!open) return true;
+      if ((controller.desiredSize ?? 0) <= 0) return false;
+      controller.enqueue(chunk);
+      return true;
+    },
+    close() {
+      if (open) controller.close();
+      open = false;
+    },
+  };
+}

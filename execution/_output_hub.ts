@@ -1,0 +1,128 @@
+import { type Fd, pipe, read, tee, waitReadable } from "@containerkit/libc";
+import { type LogStream, LogWriter } from "./_log_writer.ts";
+import type { ContainerLog } from "./log_options.ts";
+
+/** What a pipe holds by default, so that one look sees all of it. */
+const CHUNK = 65536;
+
+/** Somebody who gets the output from now on. */
+export interface Subscriber {
+  /** Takes a chunk; the container waits while it cannot. */
+  write(
+    stream: LogStream,
+    chunk: Uint8Array<ArrayBuffer>,
+  ): void | Promise<void>;
+  /** There will be no more of this stream. */
+  end(stream: LogStream): void;
+}
+
+/**
+ * Takes what a container writes, logs it and gives it to whoever is there.
+ *
+ * From a FIFO a chunk is taken only after it is in the log: if this program is
+ * killed in between, the next one finds it again.
+ */
+export class OutputHub implements Disposable {
+  readonly #log: LogWriter | undefined;
+  readonly #subscribers = new Set<Subscriber>();
+  readonly #stopped = new AbortController();
+  readonly #pumps: Promise<void>[] = [];
+  readonly #open = new Set<LogStream>();
+
+  constructor(log: ContainerLog | undefined) {
+    this.#log = log === undefined ? undefined : new LogWriter(log);
+  }
+
+  /** Takes from a FIFO, open for reading without waiting. */
+  pumpFifo(stream: LogStream, fifo: Fd): void {
+    this.#open.add(stream);
+    this.#pumps.push(this.#pumpFifo(stream, fifo));
+  }
+
+  /** Takes from a stream. */
+  pumpStream(
+    stream: LogStream,
+    source: ReadableStream<Uint8Array<ArrayBuffer>>,
+  ): void {
+    this.#open.add(stream);
+    this.#pumps.push(this.#pumpStream(stream, source));
+  }
+
+  /** Settles when every stream has ended and is logged. */
+  async drained(): Promise<void> {
+    await Promise.all(this.#pumps);
+  }
+
+  /** Adds one; what has ended already is told at once. */
+  subscribe(subscriber: Subscriber): () => void {
+    this.#subscribers.add(subscriber);
+    for (const stream of ["stdout", "stderr"] as const) {
+      if (!this.#open.has(stream)) subscriber.end(stream);
+    }
+    return () => this.#subscribers.delete(subscriber);
+  }
+
+  async #give(
+    stream: LogStream,
+    chunk: Uint8Array<ArrayBuffer>,
+  ): Promise<void> {
+    for (const subscriber of [...this.#subscribers]) {
+      try {
+        await subscriber.write(stream, chunk);
+      } catch {
+        this.#subscribers.delete(subscriber);
+      }
+    }
+  }
+
+  #end(stream: LogStream): void {
+    this.#log?.end(stream);
+    this.#open.delete(stream);
+    for (const subscriber of this.#subscribers) subscriber.end(stream);
+  }
+
+  async #pumpFifo(stream: LogStream, fifo: Fd): Promise<void> {
+    const { signal } = this.#stopped;
+    using _fifo = fifo;
+    const [copy, intoCopy] = pipe({ nonblocking: true });
+    using _copy = copy;
+    using _intoCopy = intoCopy;
+    try {
+      for (;;) {
+        await waitReadable(fifo, { signal });
+        const seen = tee(fifo, intoCopy, CHUNK);
+        if (seen === 0) break;
+        if (seen === undefined) continue;
+        const chunk = new Uint8Array(seen);
+        read(copy, chunk);
+        this.#log?.write(stream, chunk);
+        read(fifo, new Uint8Array(seen));
+        await this.#give(stream, chunk);
+      }
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    } finally {
+      this.#end(stream);
+    }
+  }
+
+  async #pumpStream(
+    stream: LogStream,
+    source: ReadableStream<Uint8Array<ArrayBuffer>>,
+  ): Promise<void> {
+    try {
+      for await (const chunk of source) {
+        this.#log?.write(stream, chunk);
+        await this.#give(stream, chunk);
+      }
+    } finally {
+      this.#end(stream);
+    }
+  }
+
+  /** Stops; what is still in a FIFO stays there. */
+  [Symbol.dispose](): void {
+    this.#stopped.abort();
+    Promise.allSettled(this.#pumps).then(() => this.#log?.[Symbol.dispose]());
+  }
+}

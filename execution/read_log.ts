@@ -1,0 +1,220 @@
+/**
+ * Reading logs of containers.
+ *
+ * @module
+ */
+
+import { Inotify, InotifyMask } from "@containerkit/libc";
+import type { ContainerLog, LogFormat } from "./log_options.ts";
+
+/** A piece of a log: a line, or the part of one that came at once. */
+export interface LogEntry {
+  /** Which output it came from; what is raw does not say. */
+  readonly stream: "stdout" | "stderr" | undefined;
+  /** When, as RFC 3339; what is raw does not say. */
+  readonly time: string | undefined;
+  /** The text, with the newline if the line is complete. */
+  readonly text: Uint8Array<ArrayBuffer>;
+}
+
+/** Options of {@linkcode readLog}. */
+export interface ReadLogOptions {
+  /** Ends the reading. */
+  readonly signal?: AbortSignal;
+  /**
+   * Only the last so many entries of what is there.
+   *
+   * @default {Infinity}
+   */
+  readonly tail?: number;
+  /** Goes on with what is written later, until this settles and everything is read. */
+  readonly follow?: Promise<unknown>;
+}
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+const NEWLINE = 10;
+const SPACE = 32;
+/** A line that never ends must not fill the memory. */
+const MAX_LINE = 16 << 20;
+const CHUNK = 65536;
+
+function parseJson(line: Uint8Array): LogEntry | undefined {
+  try {
+    const { log, stream, time } = JSON.parse(decoder.decode(line));
+    return { stream, time, text: encoder.encode(log) };
+  } catch {
+    return undefined; // cut off by a crash
+  }
+}
+
+/** `<time> <stream> <F|P> <text>` */
+function parseCri(line: Uint8Array): LogEntry | undefined {
+  const first = line.indexOf(SPACE);
+  const second = line.indexOf(SPACE, first + 1);
+  const third = line.indexOf(SPACE, second + 1);
+  if (first < 0 || second < 0 || third < 0) return undefined;
+  const stream = decoder.decode(line.subarray(first + 1, second));
+  if (stream !== "stdout" && stream !== "stderr") return undefined;
+  const partial = line[second + 1] === 0x50; // P
+  return {
+    stream,
+    time: decoder.decode(line.subarray(0, first)),
+    text: line.slice(third + 1, partial ? -1 : undefined),
+  };
+}
+
+const PARSERS: Readonly<
+  Record<LogFormat, (line: Uint8Array<ArrayBuffer>) => LogEntry | undefined>
+> = {
+  raw: (line) => ({ stream: undefined, time: undefined, text: line }),
+  json: parseJson,
+  cri: parseCri,
+};
+
+/** One file of a log, read as far as it is written. */
+class LogFile implements Disposable {
+  readonly #file: Deno.FsFile;
+  readonly #parse: (line: Uint8Array<ArrayBuffer>) => LogEntry | undefined;
+  readonly #raw: boolean;
+  #rest = new Uint8Array();
+
+  constructor(path: string, format: LogFormat) {
+    this.#file = Deno.openSync(path);
+    this.#parse = PARSERS[format];
+    this.#raw = format === "raw";
+  }
+
+  get inode(): number | null {
+    return this.#file.statSync().ino;
+  }
+
+  /** What is complete and was not read before. */
+  *entries(): Generator<LogEntry> {
+    const chunk = new Uint8Array(CHUNK);
+    for (;;) {
+      const count = this.#file.readSync(chunk);
+      if (count === null) return;
+      const bytes = new Uint8Array(this.#rest.length + count);
+      bytes.set(this.#rest);
+      bytes.set(chunk.subarray(0, count), this.#rest.length);
+      let start = 0;
+      for (;;) {
+        const at = bytes.indexOf(NEWLINE, start);
+        if (at < 0) break;
+        const entry = this.#parse(bytes.slice(start, at + 1));
+        if (entry !== undefined) yield entry;
+        start = at + 1;
+      }
+      // Raw text has no records: what is there is told, also half a line.
+      if (this.#raw && start < bytes.length) {
+        yield this.#parse(bytes.slice(start))!;
+        start = bytes.length;
+      }
+      this.#rest = bytes.slice(start);
+      if (this.#rest.length > MAX_LINE) {
+        throw new Deno.errors.InvalidData(
+          `Cannot read the log: a line has more than ${MAX_LINE} bytes`,
+        );
+      }
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#file.close();
+  }
+}
+
+function exists(path: string): boolean {
+  try {
+    Deno.lstatSync(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function* existing(path: string, format: LogFormat): Generator<LogEntry> {
+  let oldest = 0;
+  while (exists(`${path}.${oldest + 1}`)) oldest++;
+  for (let index = oldest; index > 0; index--) {
+    using file = new LogFile(`${path}.${index}`, format);
+    yield* file.entries();
+  }
+}
+
+/**
+ * Reads a log from its oldest file on, and on request what is written later,
+ * across rotations.
+ *
+ * @param log The log, as the container was made with.
+ * @param options How much of it.
+ * @returns The entries, the oldest first.
+ * @throws {Deno.errors.NotFound} If there is no such log.
+ *
+ * @example Usage
+ * ```ts
+ * import { readLog } from "@containerkit/execution";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const path = await Deno.makeTempFile();
+ * await Deno.writeTextFile(path, "2026-01-01T00:00:00Z stdout F hello\n");
+ * for await (const { stream, text } of readLog({ path, format: "cri" })) {
+ *   assertEquals([stream, new TextDecoder().decode(text)], ["stdout", "hello\n"]);
+ * }
+ * await Deno.remove(path);
+ * ```
+ */
+export async function* readLog(
+  log: Pick<ContainerLog, "path" | "format">,
+  options: ReadLogOptions = {},
+): AsyncGenerator<LogEntry> {
+  const { path, format = "json" } = log;
+  const { signal, tail = Infinity, follow } = options;
+  signal?.throwIfAborted();
+  using stack = new DisposableStack();
+  let file = stack.use(new LogFile(path, format));
+  // Watched before it is read: nothing is missed in between.
+  const watch = follow === undefined ? undefined : stack.use(new Inotify());
+  watch?.watch(
+    path.slice(0, path.lastIndexOf("/")) || "/",
+    InotifyMask.MODIFY | InotifyMask.CREATE | InotifyMask.MOVED_TO,
+  );
+  if (tail === Infinity) {
+    yield* existing(path, format);
+    yield* file.entries();
+  } else {
+    const last: LogEntry[] = [];
+    for (const source of [existing(path, format), file.entries()]) {
+      for (const entry of source) {
+        last.push(entry);
+        if (last.length > tail) last.shift();
+      }
+    }
+    yield* last;
+  }
+  if (watch === undefined || follow === undefined) return;
+  const over = new AbortController();
+  const end = () => over.abort();
+  follow.then(end, end);
+  const either = signal === undefined
+    ? over.signal
+    : AbortSignal.any([over.signal, signal]);
+  for (;;) {
+    const last = over.signal.aborted;
+    yield* file.entries();
+    while (exists(path) && Deno.statSync(path).ino !== file.inode) {
+      // What was written to the old one before it was replaced.
+      yield* file.entries();
+      file = stack.use(new LogFile(path, format));
+      yield* file.entries();
+    }
+    if (last) return;
+    try {
+      await watch.next({ signal: either });
+    } catch (error) {
+      signal?.throwIfAborted();
+      if (!over.signal.aborted) throw error;
+    }
+  }
+}

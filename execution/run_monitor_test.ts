@@ -1,0 +1,218 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import {
+  makeBusyboxRootfs,
+  need,
+  rootTest,
+  tempDir,
+} from "@containerkit/tests";
+import {
+  attachContainer,
+  createSpec,
+  deleteContainer,
+  openContainer,
+  readLog,
+  recoverContainers,
+  run,
+  RuntimeError,
+} from "./mod.ts";
+
+const missing = need("runc", "busybox");
+const decoder = new TextDecoder();
+const encoder = new TextEncoder();
+
+/** A folder with a root filesystem; its monitor ends with it. */
+function makeBench() {
+  const temp = tempDir();
+  const rootfs = `${temp.path}/rootfs`;
+  Deno.mkdirSync(rootfs);
+  makeBusyboxRootfs(rootfs);
+  const state = `${temp.path}/state`;
+  return {
+    state,
+    spec: (script: string, terminal = false) =>
+      createSpec({}, {
+        rootfs,
+        args: ["sh", "-c", script],
+        terminal,
+        seccomp: "unconfined",
+      }),
+    async [Symbol.asyncDispose]() {
+      await until(() => monitorPids(state).length === 0);
+      temp[Symbol.dispose]();
+    },
+  };
+}
+
+function monitorPids(state: string): number[] {
+  return [...Deno.readDirSync("/proc")].flatMap(({ name }) => {
+    try {
+      const words = Deno.readTextFileSync(`/proc/${name}/cmdline`).split("\0");
+      return words.includes(state) &&
+          words.some((word) => word.endsWith("monitor_main.ts"))
+        ? [Number(name)]
+        : [];
+    } catch {
+      return [];
+    }
+  });
+}
+
+async function until(done: () => boolean | Promise<boolean>): Promise<void> {
+  for (let attempt = 0; attempt < 1000; attempt++) {
+    if (await done()) return;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  throw new Error("not within 10 seconds");
+}
+
+async function readUntil(
+  stream: ReadableStream<Uint8Array>,
+  text: string,
+): Promise<string> {
+  let seen = "";
+  const reader = stream.getReader();
+  while (!seen.includes(text)) {
+    const { value, done } = await reader.read();
+    if (done) throw new Error(`end after "${seen}"`);
+    seen += decoder.decode(value);
+  }
+  reader.releaseLock();
+  return seen;
+}
+
+async function type(
+  stream: WritableStream<Uint8Array<ArrayBufferLike>>,
+  text: string,
+): Promise<void> {
+  const writer = stream.getWriter();
+  await writer.write(encoder.encode(text));
+  writer.releaseLock();
+}
+
+async function logText(path: string): Promise<string> {
+  let text = "";
+  for await (const entry of readLog({ path })) {
+    text += decoder.decode(entry.text);
+  }
+  return text;
+}
+
+rootTest("run() with a monitor streams, logs and tells the exit", async () => {
+  await using bench = makeBench();
+  await using container = await run(
+    "a",
+    await bench.spec("echo hi; cat; echo err >&2; exit 7"),
+    {
+      state: bench.state,
+      monitor: true,
+      log: {},
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "piped",
+    },
+  );
+  await type(container.stdin, "typed\n");
+  await container.stdin.close();
+  const { code, stdout, stderr } = await container.output();
+  assertEquals([code, decoder.decode(stdout), decoder.decode(stderr)], [
+    7,
+    "hi\ntyped\n",
+    "err\n",
+  ]);
+  assertEquals(
+    (await logText(container.log!.path)).length,
+    "hi\ntyped\nerr\n".length,
+  );
+}, missing);
+
+rootTest("run() with a monitor throws what the runtime said", async () => {
+  await using bench = makeBench();
+  const error = await assertRejects(
+    async () =>
+      await run("a", {
+        ...await bench.spec("true"),
+        root: { path: "/no/such" },
+      }, {
+        state: bench.state,
+        monitor: true,
+      }),
+    RuntimeError,
+    'Cannot create container "a": the root filesystem "/no/such" does not exist',
+  );
+  assertEquals(error.code, "BadBundle");
+}, missing);
+
+rootTest(
+  "attachContainer() joins a terminal that another program left",
+  async () => {
+    await using bench = makeBench();
+    const options = { state: bench.state };
+    {
+      await using container = await run(
+        "a",
+        await bench.spec("read x; echo got $x; stty size; exit 3", true),
+        {
+          ...options,
+          monitor: true,
+          stdin: "piped",
+        },
+      );
+      container.keep();
+    }
+    {
+      await using container = await attachContainer("a", options);
+      container.resize({ height: 12, width: 34 });
+      await type(container.stdin, "it\n");
+      await readUntil(container.stdout, "got it\r\n12 34\r\n");
+      assertEquals((await container.status).code, 3);
+    }
+    await deleteContainer("a", options);
+  },
+  missing,
+);
+
+rootTest(
+  "recoverContainers() replaces a monitor that was killed: container, exit code and output are there",
+  async () => {
+    await using bench = makeBench();
+    const options = { state: bench.state };
+    {
+      const container = await run(
+        "a",
+        await bench.spec(
+          "echo one; while [ ! -e /tmp/go ]; do sleep 0.02; done; echo two; exit 5",
+        ),
+        {
+          ...options,
+          monitor: true,
+          log: { format: "json" },
+        },
+      );
+      container.keep();
+      await container[Symbol.asyncDispose]();
+    }
+    const log = `${bench.state}/containers/a/output.log`;
+    await until(async () => (await logText(log)) === "one\n");
+    const [monitor] = monitorPids(bench.state);
+    Deno.kill(monitor!, "SIGKILL");
+    await until(() => monitorPids(bench.state).length === 0);
+    assertEquals(openContainer("a", options).state(), "running");
+    assertEquals(await recoverContainers(options), {
+      undone: [],
+      monitor: true,
+    });
+    assertEquals(await recoverContainers(options), {
+      undone: [],
+      monitor: false,
+    });
+    const { root } = JSON.parse(
+      Deno.readTextFileSync(`${bench.state}/containers/a/config.json`),
+    );
+    await using container = await attachContainer("a", options);
+    Deno.writeTextFileSync(`${root.path}/tmp/go`, "");
+    await readUntil(container.stdout, "two\n");
+    assertEquals((await container.status).code, 5);
+    await deleteContainer("a", options);
+  },
+  missing,
+);
