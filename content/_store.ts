@@ -7,14 +7,12 @@ import {
 import { adopt } from "./_adopt.ts";
 import {
   type BlobRow,
-  COLUMNS,
   findRow,
   findShared,
   isSound,
   keepBlob,
 } from "./_blobs.ts";
-import { breathe, type Context, nextGeneration } from "./_context.ts";
-import { type Fields, type Filter, matches, parseFilters } from "./_filter.ts";
+import { type Context, nextGeneration } from "./_context.ts";
 import { FileReader, streamFile } from "./_file_reader.ts";
 import { FileWriter } from "./_file_writer.ts";
 import { FileImages } from "./_images.ts";
@@ -36,6 +34,8 @@ import type { Ingests } from "./ingests.ts";
 import type { Leases } from "./leases.ts";
 import { changeLabels, indexLabels, type Labels } from "./_labels.ts";
 import { blobPath, openFile, removeFiles } from "./_layout.ts";
+import { listBlobs, toInfo } from "./_list.ts";
+import { putBlob } from "./_put.ts";
 import { removeBlobs } from "./_removal.ts";
 import { trace } from "./_trace.ts";
 import type { BlobReader } from "./blob_reader.ts";
@@ -55,29 +55,6 @@ import type {
 
 const LONGEST_REF = 4096;
 const DEFAULT_LIMIT = 4 * 1024 * 1024;
-const PAGE = 512;
-
-function toInfo(digest: string, row: BlobRow): BlobInfo {
-  return {
-    digest,
-    size: row.size,
-    ...(row.mediaType === null ? {} : { mediaType: row.mediaType }),
-    labels: JSON.parse(row.labels),
-    created: new Date(row.created),
-    updated: new Date(row.updated),
-    ...(row.verified === null ? {} : { verified: new Date(row.verified) }),
-    ...(row.damaged === null ? {} : { damaged: row.damaged }),
-  };
-}
-
-function fieldsOf(info: BlobInfo): Fields {
-  return ([name, ...rest]) => {
-    if (name === "digest") return info.digest;
-    if (name === "size") return String(info.size);
-    if (name === "mediatype") return info.mediaType;
-    return name === "labels" ? info.labels[rest.join(".")] : undefined;
-  };
-}
 
 function wait(ms: number, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve, reject) => {
@@ -323,88 +300,12 @@ export class FileStore implements Store {
     );
   }
 
-  async put(
-    source: BlobSource,
-    options: PutOptions = {},
-  ): Promise<Descriptor> {
-    const { descriptor = {}, labels, signal } = options;
-    const { mediaType = "application/octet-stream" } = descriptor;
-    const ref = options.ref ?? `put-${crypto.randomUUID()}`;
-    let writer: BlobWriter;
-    try {
-      writer = await this.writer(ref, {
-        descriptor,
-        wait: true,
-        ...(signal ? { signal } : {}),
-      });
-    } catch (error) {
-      if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
-      if (source instanceof ReadableStream) await source.cancel();
-      const digest = descriptor.digest!;
-      const { size } = await this.info(digest);
-      return { ...descriptor, mediaType, digest, size };
-    }
-    await using _closing = writer;
-    // What can be opened anywhere is opened where it is needed.
-    let skip = typeof source === "function" ? 0 : writer.offset;
-    const chunks = source instanceof Uint8Array
-      ? [source]
-      : typeof source === "function"
-      ? await source(writer.offset)
-      : source;
-    for await (const chunk of chunks) {
-      const skipped = Math.min(skip, chunk.length);
-      skip -= skipped;
-      await writer.write(chunk.subarray(skipped));
-    }
-    if (skip > 0) {
-      throw new Deno.errors.UnexpectedEof(
-        `Cannot write "${ref}": the source ends ${skip} bytes before what was written`,
-      );
-    }
-    const digest = descriptor.digest ?? await writer.digest();
-    const size = descriptor.size ?? writer.offset;
-    try {
-      await writer.commit(size, digest, { ...(labels ? { labels } : {}) });
-    } catch (error) {
-      if (!(error instanceof Deno.errors.AlreadyExists)) {
-        // Nobody else knows a name that was made up here.
-        if (options.ref === undefined) discardIngest(this.#context, ref);
-        throw error;
-      }
-    }
-    return { ...descriptor, mediaType, digest, size };
+  put(source: BlobSource, options: PutOptions = {}): Promise<Descriptor> {
+    return putBlob(this, this.#context, { source, ...options });
   }
 
-  async *list(options: ListBlobsOptions = {}): AsyncIterable<BlobInfo> {
-    const { signal } = options;
-    const filters = parseFilters(options.filters);
-    for (let last = 0;;) {
-      signal?.throwIfAborted();
-      const rows = this.#page(filters, last);
-      for (const { digestText, ...row } of rows) {
-        const info = toInfo(digestText, row);
-        if (matches(filters, fieldsOf(info))) yield info;
-      }
-      if (rows.length < PAGE) return;
-      last = rows.at(-1)!.id;
-      await breathe();
-    }
-  }
-
-  /** One page of rows, by an index if a filter allows. */
-  #page(
-    _filters: readonly Filter[],
-    last: number,
-  ): (BlobRow & { digestText: string })[] {
-    const { state, namespace } = this.#context;
-    return state.prepare(
-      `SELECT ${COLUMNS}, digests.digest AS digestText FROM blobs
-       JOIN digests ON digests.id = blobs.digest
-       WHERE namespace = ? AND blobs.id > ? ORDER BY blobs.id LIMIT ${PAGE}`,
-    ).all(namespace.id, last) as unknown as (BlobRow & {
-      digestText: string;
-    })[];
+  list(options: ListBlobsOptions = {}): AsyncIterable<BlobInfo> {
+    return listBlobs(this.#context, options);
   }
 
   async label(

@@ -1,0 +1,106 @@
+import { type BlobRow, COLUMNS } from "./_blobs.ts";
+import { breathe, type Context } from "./_context.ts";
+import { type Fields, type Filter, matches, parseFilters } from "./_filter.ts";
+import type { BlobInfo, ListBlobsOptions } from "./store.ts";
+
+const PAGE = 1000;
+
+/** A row as the store's users see it. */
+export function toInfo(digest: string, row: BlobRow): BlobInfo {
+  return {
+    digest,
+    size: row.size,
+    ...(row.mediaType === null ? {} : { mediaType: row.mediaType }),
+    labels: row.labels === "{}" ? {} : JSON.parse(row.labels),
+    created: new Date(row.created),
+    updated: new Date(row.updated),
+    ...(row.verified === null ? {} : { verified: new Date(row.verified) }),
+    ...(row.damaged === null ? {} : { damaged: row.damaged }),
+  };
+}
+
+function fieldsOf(info: BlobInfo): Fields {
+  return ([name, ...rest]) => {
+    if (name === "digest") return info.digest;
+    if (name === "size") return String(info.size);
+    if (name === "mediatype") return info.mediaType;
+    return name === "labels" ? info.labels[rest.join(".")] : undefined;
+  };
+}
+
+/** A condition that an index answers, and its parameters. */
+interface Anchor {
+  readonly sql: string;
+  readonly values: readonly string[];
+}
+
+const LABEL = "SELECT owner FROM labels WHERE kind = 'blob' AND key = ?";
+
+/** The part of a filter that an index answers, if it has one. */
+function findAnchor(filter: Filter): Anchor | undefined {
+  const labels = filter.filter(({ path }) =>
+    path[0] === "labels" && path.length > 1
+  ).map((term) => ({ ...term, key: term.path.slice(1).join(".") }));
+  const digest = filter.find(({ path, operator }) =>
+    path.length === 1 && path[0] === "digest" && operator === "=="
+  );
+  if (digest !== undefined) {
+    return {
+      sql:
+        "SELECT blobs.id FROM blobs WHERE blobs.digest = (SELECT id FROM digests WHERE digest = ?)",
+      values: [digest.value],
+    };
+  }
+  const equal = labels.find(({ operator }) => operator === "==");
+  if (equal !== undefined) {
+    return { sql: `${LABEL} AND value = ?`, values: [equal.key, equal.value] };
+  }
+  const present = labels.find(({ operator }) => operator !== "!=");
+  return present && { sql: LABEL, values: [present.key] };
+}
+
+type Row = BlobRow & { readonly digestText: string };
+
+/** Reads pages of rows: from an index if each of the filters allows, else all of them. */
+function pages(
+  { state, namespace }: Context,
+  filters: readonly Filter[],
+): (last: number) => Row[] {
+  const anchors = filters.map(findAnchor).filter((anchor) =>
+    anchor !== undefined
+  );
+  const narrow = anchors.length === filters.length
+    ? `AND blobs.id IN (${anchors.map(({ sql }) => sql).join(" UNION ")})`
+    : "";
+  const values = narrow === "" ? [] : anchors.flatMap(({ values }) => values);
+  // Not one of the kept statements: there is no end of filters.
+  const statement = state.database.prepare(
+    `SELECT ${COLUMNS}, digests.digest AS digestText FROM blobs
+     JOIN digests ON digests.id = blobs.digest
+     WHERE namespace = ? AND blobs.id > ? ${narrow} ORDER BY blobs.id LIMIT ${PAGE}`,
+  );
+  return (last) =>
+    statement.all(namespace.id, last, ...values) as unknown as Row[];
+}
+
+/** Lists blobs, page by page. */
+export async function* listBlobs(
+  context: Context,
+  options: ListBlobsOptions,
+): AsyncIterable<BlobInfo> {
+  const { signal } = options;
+  const filters = parseFilters(options.filters);
+  const all = filters.some((filter) => filter.length === 0);
+  const read = pages(context, filters);
+  for (let last = 0;;) {
+    signal?.throwIfAborted();
+    const rows = read(last);
+    for (const row of rows) {
+      const info = toInfo(row.digestText, row);
+      if (all || matches(filters, fieldsOf(info))) yield info;
+    }
+    if (rows.length < PAGE) return;
+    last = rows.at(-1)!.id;
+    await breathe();
+  }
+}
