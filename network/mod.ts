@@ -4,4 +4,37 @@
  * @module
  */
 
-export {};
+export * from "./address.ts";
+export * from "./attach.ts";
+export * from "./attachment.ts";
+export * from "./create_link.ts";
+export * from "./delete_link.ts";
+export * from "./detach.ts";
+export * from "./dump_interrupted_error.ts";
+export * from "./get_link.ts";
+export * from "./ip.ts";
+export * from "./link.ts";
+export * from "./link_kind.ts";
+export * from "./list_links.ts";
+export * from "./list_net_ns.ts";
+export * from "./mac.ts";
+export * from "./message_writer.ts";
+export * from "./nat_table.ts";
+export * from "./net_ns.ts";
+export * from "./netlink_error.ts";
+export * from "./nft_batch.ts";
+export * from "./nft_expression.ts";
+export * from "./nft_list.ts";
+export * from "./nft_socket.ts";
+export * from "./parse_attributes.ts";
+export * from "./parse_messages.ts";
+export * from "./port_in_use_error.ts";
+export * from "./prefix.ts";
+export * from "./published_port.ts";
+export * from "./remove_net_ns.ts";
+export * from "./route.ts";
+export * from "./route_batch_error.ts";
+export * from "./route_request.ts";
+export * from "./route_socket.ts";
+export * from "./set_link.ts";
+export * from "./sysctl.ts";

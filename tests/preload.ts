@@ -10,6 +10,7 @@ import {
   statFs,
   waitReadable,
 } from "@containerkit/libc";
+import { RouteSocket } from "@containerkit/network";
 import { applyLayer, openOverlay } from "@containerkit/snapshot";
 import { unmount, userNamespace } from "@containerkit/mount";
 
@@ -28,6 +29,7 @@ if (Deno.build.os === "linux") {
   } catch {
     // Not root: opened all the same.
   }
+  new RouteSocket().close();
   new Arena().addressOf(0);
   const folder = await Deno.makeTempDir();
   await applyLayer(ReadableStream.from<Uint8Array>([]), folder);

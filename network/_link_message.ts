@@ -1,0 +1,109 @@
+import { type Fields, mac, text, u32, u8, writeFields } from "./_fields.ts";
+import type { LinkRef } from "./link.ts";
+import type { MessageWriter } from "./message_writer.ts";
+
+/** `RTM_*` of links. */
+export const RTM = { NEWLINK: 16, DELLINK: 17, GETLINK: 18 };
+/** `IFLA_*` of what is not a plain field. */
+export const IFLA = {
+  ADDRESS: 1,
+  IFNAME: 3,
+  LINK: 5,
+  MASTER: 10,
+  LINKINFO: 18,
+  AF_SPEC: 26,
+  GROUP: 27,
+  NET_NS_FD: 28,
+  EXT_MASK: 29,
+  NEW_IFINDEX: 49,
+};
+export const IFF_UP = 1;
+
+/** What can be given at birth and changed later. */
+export interface PlainAttributes {
+  readonly address?: string | undefined;
+  readonly name?: string | undefined;
+  readonly mtu?: number | undefined;
+  readonly txQueueLength?: number | undefined;
+  readonly alias?: string | undefined;
+  readonly group?: number | undefined;
+  readonly txQueues?: number | undefined;
+  readonly rxQueues?: number | undefined;
+  readonly gsoMaxSize?: number | undefined;
+  readonly gsoMaxSegments?: number | undefined;
+  readonly groMaxSize?: number | undefined;
+}
+
+const PLAIN: Fields<PlainAttributes> = {
+  address: mac(1),
+  name: text(3),
+  mtu: u32(4),
+  txQueueLength: u32(13),
+  alias: text(20),
+  group: u32(27),
+  txQueues: u32(31),
+  rxQueues: u32(32),
+  gsoMaxSegments: u32(40),
+  gsoMaxSize: u32(41),
+  groMaxSize: u32(58),
+};
+
+const NAME_REGEXP = /^(?!\.\.?$)[^\s/:]+$/;
+
+/** Throws where the kernel would only say "invalid". */
+export function checkLinkName(name: string): void {
+  const size = new TextEncoder().encode(name).length;
+  if (size > 15) {
+    throw new RangeError(
+      `Cannot name a link "${name}": it has ${size} bytes, 15 is the most`,
+    );
+  }
+  if (!NAME_REGEXP.test(name)) {
+    throw new TypeError(
+      `Cannot name a link ${
+        JSON.stringify(name)
+      }: a name is not empty and has no space, slash or colon`,
+    );
+  }
+}
+
+/** `struct ifinfomsg` */
+export function writeLinkHeader(
+  writer: MessageWriter,
+  { index = 0, flags = 0, change = 0, family = 0 } = {},
+): void {
+  writer.u8(family).u8(0).u16(0).u32(index).u32(flags).u32(change);
+}
+
+/** Writes the plain attributes that are set. */
+export function writePlain(
+  writer: MessageWriter,
+  attributes: PlainAttributes,
+): void {
+  if (attributes.name !== undefined) checkLinkName(attributes.name);
+  writeFields(writer, PLAIN, pickPlain(attributes));
+}
+
+function pickPlain(from: PlainAttributes): PlainAttributes {
+  return Object.fromEntries(
+    Object.keys(PLAIN).map((
+      key,
+    ) => [key, from[key as keyof PlainAttributes]]),
+  );
+}
+
+/** `AF_INET6` in `IFLA_AF_SPEC`: how the link gets an address of its own. */
+export function writeAddressGeneration(
+  writer: MessageWriter,
+  mode: number,
+): void {
+  writer.nest(
+    IFLA.AF_SPEC,
+    () => writer.nest(10, () => u8(8).write(writer, mode)),
+  );
+}
+
+/** How an error speaks of a link. */
+export function describeLink(link: LinkRef): string {
+  return typeof link === "number" ? `link ${link}` : `link "${link}"`;
+}

@@ -1,0 +1,48 @@
+/**
+ * Looking at one link.
+ *
+ * @module
+ */
+
+import { describeLink, IFLA, RTM, writeLinkHeader } from "./_link_message.ts";
+import { type Link, type LinkRef, parseLink } from "./link.ts";
+import type { RouteRequest } from "./route_request.ts";
+
+const ALT_IFNAME = 53;
+
+/**
+ * Looks at a link.
+ *
+ * @param link Its index, its name or one of its further names.
+ * @returns A request that gives the link, or `undefined` if there is none.
+ *
+ * @example Usage
+ * ```ts
+ * import { getLink, RouteSocket } from "@containerkit/network";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using route = new RouteSocket();
+ * assertEquals((await route.request(getLink("lo")))?.index, 1);
+ * ```
+ */
+export function getLink(link: LinkRef): RouteRequest<Link | undefined> {
+  return {
+    operation: `look up ${describeLink(link)}`,
+    type: RTM.GETLINK,
+    flags: 0,
+    body(writer) {
+      if (typeof link === "number") writeLinkHeader(writer, { index: link });
+      else {
+        writeLinkHeader(writer);
+        writer.string(link.length > 15 ? ALT_IFNAME : IFLA.IFNAME, link);
+      }
+    },
+    decode(messages) {
+      return parseLink(messages[0]!.payload);
+    },
+    recover(error) {
+      if (error.code === "ENODEV") return undefined;
+      throw error;
+    },
+  };
+}
