@@ -1,0 +1,66 @@
+import { attach, placeOf, type Store } from "./_attach.ts";
+import { createVolume } from "./_create.ts";
+import { driverOf } from "./_drivers.ts";
+import { requireRow, type Row } from "./_row.ts";
+import { runProgram } from "./_run_program.ts";
+import { whileMounted } from "./_while_mounted.ts";
+
+/** Options of `VolumeStore.clone`. */
+export interface Cloning {
+  readonly readonly?: boolean;
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly lease?: string;
+  readonly signal?: AbortSignal;
+}
+
+/** Makes a volume that holds what another does; see `VolumeStore.clone`. */
+export async function cloneVolume(
+  store: Store,
+  source: string,
+  name: string,
+  options: Cloning,
+): Promise<Row> {
+  // Held, so that nobody removes it meanwhile.
+  await using _held = await attach(
+    store,
+    source,
+    options.signal === undefined ? {} : { signal: options.signal },
+  );
+  const from = requireRow(store.state, source, "clone");
+  const driver = driverOf(from.kind);
+  if (from.kind === "foreign" || from.kind === "view") {
+    throw new Deno.errors.NotSupported(
+      `Cannot clone volume "${source}": a volume of kind "${from.kind}" is kept elsewhere`,
+    );
+  }
+  const { size, inodes } = from;
+  const { owner, mode, fstype } = from.options;
+  const row = await createVolume(store, name, {
+    ...options,
+    kind: from.kind,
+    owner,
+    mode,
+    ...(fstype === undefined ? {} : { fstype }),
+    ...(size === undefined ? {} : { size }),
+    ...(inodes === undefined ? {} : { inodes }),
+  }, {
+    ...(driver.clone === undefined
+      ? {
+        fill: (root) =>
+          whileMounted(store, from, options.signal, (origin) =>
+            runProgram(`clone volume "${source}"`, "cp", [
+              "-a",
+              "--reflink=auto",
+              "--sparse=auto",
+              `${origin}/.`,
+              `${root}/`,
+            ], options.signal)),
+      }
+      : { make: (place) => driver.clone!(placeOf(store, from), place) }),
+  });
+  if (from.populated) {
+    store.state.prepare("UPDATE volumes SET populated = 1 WHERE id = ?")
+      .run(row.id);
+  }
+  return requireRow(store.state, name, "clone");
+}

@@ -1,0 +1,148 @@
+import { openAt, OpenFlag, syncFs } from "@containerkit/libc";
+import { bootId, withIntent } from "@containerkit/state";
+import { placeOf, type Store } from "./_attach.ts";
+import type { CreateVolumeOptions } from "./create_volume_options.ts";
+import type { Place } from "./_driver.ts";
+import { driverOf } from "./_drivers.ts";
+import { checkLimit, checkName } from "./_names.ts";
+import { currentProcess } from "./_process.ts";
+import { removeFiles } from "./_remove.ts";
+import { findRow, type KindOptions, requireRow, type Row } from "./_row.ts";
+import { whileMounted } from "./_while_mounted.ts";
+
+function kindOptions(options: CreateVolumeOptions): KindOptions {
+  const { kind = "dir", fstype, mounts, snapshot } = options;
+  if ((kind === "foreign") !== (mounts !== undefined)) {
+    throw new TypeError(
+      'Cannot make the volume: "mounts" goes with kind "foreign", and only with it',
+    );
+  }
+  if ((kind === "view") !== (snapshot !== undefined)) {
+    throw new TypeError(
+      'Cannot make the volume: "snapshot" goes with kind "view", and only with it',
+    );
+  }
+  if (fstype !== undefined && kind !== "image") {
+    throw new TypeError(
+      'Cannot make the volume: "fstype" goes with kind "image" only',
+    );
+  }
+  const { owner = { uid: 0, gid: 0 }, mode = 0o755 } = options;
+  return {
+    owner,
+    mode,
+    ...(fstype === undefined ? {} : { fstype }),
+    ...(mounts === undefined ? {} : { mounts }),
+    ...(snapshot === undefined ? {} : {
+      mounts: snapshot.mounts,
+      snapshot: {
+        type: snapshot.type ?? "snapshot/overlay",
+        id: snapshot.key,
+      },
+    }),
+    ...(options.readonly ? { readonly: true } : {}),
+  };
+}
+
+function insert(
+  { state }: Store,
+  name: string,
+  options: CreateVolumeOptions,
+): void {
+  if (findRow(state, name) !== undefined) {
+    throw new Deno.errors.AlreadyExists(
+      `Cannot create volume "${name}": there is one of that name`,
+    );
+  }
+  const { kind = "dir", size, inodes, labels = {}, lease } = options;
+  state.prepare(
+    `INSERT INTO volumes
+       (name, kind, phase, owner, size, inodes, options, labels, lease, created, boot)
+     VALUES (?, ?, 'creating', ?, ?, ?, ?, ?, ?, ?, ?)`,
+  ).run(
+    name,
+    kind,
+    JSON.stringify(currentProcess()),
+    size ?? null,
+    inodes ?? null,
+    JSON.stringify(kindOptions(options)),
+    JSON.stringify(labels),
+    lease ?? null,
+    Date.now(),
+    driverOf(kind).staging === "boot" ? bootId() : null,
+  );
+}
+
+/** Makes what was written so far survive a power cut. */
+function makeDurable(path: string): void {
+  using folder = openAt(undefined, path, OpenFlag.DIRECTORY);
+  syncFs(folder);
+}
+
+/** How a new volume gets its content: made empty, or from another one. */
+export interface Creation {
+  /** Makes the volume at its place; by default the driver does. */
+  make?(place: Place): Promise<void>;
+  /** Fills its root. */
+  fill?(root: string): Promise<void>;
+}
+
+/** Makes a volume; see `VolumeStore.create`. */
+export async function createVolume(
+  store: Store,
+  name: string,
+  options: CreateVolumeOptions,
+  creation: Creation = {},
+): Promise<Row> {
+  const { kind = "dir", size, inodes, signal } = options;
+  const { state } = store;
+  checkName(name);
+  checkLimit("size", size);
+  checkLimit("inodes", inodes);
+  const driver = driverOf(kind);
+  driver.check({
+    folder: `${store.root}/data`,
+    ...(size === undefined ? {} : { size }),
+    ...(inodes === undefined ? {} : { inodes }),
+  });
+  signal?.throwIfAborted();
+  let row: Row;
+  await withIntent(state, {
+    record() {
+      insert(store, name, options);
+      row = findRow(state, name)!;
+    },
+    async effect() {
+      const place = placeOf(store, row);
+      await Deno.mkdir(place.folder, { mode: 0o700 });
+      if (creation.make === undefined) await driver.create(place, signal);
+      else await creation.make(place);
+      if (kind === "foreign" || kind === "view") return;
+      await whileMounted(store, row, signal, async (root) => {
+        if (creation.make === undefined) await prepareRoot(root, row);
+        await creation.fill?.(root);
+        makeDurable(root);
+      });
+      signal?.throwIfAborted();
+      makeDurable(place.folder);
+    },
+    settle: () =>
+      void state.prepare(
+        "UPDATE volumes SET phase = 'ready', owner = NULL WHERE id = ?",
+      ).run(row.id),
+    undo: () => removeFiles(store, row),
+    forget: () =>
+      void state.prepare("DELETE FROM volumes WHERE id = ?").run(row.id),
+  });
+  return requireRow(state, name, "create");
+}
+
+/** Owner and mode of a new root; what mkfs leaves in it would keep it from being empty. */
+async function prepareRoot(root: string, row: Row): Promise<void> {
+  const { owner, mode } = row.options;
+  await Deno.chown(root, owner.uid, owner.gid);
+  await Deno.chmod(root, mode);
+  await Deno.remove(`${root}/lost+found`).catch((error) => {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  });
+}

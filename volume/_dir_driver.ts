@@ -1,0 +1,27 @@
+import type { VolumeDriver } from "./_driver.ts";
+import { rootOf } from "./_folders.ts";
+
+const HINT =
+  'a folder has no limit of its own; the kinds "quota", "subvolume", "image" and "tmpfs" have';
+
+/** A folder. */
+export const dirDriver: VolumeDriver = {
+  kind: "dir",
+  staging: "never",
+  check({ size, inodes }) {
+    if (size !== undefined || inodes !== undefined) {
+      throw new TypeError(`Cannot limit a volume of kind "dir": ${HINT}`);
+    }
+  },
+  async create({ folder }) {
+    await Deno.mkdir(rootOf(folder));
+  },
+  mounts: ({ folder }) => [{ type: "bind", source: rootOf(folder) }],
+  usage: () => Promise.resolve(undefined),
+  resize: () =>
+    Promise.reject(
+      new Deno.errors.NotSupported(
+        `Cannot resize a volume of kind "dir": ${HINT}`,
+      ),
+    ),
+};

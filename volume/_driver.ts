@@ -1,0 +1,44 @@
+import type { Mount } from "@containerkit/mount";
+import type { Row } from "./_row.ts";
+import type { VolumeKind, VolumeUsage } from "./volume_info.ts";
+
+/** What the store tells a driver about one volume. */
+export interface Place {
+  readonly row: Row;
+  /** The volume's own folder on disk; there, and empty when it is made. */
+  readonly folder: string;
+  /** Where its filesystem is mounted for this boot, if it is. */
+  readonly staged: string | undefined;
+}
+
+/** How one kind of volume keeps its data. Each call finds the volume held by nobody else. */
+export interface VolumeDriver {
+  readonly kind: VolumeKind;
+  /**
+   * Whether its filesystem is mounted once and shown to each user from there:
+   * `"attached"` while there are users, `"boot"` from its making on.
+   */
+  readonly staging: "never" | "attached" | "boot";
+  /** Refuses what it cannot do, before anything is made. */
+  check(options: { size?: number; inodes?: number; folder: string }): void;
+  /** Makes it. */
+  create(place: Place, signal: AbortSignal | undefined): Promise<void>;
+  /** What to mount for its root. */
+  mounts(place: Place): readonly Mount[];
+  /** Counts what it holds; `undefined` asks for a walk over its root. */
+  usage(place: Place): Promise<VolumeUsage | undefined>;
+  /** Changes its limits while it is mounted; `undefined` leaves one as it is. */
+  resize(
+    place: Place,
+    limits: { size?: number; inodes?: number },
+  ): Promise<void>;
+  /** Changes them while nobody uses it and it is not mounted, where that asks for less; says whether it did. */
+  resizeUnused?(
+    place: Place,
+    limits: { size?: number; inodes?: number },
+  ): Promise<boolean>;
+  /** Fills a new volume of the same kind with what another holds; `undefined` asks for a copy of the files. */
+  clone?(from: Place, to: Place): Promise<void>;
+  /** Undoes what removing the folder would not. */
+  remove?(place: Place): Promise<void>;
+}

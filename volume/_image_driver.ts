@@ -1,0 +1,157 @@
+import { ioctl, openAt, OpenFlag } from "@containerkit/libc";
+import { LoopDevice, statMount } from "@containerkit/mount";
+import type { Place, VolumeDriver } from "./_driver.ts";
+import { filesystemUsage } from "./_filesystem_usage.ts";
+import { imageOf } from "./_folders.ts";
+import { runProgram } from "./_run_program.ts";
+
+const FIFREEZE = 0xc0045877;
+const FITHAW = 0xc0045878;
+
+/** The smallest images that the programs make. */
+const SMALLEST = { ext4: 256 * 1024, xfs: 300 * 1024 * 1024 } as const;
+
+function fstypeOf({ row }: Place): "ext4" | "xfs" {
+  return row.options.fstype ?? "ext4";
+}
+
+async function makeFilesystem(
+  place: Place,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const { row, folder } = place;
+  const image = imageOf(folder);
+  const [command, args] = fstypeOf(place) === "xfs"
+    ? ["mkfs.xfs", ["-q", "-f"]] as const
+    : ["mkfs.ext4", [
+      "-q",
+      "-F",
+      // Discarding a new sparse file frees nothing; zeroing it later would fill it.
+      "-E",
+      "nodiscard,lazy_itable_init=1,lazy_journal_init=1",
+      ...(row.inodes === undefined ? [] : ["-N", String(row.inodes)]),
+    ]] as const;
+  await runProgram(
+    `make volume "${row.name}"`,
+    command,
+    [...args, image],
+    signal,
+  );
+}
+
+/** The size to grow to, or `undefined` if it has that size. */
+function checkedSize(
+  { row }: Place,
+  { size, inodes }: { size?: number; inodes?: number },
+): number | undefined {
+  if (inodes !== undefined) {
+    throw new Deno.errors.NotSupported(
+      `Cannot change the inodes of volume "${row.name}": an image has them from its making`,
+    );
+  }
+  if (size === undefined || size === row.size) return undefined;
+  if (size > row.size!) return size;
+  throw new RangeError(
+    `Cannot resize volume "${row.name}" to ${size} bytes: an image grows only, and has ${row.size}`,
+  );
+}
+
+/** A filesystem in a sparse file, through a loop device: a limit on any filesystem. */
+export const imageDriver: VolumeDriver = {
+  kind: "image",
+  staging: "attached",
+  check({ size }) {
+    if (size === undefined) {
+      throw new TypeError(
+        'Cannot make a volume of kind "image" without a size',
+      );
+    }
+  },
+  async create(place, signal) {
+    const { row, folder } = place;
+    const smallest = SMALLEST[fstypeOf(place)];
+    if (row.size! < smallest) {
+      throw new RangeError(
+        `Cannot make volume "${row.name}" of ${row.size} bytes: ${
+          fstypeOf(place)
+        } needs ${smallest}`,
+      );
+    }
+    using file = await Deno.open(imageOf(folder), {
+      write: true,
+      createNew: true,
+      mode: 0o600,
+    });
+    await file.truncate(row.size!);
+    await makeFilesystem(place, signal);
+    await file.sync();
+  },
+  mounts: (place) => [{
+    type: "image",
+    source: imageOf(place.folder),
+    fstype: fstypeOf(place),
+  }],
+  usage: ({ staged }) => filesystemUsage(staged!),
+  async resize(place, limits) {
+    const size = checkedSize(place, limits);
+    if (size === undefined) return;
+    await Deno.truncate(imageOf(place.folder), size);
+    const device = statMount(place.staged!).source;
+    {
+      using loop = new LoopDevice(device, openAt(undefined, device));
+      loop.refreshSize();
+    }
+    const action = `resize volume "${place.row.name}" while it is used`;
+    if (fstypeOf(place) === "xfs") {
+      await runProgram(action, "xfs_growfs", ["-d", place.staged!]);
+      return;
+    }
+    try {
+      await runProgram(action, "resize2fs", [device]);
+    } catch (cause) {
+      if (!/Permission denied/.test(String(cause))) throw cause;
+      throw new Deno.errors.NotSupported(
+        `Cannot ${action}: ext4 asks for CAP_SYS_RESOURCE then, which this process does not have`,
+        { cause },
+      );
+    }
+  },
+  async resizeUnused(place, limits) {
+    const size = checkedSize(place, limits);
+    // xfs grows only while it is mounted.
+    if (fstypeOf(place) === "xfs") return false;
+    if (size === undefined) return true;
+    const image = imageOf(place.folder);
+    const action = `resize volume "${place.row.name}"`;
+    await Deno.truncate(image, size);
+    // Unmounted in order, it needs no check; one would put lost+found back.
+    await runProgram(action, "resize2fs", ["-f", image]);
+    return true;
+  },
+  async clone(from, to) {
+    await whileFrozen(
+      from.staged!,
+      () =>
+        runProgram(`clone volume "${from.row.name}"`, "cp", [
+          "--reflink=auto",
+          "--sparse=always",
+          imageOf(from.folder),
+          imageOf(to.folder),
+        ]),
+    );
+  },
+};
+
+/** Holds back writes, so that a copy of the image is one moment of it; see ioctl_fifreeze(2). */
+async function whileFrozen(
+  target: string,
+  fn: () => Promise<void>,
+): Promise<void> {
+  using root = openAt(undefined, target, OpenFlag.DIRECTORY);
+  ioctl(root, FIFREEZE, { name: "FIFREEZE", path: target });
+  try {
+    await fn();
+  } finally {
+    ioctl(root, FITHAW, { name: "FITHAW", path: target });
+  }
+}

@@ -1,0 +1,47 @@
+import { bootId } from "@containerkit/state";
+import type { Store } from "./_attach.ts";
+import { currentProcess, isAlive } from "./_process.ts";
+import { emptyFolder, settleFilling } from "./_populate.ts";
+import { removeFiles } from "./_remove.ts";
+import { readRows, type Row } from "./_row.ts";
+import { whileMounted } from "./_while_mounted.ts";
+
+/** The rows that dead processes left in the middle of something; from here on they are this process's. */
+function adopt({ state }: Store): Row[] {
+  return state.transaction(() => {
+    const orphans = readRows(state).filter(({ phase, owner }) =>
+      phase !== "ready" && (owner === undefined || !isAlive(owner))
+    );
+    for (const { id } of orphans) {
+      state.prepare("UPDATE volumes SET owner = ? WHERE id = ?")
+        .run(JSON.stringify(currentProcess()), id);
+    }
+    return orphans;
+  });
+}
+
+/** Undoes or finishes what dead processes left, and forgets what the last boot held in memory. */
+export async function recover(store: Store): Promise<void> {
+  const { state, root } = store;
+  state.prepare(
+    "UPDATE volumes SET populated = 0, boot = ? WHERE boot IS NOT NULL AND boot <> ?",
+  ).run(bootId(), bootId());
+  for (const row of adopt(store)) {
+    if (row.phase === "filling") {
+      await whileMounted(store, row, undefined, emptyFolder);
+      settleFilling(store, row, false);
+      continue;
+    }
+    await removeFiles(store, row);
+    state.prepare("DELETE FROM attachments WHERE volume = ?").run(row.id);
+    state.prepare("DELETE FROM volumes WHERE id = ?").run(row.id);
+  }
+  for await (const { name } of Deno.readDir(`${root}/trash`)) {
+    // Another process may be at it.
+    await Deno.remove(`${root}/trash/${name}`, { recursive: true }).catch(
+      (error) => {
+        if (!(error instanceof Deno.errors.NotFound)) throw error;
+      },
+    );
+  }
+}

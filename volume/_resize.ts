@@ -1,0 +1,57 @@
+import { isMountPoint } from "@containerkit/mount";
+import {
+  isStaged,
+  placeOf,
+  type Store,
+  users,
+  whileStaging,
+} from "./_attach.ts";
+import { driverOf } from "./_drivers.ts";
+import { checkLimit } from "./_names.ts";
+import { requireRow } from "./_row.ts";
+import { whileMounted } from "./_while_mounted.ts";
+
+/** Changes the limits of a volume; see `VolumeStore.resize`. */
+export async function resizeVolume(
+  store: Store,
+  name: string,
+  limits: { size?: number; inodes?: number },
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const { size, inodes } = limits;
+  checkLimit("size", size);
+  checkLimit("inodes", inodes);
+  const row = requireRow(store.state, name, "resize");
+  const place = placeOf(store, row);
+  const driver = driverOf(row.kind);
+  const inUse = () =>
+    whileMounted(store, row, signal, async () => {
+      const used = await driver.usage(place);
+      if (size !== undefined && (used?.bytes ?? 0) > size) {
+        throw new RangeError(
+          `Cannot resize volume "${name}" to ${size} bytes: it holds ${
+            used!.bytes
+          }`,
+        );
+      }
+      if (inodes !== undefined && (used?.inodes ?? 0) > inodes) {
+        throw new RangeError(
+          `Cannot resize volume "${name}" to ${inodes} inodes: it holds ${
+            used!.inodes
+          }`,
+        );
+      }
+      await driver.resize(place, limits);
+    });
+  const { resizeUnused } = driver;
+  const done = resizeUnused !== undefined && isStaged(place) &&
+    await whileStaging(place, signal, async () => {
+      if (users(store.state, row.id).length > 0) return false;
+      if (isMountPoint(place.staged)) return false;
+      return await resizeUnused(place, limits);
+    });
+  if (!done) await inUse();
+  store.state.prepare(
+    "UPDATE volumes SET size = coalesce(?, size), inodes = coalesce(?, inodes) WHERE id = ?",
+  ).run(size ?? null, inodes ?? null, row.id);
+}

@@ -1,0 +1,33 @@
+import {
+  isStaged,
+  placeOf,
+  stage,
+  type Store,
+  unstage,
+  users,
+  whileStaging,
+} from "./_attach.ts";
+import { driverOf } from "./_drivers.ts";
+import { rootOf } from "./_folders.ts";
+import type { Row } from "./_row.ts";
+
+/** Calls a function with the root of a volume, which is mounted for it if need be. */
+export async function whileMounted<T>(
+  store: Store,
+  row: Row,
+  signal: AbortSignal | undefined,
+  fn: (root: string) => Promise<T>,
+): Promise<T> {
+  const place = placeOf(store, row);
+  if (!isStaged(place)) return await fn(rootOf(place.folder));
+  return await whileStaging(place, signal, async () => {
+    await stage(place, signal);
+    try {
+      return await fn(place.staged);
+    } finally {
+      const needed = driverOf(row.kind).staging === "boot" ||
+        users(store.state, row.id).length > 0;
+      if (!needed) await unstage(place);
+    }
+  });
+}

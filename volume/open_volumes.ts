@@ -1,0 +1,61 @@
+/**
+ * Opening a store of volumes.
+ *
+ * @module
+ */
+
+import { openState } from "@containerkit/state";
+import { recover } from "./_recover.ts";
+import { MIGRATIONS } from "./_schema.ts";
+import { VolumeStore } from "./volume_store.ts";
+
+/** Options of {@linkcode openVolumes}. */
+export interface OpenVolumesOptions {
+  /**
+   * Where containerkit keeps what survives a boot; made if it is not there. Volumes are in `volumes` of it.
+   *
+   * @default {"/var/lib/containerkit"}
+   */
+  readonly root?: string;
+  /**
+   * Where containerkit keeps what does not survive a boot; made if it is not there. Volumes are mounted in `volumes` of it.
+   *
+   * @default {"/run/containerkit"}
+   */
+  readonly state?: string;
+}
+
+/**
+ * Opens a store of volumes, and settles what a dead process or the last boot left unfinished. Requires root and
+ * `--allow-all`, as all that mounts does.
+ *
+ * @returns The open store.
+ * @throws {StateVersionError} If a newer program wrote it.
+ *
+ * @example Usage
+ * ```ts ignore
+ * import { openVolumes } from "@containerkit/volume";
+ *
+ * await using volumes = await openVolumes();
+ * await volumes.create("data");
+ * ```
+ */
+export async function openVolumes(
+  options: OpenVolumesOptions = {},
+): Promise<VolumeStore> {
+  const root = `${options.root ?? "/var/lib/containerkit"}/volumes`;
+  const staging = `${options.state ?? "/run/containerkit"}/volumes`;
+  for (const folder of ["", "/data", "/trash", "/locks"]) {
+    await Deno.mkdir(`${root}${folder}`, { recursive: true, mode: 0o700 });
+  }
+  await Deno.mkdir(staging, { recursive: true, mode: 0o700 });
+  const state = openState(`${root}/state.db`, { migrations: MIGRATIONS });
+  const store = { state, root, staging };
+  try {
+    await recover(store);
+  } catch (error) {
+    state.close();
+    throw error;
+  }
+  return new VolumeStore(store);
+}

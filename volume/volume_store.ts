@@ -1,0 +1,313 @@
+/**
+ * A store of volumes.
+ *
+ * @module
+ */
+
+import { type FileLock, lockFile } from "@containerkit/state";
+import { attach, detach, type Store, users } from "./_attach.ts";
+import type { AttachedVolume, AttachVolumeOptions } from "./attached_volume.ts";
+import { cloneVolume } from "./_clone.ts";
+import { createVolume } from "./_create.ts";
+import type { CreateVolumeOptions } from "./create_volume_options.ts";
+import { populate } from "./_populate.ts";
+import { removeVolume } from "./_remove.ts";
+import { resizeVolume } from "./_resize.ts";
+import { findRow, readRows, requireRow, toInfo } from "./_row.ts";
+import { volumeUsage } from "./_usage.ts";
+import type { VolumeCollectable } from "./volume_collectable.ts";
+import type { VolumeInfo, VolumeKind, VolumeUsage } from "./volume_info.ts";
+
+/** Options that every long call takes. */
+export interface VolumeCallOptions {
+  /** Aborts it. */
+  readonly signal?: AbortSignal;
+}
+
+/** Which volumes to choose: all conditions hold. */
+export interface VolumeFilter {
+  /** Only of this kind. */
+  readonly kind?: VolumeKind;
+  /** Only with these labels. */
+  readonly labels?: Readonly<Record<string, string>>;
+}
+
+/** Options of {@linkcode VolumeStore.clone}. */
+export interface CloneVolumeOptions extends VolumeCallOptions {
+  /**
+   * Whether every user sees the copy read-only: a snapshot.
+   *
+   * @default {false}
+   */
+  readonly readonly?: boolean;
+  /** Free text by key. */
+  readonly labels?: Readonly<Record<string, string>>;
+  /** The lease to keep it under. */
+  readonly lease?: string;
+}
+
+/** Options of {@linkcode VolumeStore.lock}. */
+export interface LockVolumeOptions extends VolumeCallOptions {
+  /**
+   * Whether to be alone; else any number may share the lock.
+   *
+   * @default {true}
+   */
+  readonly exclusive?: boolean;
+}
+
+/** New limits, for {@linkcode VolumeStore.resize}. */
+export interface ResizeVolumeOptions extends VolumeCallOptions {
+  /** Most bytes it may hold. */
+  readonly size?: number;
+  /** Most files and folders it may hold. */
+  readonly inodes?: number;
+}
+
+/**
+ * Storage that outlives a container. Any number of processes may use one store
+ * at the same time; every call that fails leaves it as it was. Made by `openVolumes()`.
+ *
+ * @example Usage
+ * ```ts ignore
+ * import { openVolumes } from "@containerkit/volume";
+ *
+ * await using volumes = await openVolumes();
+ * await volumes.create("data", { kind: "image", size: 64 * 1024 * 1024 });
+ * await using data = await volumes.attach("data", { nosuid: true });
+ * console.log(data.mounts);
+ * ```
+ */
+export class VolumeStore implements AsyncDisposable {
+  readonly #store: Store;
+  /** Its part in garbage collection. */
+  readonly collectable: VolumeCollectable;
+
+  /**
+   * Takes over an open store; `openVolumes()` makes these.
+   *
+   * @param store The open store.
+   */
+  constructor(store: Store) {
+    this.#store = store;
+    this.collectable = {
+      type: "volume",
+      list: () => this.#listItems(),
+      references: (name) => this.#references(name),
+      remove: async (name) => void await this.#collect(name),
+    };
+  }
+
+  /**
+   * Makes a volume.
+   *
+   * @param name Letters, digits, `_`, `.` and `-`, at most 128, starting with a letter or digit.
+   * @throws {TypeError} If the name or the options do not fit the kind.
+   * @throws {RangeError} If a limit is none, or too small for the kind.
+   * @throws {Deno.errors.AlreadyExists} If there is one of that name.
+   * @throws {Deno.errors.NotSupported} If this filesystem or kernel cannot; says which kind can.
+   */
+  async create(
+    name: string,
+    options: CreateVolumeOptions = {},
+  ): Promise<VolumeInfo> {
+    return toInfo(await createVolume(this.#store, name, options));
+  }
+
+  /** Describes a volume, or gives `undefined` if there is none. */
+  get(name: string): VolumeInfo | undefined {
+    const row = findRow(this.#store.state, name);
+    return row === undefined || row.phase === "creating" ||
+        row.phase === "removing"
+      ? undefined
+      : toInfo(row);
+  }
+
+  /** Lists volumes by name, all or those that the filter chooses. */
+  list(filter: VolumeFilter = {}): VolumeInfo[] {
+    const { kind, labels = {} } = filter;
+    return readRows(this.#store.state)
+      .filter(({ phase }) => phase === "ready" || phase === "filling")
+      .filter((row) => kind === undefined || row.kind === kind)
+      .filter((row) =>
+        Object.entries(labels).every(([key, value]) =>
+          Object.hasOwn(row.labels, key) && row.labels[key] === value
+        )
+      )
+      .map(toInfo);
+  }
+
+  /**
+   * Replaces the labels of a volume.
+   *
+   * @throws {Deno.errors.NotFound} If there is none.
+   */
+  setLabels(
+    name: string,
+    labels: Readonly<Record<string, string>>,
+  ): VolumeInfo {
+    const { state } = this.#store;
+    return state.transaction(() => {
+      const { id } = requireRow(state, name, "label");
+      state.prepare("UPDATE volumes SET labels = ? WHERE id = ?")
+        .run(JSON.stringify(labels), id);
+      return toInfo(requireRow(state, name, "label"));
+    });
+  }
+
+  /**
+   * Removes a volume and all that it holds.
+   *
+   * @throws {Deno.errors.NotFound} If there is none.
+   * @throws {Deno.errors.Busy} If it is used; says by whom.
+   */
+  async remove(name: string): Promise<void> {
+    await removeVolume(this.#store, name);
+  }
+
+  /**
+   * Removes the volumes that nobody uses, all or those that the filter chooses.
+   *
+   * @returns The names of those removed.
+   */
+  async prune(filter: VolumeFilter = {}): Promise<string[]> {
+    const removed: string[] = [];
+    for (const { name } of this.list(filter)) {
+      if (await this.#collect(name)) removed.push(name);
+    }
+    return removed;
+  }
+
+  /**
+   * Counts what a volume holds: at once where the kernel can say it, else by a walk.
+   *
+   * @throws {Deno.errors.NotFound} If there is none.
+   */
+  async usage(
+    name: string,
+    options: VolumeCallOptions = {},
+  ): Promise<VolumeUsage> {
+    return await volumeUsage(this.#store, name, options.signal);
+  }
+
+  /**
+   * Changes the limits of a volume, in use or not.
+   *
+   * @throws {RangeError} If a limit is below what it holds.
+   * @throws {Deno.errors.NotSupported} If its kind has no limits.
+   */
+  async resize(
+    name: string,
+    options: ResizeVolumeOptions,
+  ): Promise<VolumeInfo> {
+    const { signal, ...limits } = options;
+    await resizeVolume(this.#store, name, limits, signal);
+    return toInfo(requireRow(this.#store.state, name, "resize"));
+  }
+
+  /**
+   * Makes a volume of the same kind that holds what another does: at once on
+   * btrfs and xfs, else as a copy. The other one may be in use; an image is frozen meanwhile.
+   *
+   * @throws {Deno.errors.NotFound} If there is no such volume.
+   * @throws {Deno.errors.AlreadyExists} If the new name is taken.
+   */
+  async clone(
+    source: string,
+    name: string,
+    options: CloneVolumeOptions = {},
+  ): Promise<VolumeInfo> {
+    return toInfo(await cloneVolume(this.#store, source, name, options));
+  }
+
+  /**
+   * Fills a volume unless somebody has, or it holds something already. Atomic:
+   * nobody can attach it before it is filled, and if that fails or the process dies it is empty again.
+   *
+   * @param name The volume.
+   * @param fill Writes into the root it is given, such as `applyLayer()` of `@containerkit/snapshot` does.
+   * @returns Whether this call filled it.
+   * @throws {Deno.errors.Busy} If it is attached.
+   * @throws {TypeError} If it is read-only.
+   */
+  async populate(
+    name: string,
+    fill: (root: string, options: { signal?: AbortSignal }) => Promise<unknown>,
+    options: VolumeCallOptions = {},
+  ): Promise<boolean> {
+    return await populate(this.#store, name, fill, options);
+  }
+
+  /**
+   * Locks a volume across processes, for those who ask: access modes are made of it. The kernel drops it when its
+   * holder dies.
+   */
+  async lock(
+    name: string,
+    options: LockVolumeOptions = {},
+  ): Promise<FileLock> {
+    const { id } = requireRow(this.#store.state, name, "lock");
+    return await lockFile(`${this.#store.root}/locks/${id}`, options);
+  }
+
+  /**
+   * Gets a volume ready to be mounted, with attributes for the mount. While it
+   * is attached it cannot be removed.
+   *
+   * @throws {Deno.errors.NotFound} If there is none.
+   * @throws {Deno.errors.Busy} If it is being filled.
+   */
+  async attach(
+    name: string,
+    options: AttachVolumeOptions = {},
+  ): Promise<AttachedVolume> {
+    return await attach(this.#store, name, options);
+  }
+
+  /** Lets go of an attachment that was kept; nothing happens if it is gone. */
+  async detach(id: string): Promise<void> {
+    await detach(this.#store, id);
+  }
+
+  /** Closes the store; volumes and kept attachments stay. A second call does nothing. */
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#store.state.close();
+    return Promise.resolve();
+  }
+
+  async *#listItems(): ReturnType<VolumeCollectable["list"]> {
+    const { state } = this.#store;
+    for (const { name, lease, labels, created } of this.list()) {
+      const row = findRow(state, name);
+      const item = {
+        id: name,
+        labels,
+        // What is attached is as good as new.
+        created: row !== undefined && users(state, row.id).length > 0
+          ? new Date()
+          : created,
+      };
+      yield lease === undefined ? item : { ...item, lease };
+    }
+  }
+
+  async *#references(
+    name: string,
+  ): ReturnType<VolumeCollectable["references"]> {
+    const snapshot = findRow(this.#store.state, name)?.options.snapshot;
+    if (snapshot !== undefined) yield snapshot;
+  }
+
+  async #collect(name: string): Promise<boolean> {
+    try {
+      await removeVolume(this.#store, name);
+      return true;
+    } catch (error) {
+      if (
+        error instanceof Deno.errors.NotFound ||
+        error instanceof Deno.errors.Busy
+      ) return false;
+      throw error;
+    }
+  }
+}
