@@ -10,7 +10,11 @@ import {
   type TarHeader,
   type TarLimits,
 } from "@containerkit/tar";
-import { type LayerDigests, readLayer } from "@containerkit/tar/layer";
+import {
+  type ByteSource,
+  type LayerDigests,
+  readLayerChunks,
+} from "@containerkit/tar/layer";
 import { Applier, type LayerWarning } from "./_applier.ts";
 import { DirTree } from "./_dir_tree.ts";
 import { listDir, lstatAt } from "./_files.ts";
@@ -98,7 +102,7 @@ export interface ApplyLayerResult extends LayerDigests {
  *
  * Nothing is synced to disk. Requires root, or a user namespace in which `root` belongs to the caller.
  *
- * @param layer The layer as stored, compressed or not.
+ * @param layer The layer as stored, compressed or not; a file is fastest as itself.
  * @param root The directory; what is there is what lies below, or nothing for the formats of one layer.
  * @param options The format, the layers below, owners and limits.
  * @returns Digests and sizes, to be compared with what was expected before the result is used.
@@ -112,12 +116,12 @@ export interface ApplyLayerResult extends LayerDigests {
  * import { applyLayer } from "@containerkit/snapshot";
  *
  * using file = await Deno.open("layer.tar.gz");
- * const { diffId } = await applyLayer(file.readable, "/tmp/rootfs");
+ * const { diffId } = await applyLayer(file, "/tmp/rootfs");
  * console.log(diffId);
  * ```
  */
 export async function applyLayer(
-  layer: ReadableStream<Uint8Array>,
+  layer: ByteSource,
   root: string,
   options: ApplyLayerOptions = {},
 ): Promise<ApplyLayerResult> {
@@ -145,32 +149,31 @@ export async function applyLayer(
     globals: "ignore",
     ...(limits === undefined ? {} : { limits }),
   });
-  const { readable, digests } = readLayer(layer, {
-    ...(limits?.ratio === undefined ? {} : { limits: { ratio: limits.ratio } }),
-    ...(signal === undefined ? {} : { signal }),
-    ...(onProgress === undefined ? {} : {
-      onProgress: (size, diffSize) =>
-        onProgress({ size, diffSize, entries: applier.entries }),
-    }),
-  });
+  let digests: LayerDigests;
   try {
-    for await (const chunk of readable) {
-      // The last write of the chunk before runs beside the reading and hashing of this one.
+    digests = await readLayerChunks(layer, async (chunk) => {
+      // The last write of the chunk before ran beside the reading and hashing of this one.
       await applier.pending;
       applier.pending = undefined;
       parser.push(chunk);
-    }
+    }, {
+      ...(limits?.ratio === undefined
+        ? {}
+        : { limits: { ratio: limits.ratio } }),
+      ...(signal === undefined ? {} : { signal }),
+      ...(onProgress === undefined ? {} : {
+        onProgress: (size, diffSize) =>
+          onProgress({ size, diffSize, entries: applier.entries }),
+      }),
+    });
+    await applier.pending;
     parser.finish();
     applier.finish();
   } finally {
     // A descriptor must not be closed under a write.
     await applier.pending?.catch(() => {});
   }
-  return {
-    ...await digests,
-    entries: applier.entries,
-    warnings: applier.warnings,
-  };
+  return { ...digests, entries: applier.entries, warnings: applier.warnings };
 }
 
 /** Opens the root and sees whether anything is there yet. */

@@ -35,20 +35,16 @@ export function createCompressor(
       ...(level === undefined ? {} : { level }),
     });
   }
-  return createZstdCompress({
-    ...options,
-    params: {
-      ...(level === undefined
-        ? {}
-        : { [constants.ZSTD_c_compressionLevel]: level }),
-    },
-  });
+  const params = level === undefined
+    ? {}
+    : { [constants.ZSTD_c_compressionLevel]: level };
+  return createZstdCompress({ ...options, params });
 }
 
 /**
  * Runs chunks through a codec. An error of either side ends both.
  *
- * @param chunks What goes in.
+ * @param chunks What goes in; a chunk is done with when the next is asked for.
  * @param codec The codec; destroyed at the end.
  */
 export async function* runCodec(
@@ -73,19 +69,14 @@ async function feed(
   chunks: AsyncIterable<Uint8Array>,
   codec: Transform,
 ): Promise<void> {
+  const closed = new Promise<void>((resolve) => codec.once("close", resolve));
   try {
     for await (const chunk of chunks) {
+      const written = new Promise<void>((resolve) =>
+        codec.write(chunk, () => resolve())
+      );
+      await Promise.race([written, closed]);
       if (codec.destroyed) return;
-      if (codec.write(chunk)) continue;
-      await new Promise<void>((resolve) => {
-        const go = () => {
-          codec.off("drain", go);
-          codec.off("close", go);
-          resolve();
-        };
-        codec.on("drain", go);
-        codec.on("close", go);
-      });
     }
     codec.end();
   } catch (error) {

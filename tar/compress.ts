@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { ByteSource } from "./byte_source.ts";
 import { type CompressOptions, writeLayer } from "./write_layer.ts";
 
 /**
@@ -25,7 +26,7 @@ import { type CompressOptions, writeLayer } from "./write_layer.ts";
  * ```
  */
 export function compress(
-  stream: ReadableStream<Uint8Array>,
+  stream: ByteSource,
   options: CompressOptions = {},
 ): ReadableStream<Uint8Array> {
   return writeLayer(stream, options).readable;

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { ByteSource } from "./byte_source.ts";
 import { readLayer } from "./read_layer.ts";
 
 /** Options of {@linkcode decompress}. */
@@ -33,7 +34,7 @@ export interface DecompressOptions {
  * ```
  */
 export function decompress(
-  stream: ReadableStream<Uint8Array>,
+  stream: ByteSource,
   options: DecompressOptions = {},
 ): ReadableStream<Uint8Array> {
   return readLayer(stream, options).readable;

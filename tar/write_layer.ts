@@ -7,6 +7,8 @@
 import { createHash } from "node:crypto";
 import { createCompressor, runCodec } from "./_codec.ts";
 import { readChunks } from "./_read_chunks.ts";
+import { streamOf } from "./_stream_of.ts";
+import type { ByteSource } from "./byte_source.ts";
 import type { Compression } from "./detect_compression.ts";
 import type { LayerDigests, LayerReader } from "./read_layer.ts";
 
@@ -47,34 +49,14 @@ export interface CompressOptions {
  * ```
  */
 export function writeLayer(
-  archive: ReadableStream<Uint8Array>,
+  archive: ByteSource,
   options: CompressOptions = {},
 ): LayerReader {
-  const { promise, resolve, reject } = Promise.withResolvers<LayerDigests>();
-  // Whoever reads the stream sees the error there.
-  promise.catch(() => {});
-  const chunks = compressAndHash(archive, options, resolve);
-  const readable = new ReadableStream<Uint8Array>({
-    async pull(controller) {
-      try {
-        const { done, value } = await chunks.next();
-        if (done) controller.close();
-        else controller.enqueue(value);
-      } catch (error) {
-        reject(error);
-        throw error;
-      }
-    },
-    async cancel(reason) {
-      reject(reason ?? new DOMException("The layer was let go", "AbortError"));
-      await chunks.return(undefined);
-    },
-  }, { highWaterMark: 0 });
-  return { readable, digests: promise };
+  return streamOf((done) => compressAndHash(archive, options, done));
 }
 
 async function* compressAndHash(
-  archive: ReadableStream<Uint8Array>,
+  archive: ByteSource,
   options: CompressOptions,
   done: (digests: LayerDigests) => void,
 ): AsyncGenerator<Uint8Array> {
@@ -84,7 +66,7 @@ async function* compressAndHash(
   let diffSize = 0;
   let size = 0;
   async function* count() {
-    for await (const chunk of readChunks(archive, signal)) {
+    for await (const chunk of readChunks(archive, { signal })) {
       plain.update(chunk);
       diffSize += chunk.length;
       yield chunk;

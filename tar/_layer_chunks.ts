@@ -1,0 +1,132 @@
+/** Decompressing and hashing a layer in one pass. */
+import { createHash } from "node:crypto";
+import { createDecompressor, runCodec } from "./_codec.ts";
+import { readChunks } from "./_read_chunks.ts";
+import type { ByteSource } from "./byte_source.ts";
+import {
+  type Compression,
+  detectCompression,
+  MAGIC_LENGTH,
+} from "./detect_compression.ts";
+import { LimitError } from "./limit_error.ts";
+import type { LayerDigests, ReadLayerOptions } from "./read_layer.ts";
+import { TarError } from "./tar_error.ts";
+
+/** Below this a high ratio is no sign of a bomb. */
+const RATIO_FREE = 1 << 20;
+
+/**
+ * The uncompressed archive of a layer.
+ *
+ * @param done Called at the end with what the layer turned out to be.
+ * @param reuse A chunk is valid until the next but one is asked for.
+ */
+export async function* layerChunks(
+  layer: ByteSource,
+  options: ReadLayerOptions,
+  done: (digests: LayerDigests) => void,
+  reuse: boolean,
+): AsyncGenerator<Uint8Array> {
+  const { digestAlgorithm = "sha256", diffIdAlgorithm = "sha256" } = options;
+  const { signal, onProgress } = options;
+  const ratio = options.limits?.ratio ?? Infinity;
+  const stored = createHash(digestAlgorithm);
+  let size = 0;
+  let diffSize = 0;
+  async function* count(chunks: AsyncIterable<Uint8Array>) {
+    for await (const chunk of chunks) {
+      stored.update(chunk);
+      size += chunk.length;
+      yield chunk;
+    }
+  }
+  const { compression, chunks } = await peek(
+    readChunks(layer, { reuse, signal }),
+  );
+  // Without compression both are the hash of the same bytes.
+  const plain = compression === "none" && digestAlgorithm === diffIdAlgorithm
+    ? undefined
+    : createHash(diffIdAlgorithm);
+  const counted = count(chunks);
+  const uncompressed = compression === "none"
+    ? counted
+    : decompressChunks(counted, compression, signal);
+  for await (const chunk of uncompressed) {
+    diffSize += chunk.length;
+    if (diffSize > RATIO_FREE && diffSize > size * ratio) {
+      throw new LimitError("ratio", ratio);
+    }
+    plain?.update(chunk);
+    onProgress?.(size, diffSize);
+    yield chunk;
+  }
+  const digest = `${digestAlgorithm}:${stored.digest("hex")}`;
+  const diffId = plain === undefined
+    ? digest
+    : `${diffIdAlgorithm}:${plain.digest("hex")}`;
+  done({ digest, size, diffId, diffSize, compression });
+}
+
+/** Runs the codec and tells its errors from those of the source. */
+async function* decompressChunks(
+  chunks: AsyncIterable<Uint8Array>,
+  compression: "gzip" | "zstd",
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Uint8Array> {
+  let sourceError: { error: unknown } | undefined;
+  async function* watch() {
+    try {
+      yield* chunks;
+    } catch (error) {
+      sourceError = { error };
+      throw error;
+    }
+  }
+  try {
+    yield* runCodec(watch(), createDecompressor(compression));
+  } catch (error) {
+    if (sourceError !== undefined) throw sourceError.error;
+    signal?.throwIfAborted();
+    throw new TarError(`its ${compression} compression is damaged`, -1, {
+      cause: error,
+    });
+  }
+}
+
+/** Looks at the first bytes, whatever the chunks are. */
+async function peek(chunks: AsyncGenerator<Uint8Array>): Promise<
+  { compression: Compression; chunks: AsyncIterable<Uint8Array> }
+> {
+  const first: Uint8Array[] = [];
+  let length = 0;
+  while (length < MAGIC_LENGTH) {
+    const { done, value } = await chunks.next();
+    if (done) break;
+    // A buffer of the source may be filled again before this is used.
+    first.push(value.length < MAGIC_LENGTH ? value.slice() : value);
+    length += value.length;
+  }
+  const head = new Uint8Array(Math.min(length, MAGIC_LENGTH));
+  let at = 0;
+  for (const chunk of first) {
+    const part = chunk.subarray(0, head.length - at);
+    head.set(part, at);
+    at += part.length;
+  }
+  let compression;
+  try {
+    compression = detectCompression(head);
+  } catch (error) {
+    await chunks.return(undefined);
+    throw error;
+  }
+  async function* all() {
+    try {
+      yield* first;
+      yield* chunks;
+    } finally {
+      await chunks.return(undefined);
+    }
+  }
+  return { compression, chunks: all() };
+}
