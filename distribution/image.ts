@@ -39,6 +39,11 @@ export interface Image {
     /** The config. */
     readonly config: Uint8Array<ArrayBuffer>;
   };
+  /**
+   * The tag that it is pushed under whatever the reference says, or `null` for its digest alone. Signatures have it: they go to the repository of what they
+   * sign, and must not take its tag.
+   */
+  readonly ownTag?: string | null;
   /** Of a lazy pull: fetches what nobody opened, and waits for all. */
   done?(): Promise<void>;
 }

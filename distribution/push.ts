@@ -16,7 +16,8 @@ import type { PushOptions } from "./push_options.ts";
  * Pushes an image: the blobs that the registry does not have, then the manifest. Without a tag it goes by its digest.
  *
  * An upload that breaks off goes on where the registry says it broke. An image with a `subject` becomes its referrer, also
- * where the registry has no API for that.
+ * where the registry has no API for that. A signature goes where signatures of its format are looked for: of the reference
+ * only the repository counts.
  *
  * Requires `--allow-net`.
  *
@@ -40,12 +41,16 @@ export async function push(
 ): Promise<Descriptor> {
   const { descriptor, raw, manifest } = image;
   const parsed = parseReference(reference);
-  if (parsed.digest !== undefined && parsed.digest !== descriptor.digest) {
+  if (
+    image.ownTag === undefined && parsed.digest !== undefined &&
+    parsed.digest !== descriptor.digest
+  ) {
     throw new TypeError(
       `Cannot push to "${reference}": the image is ${descriptor.digest}`,
     );
   }
-  const { tag, ...repository } = parsed;
+  const { tag: named, ...repository } = parsed;
+  const tag = image.ownTag === undefined ? named : image.ownTag ?? undefined;
   await pushBlobs(repository, [
     {
       descriptor: manifest.config,

@@ -15,7 +15,8 @@ import { fitsRule, identityOf } from "./_identity.ts";
 import { checkLogBody, type Signed } from "./_log_body.ts";
 import { type LogEntry, verifyLogEntry } from "./_log_entry.ts";
 import { verifySct } from "./_sct.ts";
-import { hashFor, verifySignature } from "./_signature.ts";
+import { verifyEd25519ph } from "./_ed25519ph.ts";
+import { hashesFor, verifySignature } from "./_signature.ts";
 import { verifyTimestamp } from "./_timestamp.ts";
 import type {
   Identity,
@@ -24,7 +25,6 @@ import type {
   KeylessAuthority,
 } from "./policy.ts";
 import { parsePublicKey, type PublicKey } from "./public_key.ts";
-import type { SignatureHash } from "./signer.ts";
 import { parseTrustedRoot, type TrustedRoot } from "./trusted_root.ts";
 import { authorityCertificates, isWithin } from "./_trust.ts";
 
@@ -122,15 +122,15 @@ export function prepareKeyless(authority: KeylessAuthority): ReadyKeyless {
   };
 }
 
-/** Whether a key signed. Cosign takes SHA-256 with every curve where others take what fits the curve: both are sound. */
+/** Whether a key signed. */
 function isSignedByKey(
   { message, signature }: Material,
   key: PublicKey,
 ): boolean {
-  const hashes = new Set<SignatureHash>([hashFor(key), "sha256"]);
-  return [...hashes].some((hash) =>
+  return hashesFor(key).some((hash) =>
     verifySignature(message, signature, { key, scheme: { hash } })
-  );
+  ) || (key.algorithm === "ed25519" &&
+    verifyEd25519ph(message, signature, key.spki));
 }
 
 /** Collects results, and the reasons why there are no more. */

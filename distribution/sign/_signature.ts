@@ -16,13 +16,6 @@ const HALVES: Readonly<Partial<Record<KeyAlgorithm, number>>> = {
   "ecdsa-p384": 48,
   "ecdsa-p521": 66,
 };
-/** Hash functions by the strength of the curve. */
-const CURVE_HASHES: Readonly<Partial<Record<KeyAlgorithm, SignatureHash>>> = {
-  "ecdsa-p256": "sha256",
-  "ecdsa-p384": "sha384",
-  "ecdsa-p521": "sha512",
-};
-
 /** What node:crypto calls a scheme of a key. */
 export function cryptoOptions(
   algorithm: KeyAlgorithm,
@@ -39,9 +32,13 @@ export function cryptoOptions(
     : { hash: scheme.hash, padding: constants.RSA_PKCS1_PADDING };
 }
 
-/** The hash function as strong as the key, which sigstore's algorithm registry and notation both pair it with. */
-export function hashFor({ algorithm }: PublicKey): SignatureHash {
-  return CURVE_HASHES[algorithm] ?? "sha256";
+/**
+ * The hash functions that an image may be signed with by a key. Cosign takes SHA-256 whatever the key is, sigstore's registry of algorithms what fits the curve;
+ * all of them are sound. The first is what is signed with here: SHA-256, but for P-521, which cannot take it.
+ */
+export function hashesFor({ algorithm }: PublicKey): readonly SignatureHash[] {
+  if (algorithm === "ecdsa-p384") return ["sha256", "sha384"];
+  return algorithm === "ecdsa-p521" ? ["sha512"] : ["sha256"];
 }
 
 /** How many bytes a raw signature of an ECDSA key has; `undefined` for other keys. */

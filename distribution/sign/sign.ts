@@ -36,8 +36,9 @@ import {
   signNotation,
   THUMBPRINTS,
 } from "./_notation.ts";
-import { hashFor, verifySignature } from "./_signature.ts";
+import { hashesFor, verifySignature } from "./_signature.ts";
 import type { SignatureFormat } from "./policy.ts";
+import { signatureTag } from "./signature_tag.ts";
 import type { Signer } from "./signer.ts";
 
 /** Options of {@linkcode sign}. */
@@ -60,7 +61,7 @@ export interface SignImageOptions {
     readonly value: unknown;
   };
   /**
-   * Where the signature of `cosign` lies: under a tag made of the image's digest (push it as `signatureTag()` says), or as a referrer as in the other formats.
+   * Where the signature of `cosign` lies: under a tag made of the image's digest, or as a referrer as in the other formats.
    *
    * @default {"tag"}
    */
@@ -137,20 +138,22 @@ async function signStatement(
   const signature = await signBytes(encodePae(IN_TOTO, payload), {
     signer,
     signal,
-    hash: hashFor(signer.publicKey),
+    hash: hashesFor(signer.publicKey)[0]!,
   });
   return writeEnvelope({ payload, payloadType: IN_TOTO, signature });
 }
 
+/** Makes an image of what is signed, which knows its own place in a repository. */
 function toImage(
   manifest: ImageManifest,
   { config, layers }: {
     config: Uint8Array<ArrayBuffer>;
     layers: readonly Part[];
   },
-  append?: Image,
+  place: { readonly ownTag?: string; readonly append?: Image | undefined } = {},
 ): Image {
-  return createImage(
+  const { ownTag = null, append } = place;
+  const image = createImage(
     { manifest: encode(manifest), config },
     (layer, options) => {
       const own = layers.find(({ descriptor }) =>
@@ -163,6 +166,7 @@ function toImage(
         .open(options);
     },
   );
+  return { ...image, ownTag };
 }
 
 async function signBundle(
@@ -221,7 +225,7 @@ async function signPayload(
   const signature = await signBytes(payload, {
     signer,
     signal,
-    hash: hashFor(signer.publicKey),
+    hash: hashesFor(signer.publicKey)[0]!,
   });
   return {
     descriptor: describe(SIMPLE_SIGNING, payload, {
@@ -270,7 +274,15 @@ async function signCosign(
       ...(isReferrer ? { subject: toSubject(subject) } : {}),
     },
     { config, layers: [part] },
-    append,
+    {
+      append,
+      ...(isReferrer ? {} : {
+        ownTag: signatureTag(
+          subject.digest,
+          predicate === undefined ? "sig" : "att",
+        ),
+      }),
+    },
   );
 }
 
@@ -313,12 +325,13 @@ async function signJws(
 }
 
 /**
- * Signs an image, or a statement about it. A signature is an image itself: push it to the repository of what it signs.
+ * Signs an image, or a statement about it. A signature is an image itself: `push()` it to the reference of what it signs, and it goes where signatures of its
+ * format are looked for.
  *
  * @param subject What is signed: the descriptor of a manifest or an index.
  * @param signer The key.
  * @param options The format, and what else is said.
- * @returns The signature, which `push()` takes; of the format `cosign` under the tag that {@linkcode signatureTag} names, else by digest.
+ * @returns The signature, which `push()` takes.
  * @throws {TypeError} If the format needs a name or a certificate that is missing, or has no such key.
  * @throws {Error} If the signer signs with another key than it says.
  *
