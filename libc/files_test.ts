@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import {
   chmodAt,
   chownAt,
@@ -193,7 +193,7 @@ Deno.test({
   },
 });
 
-Deno.test("fallocate() punches holes, truncate() grows without space", () => {
+Deno.test("fallocate() punches holes, truncate() grows without space", async () => {
   using temp = folder();
   const path = `${temp.path}/a`;
   using file = openAt(undefined, path, OpenFlag.RDWR | OpenFlag.CREAT);
@@ -207,9 +207,16 @@ Deno.test("fallocate() punches holes, truncate() grows without space", () => {
   truncate(file, 2 << 20);
   fsync(file);
   fsync(file, { dataOnly: true });
-  syncFs(file);
+  await syncFs(file);
   assertEquals(statAt(file, "").size, 2 << 20);
   assert(statAt(file, "").blocks < 2048);
+});
+
+Deno.test("syncFs() fails for what is closed or no file of a filesystem to sync", async () => {
+  const file = openAt(undefined, "/etc/hostname", OpenFlag.PATH);
+  await assertRejects(() => syncFs(file), SyscallError, "EBADF");
+  file.close();
+  await assertRejects(() => syncFs(file), Deno.errors.BadResource);
 });
 
 Deno.test("statFs() gives the same by path and descriptor", () => {

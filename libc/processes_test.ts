@@ -6,10 +6,12 @@ import {
   fcntl,
   FcntlCommand,
   Fd,
+  FileType,
   Inotify,
   InotifyMask,
   ioctl,
   listenUnix,
+  mknodAt,
   openAt,
   OpenFlag,
   pidfdOpen,
@@ -50,8 +52,13 @@ Deno.test("waitId() tells how adopted children ended, and never takes Deno's", a
     assertEquals(waitId(pid), expected);
     const error = assertThrows(() => waitId(pidfd), SyscallError);
     assertEquals(error.code, "ECHILD");
-    const second = await orphan("exit 7");
+    const folder = await Deno.makeTempDir();
+    const fifo = `${folder}/fifo`;
+    mknodAt(undefined, fifo, { mode: FileType.FIFO | 0o600 });
+    const second = await orphan(`read _ <${fifo}; exit 7`);
     using secondFd = pidfdOpen(second);
+    await Deno.writeTextFile(fifo, "go\n");
+    await Deno.remove(folder, { recursive: true });
     await waitReadable(secondFd);
     assertEquals(waitId(second), { pid: second, reason: "exited", status: 7 });
     assertEquals((await denos.status).code, 3);

@@ -9,6 +9,26 @@ import type { Fd } from "./fd.ts";
 import { symbols } from "./_symbols.ts";
 import { SyscallError } from "./syscall_error.ts";
 
+let ownMounts = false;
+
+/**
+ * Tells whether this thread has another mount namespace than Deno's others may
+ * have: then a call on paths must not be left to another thread.
+ *
+ * @returns Whether {@linkcode unshare} or {@linkcode setNs} moved it.
+ *
+ * @example Usage
+ * ```ts
+ * import { hasOwnMounts } from "@containerkit/libc";
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(hasOwnMounts(), false);
+ * ```
+ */
+export function hasOwnMounts(): boolean {
+  return ownMounts;
+}
+
 /** Kinds of namespaces and what else unshare(2) takes apart; combine with `|`. */
 export const CloneFlag = {
   /** Root, working directory and umask of the thread. */
@@ -39,7 +59,10 @@ export const CloneFlag = {
  * ```
  */
 export function unshare(flags: number): void {
-  if (symbols().unshare(flags) === 0) return;
+  if (symbols().unshare(flags) === 0) {
+    ownMounts ||= (flags & CloneFlag.NEWNS) !== 0;
+    return;
+  }
   const code = errno();
   throw new SyscallError("leave the namespaces", {
     syscall: "unshare",
@@ -63,7 +86,10 @@ export function unshare(flags: number): void {
  * ```
  */
 export function setNs(namespace: Fd, kind: number): void {
-  if (symbols().setns(namespace.number, kind) === 0) return;
+  if (symbols().setns(namespace.number, kind) === 0) {
+    ownMounts ||= kind === 0 || (kind & CloneFlag.NEWNS) !== 0;
+    return;
+  }
   const code = errno();
   throw new SyscallError("join the namespace", {
     syscall: "setns",

@@ -1,6 +1,7 @@
 import { type Fd, SyscallError } from "@containerkit/libc";
 import { attributeFlags } from "./_flags.ts";
 import { FsContext } from "./_fs_context.ts";
+import { createOnPool } from "./_long_calls.ts";
 import { type LoopDevice, openLoopDevice } from "./loop_device.ts";
 import type {
   BtrfsMount,
@@ -31,6 +32,23 @@ export function openFilesystem(
   if (isReadonly) context.flag("ro");
   context.create();
   return context.mount(attributeFlags(attributes, "own").set);
+}
+
+/** The same for one on a block device, which takes as long as the device does: on another thread. */
+export async function openLargeFilesystem(
+  filesystem: Filesystem,
+  attributes: MountAttributes,
+): Promise<Fd> {
+  {
+    using context = new FsContext(filesystem.type);
+    filesystem.configure(context);
+    if (filesystem.isReadonly) context.flag("ro");
+    if (await createOnPool(context.fd.number)) {
+      return context.mount(attributeFlags(attributes, "own").set);
+    }
+  }
+  // Once more from here, to learn why not.
+  return openFilesystem(filesystem, attributes);
 }
 
 export function tmpfs(mount: TmpfsMount): Filesystem {

@@ -13,6 +13,7 @@ import {
   isReadonlyImage,
   openErofs,
   openFilesystem,
+  openLargeFilesystem,
   setOptions,
   tmpfs,
 } from "./_open_filesystem.ts";
@@ -94,9 +95,9 @@ async function build(mount: Mount, options: OpenOptions): Promise<Fd> {
       }
       return openErofs(mount);
     case "btrfs":
-      return openFilesystem(btrfs(mount), mount);
+      return await openLargeFilesystem(btrfs(mount), mount);
     case "image":
-      return openImage(mount);
+      return await openImage(mount);
     case "overlay":
       checkOverlay(mount);
       return mount.upper === undefined && mount.lower.length === 1 &&
@@ -104,7 +105,7 @@ async function build(mount: Mount, options: OpenOptions): Promise<Fd> {
         ? await openOnlyLayer(mount, options)
         : await openOverlay(mount, (nested) => open(nested, options));
     case "raw":
-      return openFilesystem(raw(mount), mount);
+      return await openLargeFilesystem(raw(mount), mount);
     default:
       throw new TypeError(
         `Cannot mount: there is no type ${
@@ -165,12 +166,12 @@ function openBind(mount: BindMount): Fd {
   return takeSubpath(root, mount.subpath, { recursive });
 }
 
-function openImage(mount: ImageMount): Fd {
+async function openImage(mount: ImageMount): Promise<Fd> {
   requireAbsolute(mount.source);
   using device = openLoopDevice(mount.source, {
     readonly: isReadonlyImage(mount),
   });
-  return openFilesystem(image(mount, device), mount);
+  return await openLargeFilesystem(image(mount, device), mount);
 }
 
 /** The kernel refuses an overlay of one layer, which would be that layer. */

@@ -4,10 +4,10 @@
  * @module
  */
 
-import { cString, errno, SyscallError, tracer } from "@containerkit/libc";
+import { SyscallError, tracer } from "@containerkit/libc";
 import { explain } from "./_explain.ts";
 import { findHolders } from "./_holders.ts";
-import { symbols } from "./_symbols.ts";
+import { unmountOnPool } from "./_long_calls.ts";
 import { isMountPoint } from "./is_mount_point.ts";
 import { listMounts } from "./list_mounts.ts";
 
@@ -95,8 +95,8 @@ async function unmountOne(
   const end = performance.now() + retry;
   for (let pause = 1;; pause = Math.min(pause * 2, MAX_PAUSE)) {
     signal?.throwIfAborted();
-    if (symbols().umount2(cString(target), flags) === 0) return;
-    const code = errno();
+    const code = await unmountOnPool(target, flags);
+    if (code === 0) return;
     if (code !== EBUSY || performance.now() + pause > end) {
       throw new SyscallError(`unmount "${target}"`, {
         syscall: "umount2",

@@ -3,8 +3,6 @@ import { type Library, library } from "@containerkit/libc";
 const TABLE = {
   /** `int flock(int fd, int operation)` */
   flock: { parameters: ["i32", "i32"], result: "i32" },
-  /** `int syncfs(int fd)`, on a thread of its own: it may take seconds. */
-  syncfs: { parameters: ["i32"], result: "i32", nonblocking: true },
 } as const satisfies Deno.ForeignLibraryInterface;
 
 /** The symbols of the store, opened by the first call. */

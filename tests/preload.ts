@@ -6,8 +6,10 @@ import {
   eventFd,
   listXattrs,
   openAt,
+  OpenFlag,
   socketPair,
   statFs,
+  syncFs,
   waitReadable,
 } from "@containerkit/libc";
 import { RouteSocket } from "@containerkit/network";
@@ -22,7 +24,9 @@ if (Deno.build.os === "linux") {
   for (const socket of socketPair()) socket.close();
   using counter = eventFd(1);
   await waitReadable(counter);
-  await unmount("/no/such").catch(() => {});
+  using shm = openAt(undefined, "/dev/shm", OpenFlag.DIRECTORY);
+  await syncFs(shm);
+  await unmount("/dev/shm/none").catch(() => {});
   const ids = [{ inside: 0, outside: 0, size: 1 }];
   try {
     userNamespace({ uids: ids, gids: ids }).close();

@@ -1,0 +1,77 @@
+import {
+  cString,
+  errno,
+  hasOwnMounts,
+  library,
+  openAt,
+  OpenFlag,
+} from "@containerkit/libc";
+import { symbols, Sys } from "./_symbols.ts";
+
+const CMD_CREATE = 6;
+
+const onPool = library({
+  /** `int umount2(const char *target, int flags)`, on a thread of the pool. */
+  umount2: {
+    parameters: ["buffer", "i32"],
+    result: "i32",
+    nonblocking: true,
+  },
+  /** `int fsconfig(int fd, unsigned int command, const char *key, const void *value, int aux)`, on a thread of the pool. */
+  fsconfig: {
+    name: "syscall",
+    parameters: ["i32", "i32", "u32", "buffer", "buffer", "i32"],
+    result: "i32",
+    nonblocking: true,
+  },
+});
+
+/**
+ * Unmounts on another thread: the last umount of a filesystem writes all of it
+ * back. A thread of the pool may see other mounts than this one, so it gets the
+ * place by descriptor, and what it cannot do is done here.
+ *
+ * @returns 0, or the number of the error.
+ */
+export async function unmountOnPool(
+  target: string,
+  flags: number,
+): Promise<number> {
+  const slash = target.lastIndexOf("/");
+  const name = target.slice(slash + 1);
+  if (slash !== -1 && name !== "" && name !== "." && name !== "..") {
+    try {
+      using folder = openAt(
+        undefined,
+        target.slice(0, slash + 1),
+        OpenFlag.PATH | OpenFlag.DIRECTORY,
+      );
+      const path = cString(`/proc/self/fd/${folder.number}/${name}`);
+      if (await onPool().umount2(path, flags) === 0) return 0;
+    } catch {
+      // The folder is missing: the call below says so.
+    }
+  }
+  // The number of the error is on the other thread: ask again from here.
+  return symbols().umount2(cString(target), flags) === 0 ? 0 : errno();
+}
+
+/**
+ * Makes the filesystem of a context on another thread: one on a large device reads a lot of it, and may replay a journal.
+ *
+ * @returns Whether it was made; the number of the error is on the other thread.
+ */
+export async function createOnPool(fd: number): Promise<boolean> {
+  if (hasOwnMounts()) {
+    return symbols().fsconfig(Sys.FSCONFIG, fd, CMD_CREATE, null, null, 0) ===
+      0;
+  }
+  return await onPool().fsconfig(
+    Sys.FSCONFIG,
+    fd,
+    CMD_CREATE,
+    null,
+    null,
+    0,
+  ) === 0;
+}
