@@ -5,6 +5,7 @@
  */
 
 import { parseArgs } from "@std/cli/parse-args";
+import { resolve } from "@std/path/posix/resolve";
 import type { Arguments, Command, Context } from "./command.ts";
 import { commands } from "./commands/mod.ts";
 
@@ -79,15 +80,17 @@ async function main(words: string[]): Promise<number> {
     warn(`ckit: there is no command "${rest[0]}"; ckit --help lists them`);
     return 2;
   }
-  const root = typeof globals.root === "string"
-    ? globals.root
-    : "/var/lib/containerkit";
+  const folder = (name: string, fallback: string) => {
+    const given = globals[name];
+    return resolve(typeof given === "string" ? given : fallback);
+  };
+  const root = folder("root", "/var/lib/containerkit");
   const controller = new AbortController();
   const interrupt = () => controller.abort();
   Deno.addSignalListener("SIGINT", interrupt);
   const context: Context = {
     root,
-    state: typeof globals.state === "string" ? globals.state : stateFor(root),
+    state: folder("state", stateFor(root)),
     signal: controller.signal,
     print,
     warn,

@@ -1,7 +1,18 @@
 import type { Command } from "../command.ts";
+import { images, rmi } from "./images.ts";
+import { pull } from "./pull.ts";
+import { push } from "./push.ts";
+import { rm } from "./rm.ts";
+import { run } from "./run.ts";
 import { version } from "./version.ts";
 
 /** All commands; one file each, or one file per group. */
 export const commands: readonly Command[] = [
+  images,
+  pull,
+  push,
+  rm,
+  rmi,
+  run,
   version,
 ];

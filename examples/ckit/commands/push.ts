@@ -1,0 +1,36 @@
+import { openImage, push as pushImage } from "@containerkit/distribution";
+import { openClient } from "../client.ts";
+import type { Command } from "../command.ts";
+import { fullName } from "../images.ts";
+import { showProgress } from "../progress.ts";
+import { openContent } from "../stores.ts";
+
+export const push: Command = {
+  name: "push",
+  usage: "[--plain-http] REF [TARGET]",
+  summary: "send a stored image to a registry, under its own or another name",
+  booleans: ["plain-http"],
+  async run(args, context) {
+    const [reference, target = reference] = args.words;
+    if (reference === undefined || target === undefined) {
+      throw new TypeError("ckit push takes a reference");
+    }
+    using content = await openContent(context);
+    const name = fullName(reference);
+    const found = await content.images.get(name);
+    if (found === undefined) {
+      throw new Deno.errors.NotFound(
+        `Cannot push "${name}": there is no such image`,
+      );
+    }
+    const image = await openImage(content, found.descriptor);
+    using client = openClient({ plainHttp: args.flag("plain-http") });
+    using progress = showProgress();
+    const { digest } = await pushImage(image, fullName(target), {
+      client,
+      onProgress: progress.onProgress,
+      signal: context.signal,
+    });
+    context.print(`${fullName(target)}@${digest}`);
+  },
+};

@@ -1,0 +1,27 @@
+import { deleteContainer } from "@containerkit/execution";
+import type { Command } from "../command.ts";
+import { readSandbox, removeSandbox } from "../sandbox.ts";
+
+export const rm: Command = {
+  name: "rm",
+  usage: "[--force] ID...",
+  summary: "remove containers, with their changes",
+  booleans: ["force"],
+  alias: { f: "force" },
+  async run(args, context) {
+    if (args.words.length === 0) throw new TypeError("ckit rm takes an id");
+    for (const id of args.words) {
+      if (readSandbox(context, id) === undefined) {
+        throw new Deno.errors.NotFound(
+          `Cannot remove container "${id}": there is no such container`,
+        );
+      }
+      await deleteContainer(id, {
+        state: context.state,
+        force: args.flag("force"),
+      });
+      await removeSandbox(context, id);
+      context.print(id);
+    }
+  },
+};

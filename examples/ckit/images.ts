@@ -1,0 +1,80 @@
+import type { Store } from "@containerkit/content";
+import {
+  formatReference,
+  type Image,
+  openImage,
+  parseReference,
+  pull,
+} from "@containerkit/distribution";
+import { type Snapshotter, unpack } from "@containerkit/snapshot";
+import { openClient } from "./client.ts";
+import type { Context } from "./command.ts";
+import { showProgress } from "./progress.ts";
+
+/** Options of {@linkcode pullImage} and {@linkcode findImage}. */
+export interface PullImageOptions {
+  /** Speaks plain http to this registry. */
+  readonly plainHttp: boolean;
+  /** The platform, such as `linux/arm64`; by default this machine's. */
+  readonly platform?: string;
+}
+
+/** An image that lies in the store and is unpacked. */
+export interface UnpackedImage {
+  /** Its full name, such as `docker.io/library/alpine:latest`. */
+  readonly name: string;
+  readonly image: Image;
+  /** The snapshot of its topmost layer. */
+  readonly chainId: string;
+}
+
+/** The full name of an image, as the store has it. */
+export function fullName(reference: string): string {
+  return formatReference(parseReference(reference));
+}
+
+/** Fetches an image and unpacks it while it arrives. */
+export async function pullImage(
+  context: Context,
+  reference: string,
+  stores: { content: Store; snapshots: Snapshotter },
+  options: PullImageOptions,
+): Promise<UnpackedImage> {
+  const { content, snapshots } = stores;
+  const { signal } = context;
+  const name = fullName(reference);
+  const { platform } = options;
+  using client = openClient(options);
+  using progress = showProgress();
+  const image = await pull(name, content, {
+    client,
+    lazy: true,
+    ...(platform === undefined ? {} : { platform }),
+    onProgress: progress.onProgress,
+    signal,
+  });
+  const { chainId } = await unpack(image.layers, snapshots, { signal });
+  await image.done?.();
+  await content.images.create(name, image.root, { replace: true });
+  return { name, image, chainId };
+}
+
+/** The stored image of a name, unpacked if it is not yet; pulled if there is none. */
+export async function findImage(
+  context: Context,
+  reference: string,
+  stores: { content: Store; snapshots: Snapshotter },
+  options: PullImageOptions,
+): Promise<UnpackedImage> {
+  const { content, snapshots } = stores;
+  const name = fullName(reference);
+  const found = await content.images.get(name);
+  if (found === undefined) {
+    return await pullImage(context, reference, stores, options);
+  }
+  const image = await openImage(content, found.descriptor);
+  const { chainId } = await unpack(image.layers, snapshots, {
+    signal: context.signal,
+  });
+  return { name, image, chainId };
+}

@@ -1,0 +1,212 @@
+import {
+  type BindMount,
+  isMountPoint,
+  mount,
+  unmount,
+} from "@containerkit/mount";
+import {
+  attach,
+  type AttachPort,
+  detach,
+  NetNs,
+  removeNetNs,
+} from "@containerkit/network";
+import type { Snapshotter } from "@containerkit/snapshot";
+import type { Context } from "./command.ts";
+import { writeDnsFiles } from "./dns.ts";
+import { leaseAddress, releaseAddresses, subnetOf } from "./ipam.ts";
+import { openSnapshots } from "./stores.ts";
+
+/** Everything a container needs around it: written down before any of it is made, so that it can always be removed. */
+export interface SandboxRecord {
+  /** The container's id. */
+  readonly id: string;
+  /** The full name of its image. */
+  readonly image: string;
+  /** The driver of its snapshot, whose key is the id. */
+  readonly snapshotter: string;
+  /** `bridge` has an address, `none` only loopback, `host` the host's. */
+  readonly network: "bridge" | "none" | "host";
+  /** The folder of its files. */
+  readonly folder: string;
+  /** When it was made, as RFC 3339 in UTC. */
+  readonly created: string;
+}
+
+/** Options of {@linkcode openSandbox}. */
+export interface SandboxOptions {
+  readonly image: string;
+  readonly chainId: string;
+  readonly network: SandboxRecord["network"];
+  readonly publish: readonly AttachPort[];
+}
+
+/** A root filesystem and a network for one container. Disposing removes both. */
+export interface Sandbox extends AsyncDisposable {
+  readonly record: SandboxRecord;
+  /** Where the root filesystem is mounted. */
+  readonly rootfs: string;
+  /** The file of the network namespace, or `undefined` for the host's. */
+  readonly netns: string | undefined;
+  /** Its address, if it has one. */
+  readonly address: string | undefined;
+  /** The files that tell it its name and who resolves others. */
+  readonly mounts: readonly { destination: string; mount: BindMount }[];
+  /** Leaves it: `removeSandbox` removes it later. */
+  keep(): void;
+}
+
+function folderOf({ state }: Context, id: string): string {
+  return `${state}/sandboxes/${id}`;
+}
+
+/** What the network knows a container by: two roots may have containers of one id. */
+function keyOf({ state }: Context, id: string): string {
+  return `${subnetOf(state).bridge}@${id}`;
+}
+
+/** The record of a container, or `undefined`. */
+export function readSandbox(
+  context: Context,
+  id: string,
+): SandboxRecord | undefined {
+  try {
+    return JSON.parse(
+      Deno.readTextFileSync(`${folderOf(context, id)}/sandbox.json`),
+    );
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
+/** The records of all containers, by id. */
+export function listSandboxes(context: Context): SandboxRecord[] {
+  try {
+    return [...Deno.readDirSync(`${context.state}/sandboxes`)]
+      .map(({ name }) => readSandbox(context, name))
+      .filter((record) => record !== undefined)
+      .toSorted((a, b) => a.created < b.created ? -1 : 1);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw error;
+  }
+}
+
+/** Undoes a sandbox, however much of it there is. */
+export async function removeSandbox(
+  context: Context,
+  id: string,
+): Promise<void> {
+  const record = readSandbox(context, id);
+  if (record === undefined) return;
+  const { folder } = record;
+  if (record.network === "bridge") await detach(keyOf(context, id));
+  await removeNetNs(`${folder}/netns`);
+  releaseAddresses(context.state, id);
+  if (isMountPoint(`${folder}/rootfs`)) await unmount(`${folder}/rootfs`);
+  await using snapshots = await openSnapshots(context, record.snapshotter);
+  try {
+    await snapshots.remove(id);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+  await Deno.remove(folder, { recursive: true });
+}
+
+async function openNetwork(
+  context: Context,
+  record: SandboxRecord,
+  publish: readonly AttachPort[],
+): Promise<{ netns?: string; address?: string }> {
+  const { id, folder, network } = record;
+  if (network === "host") return {};
+  const path = `${folder}/netns`;
+  using netns = NetNs.create({ path });
+  netns.keep();
+  if (network === "none") return { netns: path };
+  const { bridge, gateway } = subnetOf(context.state);
+  using lease = leaseAddress(context.state, id);
+  const attachment = await attach(netns, {
+    bridge,
+    address: lease.address,
+    gateway: gateway.split("/")[0]!,
+    masquerade: true,
+    forwarding: true,
+    publish,
+    key: keyOf(context, id),
+    signal: context.signal,
+  });
+  attachment.keep();
+  lease.keep();
+  return { netns: path, address: lease.address };
+}
+
+/**
+ * Makes a root filesystem and a network for a container.
+ *
+ * @throws {Deno.errors.AlreadyExists} If there is a container of that id.
+ */
+export async function openSandbox(
+  context: Context,
+  id: string,
+  snapshots: Snapshotter,
+  options: SandboxOptions,
+): Promise<Sandbox> {
+  const folder = folderOf(context, id);
+  await Deno.mkdir(`${context.state}/sandboxes`, {
+    recursive: true,
+    mode: 0o700,
+  });
+  try {
+    await Deno.mkdir(folder, { mode: 0o700 });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+    throw new Deno.errors.AlreadyExists(
+      `Cannot create container "${id}": there is one of that id`,
+    );
+  }
+  const record: SandboxRecord = {
+    id,
+    image: options.image,
+    snapshotter: snapshots.driver,
+    network: options.network,
+    folder,
+    created: new Date().toISOString(),
+  };
+  await Deno.writeTextFile(`${folder}/sandbox.json`, JSON.stringify(record));
+  try {
+    const { signal } = context;
+    const snapshot = await snapshots.prepare(id, options.chainId, { signal });
+    snapshot.keep();
+    await Deno.mkdir(`${folder}/rootfs`);
+    const rootfs = await mount(snapshot.mounts, `${folder}/rootfs`, { signal });
+    rootfs.keep();
+    const { netns, address } = await openNetwork(
+      context,
+      record,
+      options.publish,
+    );
+    const { mounts } = writeDnsFiles(folder, {
+      hostname: id,
+      ...(address === undefined ? {} : { address }),
+    });
+    let kept = false;
+    return {
+      record,
+      rootfs: rootfs.target,
+      netns,
+      address,
+      mounts: mounts.map(({ destination, source }) => ({
+        destination,
+        mount: { type: "bind", source },
+      })),
+      keep: () => void (kept = true),
+      [Symbol.asyncDispose]: async () =>
+        kept ? undefined : await removeSandbox(context, id),
+    };
+  } catch (error) {
+    await removeSandbox(context, id);
+    throw error;
+  }
+}
