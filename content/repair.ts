@@ -4,17 +4,18 @@
  * @module
  */
 
+import type { Descriptor } from "@containerkit/oci";
 import { isSound } from "./_blobs.ts";
 import { breathe, type Context, reason } from "./_context.ts";
 import { contextOf, FileStore } from "./_store.ts";
 import { trace } from "./_trace.ts";
 import type { Store } from "./store.ts";
 
-/** Where blobs can be fetched again; another store is one, and so is a repository of a registry. */
+/** Where blobs can be fetched again. Structural: a repository of a registry is one. */
 export interface RepairSource {
   /** Reads a blob from its beginning. */
   open(
-    digest: string,
+    descriptor: Descriptor,
     options?: { signal?: AbortSignal },
   ): Promise<ReadableStream<Uint8Array>>;
 }
@@ -57,6 +58,7 @@ interface Row {
 }
 
 const PAGE = 2000;
+const OCTETS = "application/octet-stream";
 
 function page({ state }: Context, last: number): Row[] {
   return state.prepare(
@@ -110,7 +112,10 @@ export async function repair(
     });
     try {
       await view.put(
-        await source.open(digest, signal === undefined ? {} : { signal }),
+        await source.open(
+          { mediaType: mediaType ?? OCTETS, digest, size },
+          signal === undefined ? {} : { signal },
+        ),
         {
           descriptor: { digest, size, ...(mediaType ? { mediaType } : {}) },
           ...(signal === undefined ? {} : { signal }),

@@ -1,18 +1,22 @@
 import type { Command } from "../command.ts";
+import { content } from "./content.ts";
 import { images, rmi } from "./images.ts";
 import { pull } from "./pull.ts";
 import { push } from "./push.ts";
 import { rm } from "./rm.ts";
 import { run } from "./run.ts";
+import { system } from "./system.ts";
 import { version } from "./version.ts";
 
 /** All commands; one file each, or one file per group. */
 export const commands: readonly Command[] = [
+  ...content,
   images,
   pull,
   push,
   rm,
   rmi,
   run,
+  ...system,
   version,
 ];
