@@ -149,6 +149,30 @@ export function writeJson(path: string, value: unknown): void {
   writeFileAtomic(path, JSON.stringify(value));
 }
 
+/**
+ * Writes what only the first may write, such as an exit that several programs see.
+ *
+ * @returns Whether this was the first; `undefined` if the folder has gone.
+ */
+export function claimJson(path: string, value: unknown): boolean | undefined {
+  const temporary = `${path}.${crypto.randomUUID()}.tmp`;
+  try {
+    writeFileAtomic(temporary, JSON.stringify(value));
+    Deno.linkSync(temporary, path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.AlreadyExists) return false;
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  } finally {
+    try {
+      Deno.removeSync(temporary);
+    } catch {
+      // It was not made, or went with the folder.
+    }
+  }
+}
+
 /** Reads the process id that the runtime wrote. */
 export function readPid(files: ProcessFiles): number {
   const pid = Number(Deno.readTextFileSync(files.pid));

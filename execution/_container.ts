@@ -1,8 +1,15 @@
+import type { State } from "@containerkit/state";
 import type { Bundle, ContainerRecord } from "./_bundle.ts";
 import { cgroupPids, signalCgroup } from "./_cgroup_procs.ts";
 import { containerStatus } from "./_container_status.ts";
 import type { Container } from "./container.ts";
-import type { ContainerProcess } from "./container_process.ts";
+import type { ContainerProcess, ContainerStatus } from "./container_process.ts";
+import type { ContainerEvent } from "./container_event.ts";
+import type { ContainerMetrics } from "./container_metrics.ts";
+import { addEvent, emitEvent, openEvents } from "./_events.ts";
+import { askMonitor } from "./_monitor_client.ts";
+import { readMetrics } from "./read_metrics.ts";
+import { watchOom } from "./_watch_oom.ts";
 import { createRuntime } from "./create_runtime.ts";
 import type { ExecOptions } from "./exec_options.ts";
 import { freeze } from "./_freeze.ts";
@@ -23,6 +30,8 @@ export interface ContainerParts extends ProcessParts {
   readonly files: Bundle;
   /** What is known of it. */
   readonly record: ContainerRecord;
+  /** Whether this program made it or holds its streams, as a monitor does. */
+  readonly holder?: boolean;
 }
 
 /** A container and its first process. */
@@ -32,6 +41,13 @@ export class ContainerImpl extends Process implements Container {
   readonly #bundle: Bundle;
   readonly #record: ContainerRecord;
   readonly #runtime: Runtime;
+  /** Open all the time only in the program that tells the most. */
+  readonly #events: State | undefined;
+  readonly #holder: boolean;
+  readonly #oom = new AbortController();
+  #oomTold = false;
+  /** Settles when the start is told, which is before the end. */
+  #starting: Promise<void> = Promise.resolve();
   /** Further processes whose end is told before that of the first. */
   readonly #execs = new Set<ContainerProcess>();
 
@@ -42,6 +58,22 @@ export class ContainerImpl extends Process implements Container {
     this.#bundle = parts.files;
     this.#record = parts.record;
     this.#runtime = createRuntime(parts.record.runtime);
+    this.#holder = parts.holder ?? false;
+    if (this.#holder) {
+      this.#events = openEvents(parts.files.state);
+      watchOom(this.cgroups, () => this.#tellOom(), this.#oom.signal);
+    }
+  }
+
+  #emit(event: Omit<ContainerEvent, "cursor" | "time" | "id">): void {
+    const full = { ...event, id: this.id };
+    if (this.#events === undefined) emitEvent(this.#bundle.state, full);
+    else addEvent(this.#events, full);
+  }
+
+  #tellOom(): void {
+    if (!this.#oomTold) this.#emit({ type: "oom" });
+    this.#oomTold = true;
   }
 
   get bundle(): string {
@@ -56,8 +88,16 @@ export class ContainerImpl extends Process implements Container {
     return this.#record.cgroups;
   }
 
-  start(options?: { readonly signal?: AbortSignal }): Promise<void> {
-    return this.#runtime.start(this.id, options);
+  start(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    const start = async () => {
+      await this.#runtime.start(this.id, options);
+      this.#emit({ type: "start", pid: this.pid });
+    };
+    const started = this.#record.monitored && !this.#holder
+      ? askMonitor(this.#bundle.state, { op: "start", id: this.id })
+      : start();
+    this.#starting = started.catch(() => {});
+    return started;
   }
 
   get log(): ContainerLog | undefined {
@@ -86,25 +126,49 @@ export class ContainerImpl extends Process implements Container {
     signalCgroup(this.#record.cgroups, signalNumber(signal));
   }
 
-  pause(options?: { readonly signal?: AbortSignal }): Promise<void> {
-    return freeze(this.#runtime, this.#record, this.#bundle, true, options);
+  async pause(options?: { readonly signal?: AbortSignal }): Promise<void> {
+    await freeze(this.#runtime, this.#record, this.#bundle, true, options);
+    this.#emit({ type: "pause" });
   }
 
-  resume(options?: { readonly signal?: AbortSignal }): Promise<void> {
-    return freeze(this.#runtime, this.#record, this.#bundle, false, options);
+  async resume(options?: { readonly signal?: AbortSignal }): Promise<void> {
+    await freeze(this.#runtime, this.#record, this.#bundle, false, options);
+    this.#emit({ type: "resume" });
   }
 
-  update(
+  async update(
     resources: SpecResources,
     options?: { readonly signal?: AbortSignal },
   ): Promise<void> {
-    return this.#runtime.update(this.id, resources, options);
+    await this.#runtime.update(this.id, resources, options);
+    this.#emit({ type: "update" });
+  }
+
+  stats(): ContainerMetrics {
+    return readMetrics(this.#record.cgroups, this.pid);
   }
 
   /** Without a pid namespace of its own the others outlive the first process. */
   protected override async beforeStatus(): Promise<void> {
     if (this.#record.sharedPids) signalCgroup(this.#record.cgroups, SIGKILL);
     await Promise.allSettled([...this.#execs].map(({ status }) => status));
+    await this.#starting;
+    this.#oom.abort();
+  }
+
+  protected override onStatus(status: ContainerStatus): void {
+    if (status.oomKilled) this.#tellOom();
+    this.#emit({ type: "exit", pid: this.pid, status });
+  }
+
+  override keep(): void {
+    super.keep();
+    this.#oom.abort();
+  }
+
+  protected override release(): void {
+    this.#oom.abort();
+    this.#events?.[Symbol.dispose]();
   }
 
   protected override killQuietly(): void {

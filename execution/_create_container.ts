@@ -11,6 +11,7 @@ import { ownCgroups } from "./_cgroup_procs.ts";
 import { ContainerImpl } from "./_container.ts";
 import type { CreateOptions } from "./create.ts";
 import { createRuntime } from "./create_runtime.ts";
+import { emitEvent } from "./_events.ts";
 import { launch } from "./_launch.ts";
 import { requireFeatures } from "./_require_features.ts";
 import { RuntimeError } from "./runtime_error.ts";
@@ -130,8 +131,10 @@ export async function createContainer(
     ...log === undefined ? {} : { log },
   };
   writeJson(bundle.record, record);
+  emitEvent(state, { type: "create", id, pid: record.pid });
   undo.move();
   return new ContainerImpl({
+    holder: true,
     ...launched,
     containerId: id,
     files: bundle,

@@ -1,3 +1,4 @@
+import { openAt, OpenFlag } from "@containerkit/libc";
 import { Frame, FrameChannel } from "./_frames.ts";
 import type { MonitorOptions } from "./monitor_options.ts";
 import { monitorPaths } from "./_monitor_paths.ts";
@@ -49,7 +50,14 @@ async function open(
     import.meta.resolve("./monitor_main.ts"),
   ];
   let ended = false;
-  spawnDetached(command[0]!, [...command.slice(1), state], () => ended = true);
+  await Deno.mkdir(state, { recursive: true, mode: 0o700 });
+  using log = openAt(undefined, `${state}/monitor.log`, {
+    flags: OpenFlag.WRONLY | OpenFlag.APPEND | OpenFlag.CREAT,
+  });
+  spawnDetached(command[0]!, [...command.slice(1), state], {
+    log: log.number,
+    onEnd: () => ended = true,
+  });
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const channel = await connect(state);
     if (channel !== undefined) return channel;

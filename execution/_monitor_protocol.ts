@@ -32,6 +32,12 @@ export interface DrainedRequest {
   readonly id: string;
 }
 
+/** Starts a created container: the monitor tells its start before its end. */
+export interface StartRequest {
+  readonly op: "start";
+  readonly id: string;
+}
+
 /** Is answered while the monitor lives. */
 export interface PingRequest {
   readonly op: "ping";
@@ -48,6 +54,7 @@ export type MonitorRequest =
   | CreateRequest
   | AttachRequest
   | DrainedRequest
+  | StartRequest
   | PingRequest;
 
 /** What it answers. */

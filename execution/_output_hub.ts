@@ -122,6 +122,7 @@ export class OutputHub implements Disposable {
 
   /** Stops; what is still in a FIFO stays there. */
   [Symbol.dispose](): void {
+    if (this.#stopped.signal.aborted) return;
     this.#stopped.abort();
     Promise.allSettled(this.#pumps).then(() => this.#log?.[Symbol.dispose]());
   }

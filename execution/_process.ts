@@ -6,10 +6,10 @@ import {
 } from "@containerkit/libc";
 import type { CgroupPaths } from "./_cgroup_paths.ts";
 import {
+  claimJson,
   type ProcessFiles,
   type ProcessRecord,
   readExit,
-  writeJson,
 } from "./_bundle.ts";
 import type {
   ContainerOutput,
@@ -109,6 +109,11 @@ export abstract class Process implements ContainerProcess {
 
   /** Runs once the process has ended, before that is told. */
   protected abstract beforeStatus(): Promise<void>;
+  /** Runs in the one program that was the first to see how it ended. */
+  protected abstract onStatus(status: ContainerStatus): void;
+  /** Runs last at disposal, however that goes on. */
+  protected release(): void {}
+
   /** Runs at disposal, once the process has ended and its streams are closed. */
   protected abstract remove(): Promise<void>;
 
@@ -139,12 +144,7 @@ export abstract class Process implements ContainerProcess {
       exitedAt,
     };
     // First recorded, then reaped: whoever looks in between finds one of both.
-    try {
-      writeJson(this.files.exit, status);
-    } catch (error) {
-      // Somebody else deleted the container.
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-    }
+    if (claimJson(this.files.exit, status)) this.onStatus(status);
     reap(pidfd);
     this.#end();
     return status;
@@ -243,5 +243,6 @@ export abstract class Process implements ContainerProcess {
     this.#end();
     this.#streams.close();
     if (!kept) await this.remove();
+    this.release();
   }
 }

@@ -1,4 +1,5 @@
 import type { Bundle, ContainerRecord } from "./_bundle.ts";
+import { emitEvent } from "./_events.ts";
 import { monitorDrained } from "./_monitor_client.ts";
 import type { Runtime } from "./runtime.ts";
 import { RuntimeError } from "./runtime_error.ts";
@@ -23,4 +24,5 @@ export async function removeContainer(
   await Deno.remove(bundle.path, { recursive: true }).catch((error) => {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   });
+  emitEvent(bundle.state, { type: "delete", id: record.id });
 }

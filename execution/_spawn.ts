@@ -68,14 +68,15 @@ export function runtimeEnv(): Record<string, string> {
   return env;
 }
 
-/** Starts a program that outlives this one and shares nothing with it. */
+/** Starts a program that outlives this one and shares nothing with it; its last words are in the log. */
 export function spawnDetached(
   command: string,
   args: readonly string[],
-  onEnd: () => void,
+  options: { readonly log: number; onEnd(): void },
 ): void {
+  const { log, onEnd } = options;
   const child = spawnChild(command, [...args], {
-    stdio: "ignore",
+    stdio: ["ignore", log, log],
     env: runtimeEnv(),
     cwd: "/",
     detached: true,

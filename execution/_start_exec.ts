@@ -9,7 +9,8 @@ import {
 } from "./_bundle.ts";
 import type { CgroupPaths } from "./_cgroup_paths.ts";
 import { containerStatus } from "./_container_status.ts";
-import type { ContainerProcess } from "./container_process.ts";
+import { emitEvent } from "./_events.ts";
+import type { ContainerProcess, ContainerStatus } from "./container_process.ts";
 import { createRuntime } from "./create_runtime.ts";
 import type { ExecOptions } from "./exec_options.ts";
 import { mergeEnv } from "./_merge_env.ts";
@@ -22,6 +23,22 @@ import { ALL_CAPABILITIES } from "./_spec_defaults.ts";
 
 /** A further process of a container. */
 class ExecProcess extends Process {
+  readonly #state: string;
+
+  constructor(parts: ProcessParts, state: string) {
+    super(parts);
+    this.#state = state;
+  }
+
+  protected override onStatus(status: ContainerStatus): void {
+    emitEvent(this.#state, {
+      type: "exec-exit",
+      id: this.containerId,
+      pid: this.pid,
+      status,
+    });
+  }
+
   protected override beforeStatus(): Promise<void> {
     return Promise.resolve();
   }
@@ -130,7 +147,12 @@ export async function startExec(
       files,
       cgroups,
     };
-    return new ExecProcess(parts);
+    emitEvent(bundle.state, {
+      type: "exec-start",
+      id: container.id,
+      pid: record.pid,
+    });
+    return new ExecProcess(parts, bundle.state);
   } catch (error) {
     await removeFiles(files);
     throw error;

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { ContainerMetrics } from "./container_metrics.ts";
 import type { ContainerProcess } from "./container_process.ts";
 import type { ExecOptions } from "./exec_options.ts";
 import type { ContainerLog } from "./log_options.ts";
@@ -55,6 +56,8 @@ export interface Container extends ContainerProcess {
   start(options?: { readonly signal?: AbortSignal }): Promise<void>;
   /** Tells where it stands, from the kernel: no program is started. */
   state(): RuntimeStatus;
+  /** Measures what it uses, from the kernel: no program is started. */
+  stats(): ContainerMetrics;
   /** Lists its processes by their ids on the host. */
   pids(): number[];
   /**

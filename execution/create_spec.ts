@@ -6,6 +6,7 @@
 
 import type { ContainerConfig } from "@containerkit/oci";
 import { capabilitySets } from "./_capability_sets.ts";
+import { defined } from "./_defined.ts";
 import type {
   CreateSpecOptions,
   IdMapping,
@@ -168,15 +169,6 @@ const idMappings = (ranges: readonly IdMapping[]) =>
     hostID: host,
     size,
   }));
-
-/** An object without the fields that are `undefined`. */
-function defined<T extends object>(
-  fields: { [K in keyof T]: T[K] | undefined },
-): T {
-  return Object.fromEntries(
-    Object.entries(fields).filter(([, value]) => value !== undefined),
-  ) as T;
-}
 
 /**
  * Makes the configuration of a container from what its image says and what the

@@ -6,6 +6,8 @@
 
 export * from "./attach_container.ts";
 export * from "./container.ts";
+export * from "./container_event.ts";
+export * from "./container_metrics.ts";
 export * from "./container_process.ts";
 export * from "./create.ts";
 export * from "./create_runtime.ts";
@@ -21,7 +23,9 @@ export * from "./list_containers.ts";
 export * from "./log_options.ts";
 export * from "./monitor_options.ts";
 export * from "./open_container.ts";
+export * from "./read_events.ts";
 export * from "./read_log.ts";
+export * from "./read_metrics.ts";
 export * from "./recover_containers.ts";
 export * from "./resolve_user.ts";
 export * from "./run.ts";

@@ -111,6 +111,7 @@ class Monitor {
           streams,
           cgroups: record.cgroups,
           kept: true,
+          holder: true,
         }),
       );
     }
@@ -133,6 +134,10 @@ class Monitor {
     switch (request.op) {
       case "create":
         await this.#create(request);
+        await channel.writeMessage({ ok: true });
+        break;
+      case "start":
+        await this.#find(request.id).container.start();
         await channel.writeMessage({ ok: true });
         break;
       case "attach":
@@ -163,12 +168,22 @@ class Monitor {
     this.#hold(container);
   }
 
-  async #attach(channel: FrameChannel, request: AttachRequest): Promise<void> {
-    const held = this.#held.get(request.id);
-    const hub = held?.container.hub;
-    if (held === undefined || hub === undefined) {
+  #find(id: string): Held {
+    const held = this.#held.get(id);
+    if (held === undefined) {
       throw new Deno.errors.NotFound(
-        `Cannot attach to container "${request.id}": the monitor does not hold it`,
+        `Cannot find container "${id}": the monitor does not hold it`,
+      );
+    }
+    return held;
+  }
+
+  async #attach(channel: FrameChannel, request: AttachRequest): Promise<void> {
+    const held = this.#find(request.id);
+    const { hub } = held.container;
+    if (hub === undefined) {
+      throw new TypeError(
+        `Cannot attach to container "${request.id}": its terminal went with the monitor that held it`,
       );
     }
     await channel.writeMessage({ ok: true });

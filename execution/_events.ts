@@ -1,0 +1,70 @@
+import { openState, type State } from "@containerkit/state";
+import type { ContainerEvent } from "./container_event.ts";
+
+const MIGRATIONS = [
+  `CREATE TABLE events (
+    cursor INTEGER PRIMARY KEY AUTOINCREMENT,
+    time TEXT NOT NULL,
+    type TEXT NOT NULL,
+    id TEXT NOT NULL,
+    details TEXT NOT NULL
+  )`,
+];
+/** Older ones are forgotten. */
+const KEPT = 100_000;
+/** How often it is looked whether there are older ones. */
+const SWEEP = 1000;
+
+/** The file of a folder's events. */
+export const eventsPath = (state: string) => `${state}/events.db`;
+
+/**
+ * Opens the events of a folder. They are of this boot only, so nothing waits
+ * for a disk: a killed program loses none.
+ */
+export function openEvents(state: string): State {
+  const events = openState(eventsPath(state), { migrations: MIGRATIONS });
+  events.database.exec("PRAGMA synchronous = OFF");
+  return events;
+}
+
+/** Adds an event. */
+export function addEvent(
+  events: State,
+  { type, id, ...details }: Omit<ContainerEvent, "cursor" | "time">,
+): void {
+  const { lastInsertRowid } = events.prepare(
+    "INSERT INTO events (time, type, id, details) VALUES (?, ?, ?, ?)",
+  ).run(new Date().toISOString(), type, id, JSON.stringify(details));
+  if (Number(lastInsertRowid) % SWEEP === 0) {
+    events.prepare("DELETE FROM events WHERE cursor <= ?").run(
+      Number(lastInsertRowid) - KEPT,
+    );
+  }
+}
+
+/** Adds an event from a program that otherwise has nothing to do with the folder. */
+export function emitEvent(
+  state: string,
+  event: Omit<ContainerEvent, "cursor" | "time">,
+): void {
+  using events = openEvents(state);
+  addEvent(events, event);
+}
+
+/** Reads events after a cursor, in their order, at most so many. */
+export function takeEvents(
+  events: State,
+  after: number,
+  limit: number,
+): ContainerEvent[] {
+  return events.prepare(
+    "SELECT cursor, time, type, id, details FROM events WHERE cursor > ? ORDER BY cursor LIMIT ?",
+  ).all(after, limit).map((row) => ({
+    cursor: Number(row.cursor),
+    time: String(row.time),
+    type: String(row.type) as ContainerEvent["type"],
+    id: String(row.id),
+    ...JSON.parse(String(row.details)),
+  }));
+}

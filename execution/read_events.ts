@@ -1,0 +1,82 @@
+/**
+ * Reading what happened to containers.
+ *
+ * @module
+ */
+
+import { Inotify, InotifyMask } from "@containerkit/libc";
+import { STATE } from "./_bundle.ts";
+import type { ContainerEvent, ContainerEventType } from "./container_event.ts";
+import { openEvents, takeEvents } from "./_events.ts";
+
+/** Options of {@linkcode readEvents}. */
+export interface ReadEventsOptions {
+  /**
+   * Folder for what belongs to this boot.
+   *
+   * @default {"/run/containerkit"}
+   */
+  readonly state?: string;
+  /**
+   * Only what came after this cursor; 0 is everything that is kept.
+   *
+   * @default {0}
+   */
+  readonly after?: number;
+  /** Only of these containers. */
+  readonly ids?: readonly string[];
+  /** Only of these kinds. */
+  readonly types?: readonly ContainerEventType[];
+  /**
+   * Waits for more instead of ending.
+   *
+   * @default {false}
+   */
+  readonly follow?: boolean;
+  /** Ends the waiting. */
+  readonly signal?: AbortSignal;
+}
+
+const BATCH = 256;
+
+/**
+ * Reads what happened to the containers of a folder, by any program, in order.
+ * The last 100,000 events of this boot are kept; who remembers the cursor of the
+ * last one that it has seen misses none.
+ *
+ * @param options From where on, and which.
+ * @returns The events, the oldest first.
+ *
+ * @example Usage
+ * ```ts ignore
+ * import { readEvents } from "@containerkit/execution";
+ *
+ * for await (const { type, id, cursor } of readEvents({ follow: true })) {
+ *   console.log(cursor, type, id);
+ * }
+ * ```
+ */
+export async function* readEvents(
+  options: ReadEventsOptions = {},
+): AsyncGenerator<ContainerEvent> {
+  const { state = STATE, ids, types, follow = false, signal } = options;
+  let { after = 0 } = options;
+  signal?.throwIfAborted();
+  await Deno.mkdir(state, { recursive: true, mode: 0o700 });
+  using events = openEvents(state);
+  using watch = follow ? new Inotify() : undefined;
+  // The log of the database is what changes; it is replaced from time to time.
+  watch?.watch(state, InotifyMask.MODIFY | InotifyMask.CREATE);
+  for (;;) {
+    const batch = takeEvents(events, after, BATCH);
+    for (const event of batch) {
+      after = event.cursor;
+      const wanted = (ids === undefined || ids.includes(event.id)) &&
+        (types === undefined || types.includes(event.type));
+      if (wanted) yield event;
+    }
+    if (batch.length === BATCH) continue;
+    if (watch === undefined) return;
+    await watch.next(signal === undefined ? {} : { signal });
+  }
+}
