@@ -8,7 +8,7 @@ import type {
 } from "./published_port.ts";
 
 /** Numbers of `inet_proto`. */
-const PROTOCOLS: Readonly<Record<PortProtocol, number>> = {
+export const PROTOCOLS: Readonly<Record<PortProtocol, number>> = {
   tcp: 6,
   udp: 17,
   sctp: 132,

@@ -42,7 +42,7 @@ export interface AttachOptions {
   readonly bridge: string;
   /** The address in the namespace with its prefix length, or several; whose choice they are is the caller's. */
   readonly address: string | readonly string[];
-  /** The next router, one of each family at most; a bridge that was made here gets it as its address. */
+  /** The next router, one of each family at most; a bridge that was made here gets it as its address, with the prefix length of `address`. */
   readonly gateway?: string | readonly string[] | undefined;
   /**
    * Whether packets leave the host with the host's address.
@@ -129,7 +129,8 @@ function makePlan(netns: NetNs, options: AttachOptions): Plan {
   if (addresses.length === 0) {
     throw new TypeError("Cannot attach a namespace without an address");
   }
-  const gateways = asList(options.gateway).map(parseIp);
+  const gateways = asList(options.gateway)
+    .map((gateway) => parsePrefix(gateway).address);
   for (const gateway of gateways) {
     const same = gateways.filter(({ length }) => length === gateway.length);
     const mine = addresses.find(({ address }) =>

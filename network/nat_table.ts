@@ -25,6 +25,7 @@ import {
   linkName,
   type NatRule,
 } from "./_nat_rules.ts";
+import { forgetFlows } from "./_port_flows.ts";
 import type { NetNs } from "./net_ns.ts";
 import { NetlinkError } from "./netlink_error.ts";
 import { NftBatch, type NftElement } from "./nft_batch.ts";
@@ -39,6 +40,7 @@ import { PortInUseError } from "./port_in_use_error.ts";
 import { formatPrefix, networkOf, parsePrefix } from "./prefix.ts";
 import type { PortSpec, PublishedPort } from "./published_port.ts";
 import type { RequestOptions } from "./route_socket.ts";
+import type { Flow } from "./unstable_conntrack.ts";
 
 /** Options of {@linkcode NatTable}. */
 export interface NatTableOptions {
@@ -178,6 +180,9 @@ export class NatTable implements Disposable {
       await this.#addIsolated(batch, isolated, options);
       await this.#addPorts(batch, ports, options);
     }, options);
+    const datagrams = ports.filter(({ protocol }) => protocol === "udp");
+    // A sender that has been at it before the port was open keeps its flow to nowhere.
+    await forgetFlows(this.#nft, datagrams, { ...options, fits: isStale });
     for (const rule of rules) this.#rules.set(rule.comment, rule);
     for (const bridge of isolated) this.#isolated.add(bridge);
     this.#ports.push(...ports);
@@ -246,7 +251,7 @@ export class NatTable implements Disposable {
   }
 
   /**
-   * Closes ports.
+   * Closes ports, and ends the flows through them.
    *
    * @param which Which ones: all of an owner, or what the function says.
    * @param options How to wait.
@@ -273,6 +278,7 @@ export class NatTable implements Disposable {
         );
       }
     }, options);
+    await forgetFlows(this.#nft, closed, { ...options, fits: isLedBy });
     this.#ports = this.#ports.filter((port) => !fits(port));
     return closed;
   }
@@ -433,6 +439,17 @@ export class NatTable implements Disposable {
 
 function isName(key: Uint8Array, bridge: string): boolean {
   return linkName(bridge).every((byte, index) => key[index] === byte);
+}
+
+/** Whether a flow goes to a port of the host and is not led on. */
+function isStale(flow: Flow): boolean {
+  return flow.reply.source === flow.original.destination;
+}
+
+/** Whether a flow is led by a port. */
+function isLedBy(flow: Flow, port: PublishedPort): boolean {
+  return flow.reply.source === port.target &&
+    flow.reply.sourcePort === port.targetPort;
 }
 
 function isSame(a: PublishedPort, b: PublishedPort): boolean {

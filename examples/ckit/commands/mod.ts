@@ -6,6 +6,7 @@ import { push } from "./push.ts";
 import { rm } from "./rm.ts";
 import { run } from "./run.ts";
 import { system } from "./system.ts";
+import { networkLs, networkPrune } from "./network.ts";
 import { version } from "./version.ts";
 
 /** All commands; one file each, or one file per group. */
@@ -18,5 +19,7 @@ export const commands: readonly Command[] = [
   rmi,
   run,
   ...system,
+  networkLs,
+  networkPrune,
   version,
 ];
