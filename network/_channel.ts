@@ -171,14 +171,20 @@ export class Channel implements Disposable {
     this.#fd = options.netns === undefined ? make() : options.netns.run(make);
   }
 
-  /** The descriptor, for poll(2). */
-  get fd(): number {
-    return this.#fd.number;
+  /** The descriptor, to wait for. */
+  get descriptor(): Fd {
+    return this.#fd;
   }
 
   /** Lets the socket hold more than the system's default, as far as the kernel lets us. */
   setReceiveBuffer(bytes: number): void {
-    symbols().setsockopt(this.fd, SOL_SOCKET, SO_RCVBUFFORCE, int32(bytes), 4);
+    symbols().setsockopt(
+      this.#fd.number,
+      SOL_SOCKET,
+      SO_RCVBUFFORCE,
+      int32(bytes),
+      4,
+    );
   }
 
   /** Closes it once no conversation is under way: a thread may be inside the kernel with its number. */
@@ -260,7 +266,7 @@ export class Channel implements Disposable {
   #reserve(size: number): void {
     if (size <= DEFAULT_BUFFER) return;
     symbols().setsockopt(
-      this.fd,
+      this.#fd.number,
       SOL_SOCKET,
       SO_SNDBUFFORCE,
       int32(size * 2),
@@ -272,7 +278,12 @@ export class Channel implements Disposable {
     this.#reserve(step.send.length);
     const { send } = symbols();
     for (;;) {
-      const sent = send(this.fd, step.send, BigInt(step.send.length), 0);
+      const sent = send(
+        this.#fd.number,
+        step.send,
+        BigInt(step.send.length),
+        0,
+      );
       if (sent >= 0) return;
       const code = errno();
       if (code !== EINTR) {
@@ -286,7 +297,12 @@ export class Channel implements Disposable {
   ): Promise<void> {
     this.#reserve(step.send.length);
     const length = BigInt(step.send.length);
-    const sent = await symbols().sendAsync(this.fd, step.send, length, 0);
+    const sent = await symbols().sendAsync(
+      this.#fd.number,
+      step.send,
+      length,
+      0,
+    );
     // The errno stayed on the other thread. A send that failed did nothing, so
     // asking again here either does it or tells why not.
     if (sent < 0) this.#send(step);
@@ -297,7 +313,7 @@ export class Channel implements Disposable {
     const size = BigInt(BUFFER_SIZE);
     for (;;) {
       const flags = MSG_DONTWAIT | MSG_TRUNC;
-      const count = Number(recv(this.fd, this.#buffer, size, flags));
+      const count = Number(recv(this.#fd.number, this.#buffer, size, flags));
       if (count >= 0) return this.#datagram(count);
       const code = errno();
       if (code !== EINTR) throw new NetlinkError(operation, { errno: code });
@@ -307,7 +323,7 @@ export class Channel implements Disposable {
   async #receiveAsync(operation: string): Promise<Uint8Array<ArrayBuffer>> {
     const count = Number(
       await symbols().recvAsync(
-        this.fd,
+        this.#fd.number,
         this.#buffer,
         BigInt(BUFFER_SIZE),
         MSG_DONTWAIT | MSG_TRUNC,

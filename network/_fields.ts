@@ -197,3 +197,13 @@ export function readFields<T extends object>(
   }
   return values;
 }
+
+/** The words whose bits are set. */
+export function formatWords<T extends string>(
+  words: Readonly<Record<T, number>>,
+  bits: number,
+): T[] {
+  return (Object.keys(words) as T[]).filter((name) =>
+    (bits & words[name]) !== 0
+  );
+}

@@ -1,0 +1,214 @@
+/**
+ * Watching a network namespace.
+ *
+ * @module
+ */
+
+import type { Fd } from "@containerkit/libc";
+import { waitReadable } from "@containerkit/libc";
+import { Channel } from "./_channel.ts";
+import { type Address, parseAddress } from "./address.ts";
+import { type Link, parseLink } from "./link.ts";
+import { type Neighbor, parseNeighbor } from "./neighbor.ts";
+import type { NetNs } from "./net_ns.ts";
+import { NetlinkError } from "./netlink_error.ts";
+import { type NetlinkMessage, parseMessages } from "./parse_messages.ts";
+import { parseRoute, type Route } from "./route.ts";
+import { parseRule, type RuleSpec } from "./rule.ts";
+
+/** What can be watched. */
+export type MonitorGroup = "link" | "address" | "route" | "neighbor" | "rule";
+
+/** Something that changed. */
+export type RouteEvent =
+  | {
+    /** What changed. */
+    readonly type: "link";
+    /** Whether it was made or changed, or is gone. */
+    readonly action: "set" | "deleted";
+    /** The link. */
+    readonly link: Link;
+  }
+  | {
+    /** What changed. */
+    readonly type: "address";
+    /** Whether it was made or changed, or is gone. */
+    readonly action: "set" | "deleted";
+    /** The address. */
+    readonly address: Address;
+  }
+  | {
+    /** What changed. */
+    readonly type: "route";
+    /** Whether it was made or changed, or is gone. */
+    readonly action: "set" | "deleted";
+    /** The route. */
+    readonly route: Route;
+  }
+  | {
+    /** What changed. */
+    readonly type: "neighbor";
+    /** Whether it was made or changed, or is gone. */
+    readonly action: "set" | "deleted";
+    /** The neighbour. */
+    readonly neighbor: Neighbor;
+  }
+  | {
+    /** What changed. */
+    readonly type: "rule";
+    /** Whether it was made or changed, or is gone. */
+    readonly action: "set" | "deleted";
+    /** The rule. */
+    readonly rule: RuleSpec;
+  }
+  | {
+    /** Changes were lost: what is known must be listed anew. */
+    readonly type: "overrun";
+  };
+
+/** Options of {@linkcode RouteMonitor}. */
+export interface RouteMonitorOptions {
+  /**
+   * The namespace to watch.
+   *
+   * @default {the one the thread is in}
+   */
+  readonly netns?: NetNs | undefined;
+  /**
+   * What to watch.
+   *
+   * @default {["link", "address", "route"]}
+   */
+  readonly groups?: readonly MonitorGroup[] | undefined;
+  /**
+   * How many bytes of changes may wait to be read.
+   *
+   * @default {4194304}
+   */
+  readonly bufferSize?: number | undefined;
+  /** Ends the watching, with its reason. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** `RTNLGRP_*` */
+const GROUPS: Readonly<Record<MonitorGroup, readonly number[]>> = {
+  link: [1],
+  neighbor: [3],
+  address: [5, 9],
+  route: [7, 11],
+  rule: [8, 19],
+};
+const NETLINK_ROUTE = 0;
+
+/** By `RTM_NEW*`; the number after it is `RTM_DEL*`. */
+const RTM = { LINK: 16, ADDRESS: 20, ROUTE: 24, NEIGHBOR: 28, RULE: 32 };
+
+function readEvent(message: NetlinkMessage): RouteEvent | undefined {
+  const gone = (message.type & 3) === 1;
+  const action = gone ? "deleted" : "set";
+  const { payload } = message;
+  switch (message.type - Number(gone)) {
+    case RTM.LINK:
+      return { type: "link", action, link: parseLink(payload) };
+    case RTM.ADDRESS:
+      return { type: "address", action, address: parseAddress(payload) };
+    case RTM.ROUTE:
+      return { type: "route", action, route: parseRoute(payload) };
+    case RTM.NEIGHBOR:
+      return { type: "neighbor", action, neighbor: parseNeighbor(payload) };
+    case RTM.RULE:
+      return { type: "rule", action, rule: parseRule(payload) };
+    default:
+      return undefined;
+  }
+}
+
+/**
+ * Watches what changes in a network namespace, from the moment it is made:
+ * list after that, and nothing is missed.
+ *
+ * @example Usage
+ * ```ts ignore
+ * import { RouteMonitor } from "@containerkit/network";
+ *
+ * using monitor = new RouteMonitor({ groups: ["link"] });
+ * for await (const event of monitor) {
+ *   if (event.type === "link") console.log(event.action, event.link.name);
+ * }
+ * ```
+ */
+export class RouteMonitor implements AsyncIterable<RouteEvent>, Disposable {
+  readonly #channel: Channel;
+  readonly #signal: AbortSignal | undefined;
+  readonly #end = new AbortController();
+
+  /**
+   * Starts to watch.
+   *
+   * @param options What, and where.
+   * @throws {SyscallError} If the kernel refuses.
+   */
+  constructor(options: RouteMonitorOptions = {}) {
+    const { groups = ["link", "address", "route"], netns } = options;
+    const { bufferSize = 4 << 20, signal } = options;
+    signal?.throwIfAborted();
+    this.#signal = signal;
+    this.#channel = new Channel(NETLINK_ROUTE, {
+      netns,
+      groups: groups.flatMap((group) => GROUPS[group]),
+    });
+    this.#channel.setReceiveBuffer(bufferSize);
+  }
+
+  /** Gives the changes as they come, until the end of the watching. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<RouteEvent> {
+    const signals = [this.#end.signal, this.#signal];
+    const signal = AbortSignal.any(signals.filter((one) => one !== undefined));
+    while (!this.#end.signal.aborted) {
+      this.#signal?.throwIfAborted();
+      const events = this.#read();
+      if (events.length > 0) yield* events;
+      else if (!await wait(this.#channel.descriptor, signal)) {
+        // Aborted from outside is an error, closed is the end.
+        this.#signal?.throwIfAborted();
+      }
+    }
+  }
+
+  #read(): RouteEvent[] {
+    let bytes: Uint8Array<ArrayBuffer> | undefined;
+    try {
+      bytes = this.#channel.poll();
+    } catch (error) {
+      if (error instanceof NetlinkError && error.code === "ENOBUFS") {
+        return [{ type: "overrun" }];
+      }
+      throw error;
+    }
+    if (bytes === undefined) return [];
+    return parseMessages(bytes).map(readEvent)
+      .filter((event) => event !== undefined);
+  }
+
+  /** Ends the watching. */
+  close(): void {
+    this.#end.abort();
+    this.#channel.close();
+  }
+
+  /** Ends the watching at the end of a `using` block. */
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+/** Whether there is something to read, or the waiting ended. */
+async function wait(fd: Fd, signal: AbortSignal): Promise<boolean> {
+  try {
+    await waitReadable(fd, { signal });
+    return true;
+  } catch (error) {
+    if (signal.aborted) return false;
+    throw error;
+  }
+}
