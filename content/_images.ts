@@ -31,9 +31,9 @@ import type {
 } from "./images.ts";
 import type { Store } from "./store.ts";
 
-/** The grammar of `org.opencontainers.image.ref.name`, and nothing longer than a tool would take. */
+/** The characters of `org.opencontainers.image.ref.name`, in any order that a registry's names have. */
 const NAME_REGEXP =
-  /^[A-Za-z0-9]+(?:(?:[-._:@+]|--)[A-Za-z0-9]+)*(?:\/[A-Za-z0-9]+(?:(?:[-._:@+]|--)[A-Za-z0-9]+)*)*$/;
+  /^[A-Za-z0-9]+(?:[-._:@+]+[A-Za-z0-9]+)*(?:\/[A-Za-z0-9]+(?:[-._:@+]+[A-Za-z0-9]+)*)*$/;
 const LONGEST_NAME = 512;
 const DEEPEST_INDEX = 8;
 

@@ -251,24 +251,25 @@ export class Marker {
   }
 
   #keep(node: Node, options: { cause: Cause; flat?: boolean }): void {
+    const isOwn = OWN.includes(node.type);
+    if (isOwn && node.namespace === NOWHERE) {
+      // What another component refers to is kept wherever it shows.
+      for (const namespace of this.#namespaces) {
+        this.#keep({ ...node, namespace }, options);
+      }
+      return;
+    }
     if (node.type === "blob") {
       const row = this.#context.state.prepare(
         "SELECT id FROM digests WHERE digest = ?",
       ).get(node.id);
-      if (row === undefined) return;
-      // What another component refers to is kept wherever it shows.
-      const namespaces = node.namespace === NOWHERE
-        ? this.#namespaces
-        : [node.namespace];
-      for (const namespace of namespaces) {
-        this.#keepBlob(namespace, Number(row.id), options);
+      if (row !== undefined) {
+        this.#keepBlob(node.namespace, Number(row.id), options);
       }
       return;
     }
     const { cause, flat = false } = options;
-    const placed = OWN.includes(node.type)
-      ? node
-      : { ...node, namespace: NOWHERE };
+    const placed = isOwn ? node : { ...node, namespace: NOWHERE };
     const key = nodeKey(placed);
     const before = this.#others.get(key);
     if (before === undefined) this.#options.onKeep?.(placed, cause);

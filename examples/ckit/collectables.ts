@@ -1,8 +1,7 @@
 import type { Collectable } from "@containerkit/content";
-import { openOverlay, openTarindex } from "@containerkit/snapshot";
 import type { Context } from "./command.ts";
-
-const DRIVERS = { overlay: openOverlay, tarindex: openTarindex } as const;
+import { listSandboxes } from "./sandbox.ts";
+import { openSnapshots, snapshotterNames } from "./stores.ts";
 
 function exists(path: string): boolean {
   try {
@@ -14,18 +13,37 @@ function exists(path: string): boolean {
   }
 }
 
+/** Containers keep their image and their snapshot, and are removed only by name. */
+function containersOf(context: Context): Collectable {
+  return {
+    type: "container",
+    async *list() {
+      for (const { id, created } of listSandboxes(context)) {
+        yield { id, created: new Date(created), root: true };
+      }
+    },
+    async *references(id) {
+      const record = listSandboxes(context).find((one) => one.id === id);
+      if (record === undefined) return;
+      yield { type: "image", id: record.image };
+      yield { type: `snapshot/${record.snapshotter}`, id };
+    },
+    async remove() {},
+  };
+}
+
 /** What the other components of a root keep, as far as they were used there. */
 export async function openCollectables(
-  { root, state }: Context,
+  context: Context,
 ): Promise<
   AsyncDisposable & { readonly collectables: readonly Collectable[] }
 > {
   const stack = new AsyncDisposableStack();
-  const collectables: Collectable[] = [];
+  const collectables = [containersOf(context)];
   try {
-    for (const [name, open] of Object.entries(DRIVERS)) {
-      if (!exists(`${root}/snapshots/${name}`)) continue;
-      const snapshotter = stack.use(await open({ root, state }));
+    for (const name of snapshotterNames) {
+      if (!exists(`${context.root}/snapshots/${name}`)) continue;
+      const snapshotter = stack.use(await openSnapshots(context, name));
       collectables.push(snapshotter.collectable);
     }
   } catch (error) {

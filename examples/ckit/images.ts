@@ -1,4 +1,4 @@
-import type { Store } from "@containerkit/content";
+import type { CollectableReference, Store } from "@containerkit/content";
 import {
   formatReference,
   type Image,
@@ -10,6 +10,7 @@ import { type Snapshotter, unpack } from "@containerkit/snapshot";
 import { openClient } from "./client.ts";
 import type { Context } from "./command.ts";
 import { showProgress } from "./progress.ts";
+import { snapshotterNames } from "./stores.ts";
 
 /** Options of {@linkcode pullImage} and {@linkcode findImage}. */
 export interface PullImageOptions {
@@ -33,6 +34,14 @@ export function fullName(reference: string): string {
   return formatReference(parseReference(reference));
 }
 
+/** What an image keeps besides its blobs: it may be unpacked by any of the drivers. */
+function snapshotsOf(chainId: string): CollectableReference[] {
+  return snapshotterNames.map((driver) => ({
+    type: `snapshot/${driver}`,
+    id: chainId,
+  }));
+}
+
 /** Fetches an image and unpacks it while it arrives. */
 export async function pullImage(
   context: Context,
@@ -46,16 +55,24 @@ export async function pullImage(
   const { platform } = options;
   using client = openClient(options);
   using progress = showProgress();
-  const image = await pull(name, content, {
+  // Until the name is there, the lease keeps what arrives.
+  await using lease = await content.leases.create();
+  const image = await pull(name, lease.store, {
     client,
     lazy: true,
     ...(platform === undefined ? {} : { platform }),
     onProgress: progress.onProgress,
     signal,
   });
-  const { chainId } = await unpack(image.layers, snapshots, { signal });
+  const { chainId } = await unpack(image.layers, snapshots, {
+    lease: lease.id,
+    signal,
+  });
   await image.done?.();
-  await content.images.create(name, image.root, { replace: true });
+  await content.images.create(name, image.root, {
+    replace: true,
+    references: snapshotsOf(chainId),
+  });
   return { name, image, chainId };
 }
 
@@ -73,8 +90,12 @@ export async function findImage(
     return await pullImage(context, reference, stores, options);
   }
   const image = await openImage(content, found.descriptor);
+  await using lease = await content.leases.create();
   const { chainId } = await unpack(image.layers, snapshots, {
+    lease: lease.id,
     signal: context.signal,
   });
+  // Another program may have put the image there.
+  await content.refer({ type: "image", id: name }, snapshotsOf(chainId));
   return { name, image, chainId };
 }

@@ -10,15 +10,17 @@ import { openRepository } from "@containerkit/distribution";
 import { isIndexType, isManifestType } from "@containerkit/oci";
 import { openCollectables } from "../collectables.ts";
 import type { Command } from "../command.ts";
-import { formatBytes } from "../format_bytes.ts";
+import { formatSize } from "../progress.ts";
+import { openContent } from "../stores.ts";
 
 const ls: Command = {
   name: "content ls",
   usage: "[--filter FILTER]...",
   summary: "list blobs: digest, size, media type, labels",
   lists: ["filter"],
-  async run(args, { root, signal, print }) {
-    using store = await openStore({ root });
+  async run(args, context) {
+    const { signal, print } = context;
+    using store = await openContent(context);
     const blobs = store.list({ filters: args.list("filter"), signal });
     for await (const { digest, size, mediaType, labels, damaged } of blobs) {
       print([
@@ -37,12 +39,13 @@ const verifyCommand: Command = {
   usage: "[--budget BYTES] [DIGEST]...",
   summary: "read blobs again and compare them with their digests",
   strings: ["budget"],
-  async run(args, { root, signal, print }) {
+  async run(args, context) {
+    const { signal, print } = context;
     const budget = Number(args.string("budget") ?? Infinity);
     if (!(budget > 0)) {
       throw new TypeError("--budget takes a number of bytes");
     }
-    using store = await openStore({ root });
+    using store = await openContent(context);
     const { words } = args;
     const { blobs, bytes, damaged, complete } = await verify(store, {
       ...(words.length === 0 ? {} : { digests: words }),
@@ -51,7 +54,7 @@ const verifyCommand: Command = {
     });
     for (const { digest, problem } of damaged) print(`${digest}\t${problem}`);
     print(
-      `${blobs} blobs, ${formatBytes(bytes)} read, ${damaged.length} damaged${
+      `${blobs} blobs, ${formatSize(bytes)} read, ${damaged.length} damaged${
         complete ? "" : "; the budget is used up"
       }`,
     );
@@ -87,12 +90,13 @@ const repairCommand: Command = {
   usage: "--from REPOSITORY|ROOT [DIGEST]...",
   summary: "fetch damaged and missing blobs again",
   strings: ["from"],
-  async run(args, { root, signal, print, warn }) {
+  async run(args, context) {
+    const { signal, print, warn } = context;
     const from = args.string("from");
     if (from === undefined) {
       throw new TypeError("content repair needs --from REPOSITORY|ROOT");
     }
-    using store = await openStore({ root });
+    using store = await openContent(context);
     using source = await openSource(from);
     const { words } = args;
     const { repaired, failed } = await repair(store, source, {
@@ -112,7 +116,7 @@ const gc: Command = {
     "remove what nothing keeps; --now also what was made in the last hour",
   booleans: ["dry-run", "now"],
   async run(args, context) {
-    using store = await openStore({ root: context.root });
+    using store = await openContent(context);
     await using others = await openCollectables(context);
     const dryRun = args.flag("dry-run");
     const { bytes, removed } = await collect(store, {
@@ -128,7 +132,7 @@ const gc: Command = {
     });
     context.print(
       `${removed.length} ${dryRun ? "would be removed" : "removed"}, ${
-        formatBytes(bytes)
+        formatSize(bytes)
       }`,
     );
   },
@@ -145,7 +149,7 @@ const whyCommand: Command = {
     if (type === undefined || id === undefined) {
       throw new TypeError("content why takes the id of a thing");
     }
-    using store = await openStore({ root: context.root });
+    using store = await openContent(context);
     await using others = await openCollectables(context);
     const path = await why(store, { type, id }, {
       collectables: others.collectables,

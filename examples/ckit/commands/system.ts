@@ -1,14 +1,16 @@
-import { collect, openStore } from "@containerkit/content";
+import { collect } from "@containerkit/content";
 import { openCollectables } from "../collectables.ts";
 import type { Command } from "../command.ts";
-import { formatBytes } from "../format_bytes.ts";
+import { formatSize } from "../progress.ts";
+import { openContent } from "../stores.ts";
+import { formatTable } from "../table.ts";
 
 const df: Command = {
   name: "system df",
   usage: "",
   summary: "say what takes up how much, and how much of it could be freed",
   async run(_args, context) {
-    using store = await openStore({ root: context.root });
+    using store = await openContent(context);
     await using others = await openCollectables(context);
     const { collectables } = others;
     const { removed } = await collect(store, {
@@ -17,16 +19,17 @@ const df: Command = {
       grace: 0,
       signal: context.signal,
     });
-    const print = (type: string, count: number, bytes?: number) => {
+    const rows = [["TYPE", "COUNT", "SIZE", "UNUSED", "COULD BE FREED"]];
+    const add = (type: string, count: number, bytes?: number) => {
       const free = removed.filter((thing) => thing.type === type);
       const freed = free.reduce((sum, { size = 0 }) => sum + size, 0);
-      context.print([
+      rows.push([
         type,
         String(count),
-        bytes === undefined ? "-" : formatBytes(bytes),
-        `${free.length} unused`,
-        bytes === undefined ? "-" : formatBytes(freed),
-      ].join("\t"));
+        bytes === undefined ? "-" : formatSize(bytes),
+        String(free.length),
+        bytes === undefined ? "-" : formatSize(freed),
+      ]);
     };
     let blobs = 0;
     let bytes = 0;
@@ -34,18 +37,19 @@ const df: Command = {
       blobs++;
       bytes += size;
     }
-    print("blob", blobs, bytes);
+    add("blob", blobs, bytes);
     const ingests = await store.ingests.list();
-    print(
+    add(
       "ingest",
       ingests.length,
       ingests.reduce((sum, { offset }) => sum + offset, 0),
     );
-    print("image", (await store.images.list()).length);
+    add("image", (await store.images.list()).length);
     for (const collectable of collectables) {
       const things = await Array.fromAsync(collectable.list());
-      print(collectable.type, things.length);
+      add(collectable.type, things.length);
     }
+    for (const line of formatTable(rows)) context.print(line);
   },
 };
 
@@ -56,7 +60,7 @@ const prune: Command = {
     "remove what nothing keeps of blobs, snapshots and volumes; --now also what was made in the last hour",
   booleans: ["dry-run", "now"],
   async run(args, context) {
-    using store = await openStore({ root: context.root });
+    using store = await openContent(context);
     await using others = await openCollectables(context);
     const dryRun = args.flag("dry-run");
     const { removed, bytes } = await collect(store, {
@@ -70,7 +74,7 @@ const prune: Command = {
       context.print(`${things.length}\t${type}`);
     }
     context.print(
-      `${formatBytes(bytes)} ${dryRun ? "would be freed" : "freed"}`,
+      `${formatSize(bytes)} ${dryRun ? "would be freed" : "freed"}`,
     );
   },
 };
