@@ -64,17 +64,20 @@ rootTest("RouteMonitor tells that changes were lost", async () => {
   assert(types.has("overrun"));
 });
 
-rootTest("RouteMonitor ends with the reason of its signal, or when it is closed", async () => {
-  using netns = NetNs.create();
-  const controller = new AbortController();
-  using aborted = new RouteMonitor({ netns, signal: controller.signal });
-  const reason = new Error("enough");
-  setTimeout(() => controller.abort(reason), 10);
-  const error = await assertRejects(async () => {
-    for await (const _ of aborted) { /* nothing happens there */ }
-  });
-  assertEquals(error, reason);
-  const closed = new RouteMonitor({ netns });
-  setTimeout(() => closed.close(), 10);
-  for await (const _ of closed) { /* nothing happens there */ }
-});
+rootTest(
+  "RouteMonitor ends with the reason of its signal, or when it is closed",
+  async () => {
+    using netns = NetNs.create();
+    const controller = new AbortController();
+    using aborted = new RouteMonitor({ netns, signal: controller.signal });
+    const reason = new Error("enough");
+    setTimeout(() => controller.abort(reason), 10);
+    const error = await assertRejects(async () => {
+      for await (const _ of aborted) { /* nothing happens there */ }
+    });
+    assertEquals(error, reason);
+    const closed = new RouteMonitor({ netns });
+    setTimeout(() => closed.close(), 10);
+    for await (const _ of closed) { /* nothing happens there */ }
+  },
+);

@@ -1,52 +1,46 @@
-import { listContainers } from "@containerkit/execution";
-import {
-  type AttachmentInfo,
-  listAttachments,
-  pruneAttachments,
-} from "@containerkit/network";
+import { listAttachments, pruneAttachments } from "@containerkit/network";
 import type { Command, Context } from "../command.ts";
-import { existing } from "../containers.ts";
 import { subnetOf } from "../ipam.ts";
+import { listSandboxes } from "../sandbox.ts";
 
-/** Whether an attachment is of this state folder: others have other bridges and addresses. */
-function isOurs({ state }: Context): (attachment: AttachmentInfo) => boolean {
-  const { bridge, prefix } = subnetOf(state);
-  return (attachment) =>
-    attachment.bridge === bridge ||
-    attachment.published.some(({ target }) => target.startsWith(`${prefix}.`));
+/** The id of the container that an attachment is of, if it is one of this state folder. */
+function idOf({ state }: Context, key: string): string | undefined {
+  const prefix = `${subnetOf(state).bridge}@`;
+  return key.startsWith(prefix) ? key.slice(prefix.length) : undefined;
 }
 
-export const networkLs: Command = {
+const ls: Command = {
   name: "network ls",
   usage: "",
-  summary: "list what is on the bridge, and the published ports",
+  summary: "list containers on the bridge: id, bridge, link, published ports",
   async run(_args, context) {
-    const attachments = (await listAttachments({ signal: context.signal }))
-      .filter(isOurs(context));
-    for (const { key, bridge, link, published } of attachments) {
+    const { signal, print } = context;
+    for (const attachment of await listAttachments({ signal })) {
+      const { key, bridge, link, published } = attachment;
+      const id = idOf(context, key);
+      if (id === undefined) continue;
       const ports = published.map((port) =>
-        `${port.hostAddress}:${port.hostPort}->${port.target}:${port.targetPort}/${port.protocol}`
+        `${port.hostAddress}:${port.hostPort}->${port.targetPort}/${port.protocol}`
       );
-      context.print(
-        [key, bridge ?? "-", link ?? "-", ports.join(",") || "-"].join("\t"),
-      );
+      const words = [id, bridge ?? "-", link ?? "-", ports.join(",") || "-"];
+      print(words.join("\t"));
     }
   },
 };
 
-export const networkPrune: Command = {
+const prune: Command = {
   name: "network prune",
   usage: "",
   summary: "remove what containers that are no more left on the network",
   async run(_args, context) {
-    const ids = new Set(
-      listContainers(await existing(context)).map(({ id }) => id),
-    );
-    const ours = isOurs(context);
-    const { keys, bridges } = await pruneAttachments(
-      (attachment) => !ours(attachment) || ids.has(attachment.key),
-      { signal: context.signal },
-    );
+    const ids = new Set(listSandboxes(context).map(({ id }) => id));
+    const { keys, bridges } = await pruneAttachments(({ key }) => {
+      const id = idOf(context, key);
+      return id === undefined || ids.has(id);
+    }, { signal: context.signal });
     for (const name of [...keys, ...bridges]) context.print(name);
   },
 };
+
+/** What is on the bridge. */
+export const network: readonly Command[] = [ls, prune];
