@@ -17,6 +17,8 @@ export interface DockerRegistryOptions {
   scheme?: "http" | "https";
   /** The certificate to trust, as PEM, when the scheme is `https`. */
   ca?: string;
+  /** The certificate to show it and its key, as PEM, when it wants one. */
+  client?: { cert: string; key: string };
   /** The program; the newer peer, or by default the system's. */
   command?: string;
 }
@@ -60,6 +62,7 @@ export async function startDockerRegistry(
   };
   using client = Deno.createHttpClient({
     ...(ca === undefined ? {} : { caCerts: [ca] }),
+    ...options.client,
   });
   for (let attempt = 0; attempt < 500; attempt++) {
     try {
