@@ -131,11 +131,11 @@ export function toReferrer(
 
 /**
  * Changes the list behind the tag that stands for the referrers API. Two clients that do so at once overwrite each
- * other, so it is read again afterwards, until the change is there.
+ * other, so it is read again a while after each change, until the change is there.
  *
  * @param edit Gives the new list, or `undefined` when there is nothing to do.
  */
-export async function editReferrersTag(
+async function editReferrersTag(
   target: Target,
   digest: string,
   edit: (list: readonly Descriptor[]) => readonly Descriptor[] | undefined,
@@ -150,8 +150,6 @@ export async function editReferrersTag(
         `Cannot list a referrer of "${digest}": others keep changing the list`,
       );
     }
-    // The first time is the usual one; from the second on somebody else is at it.
-    if (attempt > 1) await delay(backoff(retry, attempt - 1), target.signal);
     const bytes = new TextEncoder().encode(JSON.stringify({
       schemaVersion: 2,
       mediaType: MediaType.Index,
@@ -161,5 +159,7 @@ export async function editReferrersTag(
       descriptor: describe(MediaType.Index, bytes),
       bytes,
     });
+    // Whoever read the old list before this write overwrites it within moments, if at all.
+    await delay(backoff(retry, attempt), target.signal);
   }
 }

@@ -1,4 +1,5 @@
 import { readLimited } from "./_body.ts";
+import { readRetryAfter } from "./_retry.ts";
 import { isObject } from "./_is_object.ts";
 import { RegistryError } from "./registry_error.ts";
 
@@ -49,6 +50,7 @@ export async function toRegistryError(
   response: Response,
   request: { method: string; url: URL },
 ): Promise<RegistryError> {
+  const wait = readRetryAfter(response.headers.get("retry-after"));
   let text = "";
   try {
     text = new TextDecoder().decode(
@@ -62,6 +64,7 @@ export async function toRegistryError(
     method: request.method,
     // The query may hold signatures of storage servers.
     url: request.url.origin + request.url.pathname,
+    retryAfter: wait === undefined ? undefined : Math.ceil(wait / 1000),
     ...readErrors(text),
   });
 }

@@ -16,6 +16,8 @@ export interface RegistryErrorFields {
   readonly codes?: readonly string[];
   /** What the registry said, shortened. */
   readonly detail?: string;
+  /** How long the registry asks to be left alone, in seconds. */
+  readonly retryAfter?: number | undefined;
 }
 
 /**
@@ -48,6 +50,8 @@ export class RegistryError extends Error {
   readonly url: string;
   /** What the registry said, shortened. */
   readonly detail: string;
+  /** How long the registry asks to be left alone, in seconds. */
+  readonly retryAfter: number | undefined;
 
   /**
    * Describes a refusal.
@@ -61,8 +65,12 @@ export class RegistryError extends Error {
     fields: RegistryErrorFields,
     options: ErrorOptions = {},
   ) {
-    const { status, method, url, codes = [], detail = "" } = fields;
-    const said = [codes.join(", "), detail].filter((text) => text !== "");
+    const { status, method, url, codes = [], detail = "", retryAfter } = fields;
+    const said = [
+      codes.join(", "),
+      detail,
+      retryAfter === undefined ? "" : `(again in ${retryAfter} s)`,
+    ].filter((text) => text !== "");
     super(
       `Cannot ${action}: ${method} ${url} gave ${[status, ...said].join(" ")}`,
       options,
@@ -72,5 +80,6 @@ export class RegistryError extends Error {
     this.method = method;
     this.url = url;
     this.detail = detail;
+    this.retryAfter = retryAfter;
   }
 }
