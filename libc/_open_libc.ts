@@ -15,7 +15,7 @@ const PATHS: readonly string[] = [
  * What to open. The bare name only when every path is granted: under a scope
  * Deno takes it as a file of the working directory, where anybody may put one.
  */
-function find(): string {
+export function findLibc(): string {
   const state = Deno.permissions.querySync({ name: "ffi" }).state;
   if (state === "granted") return "libc.so.6";
   const granted = PATHS.find((path) =>
@@ -52,7 +52,7 @@ export function openLibc<S extends Deno.ForeignLibraryInterface>(
       `Cannot open libc: Linux is needed, this is ${Deno.build.os}`,
     );
   }
-  const path = find();
+  const path = findLibc();
   try {
     return Deno.dlopen(path, symbols);
   } catch (error) {

@@ -29,6 +29,7 @@ export * from "./fd.ts";
 export * from "./fsync.ts";
 export * from "./inotify.ts";
 export * from "./ioctl.ts";
+export * from "./libc_path.ts";
 export * from "./library.ts";
 export * from "./library_call.ts";
 export * from "./link_at.ts";

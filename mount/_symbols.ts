@@ -75,6 +75,11 @@ const TABLE = {
     parameters: ["i32", "i32", "u32", "u32", "buffer"],
     result: "i32",
   },
+  /** `int mount(const char *source, const char *target, const char *type, unsigned long flags, const void *data)` */
+  mount: {
+    parameters: ["buffer", "buffer", "buffer", "u64", "buffer"],
+    result: "i32",
+  },
   /** `int umount2(const char *target, int flags)` */
   umount2: { parameters: ["buffer", "i32"], result: "i32" },
 } as const satisfies Deno.ForeignLibraryInterface;

@@ -9,12 +9,14 @@ import {
   errno,
   Fd,
   FileType,
+  openAt,
   type Stat,
   statAt,
   SyscallError,
 } from "@containerkit/libc";
+import { attachIn } from "./_attach_in.ts";
 import { explain } from "./_explain.ts";
-import { AT_FDCWD } from "./_flags.ts";
+import { AT_FDCWD, propagationFlags } from "./_flags.ts";
 import { applyPropagation } from "./_set_attributes.ts";
 import { symbols, Sys } from "./_symbols.ts";
 import type { Propagation } from "./mount.ts";
@@ -25,6 +27,20 @@ const MOVE_MOUNT_T_EMPTY_PATH = 0x40;
 const MOVE_MOUNT_BENEATH = 0x200;
 
 const EMPTY = cString("");
+
+function openNamespace(pid: number, place: string): Fd {
+  try {
+    return openAt(undefined, `/proc/${pid}/ns/mnt`);
+  } catch (error) {
+    if (!(error instanceof SyscallError && error.code === "ENOENT")) {
+      throw error;
+    }
+    throw new Deno.errors.NotFound(
+      `Cannot attach the mount in ${place}: there is no such process`,
+      { cause: error },
+    );
+  }
+}
 
 /** Whether both are directories, or both are not; also when one is missing. */
 function agree(fd: Fd, target: string | Fd): boolean {
@@ -133,6 +149,33 @@ export class MountFd implements Disposable {
     } finally {
       this.#fd.close();
     }
+  }
+
+  /**
+   * Attaches it in the mounts of another process, such as a running container, and closes the descriptor.
+   *
+   * @param process The process, by number, or an open descriptor of a mount namespace.
+   * @param target Where: an absolute path there, whose links stay inside that root. A file for a file, a directory for a directory.
+   * @throws {Deno.errors.NotFound} If there is no such process.
+   * @throws {SyscallError} If the kernel refuses. The mount is still open and attached nowhere then.
+   */
+  async attachIn(process: number | Fd, target: string): Promise<void> {
+    const isFd = process instanceof Fd;
+    using stack = new DisposableStack();
+    const place = isFd
+      ? `the mounts of descriptor ${process.number}`
+      : `the mounts of process ${process}`;
+    const namespace = isFd ? process : stack.use(openNamespace(process, place));
+    await attachIn({
+      namespace,
+      tree: this.#fd,
+      target,
+      place,
+      propagation: this.#propagation === undefined
+        ? undefined
+        : propagationFlags(this.#propagation),
+    });
+    this.#fd.close();
   }
 
   /** Closes it; what was not attached is gone. */

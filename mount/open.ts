@@ -19,7 +19,9 @@ import {
 } from "./_open_filesystem.ts";
 import { checkOverlay, openOverlay } from "./_open_overlay.ts";
 import { cloneTree } from "./_open_tree.ts";
+import { overlayMode } from "./_overlay_mode.ts";
 import { applyAttributes, applyIdmap } from "./_set_attributes.ts";
+import { StageDirectory } from "./_stage_directory.ts";
 import { fromContainerd } from "./from_containerd.ts";
 import { openLoopDevice } from "./loop_device.ts";
 import type {
@@ -126,7 +128,7 @@ function finish(tree: Fd, mount: Mount): Fd {
     if (mount.type !== "overlay") mapIds(tree, mount);
     return tree;
   }
-  const part = takeSubpath(tree, mount.subpath);
+  const part = takeDetachedSubpath(tree, mount.subpath);
   try {
     applyAttributes(part, mount);
     if (mount.type !== "overlay") mapIds(part, mount);
@@ -154,6 +156,14 @@ function takeSubpath(
 ): Fd {
   using part = openAt2(tree, subpath, { flags: OpenFlag.PATH });
   return cloneTree(part, { ...options, action: `bind its part "${subpath}"` });
+}
+
+/** The same of a mount that is attached nowhere, of which older kernels copy no part. */
+function takeDetachedSubpath(tree: Fd, subpath: string): Fd {
+  if (overlayMode() === "detached") return takeSubpath(tree, subpath);
+  using stage = new StageDirectory();
+  using root = openAt(undefined, stage.attach(tree), OpenFlag.PATH);
+  return takeSubpath(root, subpath);
 }
 
 function openBind(mount: BindMount): Fd {

@@ -1,0 +1,66 @@
+import {
+  cString,
+  errno,
+  type Fd,
+  mkdirAt,
+  SyscallError,
+  unlinkAt,
+} from "@containerkit/libc";
+import { FsContext } from "./_fs_context.ts";
+import { symbols } from "./_symbols.ts";
+import { MountFd } from "./mount_fd.ts";
+
+const MNT_DETACH = 2;
+const UMOUNT_NOFOLLOW = 8;
+
+/**
+ * A place where mounts are attached for a moment, for kernels that take no mount
+ * that is attached nowhere: a small filesystem of its own, so that one call takes
+ * everything away. What was made of it by then lives on.
+ */
+export class StageDirectory implements Disposable {
+  readonly path: string;
+  #count = 0;
+
+  constructor() {
+    this.path = Deno.makeTempDirSync({ prefix: "containerkit-stage-" });
+    try {
+      using context = new FsContext("tmpfs");
+      context.set("source", "containerkit-stage");
+      context.set("mode", "700");
+      context.create();
+      using tree = new MountFd(context.mount(0), { propagation: "private" });
+      tree.attach(this.path);
+    } catch (error) {
+      unlinkAt(undefined, this.path, { directory: true });
+      throw error;
+    }
+  }
+
+  /** An empty directory in it. */
+  makeDirectory(): string {
+    const path = `${this.path}/${this.#count++}`;
+    mkdirAt(undefined, path, 0o700);
+    return path;
+  }
+
+  /** Attaches a mount in it; its descriptor is closed. */
+  attach(tree: Fd): string {
+    const path = this.makeDirectory();
+    new MountFd(tree).attach(path);
+    return path;
+  }
+
+  [Symbol.dispose](): void {
+    const flags = MNT_DETACH | UMOUNT_NOFOLLOW;
+    if (symbols().umount2(cString(this.path), flags) !== 0) {
+      const code = errno();
+      throw new SyscallError(`unmount "${this.path}"`, {
+        syscall: "umount2",
+        errno: code,
+        path: this.path,
+      });
+    }
+    unlinkAt(undefined, this.path, { directory: true });
+  }
+}

@@ -1,0 +1,110 @@
+// A thread that joins another mount namespace, attaches one mount there and ends.
+// Self-contained, so that it starts wherever the package comes from.
+import { parentPort, workerData } from "node:worker_threads";
+
+/** What it is to do; numbers are descriptors, which all threads share. */
+export interface AttachOrder {
+  readonly libc: string;
+  readonly namespace: number;
+  readonly tree: number;
+  readonly target: string;
+  /** `MS_` flag, 0 for none. */
+  readonly propagation: number;
+  readonly recursive: boolean;
+}
+
+/** How it went: the call that failed, or none. */
+export interface AttachAnswer {
+  readonly syscall: string | undefined;
+  readonly errno: number;
+}
+
+const CLONE_FS = 0x200;
+const CLONE_NEWNS = 0x20000;
+const SYS_OPENAT2 = 437;
+const SYS_MOVE_MOUNT = 429;
+const SYS_MOUNT_SETATTR = 442;
+const AT_FDCWD = -100;
+const AT_EMPTY_PATH = 0x1000;
+const AT_RECURSIVE = 0x8000;
+const O_PATH_CLOEXEC = 0o10000000 | 0o2000000;
+const RESOLVE_IN_ROOT_NO_MAGICLINKS = 0x10 | 0x02;
+const MOVE_MOUNT_BOTH_EMPTY_PATH = 0x4 | 0x40;
+
+function attach(order: AttachOrder): AttachAnswer {
+  const { symbols: libc } = Deno.dlopen(order.libc, {
+    __errno_location: { parameters: [], result: "pointer" },
+    memcpy: { parameters: ["buffer", "pointer", "usize"], result: "pointer" },
+    unshare: { parameters: ["i32"], result: "i32" },
+    setns: { parameters: ["i32", "i32"], result: "i32" },
+    close: { parameters: ["i32"], result: "i32" },
+    openat2: {
+      name: "syscall",
+      parameters: ["i32", "i32", "buffer", "buffer", "usize"],
+      result: "i32",
+    },
+    move_mount: {
+      name: "syscall",
+      parameters: ["i32", "i32", "buffer", "i32", "buffer", "u32"],
+      result: "i32",
+    },
+    mount_setattr: {
+      name: "syscall",
+      parameters: ["i32", "i32", "buffer", "u32", "buffer", "usize"],
+      result: "i32",
+    },
+  });
+  const location = libc.__errno_location();
+  const word = new Int32Array(1);
+  const failed = (syscall: string): AttachAnswer => {
+    libc.memcpy(word, location, 4n);
+    return { syscall, errno: word[0]! };
+  };
+  const empty = new Uint8Array(1);
+  // A thread that shares its working directory with others cannot join.
+  if (libc.unshare(CLONE_FS) !== 0) return failed("unshare");
+  if (libc.setns(order.namespace, CLONE_NEWNS) !== 0) return failed("setns");
+  const target = new TextEncoder().encode(`${order.target}\0`);
+  const how = BigUint64Array.of(
+    BigInt(O_PATH_CLOEXEC),
+    0n,
+    BigInt(RESOLVE_IN_ROOT_NO_MAGICLINKS),
+  );
+  const place = libc.openat2(
+    SYS_OPENAT2,
+    AT_FDCWD,
+    target,
+    new Uint8Array(how.buffer),
+    24n,
+  );
+  if (place < 0) return failed("openat2");
+  try {
+    const moved = libc.move_mount(
+      SYS_MOVE_MOUNT,
+      order.tree,
+      empty,
+      place,
+      empty,
+      MOVE_MOUNT_BOTH_EMPTY_PATH,
+    );
+    if (moved !== 0) return failed("move_mount");
+  } finally {
+    libc.close(place);
+  }
+  if (order.propagation !== 0) {
+    const attributes = BigUint64Array.of(0n, 0n, BigInt(order.propagation), 0n);
+    const set = libc.mount_setattr(
+      SYS_MOUNT_SETATTR,
+      order.tree,
+      empty,
+      AT_EMPTY_PATH | (order.recursive ? AT_RECURSIVE : 0),
+      new Uint8Array(attributes.buffer),
+      32n,
+    );
+    if (set !== 0) return failed("mount_setattr");
+  }
+  return { syscall: undefined, errno: 0 };
+}
+
+// Imported for its types alone it does nothing.
+parentPort?.postMessage(attach(workerData as AttachOrder));
