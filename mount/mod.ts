@@ -11,6 +11,7 @@
  * @module
  */
 
+export * from "./features.ts";
 export * from "./from_containerd.ts";
 export * from "./is_mount_point.ts";
 export * from "./list_mounts.ts";
