@@ -50,6 +50,20 @@ function processArgs(
   return args;
 }
 
+/** As the image specification's conversion.md says: what asks the process to end is known to whoever ends it. */
+function annotations(
+  image: ContainerConfig,
+  options: CreateSpecOptions,
+): Record<string, string> | undefined {
+  const all = {
+    ...image.StopSignal
+      ? { "org.opencontainers.image.stopSignal": image.StopSignal }
+      : {},
+    ...options.annotations,
+  };
+  return Object.keys(all).length === 0 ? undefined : all;
+}
+
 function asChoice(netns: string | NamespaceChoice): NamespaceChoice {
   if (typeof netns !== "string" || netns === "host" || netns === "private") {
     return netns as NamespaceChoice;
@@ -249,9 +263,7 @@ export async function createSpec(
     domainname: options.domainname,
     mounts: specMounts(options),
     hooks: options.hooks,
-    annotations: options.annotations === undefined
-      ? undefined
-      : { ...options.annotations },
+    annotations: annotations(image, options),
     linux: {
       ...options.userns === undefined ? {} : {
         uidMappings: idMappings(options.userns.uids),

@@ -1,4 +1,5 @@
 import type { Command } from "../command.ts";
+import { containers } from "./containers.ts";
 import { content } from "./content.ts";
 import { images, rmi } from "./images.ts";
 import { network } from "./network.ts";
@@ -11,6 +12,7 @@ import { version } from "./version.ts";
 
 /** All commands; one file each, or one file per group. */
 export const commands: readonly Command[] = [
+  ...containers,
   ...content,
   images,
   ...network,

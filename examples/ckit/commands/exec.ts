@@ -1,0 +1,60 @@
+import { openContainer } from "@containerkit/execution";
+import type { Command } from "../command.ts";
+import { findContainer, join } from "../containers.ts";
+
+/** `K=V` sets, `K` alone takes ckit's own. */
+function environment(words: readonly string[]): Record<string, string> {
+  return Object.fromEntries(words.map((word) => {
+    const at = word.indexOf("=");
+    return at < 0
+      ? [word, Deno.env.get(word) ?? ""]
+      : [word.slice(0, at), word.slice(at + 1)];
+  }));
+}
+
+export const exec: Command = {
+  name: "exec",
+  usage:
+    "[-i] [-t] [-d] [-e K=V] [-u USER] [-w DIR] [--privileged] ID CMD [ARG...]",
+  summary: "run a further process in a container, and exit as it does",
+  booleans: ["interactive", "tty", "detach", "privileged"],
+  strings: ["user", "workdir"],
+  lists: ["env"],
+  alias: {
+    i: "interactive",
+    t: "tty",
+    d: "detach",
+    e: "env",
+    u: "user",
+    w: "workdir",
+  },
+  async run(args, context) {
+    const [word, ...command] = args.words;
+    const { id } = await findContainer(context, word);
+    const [interactive, terminal, detach] = [
+      args.flag("interactive"),
+      args.flag("tty"),
+      args.flag("detach"),
+    ];
+    const user = args.string("user");
+    const cwd = args.string("workdir");
+    const output = detach ? "null" : "piped";
+    await using container = openContainer(id, context);
+    await using process = await container.exec(command, {
+      stdin: interactive && !detach ? "piped" : "null",
+      stdout: output,
+      stderr: output,
+      terminal: terminal && !detach,
+      env: environment(args.list("env")),
+      privileged: args.flag("privileged"),
+      ...(user === undefined ? {} : { user }),
+      ...(cwd === undefined ? {} : { cwd }),
+      signal: context.signal,
+    });
+    if (detach) {
+      process.keep();
+      return 0;
+    }
+    return await join(process, { interactive, terminal }) ?? 0;
+  },
+};

@@ -1,0 +1,174 @@
+import {
+  attachContainer,
+  type Container,
+  openContainer,
+  RuntimeError,
+} from "@containerkit/execution";
+import type { Command, Context } from "../command.ts";
+import { findContainer, join } from "../containers.ts";
+
+/** How long a program may take to end when it is asked to, in seconds. */
+const STOP_SECONDS = 10;
+
+/** Does something to each container that is named, and prints its id. */
+async function each(
+  words: readonly string[],
+  context: Context,
+  fn: (container: Container) => unknown,
+): Promise<void> {
+  if (words.length === 0) {
+    throw new TypeError("The id of a container is missing");
+  }
+  for (const word of words) {
+    const { id } = await findContainer(context, word);
+    await using container = openContainer(id, context);
+    await fn(container);
+    context.print(id);
+  }
+}
+
+/** The signal that the image asks for. */
+function stopSignal({ bundle }: Container): string {
+  const { annotations } = JSON.parse(
+    Deno.readTextFileSync(`${bundle}/config.json`),
+  );
+  return annotations?.["org.opencontainers.image.stopSignal"] ?? "SIGTERM";
+}
+
+async function stopContainer(
+  container: Container,
+  seconds: number,
+): Promise<void> {
+  if (container.state() === "stopped") return;
+  if (container.state() === "paused") await container.resume();
+  try {
+    container.kill(stopSignal(container));
+    const timeout = Promise.withResolvers<"late">();
+    const timer = setTimeout(() => timeout.resolve("late"), seconds * 1000);
+    const winner = await Promise.race([container.status, timeout.promise]);
+    clearTimeout(timer);
+    if (winner === "late") container.kill("SIGKILL");
+  } catch (error) {
+    // It ended by itself in the meantime.
+    if (!(error instanceof RuntimeError && error.code === "NotRunning")) {
+      throw error;
+    }
+  }
+  await container.status;
+}
+
+const start: Command = {
+  name: "start",
+  usage: "[-a] [-i] ID...",
+  summary: "start containers that were created; with -a join one",
+  booleans: ["attach", "interactive"],
+  alias: { a: "attach", i: "interactive" },
+  async run(args, context) {
+    if (!args.flag("attach")) {
+      await each(args.words, context, (container) => container.start());
+      return;
+    }
+    const { id, terminal } = await findContainer(context, args.words[0]);
+    const interactive = args.flag("interactive");
+    await using container = await attachContainer(id, {
+      state: context.state,
+      stdin: interactive,
+    });
+    await container.start();
+    return await join(container, { interactive, terminal });
+  },
+};
+
+const stop: Command = {
+  name: "stop",
+  usage: "[-t SECONDS] ID...",
+  summary: "ask containers to end, and kill those that do not",
+  strings: ["time"],
+  alias: { t: "time" },
+  run(args, context) {
+    const seconds = Number(args.string("time") ?? STOP_SECONDS);
+    if (!(seconds >= 0)) throw new TypeError("--time takes seconds");
+    return each(
+      args.words,
+      context,
+      (container) => stopContainer(container, seconds),
+    );
+  },
+};
+
+const kill: Command = {
+  name: "kill",
+  usage: "[-s SIGNAL] [--all] ID...",
+  summary: "send a signal, SIGKILL by default; with --all to every process",
+  strings: ["signal"],
+  booleans: ["all"],
+  alias: { s: "signal" },
+  run(args, context) {
+    const signal = args.string("signal") ?? "SIGKILL";
+    return each(
+      args.words,
+      context,
+      (container) =>
+        args.flag("all") ? container.killAll(signal) : container.kill(signal),
+    );
+  },
+};
+
+const pause: Command = {
+  name: "pause",
+  usage: "ID...",
+  summary: "freeze every process of containers",
+  run: (args, context) =>
+    each(args.words, context, (container) => container.pause()),
+};
+
+const resume: Command = {
+  name: "resume",
+  usage: "ID...",
+  summary: "let paused containers go on",
+  run: (args, context) =>
+    each(args.words, context, (container) => container.resume()),
+};
+
+const wait: Command = {
+  name: "wait",
+  usage: "ID...",
+  summary: "wait until containers have ended and print their exit codes",
+  async run(args, context) {
+    if (args.words.length === 0) {
+      throw new TypeError("The id of a container is missing");
+    }
+    for (const word of args.words) {
+      const { id } = await findContainer(context, word);
+      await using container = openContainer(id, context);
+      context.print(String((await container.status).code));
+    }
+  },
+};
+
+const attach: Command = {
+  name: "attach",
+  usage: "[--no-stdin] ID",
+  summary: "join a container; Ctrl-P Ctrl-Q leaves it",
+  booleans: ["no-stdin"],
+  async run(args, context) {
+    const { id, terminal } = await findContainer(context, args.words[0]);
+    const interactive = !args.flag("no-stdin");
+    await using container = await attachContainer(id, {
+      state: context.state,
+      stdin: interactive,
+    });
+    return await join(container, { interactive, terminal });
+  },
+};
+
+/** Commands about the life of a container. */
+export const lifecycle: readonly Command[] = [
+  start,
+  stop,
+  kill,
+  pause,
+  resume,
+  wait,
+  attach,
+];

@@ -1,0 +1,39 @@
+import { openContainer, readLog } from "@containerkit/execution";
+import type { Command } from "../command.ts";
+import { findContainer } from "../containers.ts";
+
+const encoder = new TextEncoder();
+
+export const logs: Command = {
+  name: "logs",
+  usage: "[-f] [-n LINES] [-t] ID",
+  summary: "print what a container wrote; with -f also what it writes",
+  booleans: ["follow", "timestamps"],
+  strings: ["tail"],
+  alias: { f: "follow", n: "tail", t: "timestamps" },
+  async run(args, context) {
+    const { id } = await findContainer(context, args.words[0]);
+    const tail = Number(args.string("tail") ?? Infinity);
+    if (!(tail >= 0)) throw new TypeError("--tail takes a number of lines");
+    await using container = openContainer(id, context);
+    if (container.log === undefined) {
+      throw new TypeError(
+        `Cannot print the log of container "${id}": it has none, as its output went to a terminal of ckit`,
+      );
+    }
+    const entries = readLog(container.log, {
+      signal: context.signal,
+      tail,
+      ...(args.flag("follow")
+        ? { follow: container.status.catch(() => {}) }
+        : {}),
+    });
+    for await (const { stream, time, text } of entries) {
+      const to = stream === "stderr" ? Deno.stderr : Deno.stdout;
+      if (args.flag("timestamps")) to.writeSync(encoder.encode(`${time} `));
+      for (let done = 0; done < text.length;) {
+        done += to.writeSync(text.subarray(done));
+      }
+    }
+  },
+};

@@ -1,0 +1,65 @@
+import { type ContainerInfo, listContainers } from "@containerkit/execution";
+import type { Command, Context } from "../command.ts";
+import { existing } from "../containers.ts";
+import { readSandbox } from "../sandbox.ts";
+import { formatTable } from "../table.ts";
+
+const SECONDS: readonly (readonly [string, number])[] = [
+  ["days", 86400],
+  ["hours", 3600],
+  ["minutes", 60],
+];
+
+/** Such as `3 minutes ago`. */
+function ago(time: string): string {
+  const seconds = Math.max(0, (Date.now() - Date.parse(time)) / 1000);
+  for (const [unit, size] of SECONDS) {
+    if (seconds >= 2 * size) return `${Math.floor(seconds / size)} ${unit} ago`;
+  }
+  return `${Math.floor(seconds)} seconds ago`;
+}
+
+function status({ state, exit }: ContainerInfo): string {
+  if (state !== "stopped") return state;
+  if (exit === undefined) return "exited (unknown)";
+  const oom = exit.oomKilled ? ", out of memory" : "";
+  return `exited (${exit.code}${oom}) ${ago(exit.exitedAt)}`;
+}
+
+function programOf({ bundle }: ContainerInfo): string {
+  const { process } = JSON.parse(
+    Deno.readTextFileSync(`${bundle}/config.json`),
+  );
+  const line = process.args.join(" ");
+  return line.length > 30 ? `${line.slice(0, 29)}…` : line;
+}
+
+export const ps: Command = {
+  name: "ps",
+  usage: "[-a] [-q]",
+  summary: "list containers that run, or with -a all of them",
+  booleans: ["all", "quiet"],
+  alias: { a: "all", q: "quiet" },
+  async run(args, context: Context) {
+    const list = listContainers(await existing(context)).filter(({ state }) =>
+      args.flag("all") || state !== "stopped"
+    );
+    if (args.flag("quiet")) {
+      for (const { id } of list) context.print(id);
+      return;
+    }
+    const rows = list.map((info) => [
+      info.id,
+      readSandbox(context, info.id)?.image ?? "-",
+      programOf(info),
+      ago(info.created),
+      status(info),
+    ]);
+    for (
+      const line of formatTable([
+        ["ID", "IMAGE", "COMMAND", "CREATED", "STATUS"],
+        ...rows,
+      ])
+    ) context.print(line);
+  },
+};
