@@ -286,9 +286,10 @@ async function createPair(
 ): Promise<{ bridge: Link; link: Link }> {
   const { plan, wait } = options;
   for (let attempt = 1;; attempt++) {
-    const bridge = await ensureBridge(route, plan, wait);
+    const name = randomName();
+    let bridge: Link | undefined;
     try {
-      const name = randomName();
+      bridge = await ensureBridge(route, plan, wait);
       const link = await makeTagged(
         route,
         [
@@ -310,8 +311,12 @@ async function createPair(
       );
       return { bridge, link };
     } catch (error) {
-      await removeIdleBridge(route, bridge.index);
-      const gone = isCode(error, "ENODEV", "EINVAL") &&
+      // Who stops waiting does not know what was made: the kernel does.
+      const made = await route.request(getLink(name));
+      if (made !== undefined) await route.request(deleteLink(made.index));
+      const found = await route.request(getLink(plan.bridge));
+      if (found !== undefined) await removeIdleBridge(route, found.index);
+      const gone = isCode(error, "ENODEV", "EINVAL") && bridge !== undefined &&
         (await route.request(getLink(bridge.index))) === undefined;
       if (!gone || attempt === ATTEMPTS) throw error;
     }

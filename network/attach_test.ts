@@ -4,6 +4,7 @@ import {
   assertRejects,
   assertStringIncludes,
 } from "@std/assert";
+import { setImmediate } from "node:timers";
 import { rootTest, tempDir } from "@containerkit/tests";
 import {
   attach,
@@ -119,3 +120,34 @@ rootTest("attach() says who has a port", async () => {
     'Cannot publish tcp 127.0.0.1:8082: 0.0.0.0:8082 leads to 10.77.0.2:80 for "first"',
   );
 });
+
+rootTest(
+  "attach() leaves nothing when it is stopped at any moment",
+  async () => {
+    using route = new RouteSocket();
+    using netns = NetNs.create();
+    for (let turn = 0; turn < 60; turn++) {
+      // The moments differ from run to run: that the end state does not is the point.
+      const controller = new AbortController();
+      const stop = async () => {
+        for (let count = 0; count < turn; count++) {
+          await new Promise((resolve) => setImmediate(resolve));
+        }
+        controller.abort();
+      };
+      const stopped = stop();
+      try {
+        await using _attachment = await attach(netns, {
+          bridge: "ckt0",
+          address: "10.77.0.2/24",
+          gateway: "10.77.0.1",
+          signal: controller.signal,
+        });
+      } catch (error) {
+        assertEquals((error as Error).name, "AbortError");
+      }
+      await stopped;
+      assertEquals(await route.request(getLink("ckt0")), undefined);
+    }
+  },
+);
