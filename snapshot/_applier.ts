@@ -249,7 +249,7 @@ export class Applier implements TarSink, Disposable {
     if (above?.kind === "link") return { link: above.target };
     const dir = this.#createDirectory(parent, name, 0o755);
     parent.write(name);
-    if (above !== undefined) {
+    if (above?.kind === "dir") {
       const { stat } = above;
       this.#setDirectory(dir, stat.mode & 0o7777, stat, above.xattrs);
       dir.times = stat;
@@ -300,7 +300,9 @@ export class Applier implements TarSink, Disposable {
     if (merged) this.#dropXattrs(dir);
     const owner = this.#owner(header);
     const exact = dir.fresh && dir.fd < 0 && (mode & ~0o777) === 0 &&
-      (mode & this.#options.umask) === 0 && this.#isOwn(owner, parent);
+      (mode & this.#options.umask) === 0 &&
+      // A directory takes over the set-group-ID bit too.
+      parent.inheritedGid === undefined && this.#isOwn(owner, parent);
     if (!exact || header.xattrs !== undefined) {
       this.#setDirectory(dir, mode, owner, header.xattrs);
     }
@@ -589,9 +591,18 @@ export class Applier implements TarSink, Disposable {
       this.#remove(parent, name);
     }
     (parent.hidden ??= new Set()).add(name);
+    // Where nothing is below, an overlay would list the mark itself.
+    if (parent.opaque || !this.#isBelow(parent, name)) return;
     if (this.#options.marks.hide(this.#marksOf(parent), name)) {
       parent.write(name);
     }
+  }
+
+  /** Whether a layer below has the name, as far as is known. */
+  #isBelow(parent: Dir, name: string): boolean {
+    const { parents } = this.#options;
+    return parents === undefined ||
+      parents.find([...parent.path.split("/"), name]) !== undefined;
   }
 
   #makeOpaque(dir: Dir): void {
@@ -633,6 +644,9 @@ export class Applier implements TarSink, Disposable {
       }
       dir.fresh = true;
       dir.written = undefined;
+    }
+    for (const name of dir.hidden ?? []) {
+      this.#options.marks.unhide(this.#marksOf(dir), name);
     }
     for (const child of dir.children?.values() ?? []) {
       this.#clear(child);

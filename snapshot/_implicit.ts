@@ -77,7 +77,7 @@ export class ImplicitFolders {
       const names = path.split("/");
       const found = this.#isCutOff(names) ? undefined : below.find(names);
       if (found?.kind === "link") return path;
-      if (found === undefined) continue;
+      if (found?.kind !== "dir") continue;
       for (const [name, value] of found.xattrs) {
         setXattr(`${dir}/${path}`, name, new Uint8Array(value));
       }

@@ -27,6 +27,8 @@ export interface OpenDir {
 export interface LayerMarks {
   /** Says that a name is hidden; nothing is there. Tells whether something is there now. */
   hide(dir: OpenDir, name: string): boolean;
+  /** Takes the mark of a hidden name back, if it is there. */
+  unhide(dir: OpenDir, name: string): void;
   /** Something was made where a name was hidden. */
   createdOver(dir: OpenDir, name: string): void;
   /** Says that all below a directory is hidden. */
@@ -44,6 +46,7 @@ export interface LayerMarks {
 /** A plain directory: what is hidden is removed, so there is nothing to say. */
 export const directoryMarks: LayerMarks = {
   hide: () => false,
+  unhide() {},
   createdOver() {},
   makeOpaque() {},
   isMark: () => false,
@@ -72,6 +75,10 @@ export function overlayMarks(userxattr: boolean): LayerMarks {
       if (code === EEXIST) return true;
       throw refused("hide", "mknodat", code, `${path}/${name}`);
     },
+    unhide(dir, name) {
+      if (this.hides(dir, name)) unlink(dir, name);
+    },
+    // It stood where the mark was.
     createdOver() {},
     makeOpaque({ fd, path }) {
       const code = setXattrOf(fd, opaque, new Uint8Array([0x79]));
@@ -103,19 +110,25 @@ function touch({ fd, path }: OpenDir, name: string): void {
   libc.close(file);
 }
 
+function unlink({ fd, path }: OpenDir, name: string): void {
+  if (layerSymbols().unlinkat(fd, name_.set(name), 0) === 0) return;
+  const code = errno();
+  if (code !== ENOENT) {
+    throw refused("remove", "unlinkat", code, `${path}/${name}`);
+  }
+}
+
 /** A branch of aufs: the marks of the layer itself. */
 export const aufsMarks: LayerMarks = {
   hide(dir, name) {
     touch(dir, `${WHITEOUT_PREFIX}${name}`);
     return true;
   },
-  createdOver({ fd, path }, name) {
-    const mark = `${WHITEOUT_PREFIX}${name}`;
-    if (layerSymbols().unlinkat(fd, name_.set(mark), 0) === 0) return;
-    const code = errno();
-    if (code !== ENOENT) {
-      throw refused("remove", "unlinkat", code, `${path}/${mark}`);
-    }
+  unhide(dir, name) {
+    unlink(dir, `${WHITEOUT_PREFIX}${name}`);
+  },
+  createdOver(dir, name) {
+    this.unhide(dir, name);
   },
   makeOpaque(dir) {
     touch(dir, OPAQUE_WHITEOUT);

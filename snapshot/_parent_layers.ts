@@ -27,7 +27,8 @@ export type Below =
     readonly stat: Stat;
     readonly xattrs: ReadonlyMap<string, Uint8Array>;
   }
-  | { readonly kind: "link"; readonly target: string };
+  | { readonly kind: "link"; readonly target: string }
+  | { readonly kind: "other"; readonly stat: Stat };
 
 /** Opens a directory that the caller named. */
 export function openRoot(path: string): number {
@@ -112,6 +113,7 @@ export class ParentLayers implements Disposable {
     name: string,
     stat: Stat,
   ): Below | "hidden" {
+    if (this.#marks.isMark(stat)) return "hidden";
     const kind = stat.mode & S_IFMT;
     if (kind === S_IFDIR) {
       return {
@@ -120,7 +122,7 @@ export class ParentLayers implements Disposable {
         xattrs: readXattrs(procPath(fd, name), name),
       };
     }
-    if (kind !== S_IFLNK) return "hidden";
+    if (kind !== S_IFLNK) return { kind: "other", stat };
     const target = readLinkAt(fd, name);
     return typeof target === "number" ? "hidden" : { kind: "link", target };
   }

@@ -83,3 +83,22 @@ function joinBytes(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   }
   return all;
 }
+
+/** Random numbers that are the same each time, and lists in an order made of them. */
+export function shuffled(
+  seed: number,
+): { random: () => number; shuffle: <T>(list: readonly T[]) => T[] } {
+  let state = seed;
+  const random = () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+  return {
+    random,
+    shuffle: (list) =>
+      list.map((item) => ({ item, key: random() }))
+        .sort((a, b) => a.key - b.key).map(({ item }) => item),
+  };
+}

@@ -53,7 +53,9 @@ export interface ApplyLayerOptions {
   /**
    * Directories with the layers below in the same format, the nearest first.
    * Directories that the layer has no entry for get owner, mode, times and
-   * attributes from there, and links there are followed. Not needed for `"directory"`.
+   * attributes from there, links there are followed, and only what is there is
+   * marked as hidden. An empty list says that nothing is below; without a list that
+   * is not known. Means nothing for `"directory"`.
    */
   readonly parents?: readonly string[];
   /**
@@ -132,10 +134,12 @@ export async function applyLayer(
     : format === "aufs"
     ? aufsMarks
     : overlayMarks(options.userxattr ?? false);
-  using parents = new ParentLayers(options.parents ?? [], marks);
+  using parents = options.parents === undefined || format === "directory"
+    ? undefined
+    : new ParentLayers(options.parents, marks);
   using applier = new Applier(openTree(root), {
     marks,
-    parents: format === "directory" ? undefined : parents,
+    parents,
     umask: readUmask(),
     uid: Deno.uid() ?? 0,
     gid: Deno.gid() ?? 0,
