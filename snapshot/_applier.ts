@@ -2,7 +2,7 @@
 import { errno } from "@containerkit/libc";
 import { type TarHeader, type TarSink, TypeFlag } from "@containerkit/tar";
 import { parseWhiteout } from "@containerkit/tar/layer";
-import type { Dir, DirTree } from "./_dir_tree.ts";
+import { DEFAULT_ACL, type Dir, type DirTree } from "./_dir_tree.ts";
 import {
   AT_SYMLINK_NOFOLLOW,
   CName,
@@ -178,6 +178,7 @@ export class Applier implements TarSink, Disposable {
     const stack: Dir[] = [this.#tree.root];
     const libc = layerSymbols();
     for (let dir = stack.pop(); dir !== undefined; dir = stack.pop()) {
+      if (dir.defaultAcl !== undefined) this.#setDefaultAcl(dir);
       if (dir.times !== undefined) {
         const { atime, atimeNs, mtime, mtimeNs } = dir.times;
         const times = timespecs(atime, atimeNs, mtime, mtimeNs);
@@ -194,6 +195,19 @@ export class Applier implements TarSink, Disposable {
         }
       }
       if (dir.children !== undefined) stack.push(...dir.children.values());
+    }
+  }
+
+  #setDefaultAcl(dir: Dir): void {
+    const acl = new Uint8Array(dir.defaultAcl!);
+    const code = setXattrOf(this.#tree.fd(dir), DEFAULT_ACL, acl);
+    if (code !== 0 && code !== EOPNOTSUPP) {
+      throw refused(
+        `set the attribute ${DEFAULT_ACL} of`,
+        "fsetxattr",
+        code,
+        dir.path,
+      );
     }
   }
 
@@ -321,12 +335,11 @@ export class Applier implements TarSink, Disposable {
     if (owner !== undefined && libc.fchown(fd, owner.uid, owner.gid) !== 0) {
       throw refused("set the owner of", "fchown", errno(), dir.path);
     }
-    this.#setXattrs(
-      xattrs,
-      dir.path,
-      true,
-      (key, value) => setXattrOf(fd, key, value),
-    );
+    this.#setXattrs(xattrs, dir.path, true, (key, value) => {
+      if (key !== DEFAULT_ACL) return setXattrOf(fd, key, value);
+      dir.defaultAcl = value;
+      return 0;
+    });
     if (libc.fchmod(fd, mode) !== 0) {
       throw refused("set the mode of", "fchmod", errno(), dir.path);
     }
@@ -337,6 +350,7 @@ export class Applier implements TarSink, Disposable {
 
   /** In an overlay the attributes of the upper directory count alone. */
   #dropXattrs(dir: Dir): void {
+    dir.defaultAcl = undefined;
     const path = procPath(this.#tree.fd(dir));
     for (const key of listXattrs(path, dir.path)) {
       if (key === "security.selinux" || key.startsWith("trusted.overlay.")) {

@@ -5,11 +5,13 @@ import {
   lstatAt,
   O_DIRECTORY,
   openChild,
+  procPath,
   readLinkAt,
   refused,
   type Stat,
 } from "./_files.ts";
 import { layerSymbols } from "./_layer_symbols.ts";
+import { getXattr, removeXattr } from "./_xattrs.ts";
 import { LayerError } from "./layer_error.ts";
 
 /** How many directories are held open at once. */
@@ -39,6 +41,8 @@ export class Dir {
   inheritedGid: number | undefined;
   /** What is set when all is done. */
   times: DirTimes | undefined;
+  /** A rule for new files that was taken off while the layer's are made, and is set again at the end. */
+  defaultAcl: Uint8Array | undefined;
   /** Removed; nothing of it counts any more. */
   dead = false;
   children: Map<string, Dir> | undefined;
@@ -76,6 +80,16 @@ export type MissingHandler = (
   parent: Dir,
   name: string,
 ) => Dir | { readonly link: string } | undefined;
+
+/** The name of the rule that gives new files more than their mode says. */
+export const DEFAULT_ACL = "system.posix_acl_default";
+
+/** Takes the rule off an open directory: what a layer brings has only what the layer says. */
+export function suspendDefaultAcl(dir: Dir): void {
+  const path = procPath(dir.fd);
+  dir.defaultAcl = getXattr(path, DEFAULT_ACL, dir.path);
+  if (dir.defaultAcl !== undefined) removeXattr(path, DEFAULT_ACL, dir.path);
+}
 
 /** A bounded cache of open directories below one root. */
 export class DirTree implements Disposable {
@@ -147,6 +161,7 @@ export class DirTree implements Disposable {
     dir.note(stat);
     // Writing into it must not change its times: in an overlay it would not.
     dir.times = stat;
+    suspendDefaultAcl(dir);
     return dir;
   }
 

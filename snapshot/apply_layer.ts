@@ -16,7 +16,7 @@ import {
   readLayerChunks,
 } from "@containerkit/tar/layer";
 import { Applier, type LayerWarning } from "./_applier.ts";
-import { DirTree } from "./_dir_tree.ts";
+import { DirTree, suspendDefaultAcl } from "./_dir_tree.ts";
 import { listDir, lstatAt } from "./_files.ts";
 import { aufsMarks, directoryMarks, overlayMarks } from "./_layer_marks.ts";
 import { openRoot, ParentLayers } from "./_parent_layers.ts";
@@ -190,6 +190,7 @@ function openTree(root: string): DirTree {
     if (typeof stat !== "number") {
       tree.root.note(stat);
       if (!tree.root.fresh) tree.root.times = stat;
+      suspendDefaultAcl(tree.root);
     }
   } catch (error) {
     tree[Symbol.dispose]();
