@@ -34,8 +34,8 @@ const NLM_F_ACK_TLVS = 0x200;
 const BUFFER_SIZE = 65536;
 /** What a socket may queue unasked is about 200 KiB; a message more than that needs asking. */
 const DEFAULT_BUFFER = 100_000;
-/** So many acknowledgements fit into the receive buffer at once. */
-const PIPELINE = 64;
+/** So many answers fit into the receive buffer at once; an echoed link has up to 4 KiB there. */
+const PIPELINE = 32;
 
 /** One message to send, and how to speak of it when it fails. */
 export interface Wire {

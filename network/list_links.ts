@@ -61,7 +61,12 @@ export function listLinks(
       }
     },
     decode(messages) {
-      const links = messages.map(({ payload }) => parseLink(payload));
+      const links = messages.map(({ payload }) =>
+        // Asked to skip counters, the kernel still gives the cheap ones.
+        statistics
+          ? parseLink(payload)
+          : { ...parseLink(payload), statistics: undefined }
+      );
       // A kernel that does not know a filter lists everything.
       return kind === undefined
         ? links

@@ -71,6 +71,8 @@ export interface RuleSpec {
 
 const RTM = { NEWRULE: 32, DELRULE: 33, GETRULE: 34 };
 const FRA = { DST: 1, SRC: 2 };
+/** `AF_INET` and `AF_INET6` */
+const FAMILIES: readonly number[] = [2, 10];
 const FIB_RULE_INVERT = 2;
 const RT_TABLE_MAIN = 254;
 const ACTIONS: Readonly<Record<RuleAction, number>> = {
@@ -235,7 +237,10 @@ export function listRules(
       writer.u8(familyNumber(options.family)).u8(0).u8(0).u8(0);
       writer.u32(0).u32(0);
     },
-    decode: (messages) => messages.map(({ payload }) => parseRule(payload)),
+    // Rules of multicast routing have families of their own.
+    decode: (messages) =>
+      messages.filter(({ payload }) => FAMILIES.includes(payload[0]!))
+        .map(({ payload }) => parseRule(payload)),
   };
 }
 

@@ -1,0 +1,312 @@
+import {
+  assert,
+  assertEquals,
+  assertNotEquals,
+  assertRejects,
+  assertThrows,
+} from "@std/assert";
+import { pidfdOpen, SyscallError } from "@containerkit/libc";
+import { rootTest, tempDir } from "@containerkit/tests";
+import {
+  createLink,
+  listLinks,
+  listNetNs,
+  NetNs,
+  removeNetNs,
+  RouteSocket,
+  setLink,
+} from "./mod.ts";
+
+const LONG = Deno.env.get("CONTAINERKIT_LONG") !== undefined;
+
+function here(): string {
+  return Deno.readLinkSync("/proc/thread-self/ns/net");
+}
+
+/** How many threads of this process are in each namespace. */
+function threads(): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const { name } of Deno.readDirSync("/proc/self/task")) {
+    try {
+      const link = Deno.readLinkSync(`/proc/self/task/${name}/ns/net`);
+      counts.set(link, (counts.get(link) ?? 0) + 1);
+    } catch {
+      // It ended while we looked.
+    }
+  }
+  return counts;
+}
+
+rootTest(
+  "NetNs.create() makes an empty namespace and stays at home",
+  async () => {
+    const home = here();
+    using netns = NetNs.create();
+    assertEquals(here(), home);
+    assertNotEquals(netns.run(here), home);
+    using route = new RouteSocket({ netns });
+    const links = await route.request(listLinks());
+    assertEquals(links.filter(({ kind }) => kind === undefined).length, 1);
+  },
+);
+
+rootTest("NetNs.create() pins at a path, and disposing removes the pin", () => {
+  using temp = tempDir();
+  const path = `${temp.path}/deep/er/ns`;
+  {
+    using netns = NetNs.create({ path });
+    using again = NetNs.open(path);
+    assertEquals(again.cookie, netns.cookie);
+    assertEquals(listNetNs(`${temp.path}/deep/er`), [
+      { path, cookie: netns.cookie },
+    ]);
+  }
+  assertEquals(listNetNs(`${temp.path}/deep/er`), []);
+  assertThrows(() => Deno.statSync(path), Deno.errors.NotFound);
+});
+
+rootTest(
+  "NetNs.keep() leaves the pin to removeNetNs(), which does no harm twice",
+  () => {
+    using temp = tempDir();
+    const path = `${temp.path}/ns`;
+    {
+      using netns = NetNs.create({ path });
+      netns.keep();
+    }
+    assertEquals(listNetNs(temp.path).length, 1);
+    assertEquals([removeNetNs(path), removeNetNs(path)], [true, false]);
+  },
+);
+
+rootTest("NetNs.pin() keeps an anonymous namespace", () => {
+  using temp = tempDir();
+  using netns = NetNs.create();
+  netns.pin(`${temp.path}/ns`);
+  assertThrows(() => netns.pin(`${temp.path}/other`), TypeError, "is pinned");
+  using again = NetNs.open(`${temp.path}/ns`);
+  assertEquals(again.cookie, netns.cookie);
+});
+
+rootTest(
+  "NetNs.create() refuses a path that is taken, and leaves nothing",
+  () => {
+    using temp = tempDir();
+    const path = `${temp.path}/ns`;
+    Deno.writeTextFileSync(path, "mine");
+    const home = here();
+    const error = assertThrows(() => NetNs.create({ path }), SyscallError);
+    assertEquals(error.code, "EEXIST");
+    assertEquals([Deno.readTextFileSync(path), here()], ["mine", home]);
+    assertThrows(
+      () => NetNs.create({ path: "ns" }),
+      TypeError,
+      "absolute path",
+    );
+  },
+);
+
+rootTest(
+  "removeNetNs() refuses what is no namespace, and removes a leftover",
+  () => {
+    using temp = tempDir();
+    const file = `${temp.path}/file`;
+    Deno.writeTextFileSync(file, "mine");
+    assertThrows(() => removeNetNs(file), TypeError, "the file is none");
+    assertThrows(() => removeNetNs(temp.path), TypeError);
+    Deno.writeTextFileSync(file, "");
+    assertThrows(() => NetNs.open(file), TypeError, "was its pin unmounted?");
+    assertEquals(removeNetNs(file), true);
+  },
+);
+
+rootTest(
+  "NetNs opens the namespace of a process, by pid and by pidfd",
+  async () => {
+    using netns = NetNs.create();
+    const child = netns.run(() => ({
+      process: new Deno.Command("sleep", { args: ["60"] }).spawn(),
+    })).process;
+    try {
+      using byPid = NetNs.fromPid(child.pid);
+      using pidfd = pidfdOpen(child.pid);
+      using byPidFd = NetNs.fromPidFd(pidfd);
+      assertEquals([byPid.cookie, byPidFd.cookie], [
+        netns.cookie,
+        netns.cookie,
+      ]);
+    } finally {
+      child.kill("SIGKILL");
+      await child.status;
+    }
+    assertThrows(() => NetNs.fromPid(child.pid), SyscallError);
+  },
+);
+
+rootTest(
+  "NetNs.cookie is never the same, though inode numbers are used again",
+  () => {
+    const cookies = new Set<bigint>();
+    const inodes = new Set<string>();
+    for (let round = 0; round < 50; round++) {
+      using netns = NetNs.create();
+      cookies.add(netns.cookie);
+      inodes.add(netns.run(here));
+    }
+    assertEquals(cookies.size, 50);
+    assert(inodes.size <= 50);
+  },
+);
+
+rootTest("NetNs.run() refuses what would go on elsewhere", () => {
+  using netns = NetNs.create();
+  const home = here();
+  let entered = false;
+  const asynchronous = async () => {
+    entered = true;
+    await Promise.resolve();
+  };
+  assertThrows(
+    () => netns.run(asynchronous as unknown as () => void),
+    TypeError,
+    "asynchronous function",
+  );
+  assertEquals(entered, false);
+  assertThrows(
+    () => netns.run((() => Promise.resolve(1)) as unknown as () => void),
+    TypeError,
+    "returns a promise",
+  );
+  assertEquals(here(), home);
+});
+
+rootTest(
+  "NetNs.run() comes back after an error, and from within another run",
+  () => {
+    using a = NetNs.create();
+    using b = NetNs.create();
+    const home = here();
+    assertThrows(
+      () =>
+        a.run(() => {
+          throw new RangeError("inside");
+        }),
+      RangeError,
+      "inside",
+    );
+    assertEquals(here(), home);
+    const [outer, inner, after] = a.run(() => [here(), b.run(here), here()]);
+    assertEquals(outer, after);
+    assertNotEquals(outer, inner);
+    assertEquals(here(), home);
+  },
+);
+
+rootTest("NetNs.run() makes listeners that stay in the namespace", async () => {
+  using netns = NetNs.create();
+  using route = new RouteSocket({ netns });
+  await route.request(setLink("lo", { up: true }));
+  using listener = netns.run(() =>
+    Deno.listen({ hostname: "127.0.0.1", port: 0 })
+  );
+  const { port } = listener.addr as Deno.NetAddr;
+  await assertRejects(
+    () => Deno.connect({ hostname: "127.0.0.1", port }),
+    Deno.errors.ConnectionRefused,
+  );
+  const { connection } = netns.run(() => ({
+    connection: Deno.connect({ hostname: "127.0.0.1", port }),
+  }));
+  const [client, server] = await Promise.all([connection, listener.accept()]);
+  client.close();
+  server.close();
+});
+
+rootTest("a closed NetNs refuses use", () => {
+  const netns = NetNs.create();
+  netns.close();
+  netns.close();
+  assertThrows(() => netns.run(() => 1), Deno.errors.BadResource);
+});
+
+rootTest(
+  "NetNs leaves no thread in a foreign namespace under load",
+  async () => {
+    const rounds = LONG ? 50_000 : 5000;
+    const home = here();
+    using netns = NetNs.create();
+    const before = threads();
+    const server = Deno.serve(
+      { hostname: "127.0.0.1", port: 0, onListen() {} },
+      () => new Response("x"),
+    );
+    const url = `http://127.0.0.1:${server.addr.port}/`;
+    let going = true;
+    const load = [
+      async () => {
+        while (going) await (await fetch(url)).text();
+      },
+      async () => {
+        while (going) await Deno.readFile("/etc/passwd");
+      },
+      async () => {
+        while (going) {
+          await crypto.subtle.digest(
+            "SHA-256",
+            new Uint8Array(9999),
+          );
+        }
+      },
+    ].map((run) => run());
+    const foreign = new Set<string>();
+    for (let round = 0; round < rounds; round++) {
+      const inside = netns.run(() => {
+        using _socket = new RouteSocket();
+        return here();
+      });
+      assertNotEquals(inside, home);
+      assertEquals(here(), home);
+      if (round % 5 === 0) NetNs.create().close();
+      if (round % 50 === 0) await new Promise((resolve) => setTimeout(resolve));
+      if (round % 250 === 0) {
+        for (const link of threads().keys()) {
+          if (!before.has(link)) foreign.add(link);
+        }
+      }
+    }
+    going = false;
+    await Promise.all(load);
+    await server.shutdown();
+    for (const link of threads().keys()) {
+      if (!before.has(link)) {
+        foreign.add(link);
+      }
+    }
+    assertEquals([...foreign], []);
+  },
+);
+
+rootTest(
+  "RouteSocket keeps its namespace alive and talks to it from anywhere",
+  async () => {
+    const netns = NetNs.create();
+    using route = new RouteSocket({ netns });
+    netns.close();
+    await route.request(createLink({ kind: "bridge", name: "only0" }));
+    const names = (await route.request(listLinks())).map(({ name }) => name);
+    assert(names.includes("only0"));
+  },
+);
+
+rootTest(
+  "descriptors of NetNs and RouteSocket do not reach children",
+  async () => {
+    using netns = NetNs.create();
+    using _route = new RouteSocket({ netns });
+    const { stdout } = await new Deno.Command("ls", {
+      args: ["-l", "/proc/self/fd"],
+    }).output();
+    const text = new TextDecoder().decode(stdout);
+    assertEquals(/net:\[|socket:/.test(text), false, text);
+  },
+);
