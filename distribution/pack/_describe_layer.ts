@@ -8,7 +8,7 @@ import type { LayerDigests } from "@containerkit/tar/layer";
 import type { BlobStore } from "../blob_store.ts";
 import type { Layer } from "../image.ts";
 import { FAMILIES } from "./_media_types.ts";
-import { openBlob } from "./_store.ts";
+import { openBlob } from "../_store.ts";
 import type { PackLayerOptions } from "./pack_layer.ts";
 
 /** Says what a stored layer is. */

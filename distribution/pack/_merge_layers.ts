@@ -8,12 +8,13 @@ import { DigestMismatchError } from "@containerkit/oci";
 import {
   encodeTarHeader,
   type TarHeader,
+  TypeFlag,
   UntarStream,
 } from "@containerkit/tar";
 import { readLayer } from "@containerkit/tar/layer";
 import type { Layer } from "../image.ts";
 import { keyOf, LayerTree, type Plan, type Write } from "./_layer_tree.ts";
-import { type CallOptions, withSignal } from "./_store.ts";
+import { type CallOptions, withSignal } from "../_store.ts";
 
 const BLOCK = 512;
 
@@ -60,9 +61,11 @@ async function* writeEntry(
   readable: ReadableStream<Uint8Array> | undefined,
 ): AsyncGenerator<Uint8Array> {
   const { sparse: _sparse, ...rest } = header;
+  const isDirectory = header.typeflag === TypeFlag.DIRECTORY;
   yield encodeTarHeader({
     ...rest,
-    name: path === "" ? "./" : header.typeflag === "5" ? `${path}/` : path,
+    // The root itself goes by the name that umoci writes and takes its times from.
+    name: path === "" ? "." : isDirectory ? `${path}/` : path,
     ...(linkname === undefined ? {} : { linkname }),
   });
   if (readable === undefined) return;

@@ -9,7 +9,7 @@ import type { BlobStore } from "../blob_store.ts";
 import type { Image, Layer } from "../image.ts";
 import { compressionOf, FAMILIES, familyOf } from "./_media_types.ts";
 import type { MediaTypes } from "./media_types.ts";
-import { type CallOptions, storeImage } from "./_store.ts";
+import { type CallOptions, storeImage } from "../_store.ts";
 
 /** What changes. */
 export interface Changes {

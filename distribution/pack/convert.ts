@@ -15,18 +15,13 @@ import {
 } from "@containerkit/oci";
 import { type Compression, readLayer } from "@containerkit/tar/layer";
 import type { BlobStore } from "../blob_store.ts";
+import { readBlob } from "../_read_blob.ts";
 import { createImage } from "../create_image.ts";
 import type { Image, Layer } from "../image.ts";
 import { compressionOf, FAMILIES, familyOf } from "./_media_types.ts";
 import type { MediaTypes } from "./media_types.ts";
 import { rebuild, retype } from "./_rebuild.ts";
-import {
-  encodeJson,
-  openBlob,
-  readBlob,
-  storeBytes,
-  withSignal,
-} from "./_store.ts";
+import { encodeJson, openBlob, storeBytes, withSignal } from "../_store.ts";
 import { packLayer } from "./pack_layer.ts";
 
 /** Options of {@linkcode convert}. */

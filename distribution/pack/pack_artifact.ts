@@ -7,7 +7,7 @@
 import { describe, type Descriptor, MediaType } from "@containerkit/oci";
 import type { BlobStore } from "../blob_store.ts";
 import type { Image } from "../image.ts";
-import { openBlob, storeBytes, storeImage, withSignal } from "./_store.ts";
+import { openBlob, storeBytes, storeImage, withSignal } from "../_store.ts";
 
 /** One file of an artifact. */
 export interface ArtifactFile {

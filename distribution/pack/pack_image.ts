@@ -17,7 +17,7 @@ import type { Image, Layer } from "../image.ts";
 import { FAMILIES } from "./_media_types.ts";
 import { takeLayer } from "./_take_layer.ts";
 import type { PackLayerOptions } from "./pack_layer.ts";
-import { storeImage, withSignal } from "./_store.ts";
+import { storeImage, withSignal } from "../_store.ts";
 
 /** A layer to pack: a tar that has yet to be stored, or a layer that is in the store. */
 export interface LayerInput {

@@ -14,7 +14,7 @@ import type { BlobStore } from "../blob_store.ts";
 import type { Image } from "../image.ts";
 import { FAMILIES } from "./_media_types.ts";
 import type { MediaTypes } from "./media_types.ts";
-import { encodeJson, storeBytes, withSignal } from "./_store.ts";
+import { encodeJson, storeBytes, withSignal } from "../_store.ts";
 
 /** What an index is made of. */
 export interface IndexParts {

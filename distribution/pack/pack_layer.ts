@@ -9,7 +9,7 @@ import type { BlobStore } from "../blob_store.ts";
 import type { Layer } from "../image.ts";
 import { describeLayer } from "./_describe_layer.ts";
 import type { MediaTypes } from "./media_types.ts";
-import { storeStream, withSignal } from "./_store.ts";
+import { storeStream, withSignal } from "../_store.ts";
 
 /** How far packing is. */
 export interface PackEvent {

@@ -9,12 +9,11 @@ import {
   type Descriptor,
   type ImageConfig,
   type ImageManifest,
-  verifyBytes,
   verifyStream,
 } from "@containerkit/oci";
-import type { BlobStore } from "../blob_store.ts";
-import { createImage } from "../create_image.ts";
-import type { Image, Layer } from "../image.ts";
+import type { BlobStore } from "./blob_store.ts";
+import { createImage } from "./create_image.ts";
+import type { Image, Layer } from "./image.ts";
 
 /** Options of whatever takes long. */
 export interface CallOptions {
@@ -51,6 +50,7 @@ export async function storeStream(
     });
   } catch (error) {
     await stream.cancel(error);
+    if (error instanceof Deno.errors.AlreadyExists) return;
     throw error;
   }
   try {
@@ -63,6 +63,8 @@ export async function storeStream(
   } catch (error) {
     // The same content may have come by another way meanwhile.
     if (error instanceof Deno.errors.AlreadyExists) return;
+    // Nobody will go on with it: its name is known here only.
+    await writer.truncate?.(0).catch(() => {});
     await writer.abort();
     throw error;
   }
@@ -90,23 +92,6 @@ export async function openBlob(
 ): Promise<ReadableStream<Uint8Array>> {
   const stream = await store.open(descriptor.digest, withSignal(options));
   return verifyStream(stream, descriptor);
-}
-
-/** Reads a small blob of a store and checks it. */
-export async function readBlob(
-  store: BlobStore,
-  descriptor: Descriptor,
-  options: CallOptions & { limit: number },
-): Promise<Uint8Array<ArrayBuffer>> {
-  if (descriptor.size > options.limit) {
-    throw new RangeError(
-      `Cannot read "${descriptor.digest}": ${descriptor.size} bytes are more than ${options.limit}`,
-    );
-  }
-  const stream = await openBlob(store, descriptor, options);
-  const bytes = await new Response(stream).bytes();
-  verifyBytes(bytes, descriptor);
-  return bytes;
 }
 
 /** A layer as a manifest states it. */

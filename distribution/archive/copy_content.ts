@@ -1,0 +1,80 @@
+/**
+ * Images from one store to another.
+ *
+ * @module
+ */
+
+import {
+  type Descriptor,
+  parsePlatform,
+  type Platform,
+} from "@containerkit/oci";
+import type { BlobStore } from "../blob_store.ts";
+import { storeStream, withSignal } from "../_store.ts";
+import { walk } from "./_walk.ts";
+import type { ArchiveEvent } from "./import_archive.ts";
+
+/** Options of {@linkcode copyContent}. */
+export interface CopyContentOptions {
+  /** Where it goes. */
+  readonly to: BlobStore;
+  /** The platforms that are copied, such as `linux/arm64`; indexes stay whole, so that their digests do. By default all. */
+  readonly platforms?: readonly (string | Platform)[];
+  /**
+   * What to do about images of an index that are not there: leave them out, or fail.
+   *
+   * @default {"fail"}
+   */
+  readonly missing?: "skip" | "fail";
+  /** Told how far it is. */
+  readonly onProgress?: (event: ArchiveEvent) => void;
+  /** Ends it; blobs that are whole stay. */
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Copies a manifest or an index with all that is below it, what is below first: the image is never there without its parts. What is there already is passed over.
+ *
+ * @param from Where it is, such as an image layout.
+ * @param descriptor The manifest or index.
+ * @param options Where it goes.
+ * @throws {Deno.errors.NotFound} If a part of it is missing.
+ * @throws {DigestMismatchError} If a blob is not what it is named.
+ *
+ * @example Usage
+ * ```ts ignore
+ * import { copyContent, openLayout } from "@containerkit/distribution/archive";
+ *
+ * const layout = await openLayout("/srv/images");
+ * for (const { descriptor } of await layout.list()) {
+ *   await copyContent(layout, descriptor, { to: store });
+ * }
+ * ```
+ */
+export async function copyContent(
+  from: Pick<BlobStore, "stat" | "open">,
+  descriptor: Descriptor,
+  options: CopyContentOptions,
+): Promise<void> {
+  const { to, missing = "fail", onProgress } = options;
+  const signal = withSignal(options);
+  const found: Descriptor[] = [];
+  const walked = walk(from, descriptor, {
+    ...signal,
+    missing,
+    platforms: options.platforms?.map((platform) =>
+      typeof platform === "string" ? parsePlatform(platform) : platform
+    ),
+  });
+  for await (const one of walked) found.push(one);
+  for (const { mediaType, digest, size } of found.toReversed()) {
+    if (await to.stat(digest) === undefined) {
+      await storeStream(to, await from.open(digest, signal), {
+        ...signal,
+        descriptor: { mediaType, digest, size },
+        digests: () => Promise.resolve({ digest, size }),
+      });
+    }
+    onProgress?.({ digest, size });
+  }
+}
