@@ -96,12 +96,16 @@ export function leaseItem(
   ).run(Number(row.id), item.type, item.id, generation);
 }
 
-/** Keeps a blob that was found: by the view's lease, or for a while. */
-export function keepBlob(context: Context, digest: string): void {
+/**
+ * Keeps a blob that was found: by the view's lease, or for a while.
+ *
+ * @returns Whether it is there: it may have been collected since it was found.
+ */
+export function keepBlob(context: Context, digest: string): boolean {
   const { state, lease } = context;
-  state.transaction(() => {
-    const row = findRow(context, digest);
-    if (row === undefined) return;
+  return state.transaction<boolean>(() => {
+    const row = findSound(context, digest);
+    if (row === undefined) return false;
     const generation = nextGeneration(context);
     leaseItem(context, { type: "blob", id: digest }, generation);
     state.prepare("UPDATE blobs SET generation = ?, held = ? WHERE id = ?")
@@ -110,6 +114,7 @@ export function keepBlob(context: Context, digest: string): void {
         lease === undefined ? Date.now() : row.held,
         row.id,
       );
+    return true;
   });
 }
 

@@ -7,7 +7,7 @@ import { type FileLock, syncDirectory } from "@containerkit/state";
 import { dirname } from "@std/path/posix/dirname";
 import { edgesOfFile } from "./_adopt.ts";
 import { AppendFile } from "./_append_file.ts";
-import { findShared, findSound, insertBlob, keepBlob } from "./_blobs.ts";
+import { findShared, insertBlob, keepBlob } from "./_blobs.ts";
 import { type Context, reason } from "./_context.ts";
 import { FileHasher } from "./_file_hasher.ts";
 import { hashFile } from "./_hash_file.ts";
@@ -355,7 +355,7 @@ export class FileWriter implements BlobWriter {
     makeFolder(dirname(target));
     // Under the database's write lock, so that no other process removes or commits the same blob in between.
     const exists = state.transaction<boolean>(() => {
-      const there = findSound(this.#context, digest) !== undefined;
+      const there = keepBlob(this.#context, digest);
       if (there) Deno.removeSync(source);
       else {
         Deno.renameSync(source, target);
@@ -372,7 +372,6 @@ export class FileWriter implements BlobWriter {
       return there;
     });
     if (exists) {
-      keepBlob(this.#context, digest);
       throw new Deno.errors.AlreadyExists(
         `Cannot commit "${digest}": it is there already`,
       );

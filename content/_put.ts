@@ -53,7 +53,7 @@ export async function putBlob(
     if (error instanceof Deno.errors.AlreadyExists) {
       if (source instanceof ReadableStream) await source.cancel();
       const digest = descriptor.digest!;
-      const { size } = await store.info(digest);
+      const size = descriptor.size ?? (await store.info(digest)).size;
       return { ...descriptor, mediaType, digest, size };
     }
     // Nobody else knows a name that was made up here.

@@ -145,8 +145,9 @@ export class FileStore implements Store {
     parseDigest(digest);
     const row = await this.#find(digest);
     if (row === undefined) return undefined;
-    if (this.#context.lease !== undefined) keepBlob(this.#context, digest);
-    return { size: row.size };
+    return this.#context.lease === undefined || keepBlob(this.#context, digest)
+      ? { size: row.size }
+      : undefined;
   }
 
   async info(digest: string): Promise<BlobInfo> {
@@ -291,7 +292,7 @@ export class FileStore implements Store {
   ): Promise<void> {
     if (digest === undefined) return;
     if (await this.#find(digest, undefined, signal) === undefined) return;
-    keepBlob(this.#context, digest);
+    if (!keepBlob(this.#context, digest)) return;
     if (findIngest(this.#context, ref) !== undefined) {
       discardIngest(this.#context, ref);
     }
