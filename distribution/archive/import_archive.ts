@@ -112,6 +112,9 @@ async function readImages(
   }));
 }
 
+/** The tags that cosign keeps signatures, attestations and bills of materials under. */
+const COSIGN_TAG_REGEXP = /:[a-z0-9]+-[0-9a-f]{64,128}\.(sig|att|sbom)$/;
+
 /** What an image says something of. */
 async function subjectOf(
   store: BlobStore,
@@ -162,7 +165,9 @@ export async function importArchive(
   for (const { descriptor, names } of found) {
     for await (const _ of walk(store, descriptor, { ...signal, missing }));
     const subject = await subjectOf(store, descriptor, signal);
-    images.push({ descriptor, names, isReferrer: subject !== undefined });
+    const isReferrer = subject !== undefined ||
+      names.some((name) => COSIGN_TAG_REGEXP.test(name));
+    images.push({ descriptor, names, isReferrer });
   }
   if (admit === undefined) return images;
   const registry = storeRepository(store, images);

@@ -1,26 +1,32 @@
 import type { Command } from "../command.ts";
+import { archives } from "./archive.ts";
 import { containers } from "./containers.ts";
 import { content } from "./content.ts";
 import { images, rmi } from "./images.ts";
+import { keys } from "./key.ts";
 import { network } from "./network.ts";
 import { pull } from "./pull.ts";
 import { push } from "./push.ts";
 import { rm } from "./rm.ts";
 import { run } from "./run.ts";
+import { signing } from "./sign.ts";
 import { system } from "./system.ts";
 import { version } from "./version.ts";
 
 /** All commands; one file each, or one file per group. */
 export const commands: readonly Command[] = [
+  ...archives,
   ...containers,
   ...content,
   images,
+  ...keys,
   ...network,
   pull,
   push,
   rm,
   rmi,
   run,
+  ...signing,
   ...system,
   version,
 ];

@@ -1,0 +1,204 @@
+import type { Store } from "@containerkit/content";
+import {
+  copyContent,
+  exportArchive,
+  importArchive,
+  type ImportedImage,
+  openLayout,
+  storeRepository,
+} from "@containerkit/distribution/archive";
+import {
+  convert as convertImage,
+  type ConvertOptions,
+} from "@containerkit/distribution/pack";
+import { verifier } from "@containerkit/distribution/sign";
+import type { Arguments, Command, Context } from "../command.ts";
+import { fullName } from "../images.ts";
+import { readPolicy } from "../signing.ts";
+import { openContent } from "../stores.ts";
+
+async function isDirectory(path: string): Promise<boolean> {
+  try {
+    return (await Deno.stat(path)).isDirectory;
+  } catch {
+    return false;
+  }
+}
+
+/** Imports a folder as an archive would be. */
+async function importFolder(
+  path: string,
+  store: Store,
+  options: { repository?: string; signal: AbortSignal },
+): Promise<ImportedImage[]> {
+  const layout = await openLayout(path, options);
+  const images = await layout.list();
+  for (const { descriptor } of images) {
+    await copyContent(layout, descriptor, {
+      to: store,
+      missing: "skip",
+      signal: options.signal,
+    });
+  }
+  return images.map(({ descriptor, names = [] }) => ({
+    descriptor,
+    names,
+    isReferrer: false,
+  }));
+}
+
+const importCommand: Command = {
+  name: "import",
+  usage: "[--name REPOSITORY] [--policy FILE | --key FILE...] FILE|FOLDER|-",
+  summary:
+    "store the images of an archive (docker's or OCI's) or of an image layout",
+  strings: ["name", "policy"],
+  lists: ["key"],
+  async run(args, context) {
+    const { signal, print } = context;
+    const [path] = args.words;
+    if (path === undefined || args.words.length !== 1) {
+      throw new TypeError("ckit import takes one file or folder");
+    }
+    const repository = args.string("name");
+    const admit = args.string("policy") === undefined &&
+        args.list("key").length === 0
+      ? undefined
+      : verifier(await readPolicy(args));
+    using content = await openContent(context);
+    await using lease = await content.leases.create();
+    const options = {
+      signal,
+      ...(repository === undefined ? {} : { repository }),
+    };
+    const images = path !== "-" && await isDirectory(path)
+      ? await importFolder(path, lease.store, options)
+      : await importArchive(
+        path === "-" ? Deno.stdin.readable : (await Deno.open(path)).readable,
+        lease.store,
+        options,
+      );
+    if (admit !== undefined) {
+      const registry = storeRepository(lease.store, images);
+      for (const { descriptor, names, isReferrer } of images) {
+        if (isReferrer) continue;
+        for (const reference of names) {
+          await admit({ reference, descriptor, registry, signal });
+        }
+      }
+    }
+    for (const { descriptor, names } of images) {
+      for (const name of names) {
+        await content.images.create(name, descriptor, { replace: true });
+      }
+      print(`${names.join(" ") || "-"}\t${descriptor.digest}`);
+    }
+  },
+};
+
+const FORMATS = ["oci-docker", "oci", "docker"] as const;
+
+function formatOf(args: Arguments): typeof FORMATS[number] {
+  const text = args.string("format") ?? "oci-docker";
+  const format = FORMATS.find((one) => one === text);
+  if (format === undefined) {
+    throw new TypeError(`--format takes ${FORMATS.join(", ")}`);
+  }
+  return format;
+}
+
+const exportCommand: Command = {
+  name: "export",
+  usage:
+    "[--format oci-docker|oci|docker] [--platform OS/ARCH]... [--skip-missing] [-o FILE] REF...",
+  summary: "write stored images as an archive",
+  booleans: ["skip-missing"],
+  strings: ["format", "output"],
+  lists: ["platform"],
+  alias: { o: "output" },
+  async run(args, context) {
+    if (args.words.length === 0) {
+      throw new TypeError("ckit export takes at least one reference");
+    }
+    using content = await openContent(context);
+    const images = [];
+    for (const word of args.words) {
+      const name = fullName(word);
+      images.push({ descriptor: await find(content, name), names: [name] });
+    }
+    const platforms = args.list("platform");
+    const archive = exportArchive(content, images, {
+      format: formatOf(args),
+      missing: args.flag("skip-missing") ? "skip" : "fail",
+      ...(platforms.length === 0 ? {} : { platforms }),
+      signal: context.signal,
+    });
+    const path = args.string("output");
+    const target = path === undefined
+      ? Deno.stdout.writable
+      : (await Deno.create(path)).writable;
+    await archive.pipeTo(target);
+  },
+};
+
+async function find(content: Store, name: string) {
+  const found = await content.images.get(name);
+  if (found !== undefined) return found.descriptor;
+  throw new Deno.errors.NotFound(
+    `Cannot find image "${name}": there is no such name`,
+  );
+}
+
+function convertOptions(args: Arguments, context: Context): ConvertOptions {
+  const compression = args.string("compression");
+  const mediaTypes = args.string("media-types");
+  if (compression !== undefined && !/^(none|gzip|zstd)$/.test(compression)) {
+    throw new TypeError("--compression takes none, gzip or zstd");
+  }
+  if (mediaTypes !== undefined && !/^(oci|docker)$/.test(mediaTypes)) {
+    throw new TypeError("--media-types takes oci or docker");
+  }
+  return {
+    missing: args.flag("skip-missing") ? "skip" : "fail",
+    signal: context.signal,
+    ...(compression === undefined ? {} : { compression }),
+    ...(mediaTypes === undefined ? {} : { mediaTypes }),
+  } as ConvertOptions;
+}
+
+const convert: Command = {
+  name: "convert",
+  usage:
+    "[--compression none|gzip|zstd] [--media-types oci|docker] [--skip-missing] REF NEW",
+  summary: "store an image in another form under another name",
+  booleans: ["skip-missing"],
+  strings: ["compression", "media-types"],
+  async run(args, context) {
+    const [reference, target] = args.words;
+    if (reference === undefined || target === undefined) {
+      throw new TypeError("ckit convert takes two references");
+    }
+    const options = convertOptions(args, context);
+    using content = await openContent(context);
+    await using lease = await content.leases.create();
+    const { descriptor, changes } = await convertImage(
+      lease.store,
+      await find(content, fullName(reference)),
+      options,
+    );
+    await content.images.create(fullName(target), descriptor, {
+      replace: true,
+    });
+    for (const { from, to, reason } of changes) {
+      context.print(`${from.digest}\t${to?.digest ?? "left out"}\t${reason}`);
+    }
+    context.print(`${fullName(target)}@${descriptor.digest}`);
+  },
+};
+
+/** What takes images in and out of files, and changes their form. */
+export const archives: readonly Command[] = [
+  importCommand,
+  exportCommand,
+  convert,
+];
