@@ -13,6 +13,13 @@ export function changesOf(
   if (place.kind === "view") {
     throw new SnapshotStateError("diff", place.key, "it is a view");
   }
+  if (place.options.idmap !== undefined && place.parents.length > 0) {
+    throw new SnapshotStateError(
+      "diff",
+      place.key,
+      "its files bear the ids that its id map shows; commit it, which gives them back their own",
+    );
+  }
   const content = `${place.dir}/fs`;
   return place.parents.length === 0
     ? diffLayers(undefined, content, options)

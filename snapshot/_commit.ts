@@ -116,7 +116,8 @@ function record(store: Store, pending: Pending, created: number): void {
     name,
     parent: parent?.id ?? null,
     diffId: options.diffId ?? sealed!.diffId ?? null,
-    ...sealed!.usage,
+    size: sealed!.usage.size,
+    inodes: sealed!.usage.inodes ?? null,
     labels: options.labels ?? {},
     lease: options.lease ?? row.lease,
     options: JSON.parse(row.options),
@@ -137,7 +138,8 @@ function settle(store: Store, pending: Pending, created: number): void {
     labels: JSON.stringify(options.labels ?? {}),
     lease: options.lease ?? row.lease,
     diff_id: options.diffId ?? sealed!.diffId ?? null,
-    ...sealed!.usage,
+    size: sealed!.usage.size,
+    inodes: sealed!.usage.inodes ?? null,
   }, created);
 }
 

@@ -43,7 +43,7 @@ function sidecarOf(row: Row): Sidecar {
     parent: row.parent,
     diffId: row.diff_id,
     size: row.size ?? 0,
-    inodes: row.inodes ?? 0,
+    inodes: row.inodes,
     labels: JSON.parse(row.labels),
     lease: row.lease,
     options: JSON.parse(row.options),

@@ -68,10 +68,12 @@ export class ImplicitFolders {
     const [nearest] = parents;
     if (nearest === undefined) return;
     if (!this.#folders.has("")) adoptRoot(dir, nearest);
-    using below = new ParentLayers(parents, overlayMarks(false));
     // Those above come first, so that a link is met before what lies behind it.
-    for (const path of [...this.#needed].sort()) {
-      if (path === "" || this.#folders.has(path)) continue;
+    const folders = [...this.#needed]
+      .filter((path) => path !== "" && !this.#folders.has(path)).sort();
+    if (folders.length === 0) return;
+    using below = new ParentLayers(parents, overlayMarks(false));
+    for (const path of folders) {
       // Through a link of the layer itself, or with a name that is no text: applying it again is the safe way.
       if (this.#others.has(path) || !path.isWellFormed()) return path;
       const names = path.split("/");

@@ -4,19 +4,24 @@ import type { LayerReader } from "@containerkit/tar/layer";
 import { applyLayer } from "./apply_layer.ts";
 import type { DiffLayersOptions } from "./diff_layers_options.ts";
 import { changesOf } from "./_changes.ts";
-import type { Driver, Folder, Place, Sealed } from "./_driver.ts";
+import type { Driver, Place, Sealed } from "./_driver.ts";
 import { compareTrees } from "./_compare_trees.ts";
 import { withScratch } from "./_scratch.ts";
 import type { LayerSource } from "./layer_source.ts";
 import { checkFilesystem } from "./_filesystem.ts";
 import { destroyTree, missingDir } from "./_folders.ts";
 import { ImplicitFolders } from "./_implicit.ts";
+import { forgetLimit } from "./_project.ts";
 import {
   attributesOf,
   clearVolatile,
   makeUpper,
   overlayOptions,
+  settleUpper,
   stackMounts,
+  UPPER_REFUSED,
+  upperCapabilities,
+  upperUsage,
 } from "./_upper.ts";
 import { measureTree } from "./_usage.ts";
 import { RebaseError } from "./rebase_error.ts";
@@ -24,6 +29,7 @@ import type { SnapshotUsage } from "./snapshot_info.ts";
 import type {
   AppliedLayer,
   ApplyOptions,
+  SnapshotCapabilities,
   VerifyOptions,
   VerifyResult,
 } from "./snapshotter.ts";
@@ -43,41 +49,36 @@ async function compareUsage(
     );
 }
 
-const contentOf = ({ dir }: Folder) => `${dir}/fs`;
+const contentOf = ({ dir }: { dir: string }) => `${dir}/fs`;
 
 /** A folder per layer, joined by overlay. */
 export class OverlayDriver implements Driver {
   readonly name = "overlay";
-  readonly capabilities = {
-    rebase: { supported: true },
-    sizeLimit: { supported: false, reason: "no quota" },
-    idmap: { supported: true },
-    volatile: { supported: true },
-    exactVerify: {
-      supported: false,
-      reason: "the archive of a layer is not kept; give it as the source",
-    },
-  } as const;
+  readonly capabilities: SnapshotCapabilities;
+  readonly #root: string;
   readonly #options = overlayOptions();
   /** What was applied without a parent, by id. */
   readonly #implicit = new Map<number, ImplicitFolders>();
 
-  readonly #root: string;
-
   constructor(root: string) {
-    this.#root = root;
     checkFilesystem(root, {
       driver: "overlay",
-      refused: {
-        overlay: "an overlay cannot hold the upper folder of another",
-        fuse: "it cannot hold the upper folder of an overlay",
-      },
+      refused: UPPER_REFUSED,
     });
+    this.#root = root;
+    this.capabilities = {
+      ...upperCapabilities(root),
+      exactVerify: {
+        supported: false,
+        reason: "the archive of a layer is not kept; give it as the source",
+      },
+    };
   }
 
-  create({ dir, kind, parents: [below], options }: Place): void {
+  create(place: Place): void {
+    const { kind, parents: [below], options } = place;
     if (kind === "view" && below !== undefined) return;
-    makeUpper(dir, options, below && attributesOf(contentOf(below)));
+    makeUpper(place, options, below && attributesOf(contentOf(below)));
   }
 
   mounts(place: Place): Mount[] {
@@ -122,6 +123,7 @@ export class OverlayDriver implements Driver {
 
   async seal(place: Place, signal: AbortSignal | undefined): Promise<Sealed> {
     const content = contentOf(place);
+    settleUpper(place);
     const link = this.#implicit.get(place.id)
       ?.adopt(content, place.parents.map(contentOf));
     if (link !== undefined) {
@@ -135,7 +137,7 @@ export class OverlayDriver implements Driver {
     const isShown = place.kind === "view" && place.parents.length > 0;
     return isShown
       ? Promise.resolve({ size: 0, inodes: 0 })
-      : measureTree(contentOf(place));
+      : upperUsage(place);
   }
 
   async verify(place: Place, options: VerifyOptions): Promise<VerifyResult> {
@@ -159,7 +161,7 @@ export class OverlayDriver implements Driver {
   ): Promise<string[]> {
     const abort = signal === undefined ? {} : { signal };
     return await withScratch(this.#root, async (dir) => {
-      makeUpper(dir, {}, attributesOf(contentOf(place)));
+      makeUpper({ id: place.id, dir }, {}, attributesOf(contentOf(place)));
       const { diffId } = await applyLayer(
         await source.open(abort),
         `${dir}/fs`,
@@ -182,6 +184,7 @@ export class OverlayDriver implements Driver {
   }
 
   async destroy(dir: string): Promise<void> {
+    if (this.capabilities.sizeLimit.supported) forgetLimit(contentOf({ dir }));
     await destroyTree(dir, ["work", "fs"]);
   }
 }

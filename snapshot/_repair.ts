@@ -58,7 +58,8 @@ export async function repairRow(
     name: row.key,
     parent: row.parent,
     diffId,
-    ...usage,
+    size: usage.size,
+    inodes: usage.inodes ?? null,
     labels: JSON.parse(row.labels),
     lease: row.lease,
     options: JSON.parse(row.options),
@@ -71,6 +72,6 @@ export async function repairRow(
     // A folder that is gone has nothing to swap with.
     if (lock === undefined) Deno.mkdirSync(old.dir, { mode: 0o700 });
     renameAt({ path: made.dir }, { path: old.dir }, RenameFlag.EXCHANGE);
-    rows.measure(row.id, usage.size, usage.inodes);
+    rows.measure(row.id, usage);
   });
 }

@@ -1,6 +1,10 @@
 import type { IdMap } from "@containerkit/mount";
 import type { State } from "@containerkit/state";
-import type { SnapshotInfo, SnapshotKind } from "./snapshot_info.ts";
+import type {
+  SnapshotInfo,
+  SnapshotKind,
+  SnapshotUsage,
+} from "./snapshot_info.ts";
 
 /** The schema, one step per released version. */
 export const MIGRATIONS: readonly string[] = [
@@ -175,8 +179,8 @@ export function openRows(db: State) {
     /** Takes a row over into this boot. */
     settle: (id: number, bootId: string) => void settle.run(bootId, id),
     /** Notes what a row takes on disk. */
-    measure: (id: number, size: number, inodes: number) =>
-      void measure.run(size, inodes, id),
+    measure: (id: number, usage: SnapshotUsage) =>
+      void measure.run(usage.size, usage.inodes ?? null, id),
     /** Removes a row. */
     remove: (id: number) => void remove.run(id),
     /** All rows, a page at a time, so that the table may change meanwhile. */

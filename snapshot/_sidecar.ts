@@ -9,7 +9,7 @@ export interface Sidecar {
   readonly parent: number | null;
   readonly diffId: string | null;
   readonly size: number;
-  readonly inodes: number;
+  readonly inodes: number | null;
   readonly labels: Readonly<Record<string, string>>;
   readonly lease: string | null;
   readonly options: KeptOptions;
@@ -43,7 +43,8 @@ function isSidecar(value: unknown): value is Sidecar {
     typeof it.name === "string" && it.name !== "" &&
     (it.parent === null || Number.isSafeInteger(it.parent)) &&
     (it.diffId === null || typeof it.diffId === "string") &&
-    Number.isSafeInteger(it.size) && Number.isSafeInteger(it.inodes) &&
+    Number.isSafeInteger(it.size) &&
+    (it.inodes === null || Number.isSafeInteger(it.inodes)) &&
     Number.isSafeInteger(it.created) &&
     typeof it.labels === "object" && it.labels !== null &&
     Object.values(it.labels).every((label) => typeof label === "string") &&

@@ -50,9 +50,10 @@ export class Store implements Disposable {
       parents,
       options: JSON.parse(row.options),
       diffId: row.diff_id ?? undefined,
-      usage: row.size === null || row.inodes === null
-        ? undefined
-        : { size: row.size, inodes: row.inodes },
+      usage: row.size === null ? undefined : {
+        size: row.size,
+        ...(row.inodes === null ? {} : { inodes: row.inodes }),
+      },
     };
   }
 

@@ -13,6 +13,8 @@ export interface SnapshotterFixture extends AsyncDisposable {
 export interface SuiteContext extends SnapshotterFixture {
   /** An empty folder on a filesystem that is no overlay. */
   readonly temp: string;
+  /** How many layers the long chains have. */
+  readonly layers: { readonly mounted: number; readonly deep: number };
 }
 
 /** A case of the suite. */
@@ -67,14 +69,18 @@ export async function withMounts<T>(
 /** Makes a layer by writing into it. */
 export async function makeLayer(
   context: SuiteContext,
-  options: { name: string; parent?: string | undefined },
+  options: {
+    name: string;
+    parent?: string | undefined;
+    durability?: "full" | "none";
+  },
   fn: (dir: string) => void | Promise<void>,
 ): Promise<void> {
-  const { name, parent } = options;
+  const { name, parent, durability = "full" } = options;
   const { snapshotter } = context;
   await using snapshot = await snapshotter.prepare(`${name}-active`, parent);
   await withMounts(context, snapshot.mounts, fn);
-  await snapshot.commit(name);
+  await snapshot.commit(name, { durability });
 }
 
 /** Looks at a layer. */

@@ -259,7 +259,7 @@ export const FILE_CASES: Readonly<Record<string, SuiteCase>> = {
     });
   },
 
-  "128LayersMount": (context) => manyLayers(context, 128),
+  "128LayersMount": manyLayers,
 };
 
 /** Renames a folder as mv(1) does: overlay refuses to rename one of a lower layer, which is copied then. */
@@ -277,10 +277,8 @@ function moveFolder(from: string, to: string): void {
 }
 
 /** Layers that each rewrite, add and replace; the whole must be what a plain folder is that had the same done to it. */
-export async function manyLayers(
-  context: SuiteContext,
-  count: number,
-): Promise<void> {
+async function manyLayers(context: SuiteContext): Promise<void> {
+  const count = context.layers.mounted;
   const flat = `${context.temp}/flat`;
   Deno.mkdirSync(flat, { mode: 0o755 });
   const change = (dir: string, number: number) => {
@@ -302,7 +300,7 @@ export async function manyLayers(
     const parent = number === 0 ? undefined : `layer-${number - 1}`;
     await makeLayer(
       context,
-      { name: `layer-${number}`, parent },
+      { name: `layer-${number}`, parent, durability: "none" },
       (dir) => change(dir, number),
     );
   }

@@ -14,13 +14,18 @@ import type { Driver, Folder, Place, Sealed } from "./_driver.ts";
 import { readErofsRoot, writeErofs } from "./_erofs.ts";
 import { checkFilesystem } from "./_filesystem.ts";
 import { destroyTree, missingDir } from "./_folders.ts";
+import { forgetLimit } from "./_project.ts";
 import { applyEntries } from "./_merge.ts";
 import { makeDirectory } from "./_tree.ts";
 import {
   clearVolatile,
   makeUpper,
   overlayOptions,
+  settleUpper,
   stackMounts,
+  UPPER_REFUSED,
+  upperCapabilities,
+  upperUsage,
 } from "./_upper.ts";
 import { measureTree } from "./_usage.ts";
 import type { SnapshotUsage } from "./snapshot_info.ts";
@@ -28,6 +33,7 @@ import { SnapshotStateError } from "./snapshot_state_error.ts";
 import type {
   AppliedLayer,
   ApplyOptions,
+  SnapshotCapabilities,
   VerifyOptions,
   VerifyResult,
 } from "./snapshotter.ts";
@@ -58,13 +64,7 @@ function isEmpty(dir: string): boolean {
 /** A layer stays the archive it is; the kernel mounts it through an index that we write. */
 export class TarindexDriver implements Driver {
   readonly name = "tarindex";
-  readonly capabilities = {
-    rebase: { supported: true },
-    sizeLimit: { supported: false, reason: "no quota" },
-    idmap: { supported: true },
-    volatile: { supported: true },
-    exactVerify: { supported: true },
-  } as const;
+  readonly capabilities: SnapshotCapabilities;
   readonly #options = overlayOptions();
   /** What was received or read by this process, by id. */
   readonly #archives = new Map<number, Archive & { diffId?: string }>();
@@ -74,11 +74,14 @@ export class TarindexDriver implements Driver {
     checkFilesystem(root, {
       driver: "tarindex",
       refused: {
-        overlay: "an overlay cannot hold the upper folder of another",
-        fuse: "it cannot hold the upper folder of an overlay",
+        ...UPPER_REFUSED,
         tmpfs: "EROFS does not read archives from memory",
       },
     });
+    this.capabilities = {
+      ...upperCapabilities(root),
+      exactVerify: { supported: true },
+    };
   }
 
   #remember(id: number, archive: Archive & { diffId?: string }): void {
@@ -126,7 +129,7 @@ export class TarindexDriver implements Driver {
     if (place.kind === "view" && place.parents.length > 0) return;
     const [top] = place.parents;
     const below = top === undefined ? undefined : readErofsRoot(indexOf(top));
-    makeUpper(place.dir, place.options, below);
+    makeUpper(place, place.options, below);
   }
 
   mounts(place: Place): Mount[] {
@@ -170,8 +173,13 @@ export class TarindexDriver implements Driver {
   async seal(place: Place, signal: AbortSignal | undefined): Promise<Sealed> {
     const path = archiveOf(place);
     if (sizeOf(path) === undefined) {
+      settleUpper(place);
       const abort = signal === undefined ? {} : { signal };
-      const changes = changesOf(place, { compression: "none", ...abort });
+      const { idmap: _, ...options } = place.options;
+      const changes = changesOf({ ...place, options }, {
+        compression: "none",
+        ...abort,
+      });
       await this.apply(place, changes.readable, abort);
     } else if (!isEmpty(`${place.dir}/fs`)) {
       throw new SnapshotStateError(
@@ -192,7 +200,9 @@ export class TarindexDriver implements Driver {
   }
 
   usage(place: Place): Promise<SnapshotUsage> {
-    return measureTree(place.dir);
+    const isActive = place.kind === "active" &&
+      sizeOf(archiveOf(place)) === undefined;
+    return isActive ? upperUsage(place) : measureTree(place.dir);
   }
 
   check(place: Place): string | undefined {
@@ -233,6 +243,7 @@ export class TarindexDriver implements Driver {
   }
 
   async destroy(dir: string): Promise<void> {
+    if (this.capabilities.sizeLimit.supported) forgetLimit(`${dir}/fs`);
     await destroyTree(dir, ["work", "fs"]);
   }
 }

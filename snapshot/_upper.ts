@@ -1,6 +1,11 @@
 import type { Mount, MountSource } from "@containerkit/mount";
-import type { Place } from "./_driver.ts";
+import type { Folder, Place } from "./_driver.ts";
 import { makeDir } from "./_folders.ts";
+import { limitedUsage, limitFolders, projectCapability } from "./_project.ts";
+import { unmapTree } from "./_unmap_tree.ts";
+import { measureTree } from "./_usage.ts";
+import type { SnapshotUsage } from "./snapshot_info.ts";
+import type { SnapshotCapabilities } from "./snapshotter.ts";
 import type { KeptOptions } from "./_rows.ts";
 
 /** Who owns a root directory, and its permission bits. */
@@ -12,6 +17,39 @@ export interface RootAttributes {
 
 /** What a root directory is like that no layer describes. */
 const PLAIN: RootAttributes = { mode: 0o755, uid: 0, gid: 0 };
+
+/** Filesystems that cannot hold an upper folder, and why. */
+export const UPPER_REFUSED = {
+  overlay: "an overlay cannot hold the upper folder of another",
+  fuse: "it cannot hold the upper folder of an overlay",
+} as const;
+
+/** What drivers can do that make overlays with an upper folder. */
+export function upperCapabilities(
+  root: string,
+): Omit<SnapshotCapabilities, "exactVerify"> {
+  return {
+    rebase: { supported: true },
+    sizeLimit: projectCapability(root),
+    idmap: { supported: true },
+    volatile: { supported: true },
+  };
+}
+
+/** What an upper folder takes: the kernel knows it where it is limited. */
+export function upperUsage(
+  { id, dir, options }: Place,
+): Promise<SnapshotUsage> {
+  return options.sizeLimit === undefined
+    ? measureTree(`${dir}/fs`)
+    : Promise.resolve(limitedUsage(id, `${dir}/fs`));
+}
+
+/** Makes of an upper folder what a layer has. */
+export function settleUpper({ dir, parents, options }: Place): void {
+  if (options.idmap === undefined || parents.length === 0) return;
+  unmapTree(`${dir}/fs`, options.idmap);
+}
 
 /** Options for every overlay: no index, for another process's lock is what keeps two from writing. */
 export function overlayOptions(): Readonly<Record<string, string>> {
@@ -47,13 +85,16 @@ function mapId(
  * id map must hold for the upper root too.
  */
 export function makeUpper(
-  dir: string,
+  { id, dir }: Folder,
   options: KeptOptions,
   below: RootAttributes | undefined,
 ): void {
   const { mode, uid, gid } = below ?? PLAIN;
   makeDir(`${dir}/fs`, mode);
   makeDir(`${dir}/work`, 0o711);
+  if (options.sizeLimit !== undefined) {
+    limitFolders(id, options.sizeLimit, [`${dir}/fs`, `${dir}/work`]);
+  }
   const idmap = below === undefined ? undefined : options.idmap;
   const owner = idmap === undefined
     ? { uid, gid }

@@ -1,27 +1,95 @@
-import { rootTest, tempDir } from "@containerkit/tests";
+import { mount } from "@containerkit/mount";
+import { enableQuota } from "@containerkit/mount/btrfs";
+import { need, program, rootTest, tempDir } from "@containerkit/tests";
+import { openBtrfs } from "./btrfs.ts";
+import { openImage } from "./image.ts";
 import { openOverlay, openTarindex, type Snapshotter } from "./mod.ts";
+import { openNative } from "./native.ts";
 import { snapshotterSuite } from "./testing.ts";
+
+type Open = (options: { root: string }) => Promise<Snapshotter>;
+
+/** A folder in memory: what is tested here is not the disk, which other tests cut and fill. */
+async function memory(): Promise<{ path: string } & AsyncDisposable> {
+  await using stack = new AsyncDisposableStack();
+  const { path } = stack.use(tempDir());
+  stack.use(await mount({ type: "tmpfs", mode: 0o755 }, path));
+  const kept = stack.move();
+  return { path, [Symbol.asyncDispose]: () => kept.disposeAsync() };
+}
+
+/** A folder on a new filesystem in a file in memory. */
+async function filesystem(
+  fstype: "ext4" | "btrfs",
+): Promise<{ path: string } & AsyncDisposable> {
+  await using stack = new AsyncDisposableStack();
+  const temp = stack.use(await memory());
+  const image = `${temp.path}/image`;
+  const path = `${temp.path}/fs`;
+  Deno.mkdirSync(path);
+  using file = Deno.createSync(image);
+  file.truncateSync(2 ** 29);
+  const { success, stderr } = await new Deno.Command(
+    program(`mkfs.${fstype}`)!,
+    { args: ["-q", image], stdin: "null", stdout: "null", stderr: "piped" },
+  ).output();
+  if (!success) throw new Error(new TextDecoder().decode(stderr));
+  stack.use(await mount({ type: "image", source: image, fstype }, path));
+  const kept = stack.move();
+  return { path, [Symbol.asyncDispose]: () => kept.disposeAsync() };
+}
 
 /** A store in a folder with a name that mount options cannot take as it is. */
 function suite(
   name: string,
-  open: (options: { root: string }) => Promise<Snapshotter>,
+  open: Open,
+  options: {
+    place?: () => Promise<{ path: string } & AsyncDisposable>;
+    layers?: { mounted: number; deep: number };
+    missing?: string | undefined;
+  } = {},
 ): void {
+  const { place = memory } = options;
   snapshotterSuite(name, async () => {
-    const temp = tempDir({ dir: "/var/tmp" });
+    await using stack = new AsyncDisposableStack();
+    const temp = stack.use(await place());
     const root = `${temp.path}/a, b:c\\d`;
     Deno.mkdirSync(root);
-    const snapshotter = await open({ root });
+    const snapshotter = stack.use(await open({ root }));
+    const kept = stack.move();
     return {
       snapshotter,
       open: () => open({ root }),
-      async [Symbol.asyncDispose]() {
-        await snapshotter.close();
-        temp[Symbol.dispose]();
-      },
+      [Symbol.asyncDispose]: () => kept.disposeAsync(),
     };
-  }, { test: (title, fn) => rootTest(title, fn) });
+  }, {
+    test: (title, fn) => rootTest(title, fn, options.missing),
+    ...(options.layers === undefined ? {} : { layers: options.layers }),
+  });
 }
 
+const small: Open = ({ root }) => openImage({ root, size: 32 << 20 });
+/** Where every layer is a whole tree the cost grows with the square of their number. */
+const few = Deno.env.get("CONTAINERKIT_LONG") === undefined
+  ? { mounted: 12, deep: 24 }
+  : { mounted: 128, deep: 500 };
+
 suite("overlay", openOverlay);
-suite("tarindex", openTarindex);
+suite("tarindex", openTarindex, {
+  missing: need("mkfs.ext4"),
+  place: () => filesystem("ext4"),
+});
+suite("native", openNative, { layers: few });
+suite("btrfs", openBtrfs, {
+  layers: few,
+  missing: need("mkfs.btrfs"),
+  async place() {
+    const fs = await filesystem("btrfs");
+    enableQuota(fs.path);
+    return fs;
+  },
+});
+suite("image", small, {
+  missing: need("mkfs.ext4"),
+  layers: few,
+});

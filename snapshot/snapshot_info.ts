@@ -34,8 +34,8 @@ export interface SnapshotInfo {
 export interface SnapshotUsage {
   /** Bytes allocated. */
   readonly size: number;
-  /** Files, directories and all else with an inode. */
-  readonly inodes: number;
+  /** Files, directories and all else with an inode, where they can be counted. */
+  readonly inodes?: number;
 }
 
 /**

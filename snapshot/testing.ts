@@ -37,8 +37,12 @@ export interface SnapshotterSuiteOptions {
    * @default {Deno.test}
    */
   readonly test?: (name: string, fn: () => Promise<void>) => void;
-  /** Cases that the kernel or the driver's nature rules out, with the reason. */
-  readonly skip?: Readonly<Record<string, string>>;
+  /**
+   * How many layers the chains of the cases `128LayersMount` and `500Layers` have.
+   *
+   * @default {{ mounted: 128, deep: 500 }}
+   */
+  readonly layers?: { readonly mounted: number; readonly deep: number };
 }
 
 /**
@@ -50,7 +54,7 @@ export interface SnapshotterSuiteOptions {
  *
  * @param name What is tested.
  * @param factory Makes an empty store.
- * @param options How tests are declared, and what is left out.
+ * @param options How tests are declared.
  *
  * @example Usage
  * ```ts ignore
@@ -64,7 +68,8 @@ export function snapshotterSuite(
   factory: () => Promise<SnapshotterFixture>,
   options: SnapshotterSuiteOptions = {},
 ): void {
-  const { test = (title, fn) => Deno.test(title, fn), skip = {} } = options;
+  const { test = (title, fn) => Deno.test(title, fn) } = options;
+  const { layers = { mounted: 128, deep: 500 } } = options;
   const groups: Readonly<Record<string, Readonly<Record<string, SuiteCase>>>> =
     {
       suite: { ...FILE_CASES, ...RECORD_CASES, ...NAMED_CASES },
@@ -73,7 +78,6 @@ export function snapshotterSuite(
     };
   for (const [group, cases] of Object.entries(groups)) {
     for (const [title, run] of Object.entries(cases)) {
-      if (Object.hasOwn(skip, title)) continue;
       test(`${name}: ${group} ${title}`, async () => {
         await using fixture = await factory();
         const temp = Deno.makeTempDirSync({ prefix: "containerkit-" });
@@ -82,6 +86,7 @@ export function snapshotterSuite(
             snapshotter: fixture.snapshotter,
             open: () => fixture.open(),
             temp,
+            layers,
             [Symbol.asyncDispose]: () => Promise.resolve(),
           });
         } finally {

@@ -1,0 +1,215 @@
+/**
+ * Snapshots as filesystems in files, each of a size that it cannot pass.
+ *
+ * ```ts ignore
+ * import { openImage } from "@containerkit/snapshot/image";
+ *
+ * await using snapshots = await openImage({ root: "/var/lib/containerkit" });
+ * ```
+ *
+ * @module
+ */
+
+import { ioctl, openAt, OpenFlag } from "@containerkit/libc";
+import { open as openMount } from "@containerkit/mount";
+import { cloneFile } from "@containerkit/mount/reflink";
+import { checkFilesystem } from "./_filesystem.ts";
+import { destroyTree } from "./_folders.ts";
+import { openStore } from "./_open_store.ts";
+import { type Backing, WholeDriver } from "./_whole.ts";
+import type { Folder } from "./_driver.ts";
+import type { OpenSnapshotterOptions } from "./open_snapshotter_options.ts";
+import type { Snapshotter } from "./snapshotter.ts";
+
+const EXT4_IOC_RESIZE_FS = 0x40086610;
+const BLOCK = 4096;
+const DEFAULT_SIZE = 10 * 2 ** 30;
+/** Smaller ones have no room for their own structures. */
+const SMALLEST = 8 << 20;
+
+/** Options of {@linkcode openImage}. */
+export interface OpenImageOptions extends OpenSnapshotterOptions {
+  /**
+   * Size in bytes of a snapshot that starts empty and without `sizeLimit`. Space is taken when it is written to.
+   *
+   * @default {10_737_418_240}
+   */
+  readonly size?: number;
+}
+
+const imageOf = ({ dir }: { dir: string }) => `${dir}/image`;
+
+/** Makes an empty filesystem. Its own tool is the one way: the format is not ours. */
+async function makeFilesystem(path: string): Promise<void> {
+  let output: Deno.CommandOutput;
+  try {
+    output = await new Deno.Command("mkfs.ext4", {
+      // deno-fmt-ignore
+      args: ["-q", "-F", "-m", "0", "-b", String(BLOCK), "-E", "lazy_itable_init=1,nodiscard,root_owner=0:0", path],
+      env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" },
+      clearEnv: true,
+      stdin: "null",
+      stdout: "null",
+      stderr: "piped",
+    }).output();
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    throw new Deno.errors.NotSupported(
+      "Cannot make a snapshot in a file: the program mkfs.ext4 of e2fsprogs is missing",
+      { cause: error },
+    );
+  }
+  if (output.success) return;
+  const reason = new TextDecoder().decode(output.stderr).trim();
+  throw new Error(`Cannot make a filesystem in "${path}": ${reason}`);
+}
+
+/** Two mounts of one filesystem through two devices destroy it. */
+function checkUnused(path: string): void {
+  for (const { name } of Deno.readDirSync("/sys/block")) {
+    if (!name.startsWith("loop")) continue;
+    let file: string;
+    try {
+      file = Deno.readTextFileSync(`/sys/block/${name}/loop/backing_file`);
+    } catch {
+      continue; // It has no file.
+    }
+    if (file.trimEnd() !== path) continue;
+    throw new Deno.errors.Busy(
+      `Cannot open the filesystem in "${path}": it is mounted`,
+    );
+  }
+}
+
+function openContent(
+  folder: Folder,
+  options: { readonly: boolean },
+): Promise<{ path: string } & AsyncDisposable> {
+  checkUnused(imageOf(folder));
+  return openMounted(folder, options);
+}
+
+async function openMounted(
+  folder: Folder,
+  { readonly }: { readonly: boolean },
+): Promise<{ path: string } & AsyncDisposable> {
+  const tree = await openMount({
+    type: "image",
+    source: imageOf(folder),
+    fstype: "ext4",
+    readonly,
+  });
+  return {
+    path: tree.path,
+    [Symbol.asyncDispose]() {
+      tree[Symbol.dispose]();
+      return Promise.resolve();
+    },
+  };
+}
+
+function sizeOf(folder: Folder): number {
+  return Deno.statSync(imageOf(folder)).size;
+}
+
+/** Makes the filesystem as large as its file, while it is mounted. */
+async function grow(folder: Folder): Promise<void> {
+  await using content = await openMounted(folder, { readonly: false });
+  using root = openAt(undefined, content.path, OpenFlag.DIRECTORY);
+  const blocks = BigInt(Math.floor(sizeOf(folder) / BLOCK));
+  ioctl(root, EXT4_IOC_RESIZE_FS, {
+    argument: new Uint8Array(BigUint64Array.of(blocks).buffer),
+    name: "EXT4_IOC_RESIZE_FS",
+    action: `make the filesystem in "${imageOf(folder)}" larger`,
+  });
+}
+
+function checkSize(size: number): number {
+  if (Number.isSafeInteger(size) && size >= SMALLEST) return size;
+  throw new RangeError(
+    `Cannot make a snapshot of ${size} bytes in a file: ${SMALLEST} is the least`,
+  );
+}
+
+function imageBacking(root: string, defaultSize: number): Backing {
+  checkFilesystem(root, { driver: "image", refused: {} });
+  return {
+    capabilities: {
+      sizeLimit: { supported: true },
+      idmap: { supported: true },
+      volatile: { supported: false, reason: "there is no overlay to tell" },
+    },
+    async create(to, { sizeLimit }) {
+      const size = checkSize(sizeLimit ?? defaultSize);
+      using file = Deno.createSync(imageOf(to));
+      file.truncateSync(size);
+      await makeFilesystem(imageOf(to));
+      await using content = await openMounted(to, { readonly: false });
+      Deno.removeSync(`${content.path}/lost+found`);
+    },
+    async clone(from, to, { sizeLimit, signal }) {
+      const size = sizeOf(from);
+      if (sizeLimit !== undefined && sizeLimit < size) {
+        throw new RangeError(
+          `Cannot limit a snapshot to ${sizeLimit} bytes: its parent has ${size}, and a filesystem does not shrink`,
+        );
+      }
+      await cloneFile(imageOf(from), imageOf(to), { signal });
+      if (sizeLimit === undefined || sizeLimit === size) return;
+      Deno.truncateSync(imageOf(to), sizeLimit);
+      await grow(to);
+    },
+    open: openContent,
+    mount: (folder) => ({
+      type: "image",
+      source: imageOf(folder),
+      fstype: "ext4",
+    }),
+    async usage(folder) {
+      const { blocks } = await Deno.stat(imageOf(folder));
+      return { size: (blocks ?? 0) * 512 };
+    },
+    check(folder) {
+      try {
+        if (Deno.lstatSync(imageOf(folder)).isFile) return undefined;
+      } catch (error) {
+        if (!(error instanceof Deno.errors.NotFound)) throw error;
+      }
+      return `${imageOf(folder)} is gone`;
+    },
+    destroy: (dir) => destroyTree(dir, ["image"]),
+  };
+}
+
+/**
+ * Opens the store of snapshots that are each an ext4 filesystem in a file: the
+ * size of one is limited whatever the store is on. A child starts as a copy of
+ * its parent, which shares blocks on xfs and btrfs.
+ *
+ * Requires root, and the program mkfs.ext4.
+ *
+ * @param options Where it is; made if it is not there.
+ * @returns The snapshotter; any number of processes may have it open.
+ * @throws {Deno.errors.NotSupported} If the filesystem cannot hold it, with the reason.
+ *
+ * @example Usage
+ * ```ts ignore
+ * import { openImage } from "@containerkit/snapshot/image";
+ *
+ * await using snapshots = await openImage({ root: "/var/lib/containerkit" });
+ * await using work = await snapshots.prepare("work", undefined, { sizeLimit: 1 << 30 });
+ * console.log(work.mounts);
+ * ```
+ */
+export function openImage(options: OpenImageOptions): Promise<Snapshotter> {
+  const { size = DEFAULT_SIZE, ...rest } = options;
+  checkSize(size);
+  return openStore(
+    (root) =>
+      new WholeDriver(root, {
+        name: "image",
+        backing: imageBacking(root, size),
+      }),
+    { ...rest, name: "image" },
+  );
+}
