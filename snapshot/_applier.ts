@@ -114,7 +114,7 @@ export class Applier implements TarSink, Disposable {
 
   #begin(header: TarHeader): void {
     const found = this.#locate(header.name);
-    if (found === undefined) return;
+    if (found === undefined) return this.#dressRoot(header);
     const { parent, name } = found;
     const whiteout = parseWhiteout(name);
     if (whiteout !== undefined) {
@@ -247,6 +247,20 @@ export class Applier implements TarSink, Disposable {
       this.#lastParent = parent;
     }
     return { parent, name: base };
+  }
+
+  /** The root is there already, and stays a directory whatever the layer says. */
+  #dressRoot(header: TarHeader): void {
+    if (header.typeflag !== TypeFlag.DIRECTORY) return;
+    const { root } = this.#tree;
+    this.#dropXattrs(root);
+    this.#setDirectory(
+      root,
+      header.mode,
+      this.#owner(header),
+      header.xattrs,
+    );
+    root.times = times(header);
   }
 
   /** A directory that the layer writes into but has no entry for. */

@@ -57,6 +57,11 @@ export class ImplicitFolders {
     });
   }
 
+  /** Makes the root look as in the layer below, if the layer does not say how it looks. */
+  adoptRoot(dir: string, nearest: string): void {
+    if (!this.#folders.has("")) dress(dir, statAt(undefined, nearest));
+  }
+
   /**
    * Makes them look as in the layers below.
    *
@@ -67,7 +72,7 @@ export class ImplicitFolders {
   adopt(dir: string, parents: readonly string[]): string | undefined {
     const [nearest] = parents;
     if (nearest === undefined) return;
-    if (!this.#folders.has("")) adoptRoot(dir, nearest);
+    this.adoptRoot(dir, nearest);
     // Those above come first, so that a link is met before what lies behind it.
     const folders = [...this.#needed]
       .filter((path) => path !== "" && !this.#folders.has(path)).sort();
@@ -83,9 +88,9 @@ export class ImplicitFolders {
       for (const [name, value] of found.xattrs) {
         setXattr(`${dir}/${path}`, name, new Uint8Array(value));
       }
-      const { uid, gid, mode, mtime, mtimeNs } = found.stat;
-      dress(`${dir}/${path}`, { uid, gid, mode });
-      utimesAt(undefined, `${dir}/${path}`, {
+      const { mtime, mtimeNs, ...owner } = found.stat;
+      dress(`${dir}/${path}`, {
+        ...owner,
         mtime: BigInt(mtime) * 1_000_000_000n + BigInt(mtimeNs),
       });
     }
@@ -93,14 +98,16 @@ export class ImplicitFolders {
   }
 }
 
-function dress(
-  path: string,
-  as: { uid: number; gid: number; mode: number },
-): void {
-  chownAt(undefined, path, { uid: as.uid, gid: as.gid });
-  chmodAt(undefined, path, as.mode & 0o7777);
+/** Owner, mode and time of a folder; the time in nanoseconds. */
+interface Look {
+  readonly uid: number;
+  readonly gid: number;
+  readonly mode: number;
+  readonly mtime: bigint;
 }
 
-function adoptRoot(dir: string, nearest: string): void {
-  dress(dir, statAt(undefined, nearest));
+function dress(path: string, { uid, gid, mode, mtime }: Look): void {
+  chownAt(undefined, path, { uid, gid });
+  chmodAt(undefined, path, mode & 0o7777);
+  utimesAt(undefined, path, { mtime });
 }

@@ -113,7 +113,9 @@ export class OverlayDriver implements Driver {
           : { onProgress: ({ size }) => onProgress(size) }),
       },
     );
-    if (place.parents.length === 0) this.#implicit.set(place.id, implicit);
+    const [below] = place.parents;
+    if (below === undefined) this.#implicit.set(place.id, implicit);
+    else implicit.adoptRoot(contentOf(place), contentOf(below));
     return { digest, size, diffId, tarSize: diffSize };
   }
 
