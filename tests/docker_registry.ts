@@ -56,7 +56,10 @@ export async function startDockerRegistry(
       env: { OTEL_TRACES_EXPORTER: "none" },
     },
   ).spawn();
+  let running = true;
   const stop = async () => {
+    if (!running) return;
+    running = false;
     child.kill("SIGKILL");
     await child.status;
   };

@@ -5,6 +5,7 @@
  */
 
 export * from "./busybox_rootfs.ts";
+export * from "./ckit.ts";
 export * from "./compare_trees.ts";
 export * from "./docker_registry.ts";
 export * from "./free_port.ts";
