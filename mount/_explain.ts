@@ -80,6 +80,9 @@ function explainInvalid(
   if (call === "open_tree") {
     return "the source is unbindable or not in this mount namespace";
   }
+  if (call === "mount_setattr") {
+    return "the filesystem cannot show other ids on this kernel (overlay: map its layers), or the mount is attached already";
+  }
   if (call === "umount2") return "it is no mount point";
   if (type === "overlay" && option === undefined) {
     return "the layers do not go together (the kernel's log has more): an upper that was volatile and not cleaned, an upper on another overlay or on a filesystem without xattrs, a work directory inside the upper, or options that exclude each other such as userxattr and metacopy";

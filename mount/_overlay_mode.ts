@@ -10,6 +10,8 @@ import { FsContext } from "./_fs_context.ts";
  */
 export type OverlayMode = "detached" | "descriptors" | "names" | "page";
 
+const EINVAL = 22;
+
 let found: OverlayMode | undefined;
 
 /** Sets what {@linkcode overlayMode} gives, so that a test can take the way of an older kernel; `undefined` looks anew. */
@@ -69,4 +71,8 @@ function directoryDescriptor(): void {
 function layerName(): void {
   using context = new FsContext("overlay");
   context.set("lowerdir+", "/");
+  // Before Linux 6.5 every word is taken, and only looked at when the overlay is made.
+  if (takes(() => context.flag("containerkit"))) {
+    throw new SyscallError("probe", { syscall: "fsconfig", errno: EINVAL });
+  }
 }

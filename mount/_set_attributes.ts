@@ -1,4 +1,5 @@
 import { cString, errno, type Fd, SyscallError } from "@containerkit/libc";
+import { explain } from "./_explain.ts";
 import {
   AT_EMPTY_PATH,
   AT_RECURSIVE,
@@ -43,7 +44,13 @@ function setAttributes(
   );
   if (result === 0) return;
   const code = errno();
-  throw new SyscallError(action, { syscall: "mount_setattr", errno: code });
+  throw new SyscallError(action, {
+    syscall: "mount_setattr",
+    errno: code,
+    detail: userns === undefined
+      ? undefined
+      : explain(code, { call: "mount_setattr" }),
+  });
 }
 
 /** Sets what {@linkcode MountAttributes} say on a mount of the caller's own; what fsmount(2) was told already may be left out. */

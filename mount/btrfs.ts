@@ -132,12 +132,12 @@ function ask(
       syscall: error.syscall,
       errno: error.errno,
       path,
-      detail: explain(error.code),
+      detail: explain(error.code, action),
     });
   }
 }
 
-function explain(code: string): string | undefined {
+function explain(code: string, action: string): string | undefined {
   switch (code) {
     case "ENOTTY":
       return "it is not on btrfs";
@@ -147,6 +147,10 @@ function explain(code: string): string | undefined {
       return "quotas are off: enableQuota() turns them on";
     case "EXDEV":
       return "they are on two filesystems";
+    case "EINVAL":
+      return action.startsWith("turn on the quotas")
+        ? "the simple way needs Linux 6.7"
+        : undefined;
     default:
       return undefined;
   }

@@ -119,8 +119,9 @@ function filesystem(type: string): string | undefined {
   }
 }
 
-/** Unknown options are refused when they are set; nothing is made. */
+/** Unknown options are refused when they are set; nothing is made. Older kernels take every word, and have had these since 5.11. */
 function option(key: string, value?: string): string | undefined {
+  if (overlayMode() === "page") return undefined;
   using context = new FsContext("overlay");
   try {
     if (value === undefined) context.flag(key);
