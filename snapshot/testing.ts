@@ -28,6 +28,7 @@ import { MORE_CASES, NAMED_CASES } from "./_suite_more.ts";
 import { METASTORE_CASES, RECORD_CASES } from "./_suite_records.ts";
 
 export type { SnapshotterFixture } from "./_suite.ts";
+export * from "./layer_suite.ts";
 
 /** Options of {@linkcode snapshotterSuite}. */
 export interface SnapshotterSuiteOptions {
