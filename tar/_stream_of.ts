@@ -1,7 +1,13 @@
+import type { ByteSource } from "./byte_source.ts";
 import type { LayerDigests, LayerReader } from "./read_layer.ts";
 
-/** Makes a stream of what a generator gives, and a promise of what it says at its end. */
+/**
+ * Makes a stream of what a generator gives, and a promise of what it says at its end.
+ *
+ * @param source What the generator reads: a generator that never began cannot let go of it.
+ */
 export function streamOf(
+  source: ByteSource,
   generate: (
     done: (digests: LayerDigests) => void,
   ) => AsyncGenerator<Uint8Array>,
@@ -10,8 +16,10 @@ export function streamOf(
   // Whoever reads the stream sees the error there.
   promise.catch(() => {});
   const chunks = generate(resolve);
+  let begun = false;
   const readable = new ReadableStream<Uint8Array>({
     async pull(controller) {
+      begun = true;
       try {
         const { done, value } = await chunks.next();
         if (done) controller.close();
@@ -23,7 +31,8 @@ export function streamOf(
     },
     async cancel(reason) {
       reject(reason ?? new DOMException("The layer was let go", "AbortError"));
-      await chunks.return(undefined);
+      if (begun) await chunks.return(undefined);
+      else if (source instanceof ReadableStream) await source.cancel(reason);
     },
   }, { highWaterMark: 0 });
   return { readable, digests: promise };

@@ -75,5 +75,5 @@ export function readLayer(
   layer: ByteSource,
   options: ReadLayerOptions = {},
 ): LayerReader {
-  return streamOf((done) => layerChunks(layer, options, done, false));
+  return streamOf(layer, (done) => layerChunks(layer, options, done, false));
 }

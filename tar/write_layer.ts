@@ -52,7 +52,7 @@ export function writeLayer(
   archive: ByteSource,
   options: CompressOptions = {},
 ): LayerReader {
-  return streamOf((done) => compressAndHash(archive, options, done));
+  return streamOf(archive, (done) => compressAndHash(archive, options, done));
 }
 
 async function* compressAndHash(
