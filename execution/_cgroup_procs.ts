@@ -44,15 +44,19 @@ export function ownCgroups(pid: number): CgroupPaths {
   );
 }
 
+/** Whether a process, also one that has ended and is not reaped, is in a cgroup or below it. */
+export function isInside(pid: number, cgroups: CgroupPaths): boolean {
+  const at = cgroupPaths(pid);
+  return Object.entries(cgroups).some(([name, path]) =>
+    at[name] === path || at[name]?.startsWith(`${path}/`)
+  );
+}
+
 function signalOne(pid: number, signal: number, cgroups: CgroupPaths): void {
   try {
     using pidfd = pidfdOpen(pid);
     // The number may be another process by now: look where the one that we hold is.
-    const at = cgroupPaths(pid);
-    const inside = Object.entries(cgroups).some(([name, path]) =>
-      at[name] === path || at[name]?.startsWith(`${path}/`)
-    );
-    if (inside) pidfdSendSignal(pidfd, signal);
+    if (isInside(pid, cgroups)) pidfdSendSignal(pidfd, signal);
   } catch (error) {
     if (!(error instanceof SyscallError)) throw error;
   }

@@ -4,7 +4,7 @@ import type { RuntimeErrorCode } from "./runtime_error.ts";
 const PATTERNS: readonly (readonly [RuntimeErrorCode, RegExp])[] = [
   [
     "CommandNotFound",
-    /executable file (`[^`]*` )?not found|exec: .*(no such file|not found|permission denied|is a directory)|no such file or directory: unknown|open executable: (No such|Permission)/i,
+    /executable file (`[^`]*` )?not found|exec: .*(no such file|not found|permission denied|is a directory)|no such file or directory: unknown|open executable: /i,
   ],
   // "container with id exists" is older runc's; crun names the id.
   [

@@ -24,6 +24,7 @@ import { RuntimeError } from "./runtime_error.ts";
 import { signalNumber } from "./_signals.ts";
 import type { ConsoleSize } from "./spec.ts";
 import type { OutputHub } from "./_output_hub.ts";
+import { heldPids } from "./_sweep.ts";
 import type { Streams } from "./_stdio.ts";
 
 /** What a process is made of. */
@@ -95,6 +96,7 @@ export abstract class Process implements ContainerProcess {
     this.cgroupPaths = parts.cgroups;
     this.#kept = parts.kept ?? false;
     this.#pidfd = pidfd;
+    if (pidfd !== undefined) heldPids.add(record.pid);
     this.#streams = streams;
     this.#oomBefore = oomKills(parts.cgroups);
     this.status = this.#watch(record);
@@ -152,7 +154,9 @@ export abstract class Process implements ContainerProcess {
 
   #end(): void {
     this.#ended = true;
-    this.#pidfd?.close();
+    if (this.#pidfd === undefined) return;
+    heldPids.delete(this.pid);
+    this.#pidfd.close();
     this.#pidfd = undefined;
   }
 

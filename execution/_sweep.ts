@@ -9,6 +9,9 @@ import { processStat } from "./_process_stat.ts";
 
 const SIGKILL = 9;
 
+/** Processes whose end somebody here waits for: not to be reaped by a sweep. */
+export const heldPids: Set<number> = new Set();
+
 /** Children of this program that pass the test; a scan, for the rare case only. */
 async function children(
   test: (stat: { pid: number; group: number; session: number }) => boolean,
