@@ -1,15 +1,19 @@
 import {
+  create,
+  type CreateOptions,
   createSpec,
   type CreateSpecOptions,
   run,
 } from "@containerkit/execution";
 import type { AttachPort } from "@containerkit/network";
 import type { Context } from "./command.ts";
+import { join, monitoredOptions } from "./containers.ts";
 import { findImage } from "./images.ts";
 import { openSandbox, type SandboxRecord } from "./sandbox.ts";
 import { openContent, openSnapshots } from "./stores.ts";
+import { useVolumes, type VolumeUse } from "./volumes.ts";
 
-/** What `ckit run` was asked for. */
+/** What `ckit run` and `ckit create` were asked for. */
 export interface RunOptions {
   /** The container's id. */
   readonly id: string;
@@ -18,8 +22,13 @@ export interface RunOptions {
   readonly args: readonly string[];
   readonly network: SandboxRecord["network"];
   readonly publish: readonly AttachPort[];
-  /** Removes the container at its end. */
+  readonly volumes: readonly VolumeUse[];
+  /** Only makes it, runs it in the background, or waits for its end. */
+  readonly mode: "create" | "detached" | "foreground";
+  /** Removes the container at its end; in the foreground only. */
   readonly remove: boolean;
+  readonly interactive: boolean;
+  readonly terminal: boolean;
   readonly plainHttp: boolean;
   readonly snapshotter: string | undefined;
   readonly runtime: string | undefined;
@@ -27,12 +36,29 @@ export interface RunOptions {
   readonly spec: Partial<CreateSpecOptions>;
 }
 
-/** Runs a container in the foreground; its exit code is what it gives. */
+/** What is thrown away at its end has ckit's own input and output: nobody comes back to it. */
+function stdioOf(context: Context, options: RunOptions): CreateOptions {
+  const { mode, remove, interactive, terminal } = options;
+  if (remove && !terminal) {
+    return { stdin: interactive ? "inherit" : "null" };
+  }
+  return monitoredOptions(context, {
+    interactive,
+    terminal,
+    detach: mode !== "foreground",
+  });
+}
+
+/**
+ * Makes a container of an image, and runs it if it was asked for.
+ *
+ * @returns The exit code: the container's own if it was waited for.
+ */
 export async function runContainer(
   context: Context,
   options: RunOptions,
 ): Promise<number> {
-  const { id, runtime } = options;
+  const { id, runtime, mode, terminal, interactive } = options;
   const { signal, state } = context;
   using content = await openContent(context);
   await using snapshots = await openSnapshots(context, options.snapshotter);
@@ -48,30 +74,43 @@ export async function runContainer(
     network: options.network,
     publish: options.publish,
   });
+  const volumes = await useVolumes(context, sandbox, options.volumes);
   const spec = await createSpec(image.config, {
     hostname: id,
     ...options.spec,
+    terminal,
     rootfs: sandbox.rootfs,
-    mounts: [...sandbox.mounts, ...options.spec.mounts ?? []],
+    mounts: [...sandbox.mounts, ...volumes],
     netns: sandbox.netns === undefined ? "host" : sandbox.netns,
     ...(options.args.length === 0 ? {} : { args: options.args }),
   });
-  await using container = await run(id, spec, {
+  const stdio = stdioOf(context, options);
+  const make = mode === "create" ? create : run;
+  await using container = await make(id, spec, {
+    ...stdio,
     state,
-    stdin: "inherit",
     signal,
     ...(runtime === undefined ? {} : { runtime: { command: runtime } }),
   });
+  const keep = () => {
+    container.keep();
+    sandbox.keep();
+  };
+  if (mode !== "foreground") {
+    keep();
+    context.print(id);
+    return 0;
+  }
+  if (stdio.monitor !== undefined) {
+    const code = await join(container, { interactive, terminal });
+    if (code === undefined || !options.remove) keep();
+    return code ?? 0;
+  }
   // From here on a signal is the container's: what it does about it decides the exit code.
   const forward = () => container.kill("SIGINT");
   signal.addEventListener("abort", forward);
   try {
-    const { code } = await container.status;
-    if (!options.remove) {
-      container.keep();
-      sandbox.keep();
-    }
-    return code;
+    return (await container.status).code;
   } finally {
     signal.removeEventListener("abort", forward);
   }

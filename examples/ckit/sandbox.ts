@@ -12,6 +12,7 @@ import {
   removeNetNs,
 } from "@containerkit/network";
 import type { Snapshotter } from "@containerkit/snapshot";
+import { openVolumes } from "@containerkit/volume";
 import type { Context } from "./command.ts";
 import { writeDnsFiles } from "./dns.ts";
 import { leaseAddress, releaseAddresses, subnetOf } from "./ipam.ts";
@@ -52,9 +53,14 @@ export interface Sandbox extends AsyncDisposable {
   readonly address: string | undefined;
   /** The files that tell it its name and who resolves others. */
   readonly mounts: readonly { destination: string; mount: BindMount }[];
+  /** Takes note of an attached volume: it is let go of with the rest. */
+  addVolume(attachment: string): void;
   /** Leaves it: `removeSandbox` removes it later. */
   keep(): void;
 }
+
+/** What the names of notes of attached volumes begin with. */
+const VOLUME_NOTE = "volume-";
 
 function folderOf({ state }: Context, id: string): string {
   return `${state}/sandboxes/${id}`;
@@ -93,6 +99,17 @@ export function listSandboxes(context: Context): SandboxRecord[] {
   }
 }
 
+/** Lets go of the volumes whose attachments are noted, one file each. */
+async function detachVolumes(context: Context, folder: string): Promise<void> {
+  const notes = [...Deno.readDirSync(folder)]
+    .filter(({ name }) => name.startsWith(VOLUME_NOTE));
+  if (notes.length === 0) return;
+  await using volumes = await openVolumes(context);
+  for (const { name } of notes) {
+    await volumes.detach(name.slice(VOLUME_NOTE.length));
+  }
+}
+
 /** Undoes a sandbox, however much of it there is. */
 export async function removeSandbox(
   context: Context,
@@ -101,6 +118,7 @@ export async function removeSandbox(
   const record = readSandbox(context, id);
   if (record === undefined) return;
   const { folder } = record;
+  await detachVolumes(context, folder);
   if (record.network === "bridge") await detach(keyOf(context, id));
   await removeNetNs(`${folder}/netns`);
   releaseAddresses(context.state, id);
@@ -201,6 +219,8 @@ export async function openSandbox(
         destination,
         mount: { type: "bind", source },
       })),
+      addVolume: (attachment) =>
+        Deno.writeTextFileSync(`${folder}/${VOLUME_NOTE}${attachment}`, ""),
       keep: () => void (kept = true),
       [Symbol.asyncDispose]: async () =>
         kept ? undefined : await removeSandbox(context, id),

@@ -8,16 +8,18 @@ import { network } from "./network.ts";
 import { pull } from "./pull.ts";
 import { push } from "./push.ts";
 import { rm } from "./rm.ts";
-import { run } from "./run.ts";
+import { create, run } from "./run.ts";
 import { signing } from "./sign.ts";
 import { system } from "./system.ts";
 import { version } from "./version.ts";
+import { volume } from "./volume.ts";
 
 /** All commands; one file each, or one file per group. */
 export const commands: readonly Command[] = [
   ...archives,
   ...containers,
   ...content,
+  create,
   images,
   ...keys,
   ...network,
@@ -29,4 +31,5 @@ export const commands: readonly Command[] = [
   ...signing,
   ...system,
   version,
+  ...volume,
 ];

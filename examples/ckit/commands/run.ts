@@ -1,7 +1,8 @@
-import type { Arguments, Command } from "../command.ts";
+import type { Arguments, Command, Context } from "../command.ts";
 import { parsePort } from "../ports.ts";
-import { runContainer } from "../run_container.ts";
+import { runContainer, type RunOptions } from "../run_container.ts";
 import type { SandboxRecord } from "../sandbox.ts";
+import { parseVolume } from "../volumes.ts";
 
 const NETWORKS: readonly SandboxRecord["network"][] = [
   "bridge",
@@ -37,37 +38,88 @@ function newId(): string {
   return crypto.getRandomValues(new Uint8Array(6)).toHex();
 }
 
+const COMMON: Pick<Command, "booleans" | "strings" | "lists" | "alias"> = {
+  booleans: ["interactive", "tty", "plain-http"],
+  strings: [
+    "name",
+    "network",
+    "user",
+    "workdir",
+    "snapshotter",
+    "runtime",
+  ],
+  lists: ["env", "publish", "volume"],
+  alias: {
+    e: "env",
+    i: "interactive",
+    p: "publish",
+    t: "tty",
+    u: "user",
+    v: "volume",
+    w: "workdir",
+  },
+};
+const USAGE =
+  "[-it] [--name ID] [--network bridge|none|host] [-p HOST:CONTAINER] [-v SOURCE:DESTINATION[:ro]] [-e K=V] [--user USER] [--workdir DIR] [--snapshotter NAME] [--runtime NAME] [--plain-http] REF [CMD...]";
+
+function make(
+  args: Arguments,
+  context: Context,
+  how: Pick<RunOptions, "mode" | "remove">,
+): Promise<number> {
+  const [reference, ...command] = args.words;
+  if (reference === undefined) {
+    throw new TypeError("The reference of an image is missing");
+  }
+  const user = args.string("user");
+  const cwd = args.string("workdir");
+  return runContainer(context, {
+    ...how,
+    id: args.string("name") ?? newId(),
+    reference,
+    args: command,
+    network: networkOf(args),
+    publish: args.list("publish").map(parsePort),
+    volumes: args.list("volume").map(parseVolume),
+    interactive: args.flag("interactive"),
+    terminal: args.flag("tty"),
+    plainHttp: args.flag("plain-http"),
+    snapshotter: args.string("snapshotter"),
+    runtime: args.string("runtime"),
+    spec: {
+      env: envOf(args),
+      ...(user === undefined ? {} : { user }),
+      ...(cwd === undefined ? {} : { cwd }),
+    },
+  });
+}
+
 export const run: Command = {
+  ...COMMON,
   name: "run",
-  usage:
-    "[--rm] [--name ID] [--network bridge|none|host] [-p HOST:CONTAINER] [-e K=V] [--user USER] [--workdir DIR] [--snapshotter NAME] [--runtime NAME] [--plain-http] REF [CMD...]",
+  usage: `[--rm] [-d] ${USAGE}`,
   summary: "run a command in a new container of an image, and exit as it does",
-  booleans: ["rm", "plain-http"],
-  strings: ["name", "network", "user", "workdir", "snapshotter", "runtime"],
-  lists: ["env", "publish"],
-  alias: { e: "env", p: "publish", u: "user", w: "workdir" },
+  booleans: [...COMMON.booleans!, "rm", "detach"],
+  alias: { ...COMMON.alias, d: "detach" },
   run(args, context) {
-    const [reference, ...command] = args.words;
-    if (reference === undefined) {
-      throw new TypeError("ckit run takes a reference");
+    const detached = args.flag("detach");
+    if (detached && args.flag("rm")) {
+      throw new TypeError(
+        "Cannot remove a container in the background at its end: use ckit rm",
+      );
     }
-    const user = args.string("user");
-    const cwd = args.string("workdir");
-    return runContainer(context, {
-      id: args.string("name") ?? newId(),
-      reference,
-      args: command,
-      network: networkOf(args),
-      publish: args.list("publish").map(parsePort),
+    return make(args, context, {
+      mode: detached ? "detached" : "foreground",
       remove: args.flag("rm"),
-      plainHttp: args.flag("plain-http"),
-      snapshotter: args.string("snapshotter"),
-      runtime: args.string("runtime"),
-      spec: {
-        env: envOf(args),
-        ...(user === undefined ? {} : { user }),
-        ...(cwd === undefined ? {} : { cwd }),
-      },
     });
   },
+};
+
+export const create: Command = {
+  ...COMMON,
+  name: "create",
+  usage: USAGE,
+  summary: "make a container of an image; ckit start starts it",
+  run: (args, context) =>
+    make(args, context, { mode: "create", remove: false }),
 };

@@ -1,0 +1,140 @@
+import type { VolumeInfo, VolumeKind } from "@containerkit/volume";
+import type { Arguments, Command } from "../command.ts";
+import { formatSize } from "../progress.ts";
+import { parseSize } from "../size.ts";
+import { formatTable } from "../table.ts";
+import { openVolumeStore } from "../volumes.ts";
+
+function describe({ name, kind, size, created }: VolumeInfo): string[] {
+  return [
+    name,
+    kind,
+    size === undefined ? "-" : formatSize(size),
+    created.toISOString(),
+  ];
+}
+
+function nameOf(args: Arguments): string {
+  const [name] = args.words;
+  if (name === undefined) {
+    throw new TypeError("The name of a volume is missing");
+  }
+  return name;
+}
+
+/** `K=V`, any number of times. */
+function labelsOf(args: Arguments): Record<string, string> {
+  return Object.fromEntries(
+    args.list("label").map((word) => {
+      const at = word.indexOf("=");
+      return at < 0 ? [word, ""] : [word.slice(0, at), word.slice(at + 1)];
+    }),
+  );
+}
+
+/** Commands about volumes. */
+export const volume: readonly Command[] = [
+  {
+    name: "volume create",
+    usage: "[--kind KIND] [--size SIZE] [--label K=V] NAME",
+    summary: "make a volume: dir, quota, subvolume, image or tmpfs",
+    strings: ["kind", "size"],
+    lists: ["label"],
+    async run(args, context) {
+      const size = args.string("size");
+      await using volumes = await openVolumeStore(context);
+      const { name } = await volumes.create(nameOf(args), {
+        kind: (args.string("kind") ?? "dir") as VolumeKind,
+        labels: labelsOf(args),
+        signal: context.signal,
+        ...(size === undefined ? {} : { size: parseSize(size) }),
+      });
+      context.print(name);
+    },
+  },
+  {
+    name: "volume ls",
+    usage: "[--label K=V]",
+    summary: "list volumes",
+    lists: ["label"],
+    async run(args, context) {
+      await using volumes = await openVolumeStore(context);
+      const rows = volumes.list({ labels: labelsOf(args) }).map(describe);
+      for (
+        const line of formatTable([
+          ["NAME", "KIND", "LIMIT", "CREATED"],
+          ...rows,
+        ])
+      ) context.print(line);
+    },
+  },
+  {
+    name: "volume usage",
+    usage: "NAME",
+    summary: "count what a volume holds",
+    async run(args, context) {
+      await using volumes = await openVolumeStore(context);
+      const { bytes, inodes } = await volumes.usage(nameOf(args), context);
+      context.print(
+        `${formatSize(bytes)}${
+          inodes === undefined ? "" : `, ${inodes} files`
+        }`,
+      );
+    },
+  },
+  {
+    name: "volume resize",
+    usage: "NAME SIZE",
+    summary: "change the limit of a volume",
+    async run(args, context) {
+      const name = nameOf(args);
+      const size = parseSize(args.words[1] ?? "");
+      await using volumes = await openVolumeStore(context);
+      await volumes.resize(name, { size, signal: context.signal });
+      context.print(name);
+    },
+  },
+  {
+    name: "volume clone",
+    usage: "[--readonly] SOURCE NAME",
+    summary: "make a volume that holds what another does",
+    booleans: ["readonly"],
+    async run(args, context) {
+      const [source, name] = args.words;
+      if (source === undefined || name === undefined) {
+        throw new TypeError("ckit volume clone takes two names");
+      }
+      await using volumes = await openVolumeStore(context);
+      await volumes.clone(source, name, {
+        readonly: args.flag("readonly"),
+        signal: context.signal,
+      });
+      context.print(name);
+    },
+  },
+  {
+    name: "volume rm",
+    usage: "NAME...",
+    summary: "remove volumes and what they hold",
+    async run(args, context) {
+      await using volumes = await openVolumeStore(context);
+      nameOf(args);
+      for (const name of args.words) {
+        await volumes.remove(name);
+        context.print(name);
+      }
+    },
+  },
+  {
+    name: "volume prune",
+    usage: "[--label K=V]",
+    summary: "remove the volumes that nobody uses",
+    lists: ["label"],
+    async run(args, context) {
+      await using volumes = await openVolumeStore(context);
+      for (const name of await volumes.prune({ labels: labelsOf(args) })) {
+        context.print(name);
+      }
+    },
+  },
+];
