@@ -2,7 +2,6 @@ import { NetlinkError } from "./netlink_error.ts";
 import type { NftSocket } from "./nft_socket.ts";
 import { PROTOCOLS } from "./_nat_ports.ts";
 import type { PublishedPort } from "./published_port.ts";
-import type { RequestOptions } from "./route_socket.ts";
 import { deleteFlow, type Flow, listFlows } from "./unstable_conntrack.ts";
 
 /** Beyond so many ports one list of all flows is cheaper than one for each port. */
@@ -11,7 +10,6 @@ const FEW = 4;
 async function list(
   nft: NftSocket,
   ports: readonly PublishedPort[],
-  options: RequestOptions,
 ): Promise<Flow[]> {
   const flows: Flow[] = [];
   const families = ["ipv4", "ipv6"] as const;
@@ -30,7 +28,7 @@ async function list(
         })
       );
     for (const request of requests) {
-      flows.push(...await nft.request(request, options));
+      flows.push(...await nft.request(request));
     }
   }
   return flows;
@@ -43,14 +41,12 @@ async function list(
 export async function forgetFlows(
   nft: NftSocket,
   ports: readonly PublishedPort[],
-  options: RequestOptions & {
-    readonly fits: (flow: Flow, port: PublishedPort) => boolean;
-  },
+  fits: (flow: Flow, port: PublishedPort) => boolean,
 ): Promise<void> {
   const byPort = Map.groupBy(ports, ({ hostPort }) => hostPort);
   let flows: Flow[];
   try {
-    flows = await list(nft, ports, options);
+    flows = await list(nft, ports);
   } catch (error) {
     // A kernel without this interface forgets by itself, later.
     if (error instanceof NetlinkError && error.code === "EOPNOTSUPP") return;
@@ -59,8 +55,8 @@ export async function forgetFlows(
   for (const flow of flows) {
     const port = byPort.get(flow.original.destinationPort ?? 0)?.find((port) =>
       PROTOCOLS[port.protocol] === flow.original.protocol &&
-      options.fits(flow, port)
+      fits(flow, port)
     );
-    if (port !== undefined) await nft.request(deleteFlow(flow), options);
+    if (port !== undefined) await nft.request(deleteFlow(flow));
   }
 }

@@ -47,3 +47,41 @@ export async function roundTrip(
   assertEquals(count !== null, true);
   return new TextDecoder().decode(buffer.subarray(0, count ?? 0));
 }
+
+function udp(netns: NetNs, args: readonly string[]): Deno.ChildProcess {
+  const script = new URL("./testdata/udp.ts", import.meta.url).pathname;
+  return netns.run(() => ({
+    child: new Deno.Command(Deno.execPath(), {
+      args: ["run", "--no-config", "--unstable-net", "-N", script, ...args],
+      stdout: "piped",
+    }).spawn(),
+  })).child;
+}
+
+/** A UDP server in a namespace that sends callers their own address. */
+export async function echoDatagrams(
+  netns: NetNs,
+  { hostname, port }: Endpoint,
+): Promise<AsyncDisposable> {
+  const child = udp(netns, ["serve", hostname, String(port)]);
+  const reader = child.stdout.getReader();
+  await reader.read();
+  return {
+    async [Symbol.asyncDispose]() {
+      child.kill("SIGKILL");
+      await child.status;
+      await reader.cancel();
+    },
+  };
+}
+
+/** Sends a datagram from a namespace, and gives the address that the other end saw, or "nothing". */
+export async function askDatagram(
+  netns: NetNs,
+  endpoint: Endpoint & { readonly sourcePort?: number },
+): Promise<string> {
+  const { hostname, port, sourcePort = 0 } = endpoint;
+  const args = ["ask", hostname, String(port), String(sourcePort)];
+  const { stdout } = await udp(netns, args).output();
+  return new TextDecoder().decode(stdout).trim();
+}

@@ -180,9 +180,7 @@ export class NatTable implements Disposable {
       await this.#addIsolated(batch, isolated, options);
       await this.#addPorts(batch, ports, options);
     }, options);
-    const datagrams = ports.filter(({ protocol }) => protocol === "udp");
-    // A sender that has been at it before the port was open keeps its flow to nowhere.
-    await forgetFlows(this.#nft, datagrams, { ...options, fits: isStale });
+    await this.#forgetStale(ports);
     for (const rule of rules) this.#rules.set(rule.comment, rule);
     for (const bridge of isolated) this.#isolated.add(bridge);
     this.#ports.push(...ports);
@@ -278,7 +276,8 @@ export class NatTable implements Disposable {
         );
       }
     }, options);
-    await forgetFlows(this.#nft, closed, { ...options, fits: isLedBy });
+    // It is done: what follows is not to be aborted.
+    await forgetFlows(this.#nft, closed, isLedBy);
     this.#ports = this.#ports.filter((port) => !fits(port));
     return closed;
   }
@@ -326,6 +325,20 @@ export class NatTable implements Disposable {
   /** Closes the socket at the end of a `using` block. */
   [Symbol.dispose](): void {
     this.close();
+  }
+
+  /**
+   * A sender that was at it before its port was open keeps a flow to nowhere.
+   * The ports are open by now: no signal may end this, and an error closes them.
+   */
+  async #forgetStale(ports: readonly CheckedPort[]): Promise<void> {
+    const datagrams = ports.filter(({ protocol }) => protocol === "udp");
+    try {
+      await forgetFlows(this.#nft, datagrams, isStale);
+    } catch (error) {
+      await this.unpublish((port) => ports.some((one) => isSame(one, port)));
+      throw error;
+    }
   }
 
   /** Plans and commits until nobody interfered. */

@@ -1,0 +1,333 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { need, rootTest } from "@containerkit/tests";
+import { output } from "./_programs_test.ts";
+import {
+  attach,
+  type AttachOptions,
+  createLink,
+  deleteLink,
+  detach,
+  listAttachments,
+  listLinks,
+  NetNs,
+  PortInUseError,
+  pruneAttachments,
+  RouteSocket,
+  writeSysctl,
+} from "./mod.ts";
+
+const OPTIONS = {
+  bridge: "ckt0",
+  address: ["10.77.0.2/24", "fd77::2/64"],
+  gateway: ["10.77.0.1", "fd77::1"],
+  masquerade: true,
+  isolate: true,
+  forwarding: true,
+  publish: [
+    { hostAddress: "0.0.0.0", hostPort: 8080, targetPort: 80 },
+    { hostAddress: "127.0.0.1", hostPort: 53, targetPort: 53, protocol: "udp" },
+  ],
+} as const satisfies AttachOptions;
+
+/** A signal that is aborted when it is looked at for the n-th time. */
+function abortAt(step: number): AbortSignal & { readonly looks: number } {
+  let looks = 0;
+  const { signal } = new AbortController();
+  return Object.defineProperties(signal, {
+    throwIfAborted: {
+      value() {
+        if (++looks === step) throw new Error(`step ${step}`);
+      },
+    },
+    looks: { get: () => looks },
+  }) as AbortSignal & { readonly looks: number };
+}
+
+/** Everything that an attachment could leave in the kernel. */
+async function world(netns: NetNs): Promise<unknown> {
+  using host = NetNs.current();
+  using route = new RouteSocket();
+  using inner = new RouteSocket({ netns });
+  const names = async (socket: RouteSocket) =>
+    (await socket.request(listLinks())).map(({ name }) => name);
+  return {
+    host: await names(route),
+    inside: await names(inner),
+    rules: output(host, "nft", ["list", "ruleset"]),
+  };
+}
+
+rootTest("attach() leaves nothing, whichever step fails", async () => {
+  let steps = Infinity;
+  for (let step = 1; step <= steps; step++) {
+    using netns = NetNs.create();
+    const before = await world(netns);
+    const signal = abortAt(step);
+    await assertRejects(
+      () => attach(netns, { ...OPTIONS, signal }),
+      Error,
+      `step ${step}`,
+    );
+    assertEquals(await world(netns), before, `step ${step}`);
+    if (steps === Infinity) {
+      const count = abortAt(Infinity);
+      await using _attachment = await attach(netns, {
+        ...OPTIONS,
+        signal: count,
+      });
+      steps = count.looks;
+      assert(steps > 8, `only ${steps} steps`);
+    }
+    assertEquals(await world(netns), before);
+  }
+}, need("nft"));
+
+rootTest(
+  "attach() leaves nothing beside another attachment either",
+  async () => {
+    using first = NetNs.create();
+    await using _first = await attach(first, {
+      bridge: "ckt0",
+      address: "10.77.0.9/24",
+      gateway: "10.77.0.1",
+      masquerade: true,
+      forwarding: true,
+    });
+    for (let step = 1;; step++) {
+      using netns = NetNs.create();
+      const before = await world(netns);
+      const signal = abortAt(step);
+      try {
+        await using _second = await attach(netns, { ...OPTIONS, signal });
+        break;
+      } catch (error) {
+        assertEquals((error as Error).message, `step ${step}`);
+      }
+      assertEquals(await world(netns), before, `step ${step}`);
+    }
+  },
+  need("nft"),
+);
+
+rootTest("attach() leaves nothing when the kernel refuses", async (t) => {
+  using netns = NetNs.create();
+  using inner = new RouteSocket({ netns });
+  using route = new RouteSocket();
+  await route.request(createLink({ kind: "ifb", name: "noBridge0" }));
+  await inner.request(createLink({ kind: "ifb", name: "taken0" }));
+  const before = await world(netns);
+  const refused: [string, Partial<AttachOptions>, string][] = [
+    [
+      "a name that is taken inside",
+      { name: "taken0" },
+      "Cannot create veth link",
+    ],
+    [
+      "a bridge that is none",
+      { bridge: "noBridge0" },
+      'Cannot attach to "noBridge0": it is a ifb link',
+    ],
+    [
+      "an MTU that no link has",
+      { mtu: 1 },
+      'Cannot create bridge link "ckt0"',
+    ],
+    [
+      "a hardware address that is none for a link",
+      { mac: "01:00:00:00:00:01" },
+      "Cannot create veth link",
+    ],
+    [
+      "a gateway that is not on the network",
+      { address: "10.77.0.2/32", gateway: "10.99.0.1" },
+      "Cannot do 1 of 4 requests: Cannot add route to 0.0.0.0/0 via 10.99.0.1",
+    ],
+  ];
+  for (const [name, change, message] of refused) {
+    await t.step(name, async () => {
+      await assertRejects(
+        () => attach(netns, { ...OPTIONS, ...change, publish: [] }),
+        Error,
+        message,
+      );
+      assertEquals(await world(netns), before);
+    });
+  }
+  await t.step("a port that is taken", async () => {
+    using other = NetNs.create();
+    await using _other = await attach(other, {
+      ...OPTIONS,
+      key: "holder",
+      address: "10.77.0.3/24",
+      gateway: "10.77.0.1",
+    });
+    const beside = await world(netns);
+    const error = await assertRejects(
+      () => attach(netns, OPTIONS),
+      PortInUseError,
+    );
+    assertEquals(error.holder.owner, "holder");
+    assertEquals(await world(netns), beside);
+  });
+  await route.request(deleteLink("noBridge0"));
+}, need("nft"));
+
+rootTest(
+  "attach() refuses what cannot be right before it does anything",
+  async (t) => {
+    using netns = NetNs.create();
+    const before = await world(netns);
+    const wrong: [Partial<AttachOptions>, string][] = [
+      [{ bridge: "a-name-of-17-bytes" }, "15 is the most"],
+      [{ address: [] }, "without an address"],
+      [{ address: "10.77.0.2", gateway: "fd77::1" }, "one for each family"],
+      [{ gateway: ["10.77.0.1", "10.77.0.2"] }, "one for each family"],
+      [{ key: "no spaces" }, "Cannot attach with the key"],
+      [
+        { publish: [{ hostAddress: "0.0.0.0", hostPort: 0, targetPort: 1 }] },
+        "from 1 to 65535",
+      ],
+      [{
+        publish: [{
+          hostAddress: "0.0.0.0",
+          hostPort: 65000,
+          targetPort: 1,
+          count: 1000,
+        }],
+      }, "from 1 to 65535"],
+      [
+        { publish: [{ hostAddress: "localhost", hostPort: 1, targetPort: 1 }] },
+        "Cannot parse the IP address",
+      ],
+      [
+        { publish: [{ hostAddress: "::1", hostPort: 1, targetPort: 1 }] },
+        "Cannot publish on ::1",
+      ],
+      [{
+        address: "10.77.0.2/24",
+        gateway: [],
+        publish: [{ hostAddress: "::", hostPort: 1, targetPort: 1 }],
+      }, "no address of that family"],
+    ];
+    for (const [change, message] of wrong) {
+      await t.step(message, async () => {
+        await assertRejects(
+          () => attach(netns, { ...OPTIONS, ...change }),
+          Error,
+          message,
+        );
+        assertEquals(await world(netns), before);
+      });
+    }
+    await t.step("forwarding that is off", async () => {
+      writeSysctl("net.ipv4.ip_forward", "0");
+      await assertRejects(
+        () => attach(netns, { ...OPTIONS, forwarding: false }),
+        TypeError,
+        'net.ipv4.ip_forward is 0 on this host; set it, or ask for "forwarding"',
+      );
+      assertEquals(await world(netns), before);
+    });
+    await t.step("a namespace that vanished", async () => {
+      await assertRejects(
+        () => attach({ path: "/run/netns/no-such" }, OPTIONS),
+        Error,
+        "ENOENT",
+      );
+    });
+  },
+  need("nft"),
+);
+
+rootTest(
+  "the end of the namespace leaves an attachment that is found and pruned",
+  async () => {
+    using route = new RouteSocket();
+    const live = NetNs.create();
+    const dead = NetNs.create();
+    const options = { ...OPTIONS, publish: [] };
+    await using kept = await attach(live, {
+      ...options,
+      key: "live",
+      address: "10.77.0.2/24",
+      gateway: "10.77.0.1",
+    });
+    const lost = await attach(dead, {
+      ...options,
+      key: "dead",
+      address: "10.77.0.3/24",
+      gateway: "10.77.0.1",
+      publish: [{ hostAddress: "0.0.0.0", hostPort: 8080, targetPort: 80 }],
+    });
+    lost.keep();
+    dead.close();
+    const keys = async () =>
+      (await listAttachments()).map(({ key }) => key).toSorted();
+    assertEquals(await keys(), ["dead", "live"]);
+    assertEquals(
+      await pruneAttachments(({ key }) => key === "live"),
+      { keys: ["dead"], bridges: [] },
+    );
+    assertEquals(await keys(), ["live"]);
+    assertEquals(
+      (await route.request(listLinks({ master: "ckt0" }))).map(({ name }) =>
+        name
+      ),
+      [kept.link],
+    );
+    live.close();
+  },
+);
+
+rootTest(
+  "release() closes the ports at once and leaves the link to the namespace",
+  async () => {
+    const netns = NetNs.create();
+    const attachment = await attach(netns, { ...OPTIONS, key: "quick" });
+    await attachment.release();
+    const [info] = await listAttachments();
+    assertEquals([info?.key, info?.published], ["quick", []]);
+    netns.close();
+    assertEquals(await detach("quick"), true);
+    await pruneAttachments(() => true);
+  },
+);
+
+rootTest(
+  "many attachments at once share a bridge, and the last takes it along",
+  async () => {
+    const spaces = Array.from({ length: 20 }, () => NetNs.create());
+    for (let round = 0; round < 3; round++) {
+      const attachments = await Promise.all(
+        spaces.map((netns, index) =>
+          attach(netns, {
+            bridge: "ckt0",
+            address: `10.77.0.${index + 2}/24`,
+            gateway: "10.77.0.1",
+            masquerade: true,
+            forwarding: true,
+            publish: [{
+              hostAddress: "0.0.0.0",
+              hostPort: 9000 + index,
+              targetPort: 80,
+            }],
+          })
+        ),
+      );
+      assertEquals((await listAttachments()).length, 20);
+      await Promise.all(attachments.map((one) => one[Symbol.asyncDispose]()));
+      assertEquals(await listAttachments(), []);
+    }
+    using route = new RouteSocket();
+    assertEquals(await route.request(listLinks({ kind: "bridge" })), []);
+    for (const netns of spaces) netns.close();
+  },
+);
+
+Deno.test("attach() of a path that is no namespace is a typed error", async () => {
+  await assertRejects(
+    () => attach({ path: "/etc/hostname" }, OPTIONS),
+    TypeError,
+    "was its pin unmounted?",
+  );
+});

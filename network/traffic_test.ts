@@ -1,0 +1,348 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { rootTest } from "@containerkit/tests";
+import { output } from "./_programs_test.ts";
+import {
+  askDatagram,
+  echoDatagrams,
+  echoOnce,
+  roundTrip,
+} from "./_traffic_test.ts";
+import {
+  addAddress,
+  addRoute,
+  attach,
+  type Attachment,
+  type AttachOptions,
+  createLink,
+  deleteAddress,
+  deleteLink,
+  NatTable,
+  NetNs,
+  RouteSocket,
+  setLink,
+  writeSysctl,
+} from "./mod.ts";
+
+/** Another machine: 192.0.2.2, on a wire with this one, which is 192.0.2.1. */
+async function openWorld(): Promise<NetNs & AsyncDisposable> {
+  const world = NetNs.create();
+  using route = new RouteSocket();
+  using inner = new RouteSocket({ netns: world });
+  await route.batch([
+    createLink({
+      kind: "veth",
+      name: "uplink0",
+      peer: { name: "eth0", netns: world },
+    }),
+    setLink("uplink0", { up: true }),
+  ]);
+  await inner.batch([setLink(1, { up: true }), setLink("eth0", { up: true })]);
+  for (
+    const [socket, link, host] of [[route, "uplink0", 1], [
+      inner,
+      "eth0",
+      2,
+    ]] as const
+  ) {
+    await socket.request(addAddress(link, `192.0.2.${host}/24`));
+    await socket.request(addAddress(link, `2001:db8::${host}/64`));
+  }
+  return Object.assign(world, {
+    async [Symbol.asyncDispose]() {
+      using route = new RouteSocket();
+      await route.request(deleteLink("uplink0"));
+      world.close();
+    },
+  });
+}
+
+const DUAL = {
+  bridge: "ckt0",
+  gateway: ["10.77.0.1", "fd77::1"],
+  forwarding: true,
+} as const;
+
+function join(
+  netns: NetNs,
+  host: number,
+  options: Partial<AttachOptions> = {},
+): Promise<Attachment> {
+  return attach(netns, {
+    ...DUAL,
+    address: [`10.77.0.${host}/24`, `fd77::${host}/64`],
+    ...options,
+  });
+}
+
+async function talk(
+  from: NetNs,
+  to: NetNs,
+  { hostname, port = 80, listen = 80 }: {
+    hostname: string;
+    port?: number;
+    listen?: number;
+  },
+): Promise<string> {
+  const any = hostname.includes(":") ? "::" : "0.0.0.0";
+  await using server = echoOnce(to, { hostname: any, port: listen });
+  const seen = await roundTrip(from, { hostname, port });
+  await server.done;
+  return seen;
+}
+
+rootTest(
+  "containers reach the world with the host's address, IPv4 and IPv6, TCP and UDP",
+  async () => {
+    await using world = await openWorld();
+    using a = NetNs.create();
+    await using _one = await join(a, 2, { masquerade: true });
+    assertEquals(await talk(a, world, { hostname: "192.0.2.2" }), "192.0.2.1");
+    assertEquals(
+      await talk(a, world, { hostname: "2001:db8::2" }),
+      "2001:db8::1",
+    );
+    for (
+      const [hostname, seen] of [["192.0.2.2", "192.0.2.1"], [
+        "2001:db8::2",
+        "2001:db8::1",
+      ]] as const
+    ) {
+      await using _server = await echoDatagrams(world, { hostname, port: 53 });
+      assertEquals(await askDatagram(a, { hostname, port: 53 }), seen);
+    }
+  },
+);
+
+rootTest(
+  "published ports lead in from the world and keep its address",
+  async () => {
+    await using world = await openWorld();
+    using a = NetNs.create();
+    using host = NetNs.current();
+    await using _one = await join(a, 2, {
+      publish: [
+        { hostAddress: "0.0.0.0", hostPort: 8080, targetPort: 80 },
+        { hostAddress: "2001:db8::1", hostPort: 8080, targetPort: 80 },
+        {
+          hostAddress: "192.0.2.1",
+          hostPort: 5353,
+          targetPort: 53,
+          protocol: "udp",
+        },
+      ],
+    });
+    assertEquals(
+      await talk(world, a, { hostname: "192.0.2.1", port: 8080 }),
+      "192.0.2.2",
+    );
+    assertEquals(
+      await talk(world, a, { hostname: "2001:db8::1", port: 8080 }),
+      "2001:db8::2",
+    );
+    await talk(host, a, { hostname: "2001:db8::1", port: 8080 });
+    await talk(a, a, { hostname: "2001:db8::1", port: 8080 });
+    await using _server = await echoDatagrams(a, {
+      hostname: "10.77.0.2",
+      port: 53,
+    });
+    assertEquals(
+      await askDatagram(world, { hostname: "192.0.2.1", port: 5353 }),
+      "192.0.2.2",
+    );
+  },
+);
+
+rootTest("a port on 127.0.0.1 is for the host alone", async () => {
+  await using world = await openWorld();
+  using a = NetNs.create();
+  using b = NetNs.create();
+  using host = NetNs.current();
+  await using _one = await join(a, 2, {
+    publish: [{ hostAddress: "127.0.0.1", hostPort: 8080, targetPort: 80 }],
+  });
+  await using _two = await join(b, 3);
+  await talk(host, a, { hostname: "127.0.0.1", port: 8080 });
+  for (const from of [world, b]) {
+    const hostname = from === world ? "192.0.2.1" : "10.77.0.1";
+    await assertRejects(
+      () => roundTrip(from, { hostname, port: 8080 }),
+      Deno.errors.ConnectionRefused,
+    );
+  }
+});
+
+rootTest(
+  "a container cannot reach what listens on the host's 127.0.0.1",
+  async () => {
+    using a = NetNs.create();
+    using host = NetNs.current();
+    await using _one = await join(a, 2, {
+      publish: [{ hostAddress: "0.0.0.0", hostPort: 8080, targetPort: 80 }],
+    });
+    // A container with CAP_NET_ADMIN takes 127.0.0.1 for an address elsewhere.
+    using inner = new RouteSocket({ netns: a });
+    await inner.request(deleteAddress(1, "127.0.0.1/8"));
+    writeSysctl("net.ipv4.conf.all.route_localnet", "1", { netns: a });
+    await inner.request(
+      addRoute({
+        destination: "127.0.0.1/32",
+        gateway: "10.77.0.1",
+        source: "10.77.0.2",
+      }),
+    );
+    await using _server = await echoDatagrams(host, {
+      hostname: "127.0.0.1",
+      port: 5300,
+    });
+    assertEquals(
+      await askDatagram(a, { hostname: "127.0.0.1", port: 5300 }),
+      "nothing",
+    );
+    using nat = new NatTable();
+    // The same without the guard goes through: it is what held.
+    output(host, "nft", ["flush", "chain", "inet", nat.table, "guard"]);
+    assertEquals(
+      await askDatagram(a, { hostname: "127.0.0.1", port: 5300 }),
+      "10.77.0.2",
+    );
+  },
+);
+
+rootTest("a range of ports leads to the ports beside one another", async () => {
+  using a = NetNs.create();
+  using host = NetNs.current();
+  await using one = await join(a, 2, {
+    publish: [{
+      hostAddress: "0.0.0.0",
+      hostPort: 8000,
+      targetPort: 9000,
+      count: 300,
+    }],
+  });
+  assertEquals(one.published.length, 300);
+  for (const offset of [0, 137, 299]) {
+    await talk(host, a, {
+      hostname: "10.77.0.1",
+      port: 8000 + offset,
+      listen: 9000 + offset,
+    });
+  }
+});
+
+rootTest(
+  "isolated bridges do not reach one another, except by published ports",
+  async () => {
+    await using world = await openWorld();
+    using a = NetNs.create();
+    using b = NetNs.create();
+    using c = NetNs.create();
+    await using _one = await join(a, 2, {
+      isolate: true,
+      publish: [{ hostAddress: "192.0.2.1", hostPort: 8080, targetPort: 80 }],
+    });
+    await using _two = await attach(b, {
+      ...DUAL,
+      bridge: "ckt1",
+      address: "10.78.0.2/24",
+      gateway: "10.78.0.1",
+      isolate: true,
+      masquerade: true,
+    });
+    await using _three = await attach(c, {
+      ...DUAL,
+      bridge: "ckt2",
+      address: "10.79.0.2/24",
+      gateway: "10.79.0.1",
+    });
+    await talk(c, a, { hostname: "10.77.0.2" });
+    await talk(b, a, { hostname: "192.0.2.1", port: 8080 });
+    await talk(b, world, { hostname: "192.0.2.2" });
+    await using _server = await echoDatagrams(a, {
+      hostname: "10.77.0.2",
+      port: 53,
+    });
+    assertEquals(
+      await askDatagram(b, { hostname: "10.77.0.2", port: 53 }),
+      "nothing",
+    );
+    assertEquals(
+      await askDatagram(c, { hostname: "10.77.0.2", port: 53 }),
+      "10.79.0.2",
+    );
+  },
+);
+
+rootTest("ensure() puts back what somebody flushed", async () => {
+  using a = NetNs.create();
+  using host = NetNs.current();
+  await using _one = await join(a, 2);
+  using nat = new NatTable({ table: "ckt" });
+  await nat.masquerade("10.77.0.0/24", { bridge: "ckt0" });
+  await nat.publish({
+    hostAddress: "0.0.0.0",
+    hostPort: 8080,
+    target: "10.77.0.2",
+    targetPort: 80,
+    owner: "me",
+  });
+  const before = output(host, "nft", ["list", "table", "inet", "ckt"]);
+  for (
+    const words of [
+      "flush ruleset",
+      "flush table inet ckt",
+      "flush map inet ckt ports4",
+      "flush chain inet ckt publish",
+    ]
+  ) {
+    output(host, "nft", words.split(" "));
+    await nat.ensure();
+    assertEquals(
+      output(host, "nft", ["list", "table", "inet", "ckt"]),
+      before,
+      words,
+    );
+    await talk(host, a, { hostname: "10.77.0.1", port: 8080 });
+  }
+  await nat.unpublish({ owner: "me" });
+  await nat.removeBridge("ckt0");
+  await assertRejects(() =>
+    Promise.resolve().then(() =>
+      output(host, "nft", ["list", "table", "inet", "ckt"])
+    )
+  );
+});
+
+rootTest(
+  "a closed port ends its flows, an opened one those that led nowhere",
+  async () => {
+    await using world = await openWorld();
+    using a = NetNs.create();
+    await using _one = await join(a, 2);
+    using nat = new NatTable();
+    const port = {
+      protocol: "udp",
+      hostAddress: "192.0.2.1",
+      hostPort: 5353,
+      target: "10.77.0.2",
+      targetPort: 53,
+      owner: "me",
+    } as const;
+    const ask = () =>
+      askDatagram(world, {
+        hostname: "192.0.2.1",
+        port: 5353,
+        sourcePort: 7777,
+      });
+    await using _server = await echoDatagrams(a, {
+      hostname: "10.77.0.2",
+      port: 53,
+    });
+    // Something must look at the flows before the port is open.
+    await nat.masquerade("10.77.0.0/24", { bridge: "ckt0" });
+    assertEquals(await ask(), "nothing");
+    await nat.publish(port);
+    assertEquals(await ask(), "192.0.2.2");
+    await nat.unpublish({ owner: "me" });
+    assertEquals(await ask(), "nothing");
+  },
+);
