@@ -20,12 +20,12 @@ function parseIpv4(text: string): number[] | undefined {
   return valid ? octets.map(Number) : undefined;
 }
 
-/** The 16-bit groups of one side of `::`; the last may be an IPv4 address. */
+/** The 16-bit groups of one side of `::`; the very last may be an IPv4 address. */
 function parseGroups(text: string, whole: string): number[] {
   if (text === "") return [];
   const parts = text.split(":");
   const tail = parts.at(-1)!;
-  const ipv4 = tail.includes(".") ? parseIpv4(tail) : undefined;
+  const ipv4 = whole.endsWith(tail) ? parseIpv4(tail) : undefined;
   if (ipv4 !== undefined) parts.pop();
   const groups = parts.map((part) =>
     GROUP_REGEXP.test(part) ? parseInt(part, 16) : fail(whole)
