@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import { createDecompressor, runCodec } from "./_codec.ts";
 import { readChunks } from "./_read_chunks.ts";
+import { zstdFrames } from "./_zstd_frames.ts";
 import type { ByteSource } from "./byte_source.ts";
 import {
   type Compression,
@@ -83,7 +84,8 @@ async function* decompressChunks(
     }
   }
   try {
-    yield* runCodec(watch(), createDecompressor(compression));
+    const whole = compression === "zstd" ? zstdFrames(watch()) : watch();
+    yield* runCodec(whole, createDecompressor(compression));
   } catch (error) {
     if (sourceError !== undefined) throw sourceError.error;
     signal?.throwIfAborted();

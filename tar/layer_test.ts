@@ -1,0 +1,235 @@
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import {
+  compress,
+  type Compression,
+  decompress,
+  detectCompression,
+  parseWhiteout,
+  readLayer,
+  readLayerChunks,
+} from "./layer.ts";
+import { LimitError, TarError } from "./mod.ts";
+
+function pureTest(name: string, fn: () => void | Promise<void>): void {
+  Deno.test({ name, permissions: "none", fn });
+}
+
+function bytesOf(
+  stream: ReadableStream<Uint8Array>,
+): Promise<Uint8Array<ArrayBuffer>> {
+  return new Response(stream).bytes();
+}
+
+function streamOf(
+  ...chunks: readonly Uint8Array[]
+): ReadableStream<Uint8Array> {
+  return ReadableStream.from(chunks);
+}
+
+function pattern(length: number): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(length).map((_, index) => (index * index) >> 7);
+}
+
+async function compressed(
+  data: Uint8Array,
+  compression: Compression,
+): Promise<Uint8Array<ArrayBuffer>> {
+  return await bytesOf(compress(streamOf(data), { compression }));
+}
+
+async function hash(
+  data: Uint8Array<ArrayBuffer>,
+  algorithm = "SHA-256",
+): Promise<string> {
+  const digest = new Uint8Array(await crypto.subtle.digest(algorithm, data));
+  return `${algorithm.replace("-", "").toLowerCase()}:${digest.toHex()}`;
+}
+
+pureTest(
+  "readLayer() decompresses by the first bytes and hashes both",
+  async () => {
+    const data = pattern(700_000);
+    for (const compression of ["none", "gzip", "zstd"] as const) {
+      const stored = await compressed(data, compression);
+      const { readable, digests } = readLayer(
+        streamOf(stored.subarray(0, 3), stored.subarray(3)),
+      );
+      assertEquals(await bytesOf(readable), data);
+      assertEquals(await digests, {
+        digest: await hash(stored),
+        size: stored.length,
+        diffId: await hash(data),
+        diffSize: data.length,
+        compression,
+      });
+    }
+  },
+);
+
+pureTest("readLayer() hashes with other functions", async () => {
+  const data = pattern(1000);
+  const { readable, digests } = readLayer(streamOf(data), {
+    digestAlgorithm: "sha512",
+  });
+  await bytesOf(readable);
+  const { digest, diffId } = await digests;
+  assertEquals([digest, diffId], [
+    await hash(data, "SHA-512"),
+    await hash(data),
+  ]);
+});
+
+pureTest(
+  "readLayer() reads several members, frames and skippable ones",
+  async () => {
+    const [a, b] = [new Uint8Array(300_000).fill(7), pattern(10)];
+    const skippable = new Uint8Array([
+      0x53,
+      0x2a,
+      0x4d,
+      0x18,
+      3,
+      0,
+      0,
+      0,
+      1,
+      2,
+      3,
+    ]);
+    const all = new Uint8Array([...a, ...b]);
+    for (
+      const parts of [
+        [await compressed(a, "gzip"), await compressed(b, "gzip")],
+        [await compressed(a, "zstd"), await compressed(b, "zstd")],
+        [
+          skippable,
+          await compressed(a, "zstd"),
+          skippable,
+          await compressed(b, "zstd"),
+          skippable,
+        ],
+      ]
+    ) {
+      assertEquals(await bytesOf(decompress(streamOf(...parts))), all);
+      const joined = new Uint8Array(parts.flatMap((part) => [...part]));
+      assertEquals(await bytesOf(decompress(streamOf(joined))), all);
+    }
+  },
+);
+
+pureTest("readLayer() takes an empty stream", async () => {
+  const { readable, digests } = readLayer(streamOf());
+  assertEquals((await bytesOf(readable)).length, 0);
+  assertEquals((await digests).compression, "none");
+});
+
+pureTest("readLayer() refuses damage and other compressions", async () => {
+  for (const compression of ["gzip", "zstd"] as const) {
+    const stored = await compressed(pattern(200_000), compression);
+    await assertRejects(
+      () => bytesOf(decompress(streamOf(stored.slice(0, -9)))),
+      TarError,
+      `its ${compression} compression is damaged`,
+    );
+    const wrong = stored.slice();
+    wrong[stored.length >> 1]! ^= 0xff;
+    await assertRejects(() => bytesOf(decompress(streamOf(wrong))), TarError);
+  }
+  assertThrows(
+    () => detectCompression(new Uint8Array([0xfd, 0x37, 0x7a, 0x58, 0x5a, 0])),
+    TarError,
+    "compressed by xz",
+  );
+});
+
+pureTest("readLayer() keeps to a ratio", async () => {
+  const bomb = await compressed(new Uint8Array(20 << 20), "gzip");
+  const error = await assertRejects(
+    () => bytesOf(decompress(streamOf(bomb), { limits: { ratio: 50 } })),
+    LimitError,
+  );
+  assertEquals([error.limit, error.maximum], ["ratio", 50]);
+});
+
+pureTest(
+  "readLayer() passes on the error of its source, and lets go of it",
+  async () => {
+    const head = (await compressed(pattern(9000), "gzip")).slice(0, 100);
+    const failing = new ReadableStream<Uint8Array>({
+      start: (controller) => controller.enqueue(head),
+      pull: (controller) => controller.error(new Error("network down")),
+    }, { highWaterMark: 0 });
+    const { readable, digests } = readLayer(failing);
+    await assertRejects(() => bytesOf(readable), Error, "network down");
+    await assertRejects(() => digests, Error, "network down");
+    let cancelled = 0;
+    for (const read of [false, true]) {
+      const endless = new ReadableStream<Uint8Array>({
+        pull: (controller) => controller.enqueue(pattern(1000)),
+        cancel: () => void cancelled++,
+      });
+      const reader = readLayer(endless).readable.getReader();
+      if (read) await reader.read();
+      await reader.cancel();
+    }
+    assertEquals(cancelled, 2);
+  },
+);
+
+pureTest("readLayer() stops when aborted", async () => {
+  const endless = new ReadableStream<Uint8Array>({
+    pull: async (controller) => {
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      controller.enqueue(pattern(1000));
+    },
+  });
+  const controller = new AbortController();
+  const { readable } = readLayer(endless, { signal: controller.signal });
+  setTimeout(() => controller.abort(new Error("enough")), 10);
+  await assertRejects(() => bytesOf(readable), Error, "enough");
+});
+
+pureTest(
+  "readLayerChunks() reads what fills a buffer, with buffers that are used again",
+  async () => {
+    const data = pattern(3_000_000);
+    let at = 0;
+    const reader = {
+      read(buffer: Uint8Array) {
+        if (at === data.length) return Promise.resolve(null);
+        const part = data.subarray(at, at + Math.min(buffer.length, 100_000));
+        buffer.set(part);
+        at += part.length;
+        return Promise.resolve(part.length);
+      },
+    };
+    const seen = new Set<ArrayBufferLike>();
+    const copy = new Uint8Array(data.length);
+    let filled = 0;
+    const { digest } = await readLayerChunks(reader, (chunk) => {
+      seen.add(chunk.buffer);
+      copy.set(chunk, filled);
+      filled += chunk.length;
+    });
+    assertEquals([copy, digest, seen.size], [data, await hash(data), 3]);
+  },
+);
+
+pureTest("compress() writes levels", async () => {
+  const data = pattern(300_000);
+  const size = async (level: number) =>
+    (await bytesOf(compress(streamOf(data), { level }))).length;
+  assertEquals(await size(9) < await size(1), true);
+});
+
+pureTest("parseWhiteout() tells marks from names", () => {
+  assertEquals(parseWhiteout("a"), undefined);
+  assertEquals(parseWhiteout(".wha"), undefined);
+  assertEquals(parseWhiteout(".wh.a"), { kind: "hide", name: "a" });
+  assertEquals(parseWhiteout(".wh..a"), { kind: "hide", name: ".a" });
+  assertEquals(parseWhiteout(".wh..wh..opq"), { kind: "opaque" });
+  assertEquals(parseWhiteout(".wh..wh.plnk"), { kind: "internal" });
+  for (const bad of [".wh.", ".wh..", ".wh..."]) {
+    assertThrows(() => parseWhiteout(bad), TarError, "names no file");
+  }
+});
