@@ -1,6 +1,5 @@
-/** Chunks from this size on are written as they are, smaller ones are gathered. */
-const LARGE = 256 * 1024;
-const BUFFER = 1024 * 1024;
+/** Chunks are gathered: each write goes to another thread and back, which costs more than copying does. */
+const BUFFER = 2 * 1024 * 1024;
 /** Writing back to the disk starts each time so much is new, so that the last sync finds little to do. */
 const WRITE_BACK = 16 * 1024 * 1024;
 
@@ -100,33 +99,22 @@ export class AppendFile {
     this.#check();
   }
 
-  /**
-   * Appends bytes; `meanwhile` runs while a large chunk is being written. What is passed must not change until then.
-   */
-  async append(bytes: Uint8Array, meanwhile: () => void): Promise<void> {
+  /** Appends bytes; while they are being written, the caller may go on and change them. */
+  async append(bytes: Uint8Array): Promise<void> {
     this.#check();
-    if (bytes.length >= LARGE) {
-      await this.flush();
-      this.#launch(bytes);
-      meanwhile();
-      await this.settle();
-      return;
-    }
-    meanwhile();
     for (let done = 0; done < bytes.length;) {
       this.#buffer ??= new Uint8Array(BUFFER);
       const count = Math.min(BUFFER - this.#fill, bytes.length - done);
       this.#buffer.set(bytes.subarray(done, done + count), this.#fill);
       this.#fill += count;
       done += count;
-      if (this.#fill === BUFFER) {
-        await this.settle();
-        const full = this.#buffer;
-        this.#buffer = this.#spare;
-        this.#spare = full;
-        this.#fill = 0;
-        this.#launch(full);
-      }
+      if (this.#fill < BUFFER) return;
+      await this.settle();
+      const full = this.#buffer;
+      this.#buffer = this.#spare;
+      this.#spare = full;
+      this.#fill = 0;
+      this.#launch(full);
     }
   }
 

@@ -34,8 +34,14 @@ export class FileHasher {
     return `${this.algorithm}:${this.#hash.copy().digest("hex")}`;
   }
 
+  /** Whether {@linkcode stop} was called. */
+  get stopped(): boolean {
+    return this.#stopped;
+  }
+
   /** Starts anew. */
   reset(): void {
+    this.#stopped = false;
     this.#hash = createHash(this.algorithm);
     this.#done = 0;
   }
@@ -47,7 +53,6 @@ export class FileHasher {
 
   /** Hashes the file up to `target()`, which may grow meanwhile. */
   async catchUp(path: string, target: () => number): Promise<void> {
-    this.#stopped = false;
     using file = await Deno.open(path);
     await file.seek(this.#done, Deno.SeekMode.Start);
     const buffer = new Uint8Array(CHUNK);

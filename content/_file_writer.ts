@@ -8,7 +8,7 @@ import { dirname } from "@std/path/posix/dirname";
 import { edgesOfFile } from "./_adopt.ts";
 import { AppendFile } from "./_append_file.ts";
 import { findShared, insertBlob, keepBlob } from "./_blobs.ts";
-import { type Context, reason } from "./_context.ts";
+import { breathe, type Context, reason } from "./_context.ts";
 import { FileHasher } from "./_file_hasher.ts";
 import { hashFile } from "./_hash_file.ts";
 import { currentBoot, deleteIngest, type IngestRow } from "./_ingests.ts";
@@ -45,7 +45,11 @@ export class FileWriter implements BlobWriter {
   #lock: FileLock | undefined;
   #file: AppendFile;
   #shared: { readonly digest: string; readonly size: number } | undefined;
-  #catchUp: Promise<void> | undefined;
+  /** The hashing of what is in the file already. */
+  #catchUp: Promise<void> = Promise.resolve();
+  /** Whether what is written is hashed from the file, later. */
+  #behind = false;
+  #appending = false;
   #updated: number;
   #changed = false;
   #busy = false;
@@ -90,26 +94,25 @@ export class FileWriter implements BlobWriter {
   /** Hashes what is in the file already, while more is being written. */
   #startCatchUp(): void {
     if (this.#hasher.done === this.#file.size) return;
-    const run = async () => {
-      for (;;) {
-        await this.#hasher.catchUp(
-          this.#open().path,
-          () => this.#file.written,
-        );
-        if (this.#hasher.done < this.#file.written) return;
-        const rest = this.#file.rest;
-        if (rest !== undefined) {
-          this.#hasher.update(rest);
-          return;
-        }
-        await this.#file.settle();
-      }
-    };
-    this.#catchUp = run().finally(() => {
-      this.#catchUp = undefined;
-    });
+    this.#behind = true;
+    this.#catchUp = this.#runCatchUp();
     // Whoever needs the hash gets the error.
     this.#catchUp.catch(() => {});
+  }
+
+  async #runCatchUp(): Promise<void> {
+    const { path } = this.#open();
+    while (!this.#hasher.stopped) {
+      await this.#hasher.catchUp(path, () => this.#file.written);
+      // Only when nothing is on its way is the rest what is in the buffer.
+      const rest = this.#appending ? undefined : this.#file.rest;
+      if (rest !== undefined && this.#hasher.done === this.#file.written) {
+        this.#hasher.update(rest);
+        this.#behind = false;
+        return;
+      }
+      await breathe();
+    }
   }
 
   #save(checkpoint: number): void {
@@ -157,7 +160,7 @@ export class FileWriter implements BlobWriter {
     for (;;) {
       const count = await source.read(buffer);
       if (count === null) break;
-      await target.append(buffer.subarray(0, count), () => {});
+      await target.append(buffer.subarray(0, count));
     }
     await target.flush();
     if (target.written !== shared.size) {
@@ -186,14 +189,17 @@ export class FileWriter implements BlobWriter {
       this.#changed = true;
       this.#updated = Math.max(Date.now(), this.#updated);
       try {
-        await this.#file.append(chunk, () => {
-          if (this.#catchUp === undefined) this.#hasher.update(chunk);
-        });
+        // While the part before it is still being hashed, this one is hashed from the file.
+        if (!this.#behind) this.#hasher.update(chunk);
+        this.#appending = true;
+        await this.#file.append(chunk);
       } catch (error) {
         throw new Error(
           `Cannot write "${this.ref}": ${reason(error)}`,
           { cause: error },
         );
+      } finally {
+        this.#appending = false;
       }
     });
   }
@@ -209,6 +215,7 @@ export class FileWriter implements BlobWriter {
       await this.#stopCatchUp();
       await this.#file.truncate(size);
       this.#hasher.reset();
+      this.#behind = false;
       this.#changed = true;
       this.#updated = Math.max(Date.now(), this.#updated);
       this.#save(size);
@@ -218,7 +225,7 @@ export class FileWriter implements BlobWriter {
 
   async #stopCatchUp(): Promise<void> {
     this.#hasher.stop();
-    await this.#catchUp?.catch(() => {});
+    await this.#catchUp.catch(() => {});
   }
 
   async #settledDigest(): Promise<string> {
@@ -383,7 +390,7 @@ export class FileWriter implements BlobWriter {
     this.#hasher.stop();
     try {
       await this.#file.idle();
-      await this.#catchUp?.catch(() => {});
+      await this.#catchUp.catch(() => {});
       if (this.#shared === undefined) {
         await this.#file.sync();
         this.#save(this.#file.size);

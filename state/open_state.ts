@@ -23,6 +23,9 @@ export interface OpenStateOptions {
   timeout?: number;
 }
 
+/** Pages kept in memory at most, in KiB: with SQLite's 2 MiB a walk by an index reads most pages anew. */
+const CACHE = 32 * 1024;
+
 interface Connection {
   readonly database: DatabaseSync;
   readonly statements: Map<string, StatementSync>;
@@ -91,6 +94,7 @@ function connect(path: string, options: OpenStateOptions): Connection {
     checkedVersion(path, database, migrations.length);
     useWal(database, timeout);
     database.exec("PRAGMA synchronous = FULL");
+    database.exec(`PRAGMA cache_size = -${CACHE}`);
     migrate(path, database, migrations);
   } catch (error) {
     database.close();
