@@ -35,9 +35,13 @@ export function createCompressor(
       ...(level === undefined ? {} : { level }),
     });
   }
-  const params = level === undefined
-    ? {}
-    : { [constants.ZSTD_c_compressionLevel]: level };
+  const params = {
+    // Damage is seen before the digest is.
+    [constants.ZSTD_c_checksumFlag]: 1,
+    ...(level === undefined
+      ? {}
+      : { [constants.ZSTD_c_compressionLevel]: level }),
+  };
   return createZstdCompress({ ...options, params });
 }
 

@@ -177,16 +177,20 @@ pureTest(
 );
 
 pureTest("readLayer() stops when aborted", async () => {
+  let cancelled = false;
   const endless = new ReadableStream<Uint8Array>({
-    pull: async (controller) => {
-      await new Promise((resolve) => setTimeout(resolve, 1));
-      controller.enqueue(pattern(1000));
-    },
+    pull: (controller) => controller.enqueue(pattern(1000)),
+    cancel: () => void (cancelled = true),
   });
   const controller = new AbortController();
-  const { readable } = readLayer(endless, { signal: controller.signal });
-  setTimeout(() => controller.abort(new Error("enough")), 10);
+  const { readable } = readLayer(endless, {
+    signal: controller.signal,
+    onProgress: (size) => {
+      if (size > 10_000) controller.abort(new Error("enough"));
+    },
+  });
   await assertRejects(() => bytesOf(readable), Error, "enough");
+  assertEquals(cancelled, true);
 });
 
 pureTest(
