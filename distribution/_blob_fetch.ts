@@ -33,6 +33,11 @@ export class BlobFetch {
     return this.#fetched ??= this.#run(options.urgent ?? false);
   }
 
+  /** Waits until no fetch is under way. */
+  async settled(): Promise<void> {
+    await this.#fetched;
+  }
+
   /** Opens it: from the store if it is there, else while it arrives. */
   async open(
     options: { signal?: AbortSignal } = {},

@@ -33,6 +33,14 @@ export class ImageFetch {
     return stream;
   }
 
+  /** Ends what is still being fetched. */
+  async end(): Promise<void> {
+    this.#abort(new DOMException("The image is let go", "AbortError"));
+    await Promise.allSettled(
+      [...this.#fetches.values()].map((fetch) => fetch.settled()),
+    );
+  }
+
   /** Fetches what is not there. When one fails, all end before it is told. */
   async all(): Promise<void> {
     const fetches = [...this.#fetches.values()].map((one) => one.fetch());

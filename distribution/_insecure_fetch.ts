@@ -45,16 +45,16 @@ export function insecureFetch(
           ? init.signal.reason
           : new TypeError("fetch failed", { cause: error }),
       ));
-    if (body instanceof Uint8Array || typeof body === "string") {
-      sent.setHeader(
-        "content-length",
-        typeof body === "string"
-          ? new TextEncoder().encode(body).length
-          : body.length,
-      );
-      sent.end(body);
-    } else {
-      sent.end();
+    if (body instanceof ReadableStream) {
+      Readable.fromWeb(body as Parameters<typeof Readable.fromWeb>[0])
+        .on("error", reject).pipe(sent);
+      return;
     }
+    if (body instanceof Uint8Array) {
+      sent.setHeader("content-length", body.length);
+    } else if (typeof body === "string") {
+      sent.setHeader("content-length", new TextEncoder().encode(body).length);
+    }
+    sent.end(body);
   });
 }

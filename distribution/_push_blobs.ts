@@ -1,13 +1,12 @@
 import { isForeignLayerType } from "@containerkit/oci";
 import { Semaphore } from "./_semaphore.ts";
 import { toTarget } from "./_target.ts";
-import { BlobUpload, type UploadSource } from "./_upload.ts";
+import { BlobUpload } from "./_upload.ts";
+import type { UploadSource } from "./_upload_body.ts";
 import type { Reference } from "./parse_reference.ts";
 import type { PushOptions } from "./push_options.ts";
 
 const CONCURRENCY = 4;
-/** In bytes. */
-const CHUNK_SIZE = 16 * 1024 * 1024;
 
 /** Sends the blobs that a repository does not have. When one fails, all end before it is told. */
 export async function pushBlobs(
@@ -15,7 +14,7 @@ export async function pushBlobs(
   sources: readonly UploadSource[],
   options: PushOptions,
 ): Promise<void> {
-  const { concurrency = CONCURRENCY, chunkSize = CHUNK_SIZE } = options;
+  const { concurrency = CONCURRENCY } = options;
   const controller = new AbortController();
   const target = toTarget(repository, {
     ...options,
@@ -32,7 +31,7 @@ export async function pushBlobs(
   const uploads = [...unique.values()].map(async (source) => {
     using _place = await places.acquire({ signal: target.signal });
     await new BlobUpload(target, source, {
-      chunkSize,
+      chunkSize: options.chunkSize,
       uploads: options.uploads,
       onProgress: options.onProgress,
       ...(options.mountFrom === undefined

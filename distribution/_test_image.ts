@@ -5,6 +5,7 @@ import {
   MediaType,
   type Platform,
 } from "@containerkit/oci";
+import { streamOf } from "./_stream_of.ts";
 import { createImage } from "./create_image.ts";
 import type { Image } from "./image.ts";
 
@@ -74,5 +75,5 @@ export function testImage(options: TestImageOptions = {}): Image {
     manifest,
     config,
     descriptor: describe(MediaType.Manifest, manifest, { algorithm }),
-  }, ({ digest }) => Promise.resolve(new Blob([blobs.get(digest)!]).stream()));
+  }, ({ digest }) => Promise.resolve(streamOf(blobs.get(digest)!)));
 }

@@ -1,6 +1,6 @@
-import type { Descriptor } from "@containerkit/oci";
 import { refuseTarget } from "./_address.ts";
 import { ChunkReader } from "./_chunks.ts";
+import { UploadBody, type UploadSource } from "./_upload_body.ts";
 import { delay } from "./_delay.ts";
 import { backoff, isRetriable } from "./_retry.ts";
 import { requestFor, type Target } from "./_target.ts";
@@ -9,15 +9,10 @@ import { RegistryError } from "./registry_error.ts";
 import type { TransferEvent } from "./transfer_event.ts";
 import type { UploadState } from "./upload_state.ts";
 
-/** A blob that can be read from the start as often as needed. */
-export interface UploadSource {
-  readonly descriptor: Descriptor;
-  open(options: { signal?: AbortSignal }): Promise<ReadableStream<Uint8Array>>;
-}
-
 /** Options of {@linkcode uploadBlob}. */
 export interface UploadOptions {
-  readonly chunkSize: number;
+  /** Sends in chunks; without it as a stream. */
+  readonly chunkSize: number | undefined;
   readonly uploads?: UploadState | undefined;
   readonly onProgress?: ((event: TransferEvent) => void) | undefined;
   /** Repositories of the same registry that may have it. */
@@ -26,6 +21,14 @@ export interface UploadOptions {
 
 /** The largest chunk a server may insist on, in bytes: each one is held in memory. */
 const MAX_CHUNK = 1024 * 1024 * 1024;
+/** A blob up to this size goes in one request with its length, in bytes. */
+const SMALL = 1024 * 1024;
+/** The size of chunks for servers that take no streams, in bytes. */
+const CHUNK_SIZE = 16 * 1024 * 1024;
+/** Progress is told once in so many bytes. */
+const STEP = 1024 * 1024;
+/** Answers of servers, or proxies before them, that take no streams or none so long. */
+const NO_STREAMS: readonly number[] = [400, 405, 411, 413, 415, 501];
 /** How long the cancelling of an upload may take, in milliseconds. */
 const CANCEL_MS = 5000;
 
@@ -64,6 +67,7 @@ export class BlobUpload {
   readonly #options: UploadOptions;
   readonly #action: string;
   readonly #key: string;
+  #chunkSize: number | undefined;
 
   constructor(target: Target, source: UploadSource, options: UploadOptions) {
     const { digest } = source.descriptor;
@@ -71,6 +75,7 @@ export class BlobUpload {
     this.#source = source;
     this.#options = options;
     this.#action = `push blob "${digest}"`;
+    this.#chunkSize = options.chunkSize;
     this.#key = `${target.registry}/${target.repository}@${digest}`;
   }
 
@@ -214,15 +219,20 @@ export class BlobUpload {
 
   async #transfer(first: Session): Promise<void> {
     const { size } = this.#source.descriptor;
-    const { chunkSize } = this.#options;
-    if (size <= chunkSize && first.offset === 0) {
+    if (size <= (this.#chunkSize ?? SMALL) && first.offset === 0) {
       await using chunks = await this.#open(0);
       return await this.#finish(first, await chunks.read(size + 1));
     }
     let session = first;
     for (let restarts = 0;; restarts++) {
-      const next = await this.#sendChunks(session);
+      const next = this.#chunkSize === undefined && session.minimum === 0
+        ? await this.#sendStream(session)
+        : await this.#sendChunks(session);
       if (next.offset === size) return await this.#finish(next);
+      if (next.offset > 0) {
+        session = next;
+        continue;
+      }
       // The server lost the upload: it is begun anew, but not for ever.
       if (restarts >= this.#target.client.retry.attempts) {
         throw new TypeError(
@@ -245,12 +255,85 @@ export class BlobUpload {
     return chunks;
   }
 
+  /** Sends the rest as one stream, as often as it breaks; gives a session with less than the whole when the server lost it, or takes no streams. */
+  async #sendStream(session: Session): Promise<Session> {
+    const { size } = this.#source.descriptor;
+    const { retry } = this.#target.client;
+    for (let attempt = 1;; attempt++) {
+      const { offset } = session;
+      const body = new UploadBody(this.#source, {
+        offset,
+        signal: this.#target.signal,
+        onProgress: (at) => this.#tell("progress", at),
+      });
+      try {
+        const answer = await this.#request({
+          path: session.location,
+          server: session.server,
+          method: "PATCH",
+          once: true,
+          headers: {
+            "content-type": "application/octet-stream",
+            ...(offset === 0
+              ? {}
+              : { "content-range": `${offset}-${size - 1}` }),
+          },
+          body: () => body.open(),
+          expected: [201, 202, 204],
+        });
+        await answer.response.body?.cancel();
+        session = await this.#keep(answer, {
+          ...session,
+          offset: readOffset(answer.response.headers) ?? size,
+        });
+      } catch (error) {
+        this.#target.signal?.throwIfAborted();
+        if (body.error !== undefined) throw body.error;
+        const isRefused = error instanceof RegistryError &&
+          NO_STREAMS.includes(error.status);
+        if (isRefused) this.#chunkSize = CHUNK_SIZE;
+        else if (!isRecoverable(error) || attempt >= retry.attempts) {
+          throw error;
+        }
+        await delay(backoff(retry, attempt), this.#target.signal);
+        const found = await this.#status(session);
+        if (found === undefined || isRefused) {
+          return found ?? { ...session, offset: 0 };
+        }
+        session = found;
+        this.#tell("retry", session.offset);
+      }
+      if (session.offset === size) return session;
+      if (session.offset < offset || session.offset > size) {
+        throw this.#strange(session, { start: offset, end: size });
+      }
+      // Some of it arrived: that is no failed attempt.
+      if (session.offset - offset >= STEP) attempt = 1;
+      else if (attempt >= retry.attempts) throw this.#stuck(session);
+    }
+  }
+
+  #strange(
+    { offset }: Session,
+    { start, end }: { start: number; end: number },
+  ): TypeError {
+    return new TypeError(
+      `Cannot ${this.#action}: the registry has ${offset} bytes where ${start} to ${end} were sent`,
+    );
+  }
+
+  #stuck({ offset }: Session): TypeError {
+    return new TypeError(
+      `Cannot ${this.#action}: the registry takes no more than ${offset} bytes`,
+    );
+  }
+
   /** Sends chunk by chunk; gives a session with less than the whole when the server lost it. */
   async #sendChunks(session: Session): Promise<Session> {
     const { size } = this.#source.descriptor;
     await using chunks = await this.#open(session.offset);
     const lengthOf = ({ minimum }: Session) =>
-      Math.max(this.#options.chunkSize, minimum);
+      Math.max(this.#chunkSize ?? CHUNK_SIZE, minimum);
     let next = chunks.read(lengthOf(session));
     while (session.offset < size) {
       const chunk = await next;
@@ -308,15 +391,9 @@ export class BlobUpload {
         if (session.offset === end) return session;
       }
       if (session.offset < start || session.offset > end) {
-        throw new TypeError(
-          `Cannot ${this.#action}: the registry has ${session.offset} bytes where ${start} to ${end} were sent`,
-        );
+        throw this.#strange(session, { start, end });
       }
-      if (attempt >= retry.attempts) {
-        throw new TypeError(
-          `Cannot ${this.#action}: the registry takes no more than ${session.offset} bytes`,
-        );
-      }
+      if (attempt >= retry.attempts) throw this.#stuck(session);
     }
   }
 

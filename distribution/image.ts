@@ -44,6 +44,12 @@ export interface Image {
    * sign, and must not take its tag.
    */
   readonly ownTag?: string | null;
-  /** Of a lazy pull: fetches what nobody opened, and waits for all. */
+  /** Of a pull: fetches what nobody opened, and waits for all. */
   done?(): Promise<void>;
+}
+
+/** An image that `pull()` gives. Disposing it ends what is still being fetched; what is there stays. */
+export interface PulledImage extends Image, AsyncDisposable {
+  /** Fetches what nobody opened, and waits for all. */
+  done(): Promise<void>;
 }

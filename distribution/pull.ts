@@ -21,7 +21,7 @@ import { wantedPlatform } from "./_wanted_platform.ts";
 import type { BlobStore } from "./blob_store.ts";
 import { createImage } from "./create_image.ts";
 import { formatReference } from "./format_reference.ts";
-import type { Image } from "./image.ts";
+import type { Image, PulledImage } from "./image.ts";
 import { openRepository, type Repository } from "./open_repository.ts";
 import type { TransferEvent } from "./transfer_event.ts";
 
@@ -45,12 +45,12 @@ export interface PullOptions extends RegistryCallOptions {
   readonly admit?: (found: Found) => Promise<unknown>;
   /** Told how far it is. */
   readonly onProgress?: (event: TransferEvent) => void;
-  /** How many blobs are fetched at once. @default {6} */
+  /** How many blobs are fetched at once. @default {10} */
   readonly concurrency?: number;
 }
 
 /** How many blobs are fetched at once. */
-const CONCURRENCY = 6;
+const CONCURRENCY = 10;
 
 /**
  * Pulls an image into a store: resolves the name, chooses the platform, and fetches what the store does not have.
@@ -73,8 +73,9 @@ const CONCURRENCY = 6;
  * import { pull } from "@containerkit/distribution";
  * import { openStore } from "@containerkit/content";
  *
- * await using store = await openStore("/var/lib/containerkit/content");
+ * using store = await openStore({ root: "/var/lib/containerkit" });
  * const image = await pull("docker.io/library/alpine:3", store);
+ * await store.images.create("docker.io/library/alpine:3", image.root);
  * console.log(image.config.config?.Cmd);
  * ```
  */
@@ -82,7 +83,7 @@ export async function pull(
   reference: string,
   store: BlobStore,
   options: PullOptions = {},
-): Promise<Image> {
+): Promise<PulledImage> {
   const { admit, onProgress, lazy = false } = options;
   const controller = new AbortController();
   const target = toTarget(reference, {
@@ -122,7 +123,12 @@ export async function pull(
       (layer, openOptions) => fetch.open(layer, openOptions),
     );
   };
-  if (lazy) return { ...await fetchConfig(), done: () => fetch.all() };
+  const pulled = (image: Image): PulledImage => ({
+    ...image,
+    done: () => fetch.all(),
+    [Symbol.asyncDispose]: () => fetch.end(),
+  });
+  if (lazy) return pulled(await fetchConfig());
   // The layers do not wait for the config, and an image that is wrong ends them.
   const [image] = await Promise.allSettled([
     fetchConfig().catch((error) => {
@@ -135,7 +141,7 @@ export async function pull(
     if (failed !== undefined) throw failed.reason;
     return results as [PromiseFulfilledResult<Image>, unknown];
   });
-  return image.value;
+  return pulled(image.value);
 }
 
 /** What the reference names, and whatever of it came along. */

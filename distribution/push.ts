@@ -7,6 +7,7 @@
 import type { Descriptor } from "@containerkit/oci";
 import { pushBlobs } from "./_push_blobs.ts";
 import { putManifest } from "./_put_manifest.ts";
+import { streamOf } from "./_stream_of.ts";
 import { toTarget } from "./_target.ts";
 import type { Image } from "./image.ts";
 import { parseReference } from "./parse_reference.ts";
@@ -54,7 +55,7 @@ export async function push(
   await pushBlobs(repository, [
     {
       descriptor: manifest.config,
-      open: () => Promise.resolve(new Blob([raw.config]).stream()),
+      open: () => Promise.resolve(streamOf(raw.config)),
     },
     ...image.layers.map((layer) => ({
       descriptor: layer,

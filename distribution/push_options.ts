@@ -14,7 +14,7 @@ export interface PushOptions extends RegistryCallOptions {
   readonly onProgress?: (event: TransferEvent) => void;
   /** How many blobs are sent at once. @default {4} */
   readonly concurrency?: number;
-  /** Larger blobs are sent in chunks of so many bytes; each is held in memory, twice. @default {16 MiB} */
+  /** Sends large blobs in chunks of so many bytes, each held in memory, for servers that limit the size of a request. @default {each blob as one stream} */
   readonly chunkSize?: number;
   /** Keeps where unfinished uploads are: a push that was killed goes on from there. */
   readonly uploads?: UploadState;

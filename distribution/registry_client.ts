@@ -82,8 +82,10 @@ export interface RegistryRequest {
   readonly scopes?: readonly string[];
   /** Headers. */
   readonly headers?: Readonly<Record<string, string>>;
-  /** The body; it is sent again when the request is repeated. */
-  readonly body?: Uint8Array<ArrayBuffer> | string;
+  /** The body; it is sent again when the request is repeated. A stream is made anew each time. */
+  readonly body?:
+    | Uint8Array<ArrayBuffer>
+    | (() => ReadableStream<Uint8Array<ArrayBuffer>>);
   /** Statuses that are answers. All others throw. @default {[200]} */
   readonly expected?: readonly number[];
   /** Sends it without credentials, to wherever `path` leads: for layers that lie outside registries. */
@@ -367,7 +369,7 @@ export class RegistryClient implements Disposable {
       authorization: string | undefined;
     },
   ): Promise<RegistryAnswer> {
-    const { method = "GET", body } = request;
+    const { method = "GET" } = request;
     let url = typeof request.path === "string"
       ? new URL(request.path, endpoint.base)
       : new URL(request.path);
@@ -387,7 +389,7 @@ export class RegistryClient implements Disposable {
       const answer = await this.#fetch(endpoint, index, {
         url,
         request,
-        init: { method, headers, ...(body === undefined ? {} : { body }) },
+        init: { method, headers },
       });
       const { response } = answer;
       this.#warnings.read(url.host, response.headers);
@@ -430,14 +432,21 @@ export class RegistryClient implements Disposable {
       ? patience
       : patience * 10;
     const controller = new AbortController();
-    const timer = setTimeout(() =>
+    const late = () =>
       controller.abort(
         new Deno.errors.TimedOut(
           `Cannot ${request.action}: ${url.host} did not answer within ${
             timeout / 1000
           } s`,
         ),
-      ), timeout);
+      );
+    let timer = setTimeout(late, timeout);
+    const body = typeof request.body === "function"
+      ? watch(request.body(), () => {
+        clearTimeout(timer);
+        timer = setTimeout(late, timeout);
+      })
+      : request.body;
     const signal = request.signal === undefined
       ? controller.signal
       : AbortSignal.any([request.signal, controller.signal]);
@@ -454,6 +463,7 @@ export class RegistryClient implements Disposable {
     try {
       const response = await endpoint.fetch(url, {
         ...init,
+        ...(body === undefined ? {} : { body }),
         redirect: "manual",
         signal,
       });
@@ -478,6 +488,23 @@ export class RegistryClient implements Disposable {
       clearTimeout(timer);
     }
   }
+}
+
+/** Passes a body on, and tells of each chunk: as long as some go, nothing is late. */
+function watch(
+  body: ReadableStream<Uint8Array<ArrayBuffer>>,
+  onChunk: () => void,
+): ReadableStream<Uint8Array<ArrayBuffer>> {
+  const reader = body.getReader();
+  return new ReadableStream({
+    async pull(controller) {
+      const { done, value } = await reader.read();
+      onChunk();
+      if (done) controller.close();
+      else controller.enqueue(value);
+    },
+    cancel: (reason) => reader.cancel(reason),
+  }, { highWaterMark: 0 });
 }
 
 /** A server that could not be reached, or broke off: a TypeError as fetch's own is. */

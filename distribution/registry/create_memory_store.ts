@@ -10,6 +10,7 @@ import {
   parseDigest,
 } from "@containerkit/oci";
 import { concat } from "../_concat.ts";
+import { streamOf } from "../_stream_of.ts";
 import type { BlobStore } from "../blob_store.ts";
 
 /** A store in memory. */
@@ -51,8 +52,9 @@ export function createMemoryStore(): MemoryStore {
           new Deno.errors.NotFound(`Cannot open "${digest}": it is not there`),
         );
       }
-      const part = bytes.subarray(offset, offset + length);
-      return Promise.resolve(new Blob([part]).stream());
+      return Promise.resolve(
+        streamOf(bytes.subarray(offset, offset + length)),
+      );
     },
     writer(ref, { descriptor } = {}) {
       const digest = descriptor?.digest;

@@ -1,6 +1,32 @@
-import { RegistryClient } from "@containerkit/distribution";
+import {
+  credentialFiles,
+  credentialPaths,
+  type CredentialStore,
+  hostsDirectory,
+  RegistryClient,
+} from "@containerkit/distribution";
 
-/** A client of registries; with `plainHttp` it speaks http with all of them, else only with this machine's. */
+/** Where containerd and Docker look for mirrors and certificates. */
+const HOSTS = ["/etc/containerd/certs.d", "/etc/docker/certs.d"];
+
+/** Where `login` keeps credentials: where Docker and Podman do. */
+export function openCredentials(): CredentialStore {
+  return credentialFiles(credentialPaths(Deno.env.toObject()));
+}
+
+/**
+ * A client of registries, with the credentials and the mirrors of this machine; with `plainHttp` it speaks http with
+ * all of them, else only with this machine's.
+ */
 export function openClient(options: { plainHttp: boolean }): RegistryClient {
-  return new RegistryClient(options.plainHttp ? { plainHttp: true } : {});
+  return new RegistryClient({
+    credentials: openCredentials().get,
+    ...(options.plainHttp
+      ? { plainHttp: true }
+      : { hosts: hostsDirectory(HOSTS) }),
+    onNotice: ({ host, text }) =>
+      void Deno.stderr.writeSync(
+        new TextEncoder().encode(`ckit: ${host}: ${text}\n`),
+      ),
+  });
 }

@@ -7,6 +7,7 @@ import { keys } from "./key.ts";
 import { network } from "./network.ts";
 import { pull } from "./pull.ts";
 import { push } from "./push.ts";
+import { registry } from "./registry.ts";
 import { rm } from "./rm.ts";
 import { create, run } from "./run.ts";
 import { signing } from "./sign.ts";
@@ -25,6 +26,7 @@ export const commands: readonly Command[] = [
   ...network,
   pull,
   push,
+  ...registry,
   rm,
   rmi,
   run,

@@ -1,0 +1,243 @@
+/**
+ * Transfers between a registry and a store, against crane, skopeo, oras and ctr. Ours runs in this process, the
+ * peers in theirs; all start with an empty destination.
+ */
+import { openStore } from "@containerkit/content";
+import {
+  type Image,
+  pull,
+  push,
+  RegistryClient,
+} from "@containerkit/distribution";
+import {
+  createMemoryStore,
+  createRegistry,
+} from "@containerkit/distribution/registry";
+import { testImage } from "../../distribution/_test_image.ts";
+import {
+  freePort,
+  need,
+  peer,
+  program,
+  runProgram,
+  startDockerRegistry,
+  tempDir,
+} from "../mod.ts";
+import type { Bench } from "./bench.ts";
+import { startDelay } from "./_delay_proxy.ts";
+
+const LAYERS = 10;
+const LAYER_SIZE = 50_000_000;
+
+/** Makes an empty folder for one round, and removes the last one's. */
+function folders(root: string): () => string {
+  let count = 0;
+  return () => {
+    if (count > 0) {
+      Deno.removeSync(`${root}/round-${count}`, { recursive: true });
+    }
+    const path = `${root}/round-${++count}`;
+    Deno.mkdirSync(path);
+    return path;
+  };
+}
+
+type Run = (reference: string, folder: string) => Promise<unknown>;
+
+const PULLS: Readonly<Record<string, Run>> = {
+  crane: (reference, folder) =>
+    runProgram(peer("crane")!, [
+      "pull",
+      "--insecure",
+      "--format=oci",
+      reference,
+      `${folder}/layout`,
+    ]),
+  skopeo: (reference, folder) =>
+    runProgram(program("skopeo")!, [
+      "copy",
+      "--src-tls-verify=false",
+      `docker://${reference}`,
+      `oci:${folder}/layout`,
+    ]),
+  oras: (reference, folder) =>
+    runProgram(peer("oras")!, [
+      "copy",
+      "--from-plain-http",
+      "--to-oci-layout",
+      reference,
+      `${folder}/layout:1`,
+    ]),
+};
+
+const PUSHES: Readonly<Record<string, Run>> = {
+  crane: (reference, layout) =>
+    runProgram(peer("crane")!, ["push", "--insecure", layout, reference]),
+  skopeo: (reference, layout) =>
+    runProgram(program("skopeo")!, [
+      "copy",
+      "--dest-tls-verify=false",
+      `oci:${layout}`,
+      `docker://${reference}`,
+    ]),
+  oras: (reference, layout) =>
+    runProgram(peer("oras")!, [
+      "copy",
+      "--from-oci-layout",
+      "--to-plain-http",
+      `${layout}:1`,
+      reference,
+    ]),
+};
+
+async function pullOurs(reference: string, root: string): Promise<Image> {
+  using store = await openStore({ root });
+  return await pull(reference, store);
+}
+
+async function benchPull(bench: Bench, reference: string, root: string) {
+  const fresh = folders(root);
+  for (const [name, run] of Object.entries(PULLS)) {
+    const missing = need(name);
+    if (missing !== undefined) {
+      bench.skip(`pull 500 MB (${name})`, missing);
+      continue;
+    }
+    await bench.compare({
+      name: `pull 500 MB (${name})`,
+      ours: () => pullOurs(reference, fresh()),
+      peer: () => run(reference, fresh()),
+      goal: 0.9,
+      rounds: 4,
+    });
+  }
+}
+
+async function benchPush(
+  bench: Bench,
+  host: string,
+  { image, layout }: { image: Image; layout: string },
+) {
+  let count = 0;
+  // Within one repository the second push would find all blobs there, and in another one a mount.
+  for (const [name, run] of Object.entries(PUSHES)) {
+    const missing = need(name);
+    if (missing !== undefined) {
+      bench.skip(`push 500 MB (${name})`, missing);
+      continue;
+    }
+    await bench.compare({
+      name: `push 500 MB (${name})`,
+      ours: () => push(image, `${host}/push${++count}/app:1`),
+      peer: () => run(`${host}/push${++count}/app:1`, layout),
+      goal: 0.9,
+      rounds: 4,
+    });
+  }
+}
+
+async function benchDelay(bench: Bench, host: string, root: string) {
+  const image = testImage({ layers: Array(LAYERS).fill(100_000) });
+  await push(image, `${host}/small:1`);
+  await using proxy = await startDelay(host, 50);
+  const reference = `${proxy.host}/small:1`;
+  const fresh = folders(root);
+  for (const [name, run] of Object.entries(PULLS)) {
+    if (need(name) !== undefined) continue;
+    await bench.compare({
+      name: `pull 10 small layers, 50 ms away (${name})`,
+      ours: () => pullOurs(reference, fresh()),
+      peer: () => run(reference, fresh()),
+      goal: 0.7,
+      rounds: 4,
+    });
+  }
+}
+
+/** An image that is there costs one request. */
+async function benchPresent(bench: Bench) {
+  const requests: string[] = [];
+  const registry = createRegistry({ store: createMemoryStore() });
+  const port = freePort();
+  const server = Deno.serve(
+    { hostname: "127.0.0.1", port, onListen() {} },
+    (request) => {
+      requests.push(request.method);
+      return registry(request);
+    },
+  );
+  const reference = `127.0.0.1:${port}/app:1`;
+  using client = new RegistryClient();
+  await push(testImage({ layers: [1, 2, 3] }), reference, { client });
+  const store = createMemoryStore();
+  await pull(reference, store, { client });
+  requests.length = 0;
+  await pull(reference, store, { client });
+  bench.report("requests for an image that is there", requests.length, 1, "");
+  await server.shutdown();
+}
+
+/** The memory of a process that pulls one large layer. */
+async function benchMemory(
+  bench: Bench,
+  { host, root, size }: { host: string; root: string; size: number },
+) {
+  const image = testImage({ layers: [size] });
+  await push(image, `${host}/large:1`);
+  const script = new URL("./_pull_memory.ts", import.meta.url).pathname;
+  const text = await runProgram(Deno.execPath(), [
+    "run",
+    "-A",
+    "--quiet",
+    script,
+    `${host}/large:1`,
+    folders(root)(),
+  ]);
+  bench.report(
+    `peak memory of a pull of ${size / 1e9} GB`,
+    Number(text) / 1e6,
+    150,
+    "MB",
+  );
+}
+
+export async function suite(bench: Bench): Promise<void> {
+  const missing = need("docker-registry");
+  if (missing !== undefined) return bench.skip("distribution", missing);
+  using temp = tempDir();
+  await using registry = await startDockerRegistry({
+    folder: `${temp.path}/registry`,
+    command: peer("docker-registry") ?? program("docker-registry")!,
+  });
+  const { host } = registry;
+  const reference = `${host}/app:1`;
+  const image = testImage({ layers: Array(LAYERS).fill(LAYER_SIZE) });
+  await push(image, reference);
+  const layout = `${temp.path}/source`;
+  await Deno.mkdir(layout);
+  const made = await pullOurs(reference, layout);
+  using store = await openStore({ root: layout });
+  await store.images.create("1", made.descriptor);
+  const stored = {
+    ...made,
+    layers: made.layers.map((layer) => ({
+      ...layer,
+      open: () => store.open(layer.digest),
+    })),
+  };
+  for (const folder of ["pull", "delay", "memory"]) {
+    await Deno.mkdir(`${temp.path}/${folder}`);
+  }
+  await benchPresent(bench);
+  await benchDelay(bench, host, `${temp.path}/delay`);
+  await benchPull(bench, reference, `${temp.path}/pull`);
+  await benchPush(bench, host, {
+    image: stored,
+    layout: `${layout}/content`,
+  });
+  await benchMemory(bench, {
+    host,
+    root: `${temp.path}/memory`,
+    size: Deno.env.get("CONTAINERKIT_LONG") ? 5_000_000_000 : 1_000_000_000,
+  });
+}
