@@ -20,12 +20,14 @@ function parseIpv4(text: string): number[] | undefined {
   return valid ? octets.map(Number) : undefined;
 }
 
-/** The 16-bit groups of one side of `::`; the very last may be an IPv4 address. */
-function parseGroups(text: string, whole: string): number[] {
+/** The 16-bit groups of one side of `::`; at the end of all an IPv4 address may stand for two. */
+function parseGroups(
+  text: string,
+  { whole, last }: { whole: string; last: boolean },
+): number[] {
   if (text === "") return [];
   const parts = text.split(":");
-  const tail = parts.at(-1)!;
-  const ipv4 = whole.endsWith(tail) ? parseIpv4(tail) : undefined;
+  const ipv4 = last ? parseIpv4(parts.at(-1)!) : undefined;
   if (ipv4 !== undefined) parts.pop();
   const groups = parts.map((part) =>
     GROUP_REGEXP.test(part) ? parseInt(part, 16) : fail(whole)
@@ -58,8 +60,9 @@ export function parseIp(text: string): Uint8Array<ArrayBuffer> {
   if (!text.includes(":")) return new Uint8Array(parseIpv4(text) ?? fail(text));
   const sides = text.split("::");
   if (sides.length > 2) fail(text);
-  const head = parseGroups(sides[0]!, text);
-  const tail = parseGroups(sides[1] ?? "", text);
+  const last = sides.length === 1;
+  const head = parseGroups(sides[0]!, { whole: text, last });
+  const tail = parseGroups(sides[1] ?? "", { whole: text, last: true });
   const missing = 8 - head.length - tail.length;
   if (sides.length === 2 ? missing < 1 : missing !== 0) fail(text);
   const bytes = new Uint8Array(16);

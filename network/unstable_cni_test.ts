@@ -1,0 +1,233 @@
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { need, program, rootTest, tempDir, testIf } from "@containerkit/tests";
+import { output } from "./_programs_test.ts";
+import { deleteLink, getLink, NetNs, RouteSocket, setLink } from "./mod.ts";
+import {
+  addToNetwork,
+  checkNetwork,
+  CniError,
+  type CniNetwork,
+  collectNetwork,
+  networkStatus,
+  parseCniNetwork,
+  pluginVersions,
+  removeFromNetwork,
+} from "./unstable_cni.ts";
+
+const missing = need("bridge", "portmap", "host-local", "iptables");
+const hasPlugins = program("portmap") === undefined
+  ? "program missing: portmap"
+  : missing;
+
+function bridgeNetwork(folder: string): CniNetwork {
+  return {
+    cniVersion: "1.0.0",
+    name: "test-net",
+    plugins: [
+      {
+        type: "bridge",
+        bridge: "cni-t0",
+        isGateway: true,
+        ipMasq: true,
+        ipam: {
+          type: "host-local",
+          dataDir: `${folder}/ipam`,
+          ranges: [[{ subnet: "10.66.0.0/24" }]],
+          routes: [{ dst: "0.0.0.0/0" }],
+        },
+      },
+      { type: "portmap", capabilities: { portMappings: true }, snat: true },
+    ],
+  };
+}
+
+rootTest("Debian's plugins: ADD, CHECK, DEL, and GC by the cache", async () => {
+  using temp = tempDir();
+  using netns = NetNs.create({ path: `${temp.path}/ns` });
+  using host = NetNs.current();
+  using inner = new RouteSocket({ netns });
+  using route = new RouteSocket();
+  const network = bridgeNetwork(temp.path);
+  // The portmap of 1.1.1 looks for IPv6 rules that it did not make.
+  const bridgeOnly = { ...network, plugins: network.plugins.slice(0, 1) };
+  const options = { cache: `${temp.path}/cache` };
+  const attachment = {
+    containerId: "web",
+    netns: netns.path!,
+    capabilities: {
+      portMappings: [{ hostPort: 8080, containerPort: 80, protocol: "tcp" }],
+    },
+  };
+  assert((await pluginVersions("bridge")).includes("1.0.0"));
+  const result = await addToNetwork(network, attachment, options);
+  assertEquals(result.ips?.[0]?.address, "10.66.0.2/24");
+  assertEquals((await inner.request(getLink("eth0")))?.up, true);
+  const rules = output(host, "iptables-save", []);
+  assert(rules.includes("10.66.0.2:80"), rules);
+  await checkNetwork(bridgeOnly, attachment, options);
+  await inner.request(setLink("eth0", { name: "other0" }));
+  await assertRejects(
+    () => checkNetwork(bridgeOnly, attachment, options),
+    CniError,
+  );
+  await inner.request(setLink("other0", { name: "eth0" }));
+  await collectNetwork(network, [{ containerId: "web" }], options);
+  assertEquals((await inner.request(getLink("eth0")))?.kind, "veth");
+  await collectNetwork(network, [], options);
+  assertEquals(await inner.request(getLink("eth0")), undefined);
+  assertEquals([...Deno.readDirSync(options.cache)], []);
+  await removeFromNetwork(network, attachment, options);
+  await route.request(deleteLink("cni-t0"));
+}, hasPlugins);
+
+rootTest(
+  "addToNetwork() undoes the plugins before one that refuses",
+  async () => {
+    using temp = tempDir();
+    using netns = NetNs.create({ path: `${temp.path}/ns` });
+    using inner = new RouteSocket({ netns });
+    using route = new RouteSocket();
+    const network = bridgeNetwork(temp.path);
+    const error = await assertRejects(() =>
+      addToNetwork(
+        {
+          ...network,
+          plugins: [network.plugins[0]!, {
+            type: "bandwidth",
+            ingressRate: -1,
+          }],
+        },
+        { containerId: "web", netns: netns.path! },
+        { cache: `${temp.path}/cache` },
+      ), CniError);
+    assertEquals([error.plugin, error.command], ["bandwidth", "ADD"]);
+    assertEquals(await inner.request(getLink("eth0")), undefined);
+    await route.request(deleteLink("cni-t0"));
+  },
+  hasPlugins,
+);
+
+/** A plugin that notes what it was called with, and answers as told. */
+async function fakePlugin(folder: string): Promise<CniNetwork> {
+  await Deno.writeTextFile(
+    `${folder}/fake`,
+    `#!/bin/sh
+{ printf '%s ' "$CNI_COMMAND" "$CNI_CONTAINERID" "$CNI_NETNS" "$CNI_IFNAME" "$CNI_ARGS"; cat; echo; } >>"${folder}/calls"
+[ -e "${folder}/answer" ] && cat "${folder}/answer" && exit 1
+[ "$CNI_COMMAND" = ADD ] && echo '{"cniVersion":"1.1.0","ips":[{"address":"10.0.0.9/24"}]}'
+exit 0
+`,
+    { mode: 0o755 },
+  );
+  return {
+    cniVersion: "1.1.0",
+    name: "fake-net",
+    plugins: [{ type: "fake", capabilities: { ips: true }, own: 1 }],
+  };
+}
+
+testIf(
+  Deno.build.os === "linux" ? undefined : "not Linux",
+  "every verb of CNI 1.1 says what the specification wants",
+  async () => {
+    using temp = tempDir();
+    const network = await fakePlugin(temp.path);
+    const options = { pluginPath: [temp.path], cache: `${temp.path}/cache` };
+    const attachment = {
+      containerId: "c1",
+      netns: "/ns",
+      args: { A: "1", B: "2" },
+      capabilities: { ips: ["10.0.0.9/24"], portMappings: [1] },
+    };
+    await networkStatus(network, options);
+    await addToNetwork(network, attachment, options);
+    await checkNetwork(network, { containerId: "c1" }, options);
+    await collectNetwork(network, [{ containerId: "c1" }], options);
+    await removeFromNetwork(network, { containerId: "c1" }, options);
+    const calls = (await Deno.readTextFile(`${temp.path}/calls`)).trim().split(
+      "\n",
+    );
+    const base = {
+      own: 1,
+      type: "fake",
+      cniVersion: "1.1.0",
+      name: "fake-net",
+    };
+    const runtimeConfig = { ips: ["10.0.0.9/24"] };
+    const prevResult = {
+      cniVersion: "1.1.0",
+      ips: [{ address: "10.0.0.9/24" }],
+    };
+    const seen = calls.map((line) => {
+      const at = line.indexOf("{");
+      return [line.slice(0, at).trim(), JSON.parse(line.slice(at))];
+    });
+    assertEquals(seen, [
+      ["STATUS", base],
+      ["ADD c1 /ns eth0 A=1;B=2", { ...base, runtimeConfig }],
+      ["CHECK c1 /ns eth0 A=1;B=2", { ...base, runtimeConfig, prevResult }],
+      ["GC", {
+        ...base,
+        "cni.dev/valid-attachments": [{ containerID: "c1", ifname: "eth0" }],
+      }],
+      ["DEL c1 /ns eth0 A=1;B=2", { ...base, runtimeConfig, prevResult }],
+    ]);
+  },
+);
+
+testIf(
+  Deno.build.os === "linux" ? undefined : "not Linux",
+  "CNI errors carry the plugin's words",
+  async () => {
+    using temp = tempDir();
+    const network = await fakePlugin(temp.path);
+    const options = { pluginPath: [temp.path], cache: `${temp.path}/cache` };
+    await Deno.writeTextFile(
+      `${temp.path}/answer`,
+      '{"code":11,"msg":"try again later","details":"no room"}',
+    );
+    const error = await assertRejects(
+      () => networkStatus(network, options),
+      CniError,
+      'Cannot STATUS by the CNI plugin "fake": try again later: no room (code 11)',
+    );
+    assertEquals([error.code, error.exitCode], [11, 1]);
+    await assertRejects(
+      () => networkStatus({ ...network, plugins: [{ type: "none" }] }, options),
+      Deno.errors.NotFound,
+      'Cannot find the CNI plugin "none"',
+    );
+    await assertRejects(
+      () =>
+        networkStatus({ ...network, plugins: [{ type: "../sh" }] }, options),
+      TypeError,
+      "that is no name",
+    );
+    for (const containerId of ["", "../x", "a b", "-a"]) {
+      await assertRejects(
+        () => addToNetwork(network, { containerId, netns: "/ns" }, options),
+        TypeError,
+        "container id",
+      );
+    }
+    await assertRejects(
+      () => checkNetwork(network, { containerId: "c9" }, options),
+      Deno.errors.NotFound,
+      "was not added",
+    );
+  },
+);
+
+Deno.test("parseCniNetwork() refuses what is no network", () => {
+  for (
+    const text of [
+      "1",
+      "{}",
+      '{"cniVersion":"1.0.0","name":"n","plugins":[]}',
+      '{"cniVersion":"1.0.0","name":"n","plugins":[{}]}',
+      "{",
+    ]
+  ) {
+    assertThrows(() => parseCniNetwork(text), SyntaxError);
+  }
+});
