@@ -65,8 +65,8 @@ function unlike(a: Stat, b: Stat): string | undefined {
     return "it is another device";
   }
   const kind = a.mode & FileType.MASK;
-  // A folder that no layer describes is as old as its folder on disk.
-  if (kind === FileType.DIRECTORY) return;
+  // A folder that no layer describes, and a mark that hides, are as old as they are on disk.
+  if (kind === FileType.DIRECTORY || kind === FileType.CHAR) return;
   if (a.size !== b.size) return `it has ${b.size} bytes instead of ${a.size}`;
   if (a.mtime !== b.mtime) return "it was changed at another time";
 }

@@ -1,8 +1,11 @@
 import {
   chmodAt,
   chownAt,
+  FileType,
   setXattr,
   statAt,
+  SyscallError,
+  unlinkAt,
   utimesAt,
 } from "@containerkit/libc";
 import { type TarHeader, TypeFlag } from "@containerkit/tar";
@@ -71,12 +74,13 @@ export class ImplicitFolders {
    */
   adopt(dir: string, parents: readonly string[]): string | undefined {
     const [nearest] = parents;
-    if (nearest === undefined) return;
-    this.adoptRoot(dir, nearest);
+    if (nearest !== undefined && !this.#folders.has("")) {
+      dress(dir, statAt(undefined, nearest));
+    }
     // Those above come first, so that a link is met before what lies behind it.
     const folders = [...this.#needed]
       .filter((path) => path !== "" && !this.#folders.has(path)).sort();
-    if (folders.length === 0) return;
+    if (folders.length === 0 && this.#hidden.size === 0) return;
     using below = new ParentLayers(parents, overlayMarks(false));
     for (const path of folders) {
       // Through a link of the layer itself, or with a name that is no text: applying it again is the safe way.
@@ -94,7 +98,19 @@ export class ImplicitFolders {
         mtime: BigInt(mtime) * 1_000_000_000n + BigInt(mtimeNs),
       });
     }
+    for (const path of this.#hidden) this.#dropMark(dir, path, below);
     return undefined;
+  }
+
+  /** Where nothing is below, the mark that hides it would be seen itself. */
+  #dropMark(dir: string, path: string, below: ParentLayers): void {
+    const names = path.split("/");
+    if (this.#folders.has(path) || !path.isWellFormed()) return;
+    const isBehindLink = names.some((_, index) =>
+      this.#others.has(names.slice(0, index + 1).join("/"))
+    );
+    if (isBehindLink || below.find(names) !== undefined) return;
+    if (isMark(`${dir}/${path}`)) unlinkAt(undefined, `${dir}/${path}`);
   }
 }
 
@@ -110,4 +126,16 @@ function dress(path: string, { uid, gid, mode, mtime }: Look): void {
   chownAt(undefined, path, { uid, gid });
   chmodAt(undefined, path, mode & 0o7777);
   utimesAt(undefined, path, { mtime });
+}
+
+/** Whether a path is a mark by which overlay hides. A mark may be gone: one above it hides the same. */
+function isMark(path: string): boolean {
+  try {
+    const { mode, deviceMajor, deviceMinor } = statAt(undefined, path);
+    return (mode & FileType.MASK) === FileType.CHAR && deviceMajor === 0 &&
+      deviceMinor === 0;
+  } catch (error) {
+    if (error instanceof SyscallError && error.code === "ENOENT") return false;
+    throw error;
+  }
 }

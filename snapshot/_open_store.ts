@@ -43,6 +43,7 @@ export async function openStore(
   makeDriver: (root: string) => Driver,
   options: OpenSnapshotterOptions & { name: string },
 ): Promise<Snapshotter> {
+  Deno.mkdirSync(options.root, { recursive: true, mode: 0o700 });
   const base = Deno.realPathSync(options.root);
   const root = `${base}/snapshots/${options.name}`;
   for (const dir of ["layers", "trash"]) {

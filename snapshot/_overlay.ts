@@ -102,7 +102,10 @@ export class OverlayDriver implements Driver {
       contentOf(place),
       {
         format: "overlay",
-        parents: place.parents.map(contentOf),
+        // None means unknown as yet, not that nothing is below.
+        ...(place.parents.length === 0
+          ? {}
+          : { parents: place.parents.map(contentOf) }),
         filter(header) {
           implicit.see(header);
           return true;

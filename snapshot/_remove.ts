@@ -2,6 +2,9 @@ import { checkChildless } from "./_checks.ts";
 import type { Row } from "./_rows.ts";
 import type { Store } from "./_store.ts";
 
+/** What SQLite says when it cannot write for want of room. */
+const FULL_REGEXP = /disk is full|disk I\/O error/;
+
 /**
  * Removes a snapshot: its name is free when the transaction ends, its files go
  * after that. A crash in between leaves them in the trash.
@@ -11,12 +14,24 @@ export async function removeRow(store: Store, row: Row): Promise<void> {
   const held = store.holds(row.id);
   using lock = store.exclude("remove", row);
   let trash: string | undefined;
-  try {
+  const forget = () =>
     store.state.transaction(() => {
       checkChildless(store, row);
       store.rows.remove(row.id);
       trash = store.moveToTrash(row.id);
     });
+  try {
+    try {
+      forget();
+    } catch (error) {
+      // On a full disk the record of the removal finds no room either: what nobody keeps makes it.
+      if (row.kind === "committed" || !FULL_REGEXP.test(String(error))) {
+        throw error;
+      }
+      if (trash !== undefined) store.moveBack(row.id, trash);
+      await store.driver.destroy(store.folder(row.id).dir);
+      forget();
+    }
   } catch (error) {
     if (trash !== undefined) store.moveBack(row.id, trash);
     lock?.close();

@@ -203,6 +203,34 @@ export const MORE_CASES: Readonly<Record<string, SuiteCase>> = {
     });
   },
 
+  async UnpackHides(context) {
+    // Marks in folders that the layer has no entry for, for what is below and for what is not.
+    const layers = [
+      await layerOf([
+        dir("a"),
+        file("a/b", "1"),
+        file("a/c", "1"),
+        file(".wh.x"),
+      ]),
+      await layerOf([file("a/.wh.b"), file("n/.wh.y"), file("n/z", "1")]),
+      await layerOf([file("a/d", "1"), file(".wh.n")]),
+    ];
+    const { chainId } = await unpack(layers, context.snapshotter);
+    await withView(context, chainId, (mounted) => {
+      const found = describeTree(mounted).map((line) => line.split(" ")[0]);
+      same(found, ["", "/a", "/a/c", "/a/d"], "the tree");
+    });
+    const [one, two] = chainIds(layers.map(({ diffId }) => diffId));
+    await withView(context, one!, (mounted) => {
+      const found = describeTree(mounted).map((line) => line.split(" ")[0]);
+      same(found, ["", "/a", "/a/b", "/a/c"], "the first layer");
+    });
+    await withView(context, two!, (mounted) => {
+      const found = describeTree(mounted).map((line) => line.split(" ")[0]);
+      same(found, ["", "/a", "/a/c", "/n", "/n/z"], "the second layer");
+    });
+  },
+
   async UnpackRefusesLies(context) {
     const { snapshotter } = context;
     const base = await layerOf(BASE);

@@ -35,6 +35,7 @@ export function openContent({ root }: Context): Promise<Store> {
 export async function openSnapshots(
   { root, state }: Context,
   name = "overlay",
+  options: { rebuild?: boolean } = {},
 ): Promise<Snapshotter> {
   const load = Object.hasOwn(DRIVERS, name) ? DRIVERS[name] : undefined;
   if (load === undefined) {
@@ -45,5 +46,5 @@ export async function openSnapshots(
     );
   }
   const open = await load();
-  return await open({ root, state });
+  return await open({ root, state, ...options });
 }

@@ -11,6 +11,7 @@ import { registry } from "./registry.ts";
 import { rm } from "./rm.ts";
 import { create, run } from "./run.ts";
 import { signing } from "./sign.ts";
+import { snapshots } from "./snapshot.ts";
 import { system } from "./system.ts";
 import { version } from "./version.ts";
 import { volume } from "./volume.ts";
@@ -31,6 +32,7 @@ export const commands: readonly Command[] = [
   rmi,
   run,
   ...signing,
+  ...snapshots,
   ...system,
   version,
   ...volume,
