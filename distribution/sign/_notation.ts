@@ -72,6 +72,7 @@ export interface ReadyCertificates {
   readonly scheme: string;
   readonly timestampRoots: readonly Certificate[];
   readonly allowExpired: boolean;
+  readonly revocation: "ignore" | "refuse";
 }
 
 /** An envelope, read but not verified. */
@@ -121,6 +122,7 @@ export function prepareCertificates(
     scheme: authority.scheme ?? "notary.x509",
     timestampRoots: readCertificates(timestampRoots),
     allowExpired: authority.allowExpired ?? false,
+    revocation: authority.revocation ?? "ignore",
   };
 }
 
@@ -164,6 +166,12 @@ export function readNotation(bytes: Uint8Array): NotationEnvelope {
     certificates: chain.map((one) => parseCertificate(decodeBase64(one))),
     timestamp: timestamp === undefined ? undefined : decodeBase64(timestamp),
   };
+}
+
+/** Whether a certificate names a place where its revocation is told. */
+function tellsRevocation({ extensions }: Certificate): boolean {
+  return extensions.has(Oid.crlDistributionPoints) ||
+    extensions.has(Oid.authorityInfoAccess);
 }
 
 function checkLeaf({ keyUsage, extendedKeyUsage, isCa }: Certificate): void {
@@ -314,11 +322,16 @@ export function verifyNotation(
   if (expired.length > 0 && !authority.allowExpired) {
     throw new Error(expired[0]);
   }
-  verifyChain(leaf!, {
+  const chain = verifyChain(leaf!, {
     roots: authority.roots,
     intermediates,
     time: authority.allowExpired ? Math.min(time, leaf!.notAfter) : time,
   });
+  if (authority.revocation === "refuse" && chain.some(tellsRevocation)) {
+    throw new Error(
+      "whether its certificate was revoked cannot be told offline",
+    );
+  }
   const name = readName(leaf!.subject);
   const text = name.map(([type, value]) => `${type}=${value}`).join(",");
   if (authority.subjects?.some((rule) => fitsName(name, rule)) === false) {

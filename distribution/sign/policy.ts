@@ -101,6 +101,12 @@ export interface CertificateAuthority {
    * @default {false}
    */
   readonly allowExpired?: boolean;
+  /**
+   * What to do about certificates that name a place where their revocation is told: nothing here asks the network.
+   *
+   * @default {"ignore"}
+   */
+  readonly revocation?: "ignore" | "refuse";
 }
 
 /** Who may sign. */

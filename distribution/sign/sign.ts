@@ -11,6 +11,7 @@ import {
   type ImageManifest,
   MediaType,
   parseDigest,
+  verifyBytes,
 } from "@containerkit/oci";
 import { createImage } from "../create_image.ts";
 import type { Image } from "../image.ts";
@@ -41,6 +42,22 @@ import type { SignatureFormat } from "./policy.ts";
 import { signatureTag } from "./signature_tag.ts";
 import type { Signer } from "./signer.ts";
 
+/** What was signed, for whoever keeps a log of it or says when. */
+export interface SignedMessage {
+  /** The message; of a statement it is the envelope's encoding. */
+  readonly message: Uint8Array;
+  /** The signature over it. */
+  readonly signature: Uint8Array;
+}
+
+/** What proves when and that a signature was made. */
+export interface SignatureProof {
+  /** Entries of transparency logs, as Rekor's bundle format has them. */
+  readonly tlogEntries?: readonly unknown[];
+  /** DER of answers of timestamp authorities ([RFC 3161](https://www.rfc-editor.org/rfc/rfc3161)) to the signature. */
+  readonly timestamps?: readonly Uint8Array[];
+}
+
 /** Options of {@linkcode sign}. */
 export interface SignImageOptions {
   /**
@@ -68,6 +85,10 @@ export interface SignImageOptions {
   readonly storage?: "tag" | "referrer";
   /** The signatures that lie under that tag already, which stay. */
   readonly append?: Image;
+  /** The manifest itself, of `bundle`: signs its bytes rather than a statement about its digest. */
+  readonly manifest?: Uint8Array;
+  /** Fetches what proves when and that the signature was made, of `bundle`: it goes into the bundle. */
+  readonly prove?: (signed: SignedMessage) => Promise<SignatureProof>;
   /**
    * When the signature is made, as it says.
    *
@@ -116,11 +137,12 @@ async function signBytes(
   return signature;
 }
 
+/** An envelope around a statement about an image. */
 async function signStatement(
   subject: Descriptor,
   signer: Signer,
   options: SignImageOptions,
-): Promise<Record<string, unknown>> {
+): Promise<SignedMessage & { envelope: Record<string, unknown> }> {
   const { reference, annotations, predicate, signal } = options;
   const { algorithm, hex } = parseDigest(subject.digest);
   const payload = encode({
@@ -135,12 +157,35 @@ async function signStatement(
     predicateType: predicate?.type ?? SIGNED,
     predicate: predicate?.value ?? {},
   });
-  const signature = await signBytes(encodePae(IN_TOTO, payload), {
+  const message = encodePae(IN_TOTO, payload);
+  const signature = await signBytes(message, {
     signer,
     signal,
     hash: hashesFor(signer.publicKey)[0]!,
   });
-  return writeEnvelope({ payload, payloadType: IN_TOTO, signature });
+  const envelope = writeEnvelope({ payload, payloadType: IN_TOTO, signature });
+  return { message, signature, envelope };
+}
+
+/** A signature over the manifest itself. */
+async function signManifest(
+  manifest: Uint8Array,
+  { subject, signer, options }: {
+    subject: Descriptor;
+    signer: Signer;
+    options: SignImageOptions;
+  },
+): Promise<SignedMessage> {
+  verifyBytes(manifest, subject);
+  const { predicate, annotations, signal } = options;
+  if (predicate !== undefined || annotations !== undefined) {
+    throw new TypeError(
+      "Cannot sign the manifest itself: a statement or annotations need an envelope",
+    );
+  }
+  const hash = hashesFor(signer.publicKey)[0]!;
+  const signature = await signBytes(manifest, { signer, signal, hash });
+  return { message: manifest, signature };
 }
 
 /** Makes an image of what is signed, which knows its own place in a repository. */
@@ -174,15 +219,40 @@ async function signBundle(
   signer: Signer,
   options: SignImageOptions,
 ): Promise<Image> {
-  const { created = new Date(), predicate } = options;
+  const { created = new Date(), predicate, manifest, prove } = options;
+  const signed = manifest === undefined
+    ? await signStatement(subject, signer, options)
+    : await signManifest(manifest, { subject, signer, options });
+  const { tlogEntries = [], timestamps = [] } = await prove?.(signed) ?? {};
+  const [certificate] = signer.certificates ?? [];
   const bytes = encode({
     mediaType: BUNDLE_TYPE,
     verificationMaterial: {
-      publicKey: {
-        hint: encodeBase64(hashBytes("sha256", signer.publicKey.spki)),
-      },
+      ...(certificate === undefined
+        ? {
+          publicKey: {
+            hint: encodeBase64(hashBytes("sha256", signer.publicKey.spki)),
+          },
+        }
+        : { certificate: { rawBytes: encodeBase64(certificate) } }),
+      ...(tlogEntries.length === 0 ? {} : { tlogEntries }),
+      ...(timestamps.length === 0 ? {} : {
+        timestampVerificationData: {
+          rfc3161Timestamps: timestamps.map((timestamp) => ({
+            signedTimestamp: encodeBase64(timestamp),
+          })),
+        },
+      }),
     },
-    dsseEnvelope: await signStatement(subject, signer, options),
+    ...("envelope" in signed ? { dsseEnvelope: signed.envelope } : {
+      messageSignature: {
+        messageDigest: {
+          algorithm: "SHA2_256",
+          digest: encodeBase64(hashBytes("sha256", signed.message)),
+        },
+        signature: encodeBase64(signed.signature),
+      },
+    }),
   });
   const layer = { descriptor: describe(BUNDLE_TYPE, bytes), bytes };
   return toImage({
@@ -193,8 +263,12 @@ async function signBundle(
     layers: [layer.descriptor],
     subject: toSubject(subject),
     annotations: {
-      "dev.sigstore.bundle.content": "dsse-envelope",
-      "dev.sigstore.bundle.predicateType": predicate?.type ?? SIGNED,
+      "dev.sigstore.bundle.content": manifest === undefined
+        ? "dsse-envelope"
+        : "message-signature",
+      ...(manifest === undefined
+        ? { "dev.sigstore.bundle.predicateType": predicate?.type ?? SIGNED }
+        : {}),
       "org.opencontainers.image.created": created.toISOString(),
     },
   }, { config: EMPTY, layers: [layer] });
@@ -240,7 +314,8 @@ async function signAttestation(
   signer: Signer,
   options: SignImageOptions,
 ): Promise<Part> {
-  const bytes = encode(await signStatement(subject, signer, options));
+  const { envelope } = await signStatement(subject, signer, options);
+  const bytes = encode(envelope);
   const annotations = {
     [SIGNATURE]: "",
     predicateType: options.predicate!.type,
