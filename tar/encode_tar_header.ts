@@ -116,6 +116,10 @@ export function encodeTarHeader(header: TarHeaderInit): Uint8Array {
   writeText(block, 297, 32, gname, "gname", records);
   writeNumber(block, 329, 8, devmajor, "SCHILY.devmajor", records);
   writeNumber(block, 337, 8, devminor, "SCHILY.devminor", records);
+  if (![name, linkname, uname, gname].every((text) => text.isWellFormed())) {
+    // PAX is UTF-8 but for this word, which says that the bytes are meant.
+    records.set("hdrcharset", "BINARY");
+  }
   for (const [key, value] of pax ?? []) records.set(key, value);
   for (const [key, value] of xattrs ?? []) {
     records.set(`SCHILY.xattr.${key}`, value);
