@@ -1,0 +1,112 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { credentialFiles, type Credentials } from "./mod.ts";
+
+async function withFile(
+  config: unknown,
+  test: (
+    store: ReturnType<typeof credentialFiles>,
+    path: string,
+  ) => Promise<void>,
+): Promise<void> {
+  const folder = await Deno.makeTempDir();
+  try {
+    const path = `${folder}/config.json`;
+    await Deno.writeTextFile(
+      path,
+      typeof config === "string" ? config : JSON.stringify(config),
+    );
+    await test(credentialFiles([path]), path);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+const basic = (text: string) => ({ auth: btoa(text) });
+
+Deno.test("credentialFiles() finds the most exact key", async () => {
+  await withFile({
+    auths: {
+      "https://index.docker.io/v1/": basic("hub:1"),
+      "quay.io": basic("quay:1"),
+      "quay.io/team": basic("team:1"),
+      "quay.io/team/app": basic("app:with:colons"),
+      "https://old.example/v2/": basic("old:1"),
+      "*.corp.example": basic("corp:1"),
+      "token.example": { identitytoken: "abc", ...basic("<token>:") },
+      "bearer.example": { registrytoken: "xyz" },
+      "plain.example": { username: "u", password: "p" },
+      "padded.example": basic("u:p\0\0"),
+      "empty.example": {},
+      "broken.example": { auth: "%%%" },
+    },
+  }, async ({ get }) => {
+    const find = async (registry: string, repository?: string) => {
+      const found: Credentials | undefined = await get({
+        registry,
+        ...(repository === undefined ? {} : { repository }),
+      });
+      return found === undefined ? undefined : Object.values(found).join(" ");
+    };
+    assertEquals(await find("docker.io", "library/alpine"), "hub 1");
+    assertEquals(await find("quay.io"), "quay 1");
+    assertEquals(await find("quay.io", "other/app"), "quay 1");
+    assertEquals(await find("quay.io", "team/other"), "team 1");
+    assertEquals(await find("quay.io", "team/app"), "app with:colons");
+    assertEquals(await find("old.example"), "old 1");
+    assertEquals(await find("a.b.corp.example"), "corp 1");
+    assertEquals(await find("corp.example"), undefined);
+    assertEquals(await find("token.example"), "abc");
+    assertEquals(await find("bearer.example"), "xyz");
+    assertEquals(await find("plain.example"), "u p");
+    assertEquals(await find("padded.example"), "u p");
+    assertEquals(await find("empty.example"), undefined);
+    assertEquals(await find("broken.example"), undefined);
+    assertEquals(await find("quay.io.evil.example"), undefined);
+  });
+});
+
+Deno.test("credentialFiles() changes only what it has to, and keeps the file to its user", async () => {
+  await withFile({
+    auths: { "https://a.example/v1/": basic("old:1") },
+    detachKeys: "x",
+  }, async (store, path) => {
+    await store.set("a.example", { username: "new", password: "2" });
+    await store.set("docker.io", { identityToken: "t" });
+    assertEquals(JSON.parse(await Deno.readTextFile(path)), {
+      auths: {
+        "a.example": basic("new:2"),
+        "https://index.docker.io/v1/": { identitytoken: "t" },
+      },
+      detachKeys: "x",
+    });
+    assertEquals((await Deno.stat(path)).mode! & 0o777, 0o600);
+    assertEquals(await store.list(), ["a.example", "docker.io"]);
+    assertEquals(await store.delete("a.example"), true);
+    assertEquals(await store.delete("a.example"), false);
+    assertEquals(await store.list(), ["docker.io"]);
+    await assertRejects(
+      () => store.set("b.example", { username: "a:b", password: "s3cret" }),
+      TypeError,
+    );
+  });
+});
+
+Deno.test("credentialFiles() quotes no secret of a broken file", async () => {
+  await withFile('{"auths": {"a": {"auth": "s3cret"', async ({ get }) => {
+    const error = await assertRejects(
+      async () => await get({ registry: "a" }),
+      SyntaxError,
+    );
+    assert(!Deno.inspect(error).includes("s3cret"));
+  });
+});
+
+Deno.test("credentialFiles() runs no helper whose name is a path", async () => {
+  await withFile({ credsStore: "../../evil" }, async ({ get }) => {
+    await assertRejects(
+      async () => await get({ registry: "a.example" }),
+      TypeError,
+      "it is not the name of one",
+    );
+  });
+});

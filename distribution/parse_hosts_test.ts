@@ -1,0 +1,80 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { parseHosts } from "./mod.ts";
+
+const read = (text: string) =>
+  parseHosts(text, {
+    registry: "registry.example:5000",
+    path: "h.toml",
+    readFile: (path) => Promise.resolve(`content of ${path}`),
+  });
+
+Deno.test("parseHosts() reads every key, in the order of the file", async () => {
+  assertEquals(
+    await read(`
+server = "https://own.example"
+ca = "root.crt"
+[host."https://first.example/prefix"]
+capabilities = ["pull", "resolve"]
+ca = ["a.crt", "b.crt"]
+client = [["c.cert", "c.key"]]
+dial_timeout = "1.5s"
+[host."https://first.example/prefix".header]
+x-one = "1"
+x-two = ["2", "3"]
+[host."http://second.example/v2"]
+skip_verify = true
+client = "both.pem"
+[host."third.example/api"]
+override_path = true
+`),
+    [
+      {
+        url: "https://first.example/prefix/v2/",
+        capabilities: ["pull", "resolve"],
+        headers: { "x-one": "1", "x-two": "2, 3" },
+        tls: {
+          ca: ["content of a.crt", "content of b.crt"],
+          cert: "content of c.cert",
+          key: "content of c.key",
+        },
+        timeout: 1500,
+      },
+      {
+        url: "http://second.example/v2/",
+        tls: {
+          cert: "content of both.pem",
+          key: "content of both.pem",
+          skipVerify: true,
+        },
+      },
+      { url: "https://third.example/api/" },
+      {
+        url: "https://own.example/v2/",
+        tls: { ca: ["content of root.crt"] },
+      },
+    ],
+  );
+  assertEquals(await read(""), [{ url: "https://registry.example:5000/v2/" }]);
+});
+
+Deno.test("parseHosts() refuses what it does not know", async () => {
+  for (
+    const [text, why] of [
+      [
+        '[host."https://a"]\ncapabilites = ["pull"]',
+        '"capabilites" is not known',
+      ],
+      ['[host."https://a"]\ncapabilities = ["fly"]', 'the capability "fly"'],
+      ['[host."ftp://a"]', "is not a URL of http or https"],
+      ['[host."https://a"]\nskip_verify = "yes"', "is not true or false"],
+      ['[host."https://a"]\ndial_timeout = 5', "is no duration"],
+      ['[host."https://a"]\nca = 1', "neither a string nor a list"],
+      ["server = 1", '"server" is not a string'],
+      ["host = 1", '"host" is not a table'],
+      ["[host", "h.toml"],
+      ["other = 1", '"other" is not known'],
+    ] as const
+  ) {
+    await assertRejects(() => read(text), SyntaxError, why, text);
+  }
+});
