@@ -74,11 +74,10 @@ export class ImplicitFolders {
    */
   adopt(dir: string, parents: readonly string[]): string | undefined {
     const [nearest] = parents;
-    if (nearest !== undefined && !this.#folders.has("")) {
-      dress(dir, statAt(undefined, nearest));
-    }
+    if (nearest !== undefined) this.adoptRoot(dir, nearest);
     // Those above come first, so that a link is met before what lies behind it.
-    const folders = [...this.#needed]
+    // Where nothing is below, there is nothing to look like.
+    const folders = nearest === undefined ? [] : [...this.#needed]
       .filter((path) => path !== "" && !this.#folders.has(path)).sort();
     if (folders.length === 0 && this.#hidden.size === 0) return;
     using below = new ParentLayers(parents, overlayMarks(false));

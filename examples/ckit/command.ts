@@ -12,6 +12,23 @@ export interface Context {
   warn(line: string): void;
 }
 
+/** A command that was not called as its usage says; ckit exits with 2 then. */
+export class UsageError extends Error {
+  override readonly name = "UsageError";
+}
+
+/**
+ * Refuses to go on without root.
+ *
+ * @param action What needs it, as in `run a container`.
+ */
+export function requireRoot(action: string): void {
+  if (Deno.uid() === 0) return;
+  throw new Deno.errors.PermissionDenied(
+    `Cannot ${action}: it needs root, as mounts and namespaces do`,
+  );
+}
+
 /** One command, or a group such as `content ls`. */
 export interface Command {
   /** The words that choose it, such as `pull` or `content ls`. */

@@ -5,7 +5,7 @@ import {
   listContainers,
   recoverContainers,
 } from "@containerkit/execution";
-import type { Context } from "./command.ts";
+import { type Context, UsageError } from "./command.ts";
 
 /** How ckit's own terminal and a container are to be joined. */
 export interface JoinOptions {
@@ -57,7 +57,7 @@ export async function findContainer(
   word: string | undefined,
 ): Promise<ContainerInfo> {
   if (word === undefined) {
-    throw new TypeError("The id of a container is missing");
+    throw new UsageError("The id of a container is missing");
   }
   const all = listContainers(await existing(context));
   const exact = all.find(({ id }) => id === word);

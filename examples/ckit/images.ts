@@ -42,17 +42,18 @@ function snapshotsOf(chainId: string): CollectableReference[] {
   }));
 }
 
-/** Fetches an image and unpacks it while it arrives. */
-export async function pullImage(
+/** Fetches an image; `unpackTo` is given each layer on its way, and says what keeps the result. */
+async function fetchImage(
   context: Context,
   reference: string,
-  stores: { content: Store; snapshots: Snapshotter },
-  options: PullImageOptions,
-): Promise<UnpackedImage> {
-  const { content, snapshots } = stores;
+  content: Store,
+  options: PullImageOptions & {
+    readonly unpackTo?: (image: Image, lease: string) => Promise<string>;
+  },
+): Promise<{ name: string; image: Image; chainId: string | undefined }> {
   const { signal } = context;
+  const { platform, unpackTo } = options;
   const name = fullName(reference);
-  const { platform } = options;
   using client = openClient(options);
   using progress = showProgress();
   // Until the name is there, the lease keeps what arrives.
@@ -64,16 +65,45 @@ export async function pullImage(
     onProgress: progress.onProgress,
     signal,
   });
-  const { chainId } = await unpack(image.layers, snapshots, {
-    lease: lease.id,
-    signal,
-  });
+  const chainId = await unpackTo?.(image, lease.id);
   await image.done?.();
   await content.images.create(name, image.root, {
     replace: true,
-    references: snapshotsOf(chainId),
+    ...(chainId === undefined ? {} : { references: snapshotsOf(chainId) }),
   });
   return { name, image, chainId };
+}
+
+/** Fetches an image and does not unpack it: for users who are not root. */
+export async function downloadImage(
+  context: Context,
+  reference: string,
+  content: Store,
+  options: PullImageOptions,
+): Promise<{ name: string; image: Image }> {
+  return await fetchImage(context, reference, content, options);
+}
+
+/** Fetches an image and unpacks it while it arrives. */
+export async function pullImage(
+  context: Context,
+  reference: string,
+  stores: { content: Store; snapshots: Snapshotter },
+  options: PullImageOptions,
+): Promise<UnpackedImage> {
+  let top = "";
+  const { name, image } = await fetchImage(context, reference, stores.content, {
+    ...options,
+    unpackTo: async (image, lease) => {
+      const { signal } = context;
+      const { chainId } = await unpack(image.layers, stores.snapshots, {
+        lease,
+        signal,
+      });
+      return top = chainId;
+    },
+  });
+  return { name, image, chainId: top };
 }
 
 /** The stored image of a name, unpacked if it is not yet; pulled if there is none. */

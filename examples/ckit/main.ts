@@ -6,7 +6,12 @@
 
 import { parseArgs } from "@std/cli/parse-args";
 import { resolve } from "@std/path/posix/resolve";
-import type { Arguments, Command, Context } from "./command.ts";
+import {
+  type Arguments,
+  type Command,
+  type Context,
+  UsageError,
+} from "./command.ts";
 import { commands } from "./commands/mod.ts";
 
 const encoder = new TextEncoder();
@@ -46,7 +51,7 @@ function parse(command: Command, words: readonly string[]): Arguments {
     alias: { ...command.alias },
     stopEarly: true,
     unknown(word, key) {
-      if (key !== undefined) throw new TypeError(`There is no flag ${word}`);
+      if (key !== undefined) throw new UsageError(`There is no flag ${word}`);
     },
   });
   return {
@@ -108,7 +113,7 @@ async function main(words: string[]): Promise<number> {
   } catch (error) {
     if (controller.signal.aborted) return 130;
     warn(`ckit: ${error instanceof Error ? error.message : error}`);
-    return error instanceof TypeError ? 2 : 1;
+    return error instanceof UsageError ? 2 : 1;
   } finally {
     Deno.removeSignalListener("SIGINT", interrupt);
   }

@@ -6,7 +6,7 @@ import {
   run,
 } from "@containerkit/execution";
 import type { AttachPort } from "@containerkit/network";
-import type { Context } from "./command.ts";
+import { type Context, requireRoot } from "./command.ts";
 import { join, monitoredOptions } from "./containers.ts";
 import { findImage } from "./images.ts";
 import { openSandbox, type SandboxRecord } from "./sandbox.ts";
@@ -60,6 +60,7 @@ export async function runContainer(
 ): Promise<number> {
   const { id, runtime, mode, terminal, interactive } = options;
   const { signal, state } = context;
+  requireRoot("run a container");
   using content = await openContent(context);
   await using snapshots = await openSnapshots(context, options.snapshotter);
   const { name, image, chainId } = await findImage(

@@ -3,7 +3,7 @@ import {
   type Policy,
   type Signer,
 } from "@containerkit/distribution/sign";
-import type { Arguments } from "./command.ts";
+import { type Arguments, UsageError } from "./command.ts";
 
 /** The password in a file; the line's end does not count. */
 export async function readPassword(
@@ -21,7 +21,7 @@ export function readAnnotations(args: Arguments): Record<string, string> {
     args.list("annotation").map((pair) => {
       const [name, ...value] = pair.split("=");
       if (!name || value.length === 0) {
-        throw new TypeError(`-a takes NAME=value, not "${pair}"`);
+        throw new UsageError(`-a takes NAME=value, not "${pair}"`);
       }
       return [name, value.join("=")];
     }),
@@ -31,7 +31,7 @@ export function readAnnotations(args: Arguments): Record<string, string> {
 /** The signer of `--key`, with the certificates of `--cert`. */
 export async function readSigner(args: Arguments): Promise<Signer> {
   const path = args.string("key");
-  if (path === undefined) throw new TypeError("--key FILE is needed");
+  if (path === undefined) throw new UsageError("--key FILE is needed");
   const cert = args.string("cert");
   const password = await readPassword(args);
   return keySigner(await Deno.readTextFile(path), {
@@ -47,7 +47,7 @@ export async function readPolicy(args: Arguments): Promise<Policy> {
   const path = args.string("policy");
   const keys = args.list("key");
   if ((path === undefined) === (keys.length === 0)) {
-    throw new TypeError("either --policy FILE or --key FILE is needed");
+    throw new UsageError("either --policy FILE or --key FILE is needed");
   }
   const policy: Policy = path === undefined
     ? {

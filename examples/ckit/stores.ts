@@ -5,7 +5,7 @@ import {
   openTarindex,
   type Snapshotter,
 } from "@containerkit/snapshot";
-import type { Context } from "./command.ts";
+import { type Context, UsageError } from "./command.ts";
 
 type Open = (options: OpenSnapshotterOptions) => Promise<Snapshotter>;
 
@@ -30,7 +30,7 @@ export function openContent({ root }: Context): Promise<Store> {
 /**
  * Opens the snapshots of a root.
  *
- * @throws {TypeError} If there is no such driver.
+ * @throws {UsageError} If there is no such driver.
  */
 export async function openSnapshots(
   { root, state }: Context,
@@ -39,7 +39,7 @@ export async function openSnapshots(
 ): Promise<Snapshotter> {
   const load = Object.hasOwn(DRIVERS, name) ? DRIVERS[name] : undefined;
   if (load === undefined) {
-    throw new TypeError(
+    throw new UsageError(
       `Cannot use snapshotter "${name}": there are ${
         snapshotterNames.join(", ")
       }`,

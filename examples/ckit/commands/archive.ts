@@ -12,7 +12,12 @@ import {
   type ConvertOptions,
 } from "@containerkit/distribution/pack";
 import { verifier } from "@containerkit/distribution/sign";
-import type { Arguments, Command, Context } from "../command.ts";
+import {
+  type Arguments,
+  type Command,
+  type Context,
+  UsageError,
+} from "../command.ts";
 import { fullName } from "../images.ts";
 import { readPolicy } from "../signing.ts";
 import { openContent } from "../stores.ts";
@@ -58,7 +63,7 @@ const importCommand: Command = {
     const { signal, print } = context;
     const [path] = args.words;
     if (path === undefined || args.words.length !== 1) {
-      throw new TypeError("ckit import takes one file or folder");
+      throw new UsageError("ckit import takes one file or folder");
     }
     const repository = args.string("name");
     const admit = args.string("policy") === undefined &&
@@ -102,7 +107,7 @@ function formatOf(args: Arguments): typeof FORMATS[number] {
   const text = args.string("format") ?? "oci-docker";
   const format = FORMATS.find((one) => one === text);
   if (format === undefined) {
-    throw new TypeError(`--format takes ${FORMATS.join(", ")}`);
+    throw new UsageError(`--format takes ${FORMATS.join(", ")}`);
   }
   return format;
 }
@@ -118,7 +123,7 @@ const exportCommand: Command = {
   alias: { o: "output" },
   async run(args, context) {
     if (args.words.length === 0) {
-      throw new TypeError("ckit export takes at least one reference");
+      throw new UsageError("ckit export takes at least one reference");
     }
     using content = await openContent(context);
     const images = [];
@@ -153,10 +158,10 @@ function convertOptions(args: Arguments, context: Context): ConvertOptions {
   const compression = args.string("compression");
   const mediaTypes = args.string("media-types");
   if (compression !== undefined && !/^(none|gzip|zstd)$/.test(compression)) {
-    throw new TypeError("--compression takes none, gzip or zstd");
+    throw new UsageError("--compression takes none, gzip or zstd");
   }
   if (mediaTypes !== undefined && !/^(oci|docker)$/.test(mediaTypes)) {
-    throw new TypeError("--media-types takes oci or docker");
+    throw new UsageError("--media-types takes oci or docker");
   }
   return {
     missing: args.flag("skip-missing") ? "skip" : "fail",
@@ -176,7 +181,7 @@ const convert: Command = {
   async run(args, context) {
     const [reference, target] = args.words;
     if (reference === undefined || target === undefined) {
-      throw new TypeError("ckit convert takes two references");
+      throw new UsageError("ckit convert takes two references");
     }
     const options = convertOptions(args, context);
     using content = await openContent(context);

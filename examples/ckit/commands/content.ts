@@ -9,7 +9,7 @@ import {
 import { openRepository } from "@containerkit/distribution";
 import { isIndexType, isManifestType } from "@containerkit/oci";
 import { openCollectables } from "../collectables.ts";
-import type { Command } from "../command.ts";
+import { type Command, UsageError } from "../command.ts";
 import { formatSize } from "../progress.ts";
 import { openContent } from "../stores.ts";
 
@@ -43,7 +43,7 @@ const verifyCommand: Command = {
     const { signal, print } = context;
     const budget = Number(args.string("budget") ?? Infinity);
     if (!(budget > 0)) {
-      throw new TypeError("--budget takes a number of bytes");
+      throw new UsageError("--budget takes a number of bytes");
     }
     using store = await openContent(context);
     const { words } = args;
@@ -94,7 +94,7 @@ const repairCommand: Command = {
     const { signal, print, warn } = context;
     const from = args.string("from");
     if (from === undefined) {
-      throw new TypeError("content repair needs --from REPOSITORY|ROOT");
+      throw new UsageError("content repair needs --from REPOSITORY|ROOT");
     }
     using store = await openContent(context);
     using source = await openSource(from);
@@ -147,7 +147,7 @@ const whyCommand: Command = {
       ? args.words
       : ["blob", args.words[0]];
     if (type === undefined || id === undefined) {
-      throw new TypeError("content why takes the id of a thing");
+      throw new UsageError("content why takes the id of a thing");
     }
     using store = await openContent(context);
     await using others = await openCollectables(context);

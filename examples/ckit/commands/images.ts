@@ -1,4 +1,4 @@
-import type { Command } from "../command.ts";
+import { type Command, UsageError } from "../command.ts";
 import { fullName } from "../images.ts";
 import { formatSize } from "../progress.ts";
 import { openContent } from "../stores.ts";
@@ -30,7 +30,7 @@ export const rmi: Command = {
   summary:
     "remove names of images; what they stood for goes with the next prune",
   async run(args, context) {
-    if (args.words.length === 0) throw new TypeError("ckit rmi takes a name");
+    if (args.words.length === 0) throw new UsageError("ckit rmi takes a name");
     using content = await openContent(context);
     for (const reference of args.words) {
       const name = fullName(reference);

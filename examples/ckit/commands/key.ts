@@ -7,7 +7,7 @@ import {
 } from "@containerkit/distribution/sign";
 import { createPublicKey } from "node:crypto";
 import { Buffer } from "node:buffer";
-import type { Command } from "../command.ts";
+import { type Command, UsageError } from "../command.ts";
 import { readPassword } from "../signing.ts";
 
 const ALGORITHMS: readonly string[] = [
@@ -32,11 +32,11 @@ const generate: Command = {
   async run(args, { print }) {
     const [prefix] = args.words;
     if (prefix === undefined || args.words.length !== 1) {
-      throw new TypeError("ckit key generate takes one prefix");
+      throw new UsageError("ckit key generate takes one prefix");
     }
     const algorithm = args.string("algorithm") ?? "ecdsa-p256";
     if (!ALGORITHMS.includes(algorithm)) {
-      throw new TypeError(`--algorithm takes ${ALGORITHMS.join(", ")}`);
+      throw new UsageError(`--algorithm takes ${ALGORITHMS.join(", ")}`);
     }
     const bits = args.string("bits");
     const password = await readPassword(args);
@@ -59,7 +59,9 @@ const publicCommand: Command = {
   strings: ["password-file"],
   async run(args, { print }) {
     const [path] = args.words;
-    if (path === undefined) throw new TypeError("ckit key public takes a file");
+    if (path === undefined) {
+      throw new UsageError("ckit key public takes a file");
+    }
     const password = await readPassword(args);
     const { publicKey } = keySigner(
       await Deno.readTextFile(path),
@@ -83,7 +85,7 @@ const encrypt: Command = {
     const [from, to] = args.words;
     const password = await readPassword(args);
     if (from === undefined || to === undefined || password === undefined) {
-      throw new TypeError(
+      throw new UsageError(
         "ckit key encrypt takes --password-file and two files",
       );
     }
@@ -100,7 +102,7 @@ const decrypt: Command = {
     const [from, to] = args.words;
     const password = await readPassword(args);
     if (from === undefined || to === undefined || password === undefined) {
-      throw new TypeError(
+      throw new UsageError(
         "ckit key decrypt takes --password-file and two files",
       );
     }

@@ -4,7 +4,7 @@ import {
   openContainer,
   RuntimeError,
 } from "@containerkit/execution";
-import type { Command, Context } from "../command.ts";
+import { type Command, type Context, UsageError } from "../command.ts";
 import { findContainer, join } from "../containers.ts";
 
 /** How long a program may take to end when it is asked to, in seconds. */
@@ -17,7 +17,7 @@ async function each(
   fn: (container: Container) => unknown,
 ): Promise<void> {
   if (words.length === 0) {
-    throw new TypeError("The id of a container is missing");
+    throw new UsageError("The id of a container is missing");
   }
   for (const word of words) {
     const { id } = await findContainer(context, word);
@@ -87,7 +87,7 @@ const stop: Command = {
   alias: { t: "time" },
   run(args, context) {
     const seconds = Number(args.string("time") ?? STOP_SECONDS);
-    if (!(seconds >= 0)) throw new TypeError("--time takes seconds");
+    if (!(seconds >= 0)) throw new UsageError("--time takes seconds");
     return each(
       args.words,
       context,
@@ -136,7 +136,7 @@ const wait: Command = {
   summary: "wait until containers have ended and print their exit codes",
   async run(args, context) {
     if (args.words.length === 0) {
-      throw new TypeError("The id of a container is missing");
+      throw new UsageError("The id of a container is missing");
     }
     for (const word of args.words) {
       const { id } = await findContainer(context, word);

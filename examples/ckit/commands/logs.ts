@@ -1,5 +1,5 @@
 import { openContainer, readLog } from "@containerkit/execution";
-import type { Command } from "../command.ts";
+import { type Command, UsageError } from "../command.ts";
 import { findContainer } from "../containers.ts";
 
 const encoder = new TextEncoder();
@@ -14,10 +14,10 @@ export const logs: Command = {
   async run(args, context) {
     const { id } = await findContainer(context, args.words[0]);
     const tail = Number(args.string("tail") ?? Infinity);
-    if (!(tail >= 0)) throw new TypeError("--tail takes a number of lines");
+    if (!(tail >= 0)) throw new UsageError("--tail takes a number of lines");
     await using container = openContainer(id, context);
     if (container.log === undefined) {
-      throw new TypeError(
+      throw new UsageError(
         `Cannot print the log of container "${id}": it has none, as its output went to a terminal of ckit`,
       );
     }

@@ -1,5 +1,5 @@
-import type { Command } from "../command.ts";
-import { pullImage } from "../images.ts";
+import { type Command, UsageError } from "../command.ts";
+import { downloadImage, pullImage } from "../images.ts";
 import { openContent, openSnapshots } from "../stores.ts";
 
 export const pull: Command = {
@@ -11,10 +11,25 @@ export const pull: Command = {
   async run(args, context) {
     const [reference] = args.words;
     if (reference === undefined || args.words.length !== 1) {
-      throw new TypeError("ckit pull takes one reference");
+      throw new UsageError("ckit pull takes one reference");
     }
     const platform = args.string("platform");
+    const options = {
+      plainHttp: args.flag("plain-http"),
+      ...(platform === undefined ? {} : { platform }),
+    };
     using content = await openContent(context);
+    if (Deno.uid() !== 0) {
+      const { name, image } = await downloadImage(
+        context,
+        reference,
+        content,
+        options,
+      );
+      context.print(`${name}@${image.root.digest}`);
+      context.warn("fetched, and not unpacked: that needs root");
+      return;
+    }
     await using snapshots = await openSnapshots(
       context,
       args.string("snapshotter"),
@@ -23,10 +38,7 @@ export const pull: Command = {
       context,
       reference,
       { content, snapshots },
-      {
-        plainHttp: args.flag("plain-http"),
-        ...(platform === undefined ? {} : { platform }),
-      },
+      options,
     );
     context.print(`${name}@${image.root.digest}`);
   },

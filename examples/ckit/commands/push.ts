@@ -1,6 +1,6 @@
 import { openImage, push as pushImage } from "@containerkit/distribution";
 import { openClient } from "../client.ts";
-import type { Command } from "../command.ts";
+import { type Command, UsageError } from "../command.ts";
 import { fullName } from "../images.ts";
 import { showProgress } from "../progress.ts";
 import { openContent } from "../stores.ts";
@@ -13,7 +13,7 @@ export const push: Command = {
   async run(args, context) {
     const [reference, target = reference] = args.words;
     if (reference === undefined || target === undefined) {
-      throw new TypeError("ckit push takes a reference");
+      throw new UsageError("ckit push takes a reference");
     }
     using content = await openContent(context);
     const name = fullName(reference);

@@ -18,13 +18,13 @@ import { openStore } from "@containerkit/content";
 import { formatPlatform } from "@containerkit/oci";
 import { timingSafeEqual } from "@std/crypto/timing-safe-equal";
 import { openClient, openCredentials } from "../client.ts";
-import type { Arguments, Command } from "../command.ts";
+import { type Arguments, type Command, UsageError } from "../command.ts";
 import { fullName } from "../images.ts";
 import { formatSize, showProgress } from "../progress.ts";
 
 function onlyWord({ words }: Arguments, what: string): string {
   const [word] = words;
-  if (word === undefined || words.length !== 1) throw new TypeError(what);
+  if (word === undefined || words.length !== 1) throw new UsageError(what);
   return word;
 }
 
@@ -47,7 +47,7 @@ async function readPassword(): Promise<string> {
     for await (const bytes of Deno.stdin.readable) {
       for (const character of new TextDecoder().decode(bytes)) {
         if (character === "\r" || character === "\n") return text;
-        if (character === "\x03") throw new TypeError("no password was given");
+        if (character === "\x03") throw new UsageError("no password was given");
         text = character === "\x7f" ? text.slice(0, -1) : text + character;
       }
     }
@@ -68,7 +68,7 @@ const login: Command = {
   async run(args, { print, signal }) {
     const username = args.string("username");
     if (username === undefined) {
-      throw new TypeError("ckit login takes --username");
+      throw new UsageError("ckit login takes --username");
     }
     const registry = registryOf(args.words);
     const kept = await proveLogin(registry, {
@@ -104,7 +104,7 @@ const copy: Command = {
   async run(args, { print, signal }) {
     const [from, to] = args.words;
     if (from === undefined || to === undefined || args.words.length !== 2) {
-      throw new TypeError("ckit copy takes two references");
+      throw new UsageError("ckit copy takes two references");
     }
     using client = openClient({ plainHttp: args.flag("plain-http") });
     using progress = showProgress();
@@ -240,11 +240,13 @@ const serve: Command = {
     const root = onlyWord(args, "ckit registry serve takes one folder");
     const [, hostname, port] =
       /^(.*):(\d+)$/.exec(args.string("listen") ?? "127.0.0.1:5000") ?? [];
-    if (hostname === undefined) throw new TypeError("--listen takes HOST:PORT");
+    if (hostname === undefined) {
+      throw new UsageError("--listen takes HOST:PORT");
+    }
     const user = args.string("user");
     const file = args.string("password-file");
     if ((user === undefined) !== (file === undefined)) {
-      throw new TypeError("--user and --password-file go together");
+      throw new UsageError("--user and --password-file go together");
     }
     const upstream = args.string("upstream");
     using client = openClient({ plainHttp: false });

@@ -1,5 +1,5 @@
 import { deleteContainer } from "@containerkit/execution";
-import type { Command } from "../command.ts";
+import { type Command, UsageError } from "../command.ts";
 import { readSandbox, removeSandbox } from "../sandbox.ts";
 
 export const rm: Command = {
@@ -9,7 +9,7 @@ export const rm: Command = {
   booleans: ["force"],
   alias: { f: "force" },
   async run(args, context) {
-    if (args.words.length === 0) throw new TypeError("ckit rm takes an id");
+    if (args.words.length === 0) throw new UsageError("ckit rm takes an id");
     for (const id of args.words) {
       if (readSandbox(context, id) === undefined) {
         throw new Deno.errors.NotFound(

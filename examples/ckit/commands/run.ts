@@ -1,4 +1,9 @@
-import type { Arguments, Command, Context } from "../command.ts";
+import {
+  type Arguments,
+  type Command,
+  type Context,
+  UsageError,
+} from "../command.ts";
 import { parsePort } from "../ports.ts";
 import { runContainer, type RunOptions } from "../run_container.ts";
 import type { SandboxRecord } from "../sandbox.ts";
@@ -14,7 +19,7 @@ function networkOf(args: Arguments): SandboxRecord["network"] {
   const word = args.string("network") ?? "bridge";
   const network = NETWORKS.find((known) => known === word);
   if (network === undefined) {
-    throw new TypeError(
+    throw new UsageError(
       `Cannot use network "${word}": there are ${NETWORKS.join(", ")}`,
     );
   }
@@ -69,7 +74,7 @@ function make(
 ): Promise<number> {
   const [reference, ...command] = args.words;
   if (reference === undefined) {
-    throw new TypeError("The reference of an image is missing");
+    throw new UsageError("The reference of an image is missing");
   }
   const user = args.string("user");
   const cwd = args.string("workdir");
@@ -104,7 +109,7 @@ export const run: Command = {
   run(args, context) {
     const detached = args.flag("detach");
     if (detached && args.flag("rm")) {
-      throw new TypeError(
+      throw new UsageError(
         "Cannot remove a container in the background at its end: use ckit rm",
       );
     }

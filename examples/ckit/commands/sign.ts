@@ -17,7 +17,7 @@ import {
   verifier,
 } from "@containerkit/distribution/sign";
 import { openClient } from "../client.ts";
-import type { Arguments, Command } from "../command.ts";
+import { type Arguments, type Command, UsageError } from "../command.ts";
 import { readAnnotations, readPolicy, readSigner } from "../signing.ts";
 
 const FORMATS: readonly string[] = ["bundle", "cosign", "notation"];
@@ -25,7 +25,7 @@ const FORMATS: readonly string[] = ["bundle", "cosign", "notation"];
 function formatOf(args: Arguments): SignatureFormat {
   const format = args.string("format") ?? "bundle";
   if (!FORMATS.includes(format)) {
-    throw new TypeError(`--format takes ${FORMATS.join(", ")}`);
+    throw new UsageError(`--format takes ${FORMATS.join(", ")}`);
   }
   return format as SignatureFormat;
 }
@@ -35,7 +35,7 @@ async function readPredicate(
 ): Promise<{ type: string; value: unknown } | undefined> {
   const [type, file] = [args.string("type"), args.string("predicate")];
   if ((type === undefined) !== (file === undefined)) {
-    throw new TypeError("--type and --predicate go together");
+    throw new UsageError("--type and --predicate go together");
   }
   return type === undefined || file === undefined
     ? undefined
@@ -70,7 +70,7 @@ const sign: Command = {
   async run(args, { print, signal }) {
     const [reference] = args.words;
     if (reference === undefined || args.words.length !== 1) {
-      throw new TypeError("ckit sign takes one reference");
+      throw new UsageError("ckit sign takes one reference");
     }
     const name = parseReference(reference);
     const format = formatOf(args);
@@ -121,7 +121,7 @@ const verify: Command = {
   async run(args, { print, signal }) {
     const [reference] = args.words;
     if (reference === undefined || args.words.length !== 1) {
-      throw new TypeError("ckit verify takes one reference");
+      throw new UsageError("ckit verify takes one reference");
     }
     const admit = verifier(await readPolicy(args));
     using client = openClient({ plainHttp: args.flag("plain-http") });

@@ -1,7 +1,12 @@
 import { openImage } from "@containerkit/distribution";
 import { chainIds } from "@containerkit/oci";
 import type { LayerSource, Snapshotter } from "@containerkit/snapshot";
-import type { Arguments, Command, Context } from "../command.ts";
+import {
+  type Arguments,
+  type Command,
+  type Context,
+  UsageError,
+} from "../command.ts";
 import { formatSize } from "../progress.ts";
 import { openContent, openSnapshots } from "../stores.ts";
 import { formatTable } from "../table.ts";
@@ -120,7 +125,7 @@ const repair: Command = {
   async run(args, context) {
     const { signal, print } = context;
     if (args.words.length === 0) {
-      throw new TypeError("ckit snapshot repair takes a name");
+      throw new UsageError("ckit snapshot repair takes a name");
     }
     await using store = await open(args, context);
     for (const name of args.words) {
@@ -169,7 +174,7 @@ const rm: Command = {
   strings: FLAG,
   async run(args, context) {
     if (args.words.length === 0) {
-      throw new TypeError("ckit snapshot rm takes a name");
+      throw new UsageError("ckit snapshot rm takes a name");
     }
     await using store = await open(args, context);
     for (const name of args.words) {

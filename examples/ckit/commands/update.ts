@@ -1,5 +1,5 @@
 import { openContainer, type SpecResources } from "@containerkit/execution";
-import type { Arguments, Command } from "../command.ts";
+import { type Arguments, type Command, UsageError } from "../command.ts";
 import { findContainer } from "../containers.ts";
 
 const UNITS: Readonly<Record<string, number>> = {
@@ -17,7 +17,7 @@ function bytes(args: Arguments, flag: string): number | undefined {
   if (text === undefined) return undefined;
   const [, number, unit = ""] = /^(-?\d+)([kmg]?)b?$/i.exec(text) ?? [];
   if (number === undefined) {
-    throw new TypeError(`--${flag} takes bytes, such as 64m`);
+    throw new UsageError(`--${flag} takes bytes, such as 64m`);
   }
   return Number(number) * UNITS[unit.toLowerCase()]!;
 }
@@ -26,7 +26,7 @@ function number(args: Arguments, flag: string): number | undefined {
   const text = args.string(flag);
   if (text === undefined) return undefined;
   const value = Number(text);
-  if (Number.isNaN(value)) throw new TypeError(`--${flag} takes a number`);
+  if (Number.isNaN(value)) throw new UsageError(`--${flag} takes a number`);
   return value;
 }
 
@@ -78,7 +78,7 @@ export const update: Command = {
     const { id } = await findContainer(context, args.words[0]);
     const resources = resourcesOf(args);
     if (Object.keys(resources).length === 0) {
-      throw new TypeError("ckit update takes a limit");
+      throw new UsageError("ckit update takes a limit");
     }
     await using container = openContainer(id, context);
     await container.update(resources, { signal: context.signal });

@@ -1,5 +1,5 @@
 import type { VolumeInfo, VolumeKind } from "@containerkit/volume";
-import type { Arguments, Command } from "../command.ts";
+import { type Arguments, type Command, UsageError } from "../command.ts";
 import { formatSize } from "../progress.ts";
 import { parseSize } from "../size.ts";
 import { formatTable } from "../table.ts";
@@ -17,7 +17,7 @@ function describe({ name, kind, size, created }: VolumeInfo): string[] {
 function nameOf(args: Arguments): string {
   const [name] = args.words;
   if (name === undefined) {
-    throw new TypeError("The name of a volume is missing");
+    throw new UsageError("The name of a volume is missing");
   }
   return name;
 }
@@ -102,7 +102,7 @@ export const volume: readonly Command[] = [
     async run(args, context) {
       const [source, name] = args.words;
       if (source === undefined || name === undefined) {
-        throw new TypeError("ckit volume clone takes two names");
+        throw new UsageError("ckit volume clone takes two names");
       }
       await using volumes = await openVolumeStore(context);
       await volumes.clone(source, name, {

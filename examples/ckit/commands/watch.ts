@@ -4,7 +4,7 @@ import {
   openContainer,
   readEvents,
 } from "@containerkit/execution";
-import type { Command, Context } from "../command.ts";
+import { type Command, type Context, UsageError } from "../command.ts";
 import { existing, findContainer } from "../containers.ts";
 import { formatSize } from "../progress.ts";
 import { formatTable } from "../table.ts";
@@ -114,7 +114,9 @@ export const events: Command = {
   strings: ["after"],
   async run(args, context) {
     const after = Number(args.string("after") ?? 0);
-    if (!Number.isInteger(after)) throw new TypeError("--after takes a cursor");
+    if (!Number.isInteger(after)) {
+      throw new UsageError("--after takes a cursor");
+    }
     const list = readEvents({
       ...await existing(context),
       after,
