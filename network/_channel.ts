@@ -43,6 +43,7 @@ export interface Wire {
   readonly type: number;
   readonly flags: number;
   readonly dump?: boolean;
+  readonly quick?: boolean;
   body(writer: MessageWriter): void;
 }
 
@@ -58,10 +59,14 @@ export interface Reply {
 
 /**
  * What a conversation asks its driver to do: send bytes, or receive one
- * datagram; `slow` when the kernel works inside that call.
+ * datagram; `slow` when the kernel may take its time inside that call.
  */
 export type Step =
-  | { readonly send: Uint8Array<ArrayBuffer>; readonly operation: string }
+  | {
+    readonly send: Uint8Array<ArrayBuffer>;
+    readonly slow: boolean;
+    readonly operation: string;
+  }
   | { readonly slow: boolean; readonly operation: string };
 
 /** A conversation with the kernel, driven either at once or on a thread of the pool. */
@@ -251,8 +256,10 @@ export class Channel implements Disposable {
       if (step.done) return step.value;
       let result: Uint8Array<ArrayBuffer> = this.#buffer;
       try {
-        if ("send" in step.value) await this.#sendAsync(step.value);
-        else if (step.value.slow) {
+        if ("send" in step.value) {
+          if (step.value.slow) await this.#sendAsync(step.value);
+          else this.#send(step.value);
+        } else if (step.value.slow) {
           result = await this.#receiveAsync(step.value.operation);
         } else result = this.#receive(step.value.operation);
       } catch (error) {
@@ -381,11 +388,12 @@ export class Channel implements Disposable {
       return reply;
     });
     const operation = wires[0]!.operation;
-    const slow = wires.some(({ dump }) => dump);
-    yield { send: writer.bytes, operation };
+    const slow = !wires.every(({ quick }) => quick);
+    const isDump = wires.some(({ dump }) => dump);
+    yield { send: writer.bytes, slow, operation };
     let left = wires.length;
     // The first part of a dump is made inside send(2).
-    for (let more = false; left > 0; more = slow) {
+    for (let more = false; left > 0; more = slow && isDump) {
       const bytes = yield { slow: more, operation };
       for (const message of parseMessages(bytes)) {
         // Nothing else is expected; a stranger's answer is nobody's.

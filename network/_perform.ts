@@ -17,12 +17,13 @@ export function toWire(
   request: RouteRequest<unknown>,
   indexOf: IndexOf,
 ): Wire {
-  const { operation, type, flags, dump } = request;
+  const { operation, type, flags, dump, quick } = request;
   return {
     operation,
     type,
     flags,
     ...(dump && { dump }),
+    ...(quick && { quick }),
     body: (writer) => request.body(writer, indexOf),
   };
 }

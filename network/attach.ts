@@ -81,7 +81,7 @@ export interface AttachOptions {
   /**
    * Its hardware address.
    *
-   * @default {the kernel chooses}
+   * @default {a random one}
    */
   readonly mac?: string | undefined;
   /**
@@ -104,7 +104,7 @@ interface Plan {
   readonly gateways: readonly Uint8Array<ArrayBuffer>[];
   readonly nat: NatEntries | undefined;
   readonly published: readonly PublishedPort[];
-  readonly mac: string | undefined;
+  readonly mac: string;
   readonly mtu: number | undefined;
 }
 
@@ -122,7 +122,7 @@ function asList(value: string | readonly string[] | undefined): string[] {
 }
 
 function makePlan(netns: NetNs, options: AttachOptions): Plan {
-  const { bridge, name = "eth0", mac, mtu } = options;
+  const { bridge, name = "eth0", mac = randomMac(), mtu } = options;
   checkLinkName(bridge);
   checkLinkName(name);
   const addresses = asList(options.address).map(parsePrefix);
@@ -184,7 +184,7 @@ function makePlan(netns: NetNs, options: AttachOptions): Plan {
   };
 }
 
-/** Locally administered, and given: a bridge without one takes its ports', and changes as they come and go. */
+/** Locally administered. A bridge that is given none takes its ports', and changes as they come and go. */
 function randomMac(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(6));
   bytes[0] = bytes[0]! & 0xfc | 2;
@@ -328,7 +328,7 @@ async function configure(
   inner: RouteSocket,
   index: number,
   options: { readonly plan: Plan; readonly wait: RequestOptions },
-): Promise<Link | undefined> {
+): Promise<void> {
   const { plan, wait } = options;
   await inner.batch([
     setLink(1, { up: true }),
@@ -344,7 +344,6 @@ async function configure(
       })
     ),
   ], wait);
-  return await inner.request(getLink(index), wait);
 }
 
 function checkForwarding(plan: Plan, turnOn: boolean): void {
@@ -417,7 +416,7 @@ export async function attach(
     await route.request(deleteLink(link.index));
     await removeIdleBridge(route, bridge.index);
   });
-  const end = await configure(inner, link.parent!, { plan, wait });
+  await configure(inner, link.parent!, { plan, wait });
   if (usesLoopback(plan)) {
     writeSysctl(`net/ipv4/conf/${plan.bridge}/route_localnet`, "1");
   }
@@ -430,7 +429,7 @@ export async function attach(
     key: plan.key,
     link: link.name,
     name: plan.name,
-    mac: end?.address,
+    mac: plan.mac,
     addresses: plan.addresses.map(formatPrefix),
     bridge: plan.bridge,
     published: plan.published,

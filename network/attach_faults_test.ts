@@ -288,7 +288,8 @@ rootTest(
     const [info] = await listAttachments();
     assertEquals([info?.key, info?.published], ["quick", []]);
     netns.close();
-    assertEquals(await detach("quick"), true);
+    // The kernel removes the link in its own time: whether before this or not is no matter.
+    await detach("quick");
     await pruneAttachments(() => true);
   },
 );

@@ -18,7 +18,7 @@ export interface AttachmentDetails {
   /** The name of the end in the namespace. */
   readonly name: string;
   /** The hardware address of the end in the namespace. */
-  readonly mac: string | undefined;
+  readonly mac: string;
   /** The addresses in the namespace, with prefix lengths. */
   readonly addresses: readonly string[];
   /** The bridge. */
@@ -51,7 +51,7 @@ export class Attachment implements AsyncDisposable {
   /** The name of the end in the namespace. */
   readonly name: string;
   /** The hardware address of the end in the namespace. */
-  readonly mac: string | undefined;
+  readonly mac: string;
   /** The addresses in the namespace, with prefix lengths. */
   readonly addresses: readonly string[];
   /** The bridge. */

@@ -89,12 +89,6 @@ export interface NatEntries {
   readonly publish?: readonly PortSpec[] | undefined;
 }
 
-/** What a change rests on: it is refused if anything changed since. */
-interface Snapshot {
-  readonly generation: number;
-  readonly rules: readonly NftRule[];
-}
-
 const FAMILY = "inet";
 /** How often a change is planned anew when others change the rules too. */
 const ATTEMPTS = 32;
@@ -175,8 +169,8 @@ export class NatTable implements Disposable {
     const rules = rulesFor(entries);
     const isolated = entries.isolate ?? [];
     const ports = (entries.publish ?? []).flatMap(expandPorts);
-    await this.#change(async (batch, { rules: present }) => {
-      this.#addRules(batch, rules, present);
+    await this.#change(async (batch) => {
+      await this.#addRules(batch, rules, options);
       await this.#addIsolated(batch, isolated, options);
       await this.#addPorts(batch, ports, options);
     }, options);
@@ -220,8 +214,8 @@ export class NatTable implements Disposable {
   async ensure(options: RequestOptions = {}): Promise<void> {
     const rules = [...BASE_RULES, ...this.#rules.values()];
     const ports = this.#ports;
-    await this.#change(async (batch, { rules: present }) => {
-      this.#addRules(batch, rules, present);
+    await this.#change(async (batch) => {
+      await this.#addRules(batch, rules, options);
       await this.#addIsolated(batch, [...this.#isolated], options);
       const there = await this.published(options);
       await this.#addPorts(
@@ -293,7 +287,8 @@ export class NatTable implements Disposable {
     bridge: string,
     options: RequestOptions = {},
   ): Promise<void> {
-    await this.#change(async (batch, { rules }) => {
+    await this.#change(async (batch) => {
+      const rules = await this.#listRules(options);
       const gone = rules.filter(({ comment }) => isRuleOf(bridge, comment));
       const isBase = ({ comment }: NftRule) =>
         BASE_RULES.some((rule) => rule.comment === comment);
@@ -343,17 +338,13 @@ export class NatTable implements Disposable {
 
   /** Plans and commits until nobody interfered. */
   async #change(
-    plan: (batch: NftBatch, snapshot: Snapshot) => Promise<void>,
+    plan: (batch: NftBatch) => Promise<void>,
     options: RequestOptions,
   ): Promise<void> {
     for (let attempt = 1;; attempt++) {
       const generation = await this.#nft.request(getNftGeneration(), options);
-      const rules = await this.#nft.request(
-        listNftRules({ family: FAMILY, table: this.table }),
-        options,
-      );
       const batch = new NftBatch(FAMILY, this.table);
-      await plan(batch, { generation, rules });
+      await plan(batch);
       try {
         return await this.#nft.commit(batch, { ...options, generation });
       } catch (error) {
@@ -364,11 +355,19 @@ export class NatTable implements Disposable {
     }
   }
 
-  #addRules(
+  #listRules(options: RequestOptions): Promise<NftRule[]> {
+    return this.#nft.request(
+      listNftRules({ family: FAMILY, table: this.table }),
+      options,
+    );
+  }
+
+  async #addRules(
     batch: NftBatch,
     wanted: readonly NatRule[],
-    present: readonly NftRule[],
-  ): void {
+    options: RequestOptions,
+  ): Promise<void> {
+    const present = await this.#listRules(options);
     const there = new Set(present.map(({ comment }) => comment));
     const missing = wanted.filter(({ comment }) => !there.has(comment));
     if (missing.length === 0) return;

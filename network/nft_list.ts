@@ -59,6 +59,7 @@ export function getNftGeneration(): RouteRequest<number> {
     operation: "read the generation of nftables",
     type: nftType("GETGEN"),
     flags: 0,
+    quick: true,
     body: (writer) => void writer.u8(0).u8(0).be16(0),
     decode(messages) {
       const data = parseAttributes(messages[0]!.payload, NFGEN).get(1);
@@ -87,6 +88,7 @@ export function listNftTables(family: NftFamily): RouteRequest<string[]> {
     type: nftType("GETTABLE"),
     flags: 0,
     dump: true,
+    quick: true,
     body: (writer) => void writeTable(writer, family),
     decode: (messages) => names(messages, 1),
   };
@@ -121,6 +123,7 @@ export function listNftChains(ref: NftTableRef): RouteRequest<string[]> {
     type: nftType("GETCHAIN"),
     flags: 0,
     dump: true,
+    quick: true,
     body: (writer) => void writeTable(writer, ref.family),
     // The kernel does not choose by table here.
     decode: (messages) =>
@@ -153,6 +156,7 @@ export function listNftRules(
     type: nftType("GETRULE"),
     flags: 0,
     dump: true,
+    quick: true,
     body(writer) {
       writeTable(writer, ref.family).string(1, ref.table);
       if (ref.chain !== undefined) writer.string(2, ref.chain);
@@ -225,6 +229,7 @@ export function listNftElements(
     type: nftType("GETSETELEM"),
     flags: 0,
     dump: true,
+    quick: true,
     body(writer) {
       writeTable(writer, ref.family).string(1, ref.table).string(2, ref.set);
     },

@@ -164,7 +164,7 @@ export class NftSocket implements Disposable {
     next(BATCH_END, 0, operation);
     writer.u8(0).u8(0).be16(SUBSYSTEM);
     writer.end();
-    yield { send: writer.bytes, operation };
+    yield { send: writer.bytes, slow: true, operation };
     const errors: NetlinkError[] = [];
     for (let done = false; !done;) {
       const bytes = yield { slow: false, operation };

@@ -25,6 +25,8 @@ export interface RouteRequest<T> {
   readonly flags: number;
   /** Whether it asks for a list. */
   readonly dump?: boolean;
+  /** Whether the kernel answers without waiting for a lock: then no thread is needed to wait. */
+  readonly quick?: boolean;
   /** Links that are named and whose index is needed first. */
   readonly links?: readonly LinkRef[];
   /** Writes what follows the header. */

@@ -18,6 +18,8 @@ import type { MessageWriter } from "./message_writer.ts";
 import { parseAttributes } from "./parse_attributes.ts";
 import type { RouteRequest } from "./route_request.ts";
 
+export type { RouteRequest };
+
 /** One direction of a flow. */
 export interface FlowTuple {
   /** Where its packets come from. */
