@@ -68,10 +68,13 @@ export function askMount(
   }
 }
 
-/** What statmount(2) wrote, in the words of mountinfo. */
-export function readMount(view: DataView<ArrayBuffer>): MountinfoEntry {
+/** What statmount(2) wrote, in the words of mountinfo; `undefined` if it left the source out, as before Linux 6.13. */
+export function readMount(
+  view: DataView<ArrayBuffer>,
+): MountinfoEntry | undefined {
   const bytes = new Uint8Array(view.buffer);
   const mask = view.getBigUint64(8, true);
+  if ((mask & BigInt(SB_SOURCE)) === 0n) return undefined;
   const text = (offset: number, bit: number) => {
     if ((mask & BigInt(bit)) === 0n) return "";
     const start = STRINGS + view.getUint32(offset, true);

@@ -10,7 +10,7 @@ import { listMounts } from "./list_mounts.ts";
 import type { MountinfoEntry } from "./parse_mountinfo.ts";
 
 /**
- * Tells what the kernel knows of the mount that a path is on, by statmount(2) without reading the whole table (before Linux 6.8 from that table).
+ * Tells what the kernel knows of the mount that a path is on, by statmount(2) without reading the whole table (before Linux 6.13 from that table).
  *
  * @param path Any path of the mount; a link at its end is not followed.
  * @returns The mount.
@@ -28,15 +28,19 @@ import type { MountinfoEntry } from "./parse_mountinfo.ts";
 export function statMount(path: string): MountinfoEntry {
   const { mountId } = statAt(undefined, path, { uniqueMountId: true });
   const view = mountId > UNIQUE ? askMount(mountId) : "unknown";
-  const found = view === "unknown"
-    ? listMounts().find(({ id }) => id === mountId)
-    : view === undefined
+  const found = view === undefined
     ? undefined
-    : readMount(view);
+    : view === "unknown"
+    ? inTable(mountId)
+    : readMount(view) ?? inTable(statAt(undefined, path).mountId);
   if (found === undefined) {
     throw new Deno.errors.NotFound(
       `Cannot look at the mount of "${path}": it went meanwhile`,
     );
   }
   return found;
+}
+
+function inTable(number: number): MountinfoEntry | undefined {
+  return listMounts().find(({ id }) => id === number);
 }

@@ -12,8 +12,6 @@ import {
   library,
   openAt,
   OpenFlag,
-  pidfdOpen,
-  pidfdSendSignal,
   SyscallError,
   waitId,
   write,
@@ -23,7 +21,6 @@ import type { IdMap, IdMapRange } from "./mount.ts";
 const CLONE_VM = 0x100;
 const CLONE_NEWUSER = 0x10000000;
 const SIGCHLD = 17;
-const SIGKILL = 9;
 /** The kernel's limit of lines in a map. */
 const MAX_RANGES = 340;
 const MAX_ID = 0xffffffff;
@@ -117,8 +114,8 @@ export function userNamespace(map: IdMap): Fd {
     writeMap(`/proc/${pid}/gid_map`, map.gids);
     return openAt(undefined, `/proc/${pid}/ns/user`);
   } finally {
-    using child = pidfdOpen(pid);
-    pidfdSendSignal(child, SIGKILL);
+    // By number: it is ours and not reaped yet, and no descriptor may be left to open it.
+    Deno.kill(pid, "SIGKILL");
     waitId(pid, { block: true });
     stack[0] = 0; // referenced until the child is gone
   }
