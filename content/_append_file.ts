@@ -1,7 +1,13 @@
-/** Chunks are gathered: each write goes to another thread and back, which costs more than copying does. */
-const BUFFER = 2 * 1024 * 1024;
+/** Chunks are gathered: a call costs more than copying does. */
+const BUFFER = 1024 * 1024;
+/**
+ * A write that takes longer than this, in milliseconds, waits for the disk: the next ones are left to another thread. The others
+ * only copy to memory, and the way to another thread and back would take longer.
+ */
+const SLOW = 10;
+const ASIDE = 32;
 /** Writing back to the disk starts each time so much is new, so that the last sync finds little to do. */
-const WRITE_BACK = 16 * 1024 * 1024;
+const WRITE_BACK = 32 * 1024 * 1024;
 
 async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
   for (let done = 0; done < bytes.length;) {
@@ -20,6 +26,9 @@ export class AppendFile {
   #sync: Promise<void> | undefined;
   #synced: number;
   #written: number;
+  #inFlight = 0;
+  /** So many writes are left to another thread. */
+  #aside = 0;
   #error: unknown;
   readonly #onDurable: (offset: number) => void;
 
@@ -51,7 +60,6 @@ export class AppendFile {
   get size(): number {
     return this.#written + this.#inFlight + this.#fill;
   }
-  #inFlight = 0;
 
   /** What is neither written nor on its way, if nothing is on its way. */
   get rest(): Uint8Array | undefined {
@@ -60,16 +68,39 @@ export class AppendFile {
   }
 
   #launch(bytes: Uint8Array): void {
+    if (this.#aside === 0) {
+      this.#writeNow(bytes);
+      return;
+    }
+    this.#aside--;
     this.#inFlight = bytes.length;
-    this.#flight = writeAll(this.#file, bytes).then(() => {
-      this.#written += bytes.length;
-      if (this.#written - this.#synced >= WRITE_BACK) this.#startSync();
-    }, (error) => {
-      this.#error ??= error;
-    }).finally(() => {
+    this.#flight = writeAll(this.#file, bytes).then(
+      () => this.#wrote(bytes.length),
+      (error) => {
+        this.#error ??= error;
+      },
+    ).finally(() => {
       this.#inFlight = 0;
       this.#flight = undefined;
     });
+  }
+
+  #writeNow(bytes: Uint8Array): void {
+    const start = performance.now();
+    try {
+      for (let done = 0; done < bytes.length;) {
+        done += this.#file.writeSync(bytes.subarray(done));
+      }
+      this.#wrote(bytes.length);
+    } catch (error) {
+      this.#error ??= error;
+    }
+    if (performance.now() - start > SLOW) this.#aside = ASIDE;
+  }
+
+  #wrote(count: number): void {
+    this.#written += count;
+    if (this.#written - this.#synced >= WRITE_BACK) this.#startSync();
   }
 
   /** In the background, by another descriptor: calls on one wait for each other. */

@@ -34,6 +34,19 @@ export interface WriterParts {
   readonly signal: AbortSignal | undefined;
 }
 
+/** Puts a file in its place; a link or a damaged file there is replaced, a folder is not. */
+function rename(source: string, target: string, digest: string): void {
+  try {
+    Deno.renameSync(source, target);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.IsADirectory)) throw error;
+    throw new Deno.errors.IsADirectory(
+      `Cannot commit "${digest}": "${target}" is a directory`,
+      { cause: error },
+    );
+  }
+}
+
 /** The writer of a ref: owns its locked file. */
 export class FileWriter implements BlobWriter {
   readonly ref: string;
@@ -365,7 +378,7 @@ export class FileWriter implements BlobWriter {
       const there = keepBlob(this.#context, digest);
       if (there) Deno.removeSync(source);
       else {
-        Deno.renameSync(source, target);
+        rename(source, target, digest);
         Deno.chmodSync(target, 0o444);
         syncDirectory(dirname(target));
         insertBlob(this.#context, digest, {

@@ -40,16 +40,24 @@ export function openFile(path: string): Deno.FsFile | undefined {
 
 /** Makes a folder unless it is there; a link or anything else in its place is refused. */
 export function makeFolder(path: string, mode = 0o700): void {
-  try {
-    Deno.mkdirSync(path, { mode });
-    syncDirectory(`${path}/..`);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
-    if (!Deno.lstatSync(path).isDirectory) {
-      throw new Deno.errors.NotADirectory(
-        `Cannot open store: "${path}" is not a directory`,
-      );
+  for (;;) {
+    try {
+      if (Deno.lstatSync(path).isDirectory) return;
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+      try {
+        Deno.mkdirSync(path, { mode });
+        syncDirectory(`${path}/..`);
+        return;
+      } catch (error) {
+        // Another process was faster, with whatever it made.
+        if (error instanceof Deno.errors.AlreadyExists) continue;
+        throw error;
+      }
     }
+    throw new Deno.errors.NotADirectory(
+      `Cannot open store: "${path}" is not a directory`,
+    );
   }
 }
 

@@ -123,6 +123,7 @@ function canonical(path: string): string {
  * @throws {TypeError} If this process has it open with other migrations.
  * @throws {Deno.errors.InvalidData} If it is not an SQLite file, or a migration fails.
  * @throws {Deno.errors.NotFound} If the folder is not there.
+ * @throws {Error} Of the file system, such as {@linkcode Deno.errors.PermissionDenied}, if it cannot be written.
  *
  * @example Usage
  * ```ts
@@ -143,6 +144,9 @@ export function openState(path: string, options: OpenStateOptions): State {
   const file = canonical(path);
   let connection = connections.get(file);
   if (connection === undefined) {
+    // SQLite says only that it cannot open a file, not why; and it would let others read a new one.
+    Deno.openSync(file, { read: true, write: true, create: true, mode: 0o600 })
+      .close();
     try {
       connection = connect(file, options);
     } catch (error) {

@@ -10,6 +10,7 @@ export function startWorker(
   root: string,
   seed: number,
   count: number,
+  options: { uid?: number } = {},
 ): Deno.ChildProcess {
   return new Deno.Command(Deno.execPath(), {
     args: [
@@ -24,6 +25,11 @@ export function startWorker(
       String(seed),
       String(count),
     ],
+    ...(options.uid === undefined ? {} : {
+      uid: options.uid,
+      gid: options.uid,
+      env: { HOME: root, DENO_DIR: `${root}/deno` },
+    }),
     stdin: "null",
     stdout: "piped",
     stderr: "piped",

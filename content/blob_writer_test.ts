@@ -1,0 +1,220 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import {
+  digestBytes,
+  DigestMismatchError,
+  parseDigest,
+} from "@containerkit/oci";
+import { DatabaseSync } from "node:sqlite";
+import { tempDir } from "../tests/mod.ts";
+import { openStore, type Store } from "./mod.ts";
+
+const encode = (text: string) => new TextEncoder().encode(text);
+
+function randomBytes(size: number): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(size);
+  for (let at = 0; at < size; at += 65_536) {
+    crypto.getRandomValues(bytes.subarray(at, at + 65_536));
+  }
+  return bytes;
+}
+
+async function readAll(store: Store, digest: string): Promise<Uint8Array> {
+  return await new Response(await store.open(digest)).bytes();
+}
+
+Deno.test("commit() takes sha256, sha384 and sha512, and hashes again for another one", async () => {
+  await using temp = tempDir();
+  using store = await openStore({ root: temp.path });
+  for (const algorithm of ["sha256", "sha384", "sha512"] as const) {
+    const bytes = encode(algorithm);
+    const digest = digestBytes(bytes, algorithm);
+    await store.put(bytes, { descriptor: { digest } });
+    assertEquals(await readAll(store, digest), bytes);
+    // The writer hashed by sha256, as it was not told.
+    const other = encode(`${algorithm} again`);
+    const writer = await store.writer("untold");
+    await writer.write(other);
+    await writer.commit(other.length, digestBytes(other, algorithm));
+    assertEquals(
+      await store.stat(digestBytes(other, algorithm)),
+      { size: other.length },
+    );
+  }
+});
+
+Deno.test("commit() takes an empty blob", async () => {
+  await using temp = tempDir();
+  using store = await openStore({ root: temp.path });
+  const digest = digestBytes("");
+  await (await store.writer("empty", { descriptor: { digest, size: 0 } }))
+    .commit(0, digest);
+  assertEquals(await store.stat(digest), { size: 0 });
+  assertEquals(await readAll(store, digest), new Uint8Array());
+});
+
+Deno.test("write() goes on at once while what is there is still being hashed", async () => {
+  await using temp = tempDir();
+  using store = await openStore({ root: temp.path });
+  const bytes = randomBytes(24 << 20);
+  const digest = digestBytes(bytes);
+  const descriptor = { digest, size: bytes.length };
+  for (
+    const [cut, step] of [[20 << 20, 3 << 20], [1 << 20, 5000], [
+      0,
+      7 << 20,
+    ]] as const
+  ) {
+    {
+      await using writer = await store.writer("big", { descriptor });
+      await writer.write(bytes.subarray(0, cut));
+    }
+    await using writer = await store.writer("big", { descriptor });
+    assertEquals(writer.offset, cut);
+    for (let at = cut; at < bytes.length; at += step) {
+      await writer.write(bytes.subarray(at, at + step));
+    }
+    await writer.commit(bytes.length, digest);
+    assert(await store.delete(digest));
+  }
+});
+
+Deno.test("write() refuses more than the descriptor says", async () => {
+  await using temp = tempDir();
+  using store = await openStore({ root: temp.path });
+  await using writer = await store.writer("a", { descriptor: { size: 3 } });
+  await writer.write(encode("abc"));
+  await assertRejects(() => writer.write(encode("d")), DigestMismatchError);
+  assertEquals(writer.offset, 3);
+});
+
+Deno.test("writer() starts anew on content that was found to be something else", async () => {
+  await using temp = tempDir();
+  using store = await openStore({ root: temp.path });
+  const descriptor = { digest: digestBytes("right"), size: 5 };
+  const wrong = await store.writer("a", { descriptor });
+  await wrong.write(encode("wrong"));
+  await assertRejects(
+    () => wrong.commit(5, descriptor.digest),
+    DigestMismatchError,
+  );
+  const right = await store.writer("a", { descriptor });
+  assertEquals(right.offset, 0);
+  await right.write(encode("right"));
+  await right.commit(5, descriptor.digest);
+});
+
+Deno.test("writer() cuts back what may be torn when the machine was restarted", async () => {
+  await using temp = tempDir();
+  using store = await openStore({ root: temp.path });
+  {
+    await using writer = await store.writer("a");
+    await writer.write(encode("durable"));
+  }
+  {
+    const database = new DatabaseSync(`${store.path}/state.db`);
+    database.exec("UPDATE ingests SET boot = 'another one'");
+    const { file } = database.prepare("SELECT file FROM ingests").get()!;
+    Deno.writeTextFileSync(`${store.path}/ingest/${file}`, "\0\0\0", {
+      append: true,
+    });
+    database.close();
+  }
+  await using writer = await store.writer("a");
+  assertEquals(writer.offset, "durable".length);
+  assertEquals(await writer.digest(), digestBytes("durable"));
+});
+
+Deno.test("writer() of another hash function names its blobs by it", async () => {
+  await using temp = tempDir();
+  using store = await openStore({ root: temp.path });
+  const digest = digestBytes("x", "sha512");
+  await store.put(encode("x"), { descriptor: { digest } });
+  const { algorithm, hex } = parseDigest(digest);
+  assert(Deno.statSync(`${store.path}/blobs/${algorithm}/${hex}`).isFile);
+});
+
+Deno.test("writer() refuses refs and digests that make no sense", async () => {
+  await using temp = tempDir();
+  using store = await openStore({ root: temp.path });
+  for (const ref of ["", "a\0b", "x".repeat(5000)]) {
+    await assertRejects(() => store.writer(ref), TypeError, "a ref has 1 to");
+  }
+  for (const digest of ["sha256:../../x", "md5:00", "sha256:", ""]) {
+    await assertRejects(
+      () => store.writer("a", { descriptor: { digest } }),
+      SyntaxError,
+    );
+    await assertRejects(() => store.stat(digest), SyntaxError);
+  }
+  await using writer = await store.writer("a");
+  await assertRejects(() => writer.commit(0, "sha256:x"), SyntaxError);
+  await assertRejects(
+    () => writer.commit(0, undefined, { labels: { a: "x".repeat(5000) } }),
+    RangeError,
+  );
+  assertEquals((await store.ingests.list()).length, 1);
+});
+
+Deno.test("a writer ends with the signal's reason and can be resumed", async () => {
+  await using temp = tempDir();
+  using store = await openStore({ root: temp.path });
+  const controller = new AbortController();
+  const writer = await store.writer("a", { signal: controller.signal });
+  await writer.write(encode("abc"));
+  controller.abort(new RangeError("enough"));
+  await assertRejects(() => writer.write(encode("d")), RangeError, "enough");
+  await assertRejects(() => writer.commit(), RangeError, "enough");
+  await assertRejects(
+    () => writer.write(encode("d")),
+    Deno.errors.BadResource,
+  );
+  await using again = await store.writer("a");
+  assertEquals(again.offset, 3);
+});
+
+Deno.test("a writer refuses a second call while one is under way", async () => {
+  await using temp = tempDir();
+  using store = await openStore({ root: temp.path });
+  await using writer = await store.writer("a");
+  const first = writer.write(randomBytes(3 << 20));
+  await assertRejects(() => writer.commit(), TypeError, "another call");
+  await first.catch(() => {});
+});
+
+Deno.test("put() tells a source that ends early from one that is something else", async () => {
+  await using temp = tempDir();
+  using store = await openStore({ root: temp.path });
+  const descriptor = { digest: digestBytes("abcdef"), size: 6 };
+  await assertRejects(
+    () => store.put(encode("abc"), { descriptor }),
+    DigestMismatchError,
+    "expected 6 bytes, found 3 bytes",
+  );
+  assertEquals(await store.ingests.list(), []);
+  {
+    await using writer = await store.writer("a", { descriptor });
+    await writer.write(encode("abc"));
+  }
+  await assertRejects(
+    () => store.put(encode("ab"), { descriptor, ref: "a" }),
+    Deno.errors.UnexpectedEof,
+  );
+  await store.put(encode("abcdef"), { descriptor, ref: "a" });
+});
+
+Deno.test("two processes that commit the same blob leave one", async () => {
+  await using temp = tempDir();
+  using store = await openStore({ root: temp.path });
+  const [a, b] = [await store.writer("a"), await store.writer("b")];
+  await a.write(encode("same"));
+  await b.write(encode("same"));
+  const results = await Promise.allSettled([a.commit(), b.commit()]);
+  const failed = results.filter(({ status }) => status === "rejected");
+  assertEquals(failed.length, 1);
+  assert(
+    (failed[0] as PromiseRejectedResult).reason instanceof
+      Deno.errors.AlreadyExists,
+  );
+  assertEquals((await Array.fromAsync(store.list())).length, 1);
+  assertEquals([...Deno.readDirSync(`${store.path}/ingest`)], []);
+});
