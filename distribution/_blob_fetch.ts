@@ -78,6 +78,7 @@ export class BlobFetch {
     }
     this.#isRunning = true;
     await fetchBlob(target, store, this.#descriptor, {
+      places,
       onProgress,
       along: this.#reader,
     });

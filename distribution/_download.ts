@@ -19,6 +19,8 @@ export interface DownloadOptions {
   readonly end?: number;
   /** How many hosts to pass over. */
   readonly skip?: number;
+  /** Told of each answer whether it is the part that was asked for, or all; with `true` all of it is taken. */
+  readonly onAnswer?: (isPart: boolean) => boolean;
   /** Told when the transfer broke off and goes on at an offset. */
   readonly onRetry?: () => void;
 }
@@ -83,8 +85,8 @@ export async function* download(
   descriptor: Descriptor,
   options: DownloadOptions = {},
 ): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-  const { end = descriptor.size, onRetry } = options;
-  let { offset = 0, skip = 0 } = options;
+  const { onAnswer, onRetry } = options;
+  let { offset = 0, end = descriptor.size, skip = 0 } = options;
   const { client, signal } = target;
   let attempt = 1;
   let mark = offset;
@@ -95,6 +97,7 @@ export async function* download(
         end,
         skip,
       });
+      if (onAnswer?.(answer.response.status === 206)) end = descriptor.size;
       for await (
         const chunk of trim(answer, { start: offset, end }, {
           descriptor,

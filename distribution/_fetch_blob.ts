@@ -1,5 +1,6 @@
 import { type Descriptor, DigestMismatchError } from "@containerkit/oci";
-import { download } from "./_download.ts";
+import { downloadAhead } from "./_download_ahead.ts";
+import { Semaphore } from "./_semaphore.ts";
 import { embedded } from "./_read_blob.ts";
 import type { Target } from "./_target.ts";
 import type { BlobStore, BlobWriter } from "./blob_store.ts";
@@ -11,6 +12,8 @@ const STEP = 1024 * 1024;
 /** Options of {@linkcode fetchBlob}. */
 export interface FetchBlobOptions {
   readonly onProgress?: ((event: TransferEvent) => void) | undefined;
+  /** Places for further connections, while nobody else needs them. */
+  readonly places?: Semaphore;
   /** Who reads along, and how. */
   readonly along?: ReadAlong | undefined;
 }
@@ -55,10 +58,12 @@ export async function fetchBlob(
 async function fetchOnce(
   target: Target,
   store: BlobStore,
-  { descriptor, skip, onProgress, along }: FetchBlobOptions & {
-    descriptor: Descriptor;
-    skip: number;
-  },
+  { descriptor, skip, onProgress, along, places = new Semaphore(0) }:
+    & FetchBlobOptions
+    & {
+      descriptor: Descriptor;
+      skip: number;
+    },
 ): Promise<void> {
   const { digest, size } = descriptor;
   let writer: BlobWriter | undefined;
@@ -73,9 +78,10 @@ async function fetchOnce(
     along?.begin(offset);
     const inline = offset === 0 ? embedded(descriptor) : undefined;
     const chunks = inline === undefined
-      ? download(target, descriptor, {
+      ? downloadAhead(target, descriptor, {
         offset,
         skip,
+        places,
         onRetry: () => tell("retry"),
       })
       : [inline];

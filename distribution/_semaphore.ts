@@ -8,6 +8,11 @@ export class Semaphore {
     this.#free = free;
   }
 
+  /** How many places nobody has or waits for. */
+  get free(): number {
+    return this.#free;
+  }
+
   /** Takes a place if one is free and nobody waits. */
   tryAcquire(): Disposable | undefined {
     if (this.#free === 0) return undefined;

@@ -1,0 +1,98 @@
+import type { Descriptor } from "@containerkit/oci";
+import { download, type DownloadOptions } from "./_download.ts";
+import type { Semaphore } from "./_semaphore.ts";
+import type { Target } from "./_target.ts";
+
+/** Parts that are fetched ahead are this long, in bytes, and wait in memory until it is their turn. */
+const PIECE = 4 * 1024 * 1024;
+/** So many of them at most, for one blob. */
+const MAX_AHEAD = 4;
+/** Without a free place a blob is fetched in parts this long, and then looks for one again, in bytes. */
+const SEGMENT = 64 * 1024 * 1024;
+
+/** Options of {@linkcode downloadAhead}. */
+export interface DownloadAheadOptions extends Omit<DownloadOptions, "end"> {
+  /** Places that other blobs do not need now: each is one more connection for this one. */
+  readonly places: Semaphore;
+  /** For tests, instead of the sizes above. */
+  readonly piece?: number;
+}
+
+interface Ahead {
+  readonly end: number;
+  readonly chunks: Promise<Uint8Array<ArrayBuffer>[]>;
+}
+
+/**
+ * Reads a blob as `download()` does; while places are free and the server has ranges, the parts that follow are
+ * fetched at the same time, into a bounded window, and given in order.
+ */
+export async function* downloadAhead(
+  target: Target,
+  descriptor: Descriptor,
+  options: DownloadAheadOptions,
+): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+  const { places, piece = PIECE, ...rest } = options;
+  const { size } = descriptor;
+  const controller = new AbortController();
+  const during: Target = {
+    ...target,
+    signal: target.signal === undefined
+      ? controller.signal
+      : AbortSignal.any([target.signal, controller.signal]),
+  };
+  const ahead: Ahead[] = [];
+  let { offset = 0 } = options;
+  let next = offset;
+  let hasRanges = false;
+  const fetchPiece = async (start: number, end: number, place: Disposable) => {
+    using _place = place;
+    return await Array.fromAsync(
+      download(during, descriptor, { ...rest, offset: start, end }),
+    );
+  };
+  const topUp = () => {
+    while (hasRanges && ahead.length < MAX_AHEAD && next < size) {
+      const place = places.tryAcquire();
+      if (place === undefined) return;
+      const end = Math.min(size, next + piece);
+      const chunks = fetchPiece(next, end, place);
+      // Whoever takes it gets the error.
+      chunks.catch(() => {});
+      ahead.push({ end, chunks });
+      next = end;
+    }
+  };
+  try {
+    while (offset < size) {
+      const ready = ahead.shift();
+      if (ready !== undefined) {
+        yield* await ready.chunks;
+        offset = ready.end;
+        topUp();
+        continue;
+      }
+      const isAlone = places.free === 0 || size - offset < 2 * piece;
+      next = Math.min(size, offset + (isAlone ? SEGMENT : piece));
+      for await (
+        const chunk of download(target, descriptor, {
+          ...rest,
+          offset,
+          end: next,
+          // What comes unasked is taken, as long as nothing of it is fetched beside.
+          onAnswer: (isPart) => {
+            hasRanges ||= isPart;
+            return !isPart && !hasRanges;
+          },
+        })
+      ) {
+        offset += chunk.length;
+        yield chunk;
+        topUp();
+      }
+    }
+  } finally {
+    controller.abort();
+    await Promise.allSettled(ahead.map(({ chunks }) => chunks));
+  }
+}
