@@ -1,4 +1,3 @@
-import { writeFileAtomic } from "@containerkit/state";
 import { checkId } from "./_check_id.ts";
 import type { CgroupPaths } from "./_cgroup_paths.ts";
 import type { ContainerStatus } from "./container_process.ts";
@@ -35,6 +34,8 @@ export interface ContainerRecord extends ProcessRecord {
   readonly sharedPids: boolean;
   /** Whether the monitor of the folder holds its input and output. */
   readonly monitored: boolean;
+  /** Whether the runtime need not be called to start and delete it. */
+  readonly native: boolean;
   /** Where its output is kept. */
   readonly log?: ContainerLog;
 }
@@ -144,9 +145,14 @@ export function readSpec(bundle: Bundle): Spec {
   return spec;
 }
 
-/** Writes a record or an exit as a whole or not at all. */
+/**
+ * Writes a file as a whole or not at all. It is of this boot only: nothing waits
+ * for a disk.
+ */
 export function writeJson(path: string, value: unknown): void {
-  writeFileAtomic(path, JSON.stringify(value));
+  const temporary = `${path}.tmp`;
+  Deno.writeTextFileSync(temporary, JSON.stringify(value), { mode: 0o600 });
+  Deno.renameSync(temporary, path);
 }
 
 /**
@@ -157,7 +163,7 @@ export function writeJson(path: string, value: unknown): void {
 export function claimJson(path: string, value: unknown): boolean | undefined {
   const temporary = `${path}.${crypto.randomUUID()}.tmp`;
   try {
-    writeFileAtomic(temporary, JSON.stringify(value));
+    Deno.writeTextFileSync(temporary, JSON.stringify(value), { mode: 0o600 });
     Deno.linkSync(temporary, path);
     return true;
   } catch (error) {

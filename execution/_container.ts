@@ -8,12 +8,14 @@ import type { ContainerEvent } from "./container_event.ts";
 import type { ContainerMetrics } from "./container_metrics.ts";
 import { addEvent, emitEvent, openEvents } from "./_events.ts";
 import { askMonitor } from "./_monitor_client.ts";
-import { readMetrics } from "./read_metrics.ts";
+import { CgroupReader } from "./_cgroup_reader.ts";
+import { measure } from "./_measure.ts";
 import { watchOom } from "./_watch_oom.ts";
 import { createRuntime } from "./create_runtime.ts";
 import type { ExecOptions } from "./exec_options.ts";
 import { freeze } from "./_freeze.ts";
 import type { ContainerLog } from "./log_options.ts";
+import { startNatively } from "./_native_runc.ts";
 import { Process, type ProcessParts } from "./_process.ts";
 import { removeContainer } from "./_remove_container.ts";
 import type { Runtime, RuntimeOptions } from "./runtime.ts";
@@ -32,6 +34,8 @@ export interface ContainerParts extends ProcessParts {
   readonly record: ContainerRecord;
   /** Whether this program made it or holds its streams, as a monitor does. */
   readonly holder?: boolean;
+  /** Whether it was made just now. */
+  readonly isNew?: boolean;
 }
 
 /** A container and its first process. */
@@ -44,6 +48,7 @@ export class ContainerImpl extends Process implements Container {
   /** Open all the time only in the program that tells the most. */
   readonly #events: State | undefined;
   readonly #holder: boolean;
+  #reader: CgroupReader | undefined;
   readonly #oom = new AbortController();
   #oomTold = false;
   /** Settles when the start is told, which is before the end. */
@@ -61,6 +66,7 @@ export class ContainerImpl extends Process implements Container {
     this.#holder = parts.holder ?? false;
     if (this.#holder) {
       this.#events = openEvents(parts.files.state);
+      if (parts.isNew) this.#emit({ type: "create", pid: this.pid });
       watchOom(this.cgroups, () => this.#tellOom(), this.#oom.signal);
     }
   }
@@ -90,7 +96,10 @@ export class ContainerImpl extends Process implements Container {
 
   start(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
     const start = async () => {
-      await this.#runtime.start(this.id, options);
+      options.signal?.throwIfAborted();
+      const native = this.#record.native && this.pidfd !== undefined &&
+        await startNatively(this.#record, this.pidfd);
+      if (!native) await this.#runtime.start(this.id, options);
       this.#emit({ type: "start", pid: this.pid });
     };
     const started = this.#record.monitored && !this.#holder
@@ -145,7 +154,8 @@ export class ContainerImpl extends Process implements Container {
   }
 
   stats(): ContainerMetrics {
-    return readMetrics(this.#record.cgroups, this.pid);
+    this.#reader ??= new CgroupReader();
+    return measure(this.#reader, this.#record.cgroups, this.pid);
   }
 
   /** Without a pid namespace of its own the others outlive the first process. */
@@ -167,6 +177,7 @@ export class ContainerImpl extends Process implements Container {
   }
 
   protected override release(): void {
+    this.#reader?.[Symbol.dispose]();
     this.#oom.abort();
     this.#events?.[Symbol.dispose]();
   }

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { tryLockFile } from "@containerkit/state";
 import {
   type Bundle,
@@ -11,11 +12,12 @@ import { ownCgroups } from "./_cgroup_procs.ts";
 import { ContainerImpl } from "./_container.ts";
 import type { CreateOptions } from "./create.ts";
 import { createRuntime } from "./create_runtime.ts";
-import { emitEvent } from "./_events.ts";
 import { launch } from "./_launch.ts";
+import { mayBeNative } from "./_native_runc.ts";
 import { requireFeatures } from "./_require_features.ts";
 import { RuntimeError } from "./runtime_error.ts";
 import { scrapContainer } from "./_scrap_container.ts";
+import { withSweep } from "./_sweep.ts";
 import type { Spec } from "./spec.ts";
 
 /** Options of {@linkcode createContainer}. */
@@ -25,18 +27,16 @@ export interface CreateContainerOptions extends Omit<CreateOptions, "monitor"> {
 }
 
 /** A name of its own in the cgroup tree for every container of every state folder. */
-async function defaultCgroup(state: string, id: string): Promise<string> {
-  const hash = new Uint8Array(
-    await crypto.subtle.digest("SHA-256", new TextEncoder().encode(state)),
-  );
-  return `/containerkit-${id}-${hash.subarray(0, 4).toHex()}`;
+function defaultCgroup(state: string, id: string): string {
+  const hash = createHash("sha256").update(state).digest("hex");
+  return `/containerkit-${id}-${hash.slice(0, 8)}`;
 }
 
 /** Claims the id: whoever makes the folder has it. */
-async function claim(bundle: Bundle, state: string): Promise<void> {
-  await Deno.mkdir(containersPath(state), { recursive: true, mode: 0o700 });
+function claim(bundle: Bundle, state: string): void {
+  Deno.mkdirSync(containersPath(state), { recursive: true, mode: 0o700 });
   try {
-    await Deno.mkdir(bundle.path, { mode: 0o700 });
+    Deno.mkdirSync(bundle.path, { mode: 0o700 });
   } catch (cause) {
     if (!(cause instanceof Deno.errors.AlreadyExists)) throw cause;
     throw new RuntimeError(`create container "${bundle.id}"`, {
@@ -50,8 +50,13 @@ async function claim(bundle: Bundle, state: string): Promise<void> {
 }
 
 /** A runtime's own words for it differ, and tell less. */
-async function checkRootfs(id: string, path: string): Promise<void> {
-  const info = await Deno.stat(path).catch(() => undefined);
+function checkRootfs(id: string, path: string): void {
+  let info: Deno.FileInfo | undefined;
+  try {
+    info = Deno.statSync(path);
+  } catch {
+    // Told below.
+  }
   if (info?.isDirectory) return;
   throw new RuntimeError(`create container "${id}"`, {
     code: "BadBundle",
@@ -65,10 +70,21 @@ async function checkRootfs(id: string, path: string): Promise<void> {
 }
 
 /** Makes a container as the child of this program. */
-export async function createContainer(
+export function createContainer(
   id: string,
   spec: Spec,
   options: CreateContainerOptions = {},
+): Promise<ContainerImpl> {
+  return withSweep(
+    options.runtime?.command ?? "runc",
+    () => makeContainer(id, spec, options),
+  );
+}
+
+async function makeContainer(
+  id: string,
+  spec: Spec,
+  options: CreateContainerOptions,
 ): Promise<ContainerImpl> {
   const { state = STATE, signal } = options;
   const bundle = bundleOf(state, id);
@@ -76,7 +92,7 @@ export async function createContainer(
     throw new TypeError(`Cannot create container "${id}": no process is named`);
   }
   const rootfs = spec.root!.path;
-  await checkRootfs(
+  checkRootfs(
     id,
     rootfs.startsWith("/") ? rootfs : `${bundle.path}/${rootfs}`,
   );
@@ -86,18 +102,16 @@ export async function createContainer(
     ...options.runtime,
   });
   await requireFeatures(runtime, spec, { id, signal });
-  await claim(bundle, state);
+  claim(bundle, state);
   await using undo = new AsyncDisposableStack();
   undo.defer(() => Deno.remove(bundle.path, { recursive: true }));
   // Whoever cleans up after crashes leaves alone what is locked.
   using _ = tryLockFile(bundle.lock);
-  const cgroupsPath = spec.linux?.cgroupsPath ?? await defaultCgroup(state, id);
+  const cgroupsPath = spec.linux?.cgroupsPath ?? defaultCgroup(state, id);
   const full: Spec = { ...spec, linux: { ...spec.linux, cgroupsPath } };
-  await Deno.writeTextFile(bundle.config, JSON.stringify(full), {
-    mode: 0o600,
-  });
+  writeJson(bundle.config, full);
   writeJson(bundle.intent, runtime.options);
-  await Deno.mkdir(runtime.options.root, { recursive: true, mode: 0o700 });
+  Deno.mkdirSync(runtime.options.root, { recursive: true, mode: 0o700 });
   undo.defer(() => scrapContainer(runtime, id, cgroupsPath));
   const log = options.log === undefined
     ? undefined
@@ -127,14 +141,15 @@ export async function createContainer(
     sharedPids: !spec.linux?.namespaces?.some(({ type, path }) =>
       type === "pid" && path === undefined
     ),
+    native: mayBeNative(runtime.options, spec),
     monitored: options.monitored ?? false,
     ...log === undefined ? {} : { log },
   };
   writeJson(bundle.record, record);
-  emitEvent(state, { type: "create", id, pid: record.pid });
   undo.move();
   return new ContainerImpl({
     holder: true,
+    isNew: true,
     ...launched,
     containerId: id,
     files: bundle,

@@ -119,10 +119,6 @@ export abstract class Process implements ContainerProcess {
   /** Runs at disposal, once the process has ended and its streams are closed. */
   protected abstract remove(): Promise<void>;
 
-  protected get oomBefore(): number {
-    return this.#oomBefore;
-  }
-
   async #watch(record: ProcessRecord): Promise<ContainerStatus> {
     const known = readExit(this.files);
     if (known !== undefined) {
@@ -215,6 +211,11 @@ export abstract class Process implements ContainerProcess {
     } catch (error) {
       if (!(error instanceof RuntimeError)) throw error;
     }
+  }
+
+  /** Holds the process, until it has ended. */
+  protected get pidfd(): Fd | undefined {
+    return this.#pidfd;
   }
 
   protected get hasEnded(): boolean {

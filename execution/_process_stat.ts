@@ -1,11 +1,11 @@
 /** What `/proc/<pid>/stat` tells, see proc_pid_stat(5). */
 export interface ProcessStat {
+  /** Name of its program, cut after 15 bytes. */
+  readonly name: string;
   /** `Z` is a zombie. */
   readonly state: string;
   /** Parent. */
   readonly parent: number;
-  /** Process group. */
-  readonly group: number;
   /** Session. */
   readonly session: number;
   /** Ticks after the boot, which together with the pid names a process for good. */
@@ -25,9 +25,9 @@ export function processStat(pid: number): ProcessStat | undefined {
   // The name may hold spaces and parentheses.
   const fields = text.slice(text.lastIndexOf(")") + 2).trim().split(" ");
   return {
+    name: text.slice(text.indexOf("(") + 1, text.lastIndexOf(")")),
     state: fields[0]!,
     parent: Number(fields[1]),
-    group: Number(fields[2]),
     session: Number(fields[3]),
     startTime: Number(fields[19]),
     exitCode: Number(fields[49]),

@@ -1,6 +1,7 @@
 import type { Bundle, ContainerRecord } from "./_bundle.ts";
 import { emitEvent } from "./_events.ts";
 import { monitorDrained } from "./_monitor_client.ts";
+import { deleteNatively } from "./_native_runc.ts";
 import type { Runtime } from "./runtime.ts";
 import { RuntimeError } from "./runtime_error.ts";
 
@@ -11,6 +12,20 @@ export async function removeContainer(
   record: ContainerRecord,
 ): Promise<void> {
   if (record.monitored) await monitorDrained(bundle.state, record.id);
+  if (record.native) await deleteNatively(record);
+  else await deleteByRuntime(runtime, record);
+  try {
+    Deno.removeSync(bundle.path, { recursive: true });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+  emitEvent(bundle.state, { type: "delete", id: record.id });
+}
+
+async function deleteByRuntime(
+  runtime: Runtime,
+  record: ContainerRecord,
+): Promise<void> {
   try {
     // crun takes a zombie for a running process, also when its parent is another.
     await runtime.delete(record.id, {
@@ -21,8 +36,4 @@ export async function removeContainer(
       throw error;
     }
   }
-  await Deno.remove(bundle.path, { recursive: true }).catch((error) => {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  });
-  emitEvent(bundle.state, { type: "delete", id: record.id });
 }

@@ -22,13 +22,14 @@ export interface SpawnWithOptions {
  * Starts a program with these descriptors. The only place that uses
  * `node:child_process`: `Deno.Command` cannot hand descriptors over.
  *
- * It gets a session of its own: a Ctrl-C is not for it, and what it leaves is found by that.
+ * It gets a session of its own: a Ctrl-C is not for it, and what it leaves is told
+ * from other children by that.
  */
 export function spawnWith(
   command: string,
   args: readonly string[],
   options: SpawnWithOptions,
-): { readonly pid: number | undefined; readonly ended: Promise<Ended> } {
+): Promise<Ended> {
   const child = spawnChild(command, [...args], {
     stdio: [...options.stdio],
     env: runtimeEnv(),
@@ -50,7 +51,7 @@ export function spawnWith(
     if (failure !== undefined) reject(failure);
     else resolve({ code, signal });
   });
-  return { pid: child.pid, ended: promise };
+  return promise;
 }
 
 /** What a runtime must not inherit: it would change what it does, or reach the container. */

@@ -18,8 +18,7 @@ import { Process, type ProcessParts } from "./_process.ts";
 import { resolveUser } from "./resolve_user.ts";
 import { RuntimeError } from "./runtime_error.ts";
 import { launch } from "./_launch.ts";
-import { heldPids, sweep } from "./_sweep.ts";
-import { isInside } from "./_cgroup_procs.ts";
+import { withSweep } from "./_sweep.ts";
 import type { SpecProcess } from "./spec.ts";
 import { ALL_CAPABILITIES } from "./_spec_defaults.ts";
 
@@ -100,37 +99,17 @@ async function specProcess(
   };
 }
 
-/** Starts that this program is in the midst of. */
-const starting = new Set<Promise<unknown>>();
-
-/**
- * Reaps what a start that failed has left: the first process of the container
- * could not end before. Others that are just starting are waited for: only then
- * is it known which process is whose.
- */
-async function sweepContainer(cgroups: CgroupPaths): Promise<void> {
-  await Promise.allSettled([...starting]);
-  await sweep(-1, (pid) => !heldPids.has(pid) && isInside(pid, cgroups));
-}
-
 /** Starts a further process in a container. */
-export async function startExec(
+export function startExec(
   bundle: Bundle,
   container: ContainerRecord,
   args: readonly string[],
   options: ExecOptions,
 ): Promise<ContainerProcess> {
-  const started = startProcess(bundle, container, args, options);
-  starting.add(started);
-  try {
-    return await started;
-  } catch (error) {
-    starting.delete(started);
-    await sweepContainer(container.cgroups);
-    throw error;
-  } finally {
-    starting.delete(started);
-  }
+  return withSweep(
+    container.runtime.command,
+    () => startProcess(bundle, container, args, options),
+  );
 }
 
 async function startProcess(

@@ -5,55 +5,85 @@ import {
   waitReadable,
 } from "@containerkit/libc";
 import { reap } from "./_exit.ts";
-import { processStat } from "./_process_stat.ts";
+import { type ProcessStat, processStat } from "./_process_stat.ts";
 
 const SIGKILL = 9;
+/** How many bytes of a name the kernel keeps. */
+const NAME_LENGTH = 15;
 
 /** Processes whose end somebody here waits for: not to be reaped by a sweep. */
 export const heldPids: Set<number> = new Set();
+/** Starts that this program is in the midst of: what they make is not held yet. */
+const starting = new Set<Promise<unknown>>();
 
-/** Children of this program that pass the test; a scan, for the rare case only. */
-async function children(
-  test: (stat: { pid: number; group: number; session: number }) => boolean,
+/** Children of this program that nobody holds and that pass the test; a scan, for the rare case only. */
+async function strays(
+  test: (pid: number, stat: ProcessStat) => boolean,
 ): Promise<number[]> {
   const found: number[] = [];
   for await (const { name } of Deno.readDir("/proc")) {
     if (!/^\d+$/.test(name)) continue;
     const pid = Number(name);
     const stat = processStat(pid);
-    if (stat?.parent === Deno.pid && test({ pid, ...stat })) found.push(pid);
+    const ours = stat?.parent === Deno.pid && !heldPids.has(pid);
+    if (ours && test(pid, stat)) found.push(pid);
   }
   return found;
 }
 
-/**
- * Ends and reaps what a runtime that failed or was killed left to this program,
- * its subreaper: what is in the runtime's session, and what else is wanted.
- *
- * @param session The runtime's, which was its process id.
- */
+async function end(pid: number): Promise<void> {
+  try {
+    using pidfd = pidfdOpen(pid);
+    try {
+      pidfdSendSignal(pidfd, SIGKILL);
+    } catch {
+      // It is a zombie already.
+    }
+    await waitReadable(pidfd);
+    reap(pidfd);
+  } catch (error) {
+    if (!(error instanceof SyscallError)) throw error;
+  }
+}
+
+/** Ends and reaps children of this program that nobody holds. */
 export async function sweep(
-  session: number,
-  also: (pid: number) => boolean = () => false,
+  test: (pid: number, stat: ProcessStat) => boolean,
 ): Promise<void> {
   for (;;) {
-    const pids = await children((child) =>
-      child.session === session || child.group === session || also(child.pid)
-    );
+    const pids = await strays(test);
     if (pids.length === 0) return;
-    for (const pid of pids) {
-      try {
-        using pidfd = pidfdOpen(pid);
-        try {
-          pidfdSendSignal(pidfd, SIGKILL);
-        } catch {
-          // It is a zombie already.
-        }
-        await waitReadable(pidfd);
-        reap(pidfd);
-      } catch (error) {
-        if (!(error instanceof SyscallError)) throw error;
-      }
-    }
+    for (const pid of pids) await end(pid);
+  }
+}
+
+/**
+ * Runs a start; if it fails, what the runtime has left to this program, its
+ * subreaper, is ended and reaped: processes of the runtime's name in sessions
+ * of their own. One that is not reaped keeps the pid namespace of a container
+ * from ending. Other starts are waited for first, as theirs look the same.
+ *
+ * @param command Program of the runtime.
+ */
+export async function withSweep<T>(
+  command: string,
+  start: () => Promise<T>,
+): Promise<T> {
+  const started = start();
+  starting.add(started);
+  try {
+    return await started;
+  } catch (error) {
+    starting.delete(started);
+    await Promise.allSettled([...starting]);
+    const name = command.slice(command.lastIndexOf("/") + 1)
+      .slice(0, NAME_LENGTH);
+    const session = processStat(Deno.pid)?.session;
+    await sweep((_pid, stat) =>
+      stat.session !== session && stat.name.startsWith(name)
+    );
+    throw error;
+  } finally {
+    starting.delete(started);
   }
 }

@@ -6,7 +6,6 @@
 
 import { classify, lastError } from "./_classify.ts";
 import { checkId } from "./_check_id.ts";
-import { sweep } from "./_sweep.ts";
 import { trace } from "./_trace.ts";
 import type {
   Runtime,
@@ -117,9 +116,10 @@ export function createRuntime(options: RuntimeOptions = {}): Runtime {
     root = "/run/containerkit/runtime",
     systemdCgroup = false,
     args = [],
+    native = true,
   } = options;
   const { flavor = flavorOf(command) } = options;
-  const full = { command, root, systemdCgroup, args, flavor };
+  const full = { command, root, systemdCgroup, args, flavor, native };
 
   /** Starts a verb that hands descriptors over: its words are in the log. */
   async function hand(
@@ -130,27 +130,23 @@ export function createRuntime(options: RuntimeOptions = {}): Runtime {
   ): Promise<void> {
     checkId(id);
     options.signal?.throwIfAborted();
-    await Deno.remove(options.logFile).catch(() => {});
     const line = [...globalArgs(full, options.logFile), ...verb];
     const extra = options.stdio.length - 3;
     if (extra > 0) {
       line.splice(line.length - 1, 0, "--preserve-fds", `${extra}`);
     }
-    const child = spawnWith(command, line, options);
     let ended;
     try {
       ended = await trace(
         "runtime",
         () => ({ command, args: line }),
-        () => child.ended,
+        () => spawnWith(command, line, options),
       );
     } catch (cause) {
-      if (child.pid !== undefined) await sweep(child.pid);
       options.signal?.throwIfAborted();
       throw notStarted(action, line, cause);
     }
     if (ended.code === 0) return;
-    await sweep(child.pid!);
     options.signal?.throwIfAborted();
     const detail = lastError(await readTail(options.logFile)) ||
       describeEnd(ended.code, ended.signal);

@@ -133,8 +133,7 @@ class Monitor {
   async #answer(channel: FrameChannel, request: MonitorRequest): Promise<void> {
     switch (request.op) {
       case "create":
-        await this.#create(request);
-        await channel.writeMessage({ ok: true });
+        await this.#create(channel, request);
         break;
       case "start":
         await this.#find(request.id).container.start();
@@ -153,7 +152,10 @@ class Monitor {
     }
   }
 
-  async #create({ id, spec, stdin, ...options }: CreateRequest): Promise<void> {
+  async #create(
+    channel: FrameChannel,
+    { id, spec, stdin, ...options }: CreateRequest,
+  ): Promise<void> {
     const container = await createContainer(id, spec, {
       ...options,
       state: this.#state,
@@ -162,6 +164,13 @@ class Monitor {
       stderr: "null",
       monitored: true,
     });
+    try {
+      await channel.writeMessage({ ok: true });
+    } catch {
+      // Whoever asked has been killed: nobody knows of it.
+      await container[Symbol.asyncDispose]();
+      return;
+    }
     if (stdin || spec.process?.terminal) {
       this.#writers.set(id, container.stdin.getWriter());
     }

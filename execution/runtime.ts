@@ -32,6 +32,13 @@ export interface RuntimeOptions {
   readonly systemdCgroup?: boolean;
   /** Further arguments before the verb. */
   readonly args?: readonly string[];
+  /**
+   * Starts and deletes containers of runc by its own files where that is the
+   * same, which takes a tenth of the time. Not with hooks that it would run.
+   *
+   * @default {true}
+   */
+  readonly native?: boolean;
   /** Whose ways it has; told from the name of the program by default. */
   readonly flavor?: RuntimeFlavor;
 }
