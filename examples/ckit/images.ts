@@ -6,6 +6,7 @@ import {
   parseReference,
   pull,
 } from "@containerkit/distribution";
+import type { Verifier } from "@containerkit/distribution/sign";
 import { type Snapshotter, unpack } from "@containerkit/snapshot";
 import { openClient } from "./client.ts";
 import type { Context } from "./command.ts";
@@ -18,6 +19,8 @@ export interface PullImageOptions {
   readonly plainHttp: boolean;
   /** The platform, such as `linux/arm64`; by default this machine's. */
   readonly platform?: string;
+  /** Admits it, such as by its signatures. */
+  readonly admit?: Verifier;
 }
 
 /** An image that lies in the store and is unpacked. */
@@ -52,7 +55,7 @@ async function fetchImage(
   },
 ): Promise<{ name: string; image: Image; chainId: string | undefined }> {
   const { signal } = context;
-  const { platform, unpackTo } = options;
+  const { platform, admit, unpackTo } = options;
   const name = fullName(reference);
   using client = openClient(options);
   using progress = showProgress();
@@ -62,6 +65,7 @@ async function fetchImage(
     client,
     lazy: true,
     ...(platform === undefined ? {} : { platform }),
+    ...(admit === undefined ? {} : { admit }),
     onProgress: progress.onProgress,
     signal,
   });

@@ -2,6 +2,8 @@ import {
   keySigner,
   type Policy,
   type Signer,
+  type Verifier,
+  verifier,
 } from "@containerkit/distribution/sign";
 import { type Arguments, UsageError } from "./command.ts";
 
@@ -65,4 +67,13 @@ export async function readPolicy(args: Arguments): Promise<Policy> {
     ...(Object.keys(annotations).length === 0 ? {} : { annotations }),
     ...(type === undefined ? {} : { predicateType: type }),
   };
+}
+
+/** The verifier of `--policy` or `--key`; `undefined` if neither is given. */
+export async function readAdmit(
+  args: Arguments,
+): Promise<Verifier | undefined> {
+  const isGiven = args.string("policy") !== undefined ||
+    args.list("key").length > 0;
+  return isGiven ? verifier(await readPolicy(args)) : undefined;
 }

@@ -11,7 +11,6 @@ import {
   convert as convertImage,
   type ConvertOptions,
 } from "@containerkit/distribution/pack";
-import { verifier } from "@containerkit/distribution/sign";
 import {
   type Arguments,
   type Command,
@@ -19,7 +18,7 @@ import {
   UsageError,
 } from "../command.ts";
 import { fullName } from "../images.ts";
-import { readPolicy } from "../signing.ts";
+import { readAdmit } from "../signing.ts";
 import { openContent } from "../stores.ts";
 
 async function isDirectory(path: string): Promise<boolean> {
@@ -66,10 +65,7 @@ const importCommand: Command = {
       throw new UsageError("ckit import takes one file or folder");
     }
     const repository = args.string("name");
-    const admit = args.string("policy") === undefined &&
-        args.list("key").length === 0
-      ? undefined
-      : verifier(await readPolicy(args));
+    const admit = await readAdmit(args);
     using content = await openContent(context);
     await using lease = await content.leases.create();
     const options = {
