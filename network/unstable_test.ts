@@ -1,0 +1,187 @@
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { SyscallError } from "@containerkit/libc";
+import { need, rootTest } from "@containerkit/tests";
+import { json } from "./_programs_test.ts";
+import {
+  addAddress,
+  attach,
+  createLink,
+  deleteLink,
+  getLink,
+  NetNs,
+  RouteSocket,
+  setLink,
+} from "./mod.ts";
+import { limitLink, listQdiscs, unlimitLink } from "./unstable_tc.ts";
+import { Tun } from "./unstable_tun.ts";
+
+rootTest(
+  "limitLink() limits as tc(8) shows it, and is taken away again",
+  async () => {
+    using netns = NetNs.create();
+    using route = new RouteSocket({ netns });
+    await route.request(createLink({ kind: "ifb", name: "i0", up: true }));
+    const link = (await route.request(getLink("i0")))!.index;
+    for (const rate of [125_000, 10_000_000, 5_000_000_000]) {
+      await route.request(
+        limitLink("i0", { rate, burst: 100_000, latency: 50 }),
+      );
+      const [seen] = json(netns, "tc", ["-j", "qdisc", "show", "dev", "i0"]);
+      assertEquals([seen.kind, seen.options.rate], ["tbf", rate]);
+      // tc reckons it back from ticks, coarse for high rates.
+      assert(Math.abs(seen.options.burst - 100_000) < 6000, seen.options.burst);
+      const qdiscs = await route.request(listQdiscs());
+      assertEquals(
+        qdiscs.find((one) => one.link === link),
+        { link, kind: "tbf", parent: "root", rate },
+      );
+    }
+    assertEquals(await route.request(unlimitLink("i0")), true);
+    assertEquals(await route.request(unlimitLink("i0")), false);
+    assertThrows(() => limitLink("i0", { rate: 0 }), RangeError);
+    await assertRejects(
+      () => route.request(limitLink("i9", { rate: 1 })),
+      Error,
+      'Cannot limit link "i9" to 1 bytes per second: there is no link "i9"',
+    );
+  },
+  need("tc"),
+);
+
+/** How many bytes a namespace gets from another in a second at most. */
+async function throughput(
+  from: NetNs,
+  to: NetNs,
+  hostname: string,
+): Promise<number> {
+  using listener = to.run(() => Deno.listen({ hostname: "0.0.0.0", port: 9 }));
+  const { connection } = from.run(() => ({
+    connection: Deno.connect({ hostname, port: 9 }),
+  }));
+  const [sender, receiver] = await Promise.all([connection, listener.accept()]);
+  const chunk = new Uint8Array(65536);
+  const sending = (async () => {
+    try {
+      for (;;) await sender.write(chunk);
+    } catch {
+      // The other end has enough.
+    }
+  })();
+  const start = performance.now();
+  let bytes = 0;
+  while (bytes < 1_500_000) bytes += await receiver.read(chunk) ?? Infinity;
+  const seconds = (performance.now() - start) / 1000;
+  receiver.close();
+  await sending;
+  sender.close();
+  return bytes / seconds;
+}
+
+rootTest("limitLink() limits both directions of a container", async () => {
+  using netns = NetNs.create();
+  using host = NetNs.current();
+  using route = new RouteSocket();
+  using inner = new RouteSocket({ netns });
+  await using one = await attach(netns, {
+    bridge: "ckt0",
+    address: "10.77.0.2/24",
+    gateway: "10.77.0.1",
+  });
+  const limit = { rate: 2_000_000, burst: 65_536 };
+  await route.request(limitLink(one.link, limit));
+  await inner.request(limitLink("eth0", limit));
+  for (
+    const [from, to, hostname] of [[host, netns, "10.77.0.2"], [
+      netns,
+      host,
+      "10.77.0.1",
+    ]] as const
+  ) {
+    const rate = await throughput(from, to, hostname);
+    // A slow machine may stay below; nothing may get above.
+    assert(rate < 2_400_000, `${rate} bytes per second`);
+  }
+});
+
+rootTest(
+  "Tun carries packets between a namespace and this program",
+  async () => {
+    using netns = NetNs.create();
+    using route = new RouteSocket({ netns });
+    using tun = new Tun({ kind: "tun", name: "tun%d", netns });
+    assertEquals(tun.name, "tun0");
+    await route.request(setLink("tun0", { up: true, ipv6Generation: "none" }));
+    await route.request(addAddress("tun0", "10.0.0.1/24"));
+    using socket = netns.run(() =>
+      Deno.listen({ hostname: "10.0.0.1", port: 7 })
+    );
+    assert(socket.addr);
+    const { connection } = netns.run(() => ({
+      connection: Deno.connect({ hostname: "10.0.0.2", port: 7 }),
+    }));
+    const refused = assertRejects(
+      () => connection,
+      Deno.errors.ConnectionRefused,
+    );
+    let packet: Uint8Array<ArrayBuffer>;
+    do packet = await tun.read(); while (packet[0] !== 0x45 || packet[9] !== 6);
+    assertEquals([...packet.slice(16, 20)], [10, 0, 0, 2]);
+    tun.write(resetFor(packet));
+    await refused;
+  },
+);
+
+function checksum(bytes: Uint8Array): number {
+  let sum = 0;
+  for (let at = 0; at < bytes.length; at += 2) {
+    sum += bytes[at]! << 8 | (bytes[at + 1] ?? 0);
+  }
+  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >> 16);
+  return ~sum & 0xffff;
+}
+
+/** The TCP reset that answers a SYN. */
+function resetFor(syn: Uint8Array): Uint8Array<ArrayBuffer> {
+  const packet = new Uint8Array(40);
+  const view = new DataView(packet.buffer);
+  const asked = new DataView(syn.buffer, syn.byteOffset);
+  view.setUint32(0, 0x45000028);
+  view.setUint32(8, 0x40060000);
+  packet.set(syn.slice(16, 20), 12);
+  packet.set(syn.slice(12, 16), 16);
+  view.setUint16(10, checksum(packet.subarray(0, 20)));
+  view.setUint16(20, asked.getUint16(22));
+  view.setUint16(22, asked.getUint16(20));
+  view.setUint32(28, asked.getUint32(24) + 1);
+  view.setUint16(32, 0x5014);
+  const pseudo = new Uint8Array(32);
+  pseudo.set(packet.slice(12, 40));
+  pseudo.set([0, 6, 0, 20], 28);
+  view.setUint16(36, checksum(pseudo));
+  return packet;
+}
+
+rootTest(
+  "a persistent Tun stays until it is deleted, and opens for one at a time",
+  async () => {
+    using netns = NetNs.create();
+    using route = new RouteSocket({ netns });
+    {
+      using tap = new Tun({
+        kind: "tap",
+        name: "tap0",
+        netns,
+        persistent: true,
+        owner: 1000,
+      });
+      const error = assertThrows(
+        () => new Tun({ kind: "tap", name: tap.name, netns }),
+        SyscallError,
+        'Cannot open the tap link "tap0"',
+      );
+      assertEquals(error.code, "EBUSY");
+    }
+    assertEquals((await route.request(getLink("tap0")))?.kind, "tun");
+    assertEquals(await route.request(deleteLink("tap0")), true);
+  },
+);
