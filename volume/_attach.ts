@@ -3,6 +3,7 @@ import { bootId, lockFile, type State } from "@containerkit/state";
 import type { AttachedVolume, AttachVolumeOptions } from "./attached_volume.ts";
 import type { Place } from "./_driver.ts";
 import { driverOf } from "./_drivers.ts";
+import { lightly } from "./_lightly.ts";
 import { currentProcess, isAlive, type ProcessIdentity } from "./_process.ts";
 import { requireRow, type Row } from "./_row.ts";
 
@@ -105,6 +106,12 @@ export function isStaged(place: Place): place is Place & { staged: string } {
   return place.staged !== undefined;
 }
 
+function forget(state: State, id: string): void {
+  lightly<void>(state, () => {
+    state.prepare("DELETE FROM attachments WHERE id = ?").run(id);
+  });
+}
+
 function withAttributes(
   mounts: readonly Mount[],
   attributes: AttachVolumeOptions,
@@ -123,7 +130,7 @@ export async function attach(
   const { signal } = options;
   const id = crypto.randomUUID();
   const insert = (): Row =>
-    state.transaction(() => {
+    lightly(state, () => {
       const row = requireRow(state, name, "attach");
       if (row.phase === "filling") {
         throw new Deno.errors.Busy(
@@ -142,7 +149,7 @@ export async function attach(
       try {
         await stage(place, signal);
       } catch (error) {
-        state.prepare("DELETE FROM attachments WHERE id = ?").run(id);
+        forget(state, id);
         throw error;
       }
     });
@@ -159,7 +166,10 @@ export async function attach(
     ),
     keep() {
       if (!held) return;
-      state.prepare("UPDATE attachments SET owner = NULL WHERE id = ?").run(id);
+      lightly<void>(state, () => {
+        state.prepare("UPDATE attachments SET owner = NULL WHERE id = ?")
+          .run(id);
+      });
       held = false;
     },
     async [Symbol.asyncDispose]() {
@@ -180,11 +190,9 @@ export async function detach(store: Store, id: string): Promise<void> {
   if (found === undefined) return;
   const row = requireRow(state, String(found.name), "detach");
   const place = placeOf(store, row);
-  const remove = () =>
-    void state.prepare("DELETE FROM attachments WHERE id = ?").run(id);
-  if (!isStaged(place)) return remove();
+  if (!isStaged(place)) return forget(state, id);
   await whileStaging(place, undefined, async () => {
-    remove();
+    forget(state, id);
     if (driverOf(row.kind).staging === "boot") return;
     if (users(state, row.id).length === 0) await unstage(place);
   });

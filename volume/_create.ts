@@ -1,5 +1,5 @@
 import { openAt, OpenFlag, syncFs } from "@containerkit/libc";
-import { bootId, withIntent } from "@containerkit/state";
+import { bootId, syncDirectory, withIntent } from "@containerkit/state";
 import { placeOf, type Store } from "./_attach.ts";
 import type { CreateVolumeOptions } from "./create_volume_options.ts";
 import type { Place } from "./_driver.ts";
@@ -73,15 +73,9 @@ function insert(
   );
 }
 
-/** Makes what was written so far survive a power cut. */
-function makeDurable(path: string): void {
-  using folder = openAt(undefined, path, OpenFlag.DIRECTORY);
-  syncFs(folder);
-}
-
 /** How a new volume gets its content: made empty, or from another one. */
 export interface Creation {
-  /** Makes the volume at its place; by default the driver does. */
+  /** Makes the volume at its place, and durable; by default the driver does. */
   make?(place: Place): Promise<void>;
   /** Fills its root. */
   fill?(root: string): Promise<void>;
@@ -115,16 +109,23 @@ export async function createVolume(
     async effect() {
       const place = placeOf(store, row);
       await Deno.mkdir(place.folder, { mode: 0o700 });
-      if (creation.make === undefined) await driver.create(place, signal);
-      else await creation.make(place);
-      if (kind === "foreign" || kind === "view") return;
-      await whileMounted(store, row, signal, async (root) => {
-        if (creation.make === undefined) await prepareRoot(root, row);
-        await creation.fill?.(root);
-        makeDurable(root);
-      });
+      const { make, fill } = creation;
+      if (make !== undefined) await make(place);
+      else {
+        await driver.create(place, signal);
+        if (kind !== "foreign" && kind !== "view") {
+          await whileMounted(store, row, signal, async (root) => {
+            await prepareRoot(root, row);
+            if (fill === undefined) return;
+            await fill(root);
+            using folder = openAt(undefined, root, OpenFlag.DIRECTORY);
+            await syncFs(folder);
+          });
+        }
+      }
       signal?.throwIfAborted();
-      makeDurable(place.folder);
+      syncDirectory(place.folder);
+      syncDirectory(`${store.root}/data`);
     },
     settle: () =>
       void state.prepare(

@@ -21,7 +21,7 @@ export interface VolumeDriver {
   readonly staging: "never" | "attached" | "boot";
   /** Refuses what it cannot do, before anything is made. */
   check(options: { size?: number; inodes?: number; folder: string }): void;
-  /** Makes it. */
+  /** Makes it, and what is in its folder durable. */
   create(place: Place, signal: AbortSignal | undefined): Promise<void>;
   /** What to mount for its root. */
   mounts(place: Place): readonly Mount[];
@@ -37,7 +37,7 @@ export interface VolumeDriver {
     place: Place,
     limits: { size?: number; inodes?: number },
   ): Promise<boolean>;
-  /** Fills a new volume of the same kind with what another holds; `undefined` asks for a copy of the files. */
+  /** Fills a new volume of the same kind with what another holds, durable; without it the files are copied. */
   clone?(from: Place, to: Place): Promise<void>;
   /** Undoes what removing the folder would not. */
   remove?(place: Place): Promise<void>;

@@ -82,7 +82,7 @@ export async function populate(
         await fill(root, options);
         signal?.throwIfAborted();
         using folder = openAt(undefined, root, OpenFlag.DIRECTORY);
-        syncFs(folder);
+        await syncFs(folder);
         populated = true;
         return true;
       } catch (error) {

@@ -1,5 +1,14 @@
+import { isMountPoint } from "@containerkit/mount";
 import { bootId } from "@containerkit/state";
-import type { Store } from "./_attach.ts";
+import {
+  isStaged,
+  placeOf,
+  type Store,
+  unstage,
+  users,
+  whileStaging,
+} from "./_attach.ts";
+import { driverOf } from "./_drivers.ts";
 import { currentProcess, isAlive } from "./_process.ts";
 import { emptyFolder, settleFilling } from "./_populate.ts";
 import { removeFiles } from "./_remove.ts";
@@ -20,6 +29,19 @@ function adopt({ state }: Store): Row[] {
   });
 }
 
+/** Unmounts what dead processes left mounted and nobody uses. */
+async function unstageUnused(store: Store): Promise<void> {
+  for (const row of readRows(store.state)) {
+    const place = placeOf(store, row);
+    const mayBeLeft = isStaged(place) &&
+      driverOf(row.kind).staging === "attached" && isMountPoint(place.staged);
+    if (!mayBeLeft) continue;
+    await whileStaging(place, undefined, async () => {
+      if (users(store.state, row.id).length === 0) await unstage(place);
+    });
+  }
+}
+
 /** Undoes or finishes what dead processes left, and forgets what the last boot held in memory. */
 export async function recover(store: Store): Promise<void> {
   const { state, root } = store;
@@ -36,6 +58,7 @@ export async function recover(store: Store): Promise<void> {
     state.prepare("DELETE FROM attachments WHERE volume = ?").run(row.id);
     state.prepare("DELETE FROM volumes WHERE id = ?").run(row.id);
   }
+  await unstageUnused(store);
   for await (const { name } of Deno.readDir(`${root}/trash`)) {
     // Another process may be at it.
     await Deno.remove(`${root}/trash/${name}`, { recursive: true }).catch(

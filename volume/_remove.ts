@@ -8,6 +8,7 @@ import {
   whileStaging,
 } from "./_attach.ts";
 import { driverOf } from "./_drivers.ts";
+import { lightly } from "./_lightly.ts";
 import { currentProcess } from "./_process.ts";
 import { requireRow, type Row } from "./_row.ts";
 
@@ -52,10 +53,14 @@ export async function removeVolume(store: Store, name: string): Promise<void> {
     return found;
   });
   await removeFiles(store, row);
-  state.transaction<void>(() => {
+  lightly<void>(state, () => {
     state.prepare("DELETE FROM volumes WHERE id = ?").run(row.id);
   });
   for (const suffix of ["", ".fill"]) {
-    await Deno.remove(`${store.root}/locks/${row.id}${suffix}`).catch(() => {});
+    try {
+      Deno.removeSync(`${store.root}/locks/${row.id}${suffix}`);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
   }
 }
