@@ -5,6 +5,7 @@ import { parseAck } from "./_channel.ts";
 import {
   addAddress,
   addNeighbor,
+  addPortVlan,
   addRoute,
   addRule,
   createLink,
@@ -24,6 +25,7 @@ import {
   parseNeighbor,
   parseNftElements,
   parseNftRule,
+  parsePortVlans,
   parsePrefix,
   parseRoute,
   parseRule,
@@ -386,6 +388,29 @@ Deno.test({
   },
 });
 
+Deno.test({
+  name: "VLANs of ports survive writing and reading",
+  permissions: "none",
+  fn() {
+    const r = random(6);
+    for (let round = 0; round < ROUNDS; round++) {
+      const id = 1 + r.below(4000);
+      const vlan = r.coin()
+        ? { id, end: id + 1 + r.below(90), pvid: false, untagged: r.coin() }
+        : { id, pvid: r.coin(), untagged: r.coin() };
+      const read = parsePortVlans(payloadOf(addPortVlan(r.below(1e6), vlan)));
+      assertEquals(read.vlans, [vlan]);
+    }
+    for (const vlan of [{ id: 0 }, { id: 4095 }, { id: 9, end: 8 }]) {
+      assertThrows(() => addPortVlan(1, vlan), RangeError);
+    }
+    assertThrows(
+      () => addPortVlan(1, { id: 1, end: 2, pvid: true }),
+      TypeError,
+    );
+  },
+});
+
 function randomRoute(r: Random, family: "ipv4" | "ipv6"): RouteSpec {
   const bits = family === "ipv4" ? 32 : 128;
   const several = r.below(4) === 0;
@@ -577,6 +602,11 @@ const PARSERS: readonly [
   ],
   ["parseNftRule()", parseNftRule, (r) => ruleBytes(r)],
   ["parseNftElements()", parseNftElements, (r) => elementBytes(r)],
+  [
+    "parsePortVlans()",
+    parsePortVlans,
+    (r) => payloadOf(addPortVlan(1, { id: 1 + r.below(99), end: 200 })),
+  ],
   ["parseFlow()", parseFlow, (r) => r.bytes(64)],
   [
     "parseAck()",

@@ -5,6 +5,7 @@
  */
 
 export * from "./address.ts";
+export * from "./alt_name.ts";
 export * from "./attach.ts";
 export * from "./attachment.ts";
 export * from "./create_link.ts";
@@ -24,6 +25,7 @@ export * from "./nat_table.ts";
 export * from "./neighbor.ts";
 export * from "./net_ns.ts";
 export * from "./netlink_error.ts";
+export * from "./netns_id.ts";
 export * from "./nft_batch.ts";
 export * from "./nft_expression.ts";
 export * from "./nft_list.ts";
@@ -31,6 +33,7 @@ export * from "./nft_socket.ts";
 export * from "./parse_attributes.ts";
 export * from "./parse_messages.ts";
 export * from "./port_in_use_error.ts";
+export * from "./port_vlan.ts";
 export * from "./prefix.ts";
 export * from "./prune_attachments.ts";
 export * from "./published_port.ts";

@@ -5,8 +5,9 @@ import {
   assertRejects,
   assertThrows,
 } from "@std/assert";
+import { Worker } from "node:worker_threads";
 import { pidfdOpen, SyscallError } from "@containerkit/libc";
-import { rootTest, tempDir } from "@containerkit/tests";
+import { rootTest, tempDir, testIf } from "@containerkit/tests";
 import {
   createLink,
   listLinks,
@@ -310,3 +311,59 @@ rootTest(
     assertEquals(/net:\[|socket:/.test(text), false, text);
   },
 );
+
+const notRoot = Deno.build.os !== "linux"
+  ? "not Linux"
+  : Deno.uid() !== 0
+  ? "not root"
+  : undefined;
+
+// Not a rootTest: Deno keeps two descriptors of a worker's runtime for longer than its thread.
+testIf(
+  notRoot,
+  "a worker made inside works there for good, with its own threads",
+  async () => {
+    using netns = NetNs.create();
+    const home = here();
+    const worker = netns.run(() =>
+      new Worker(new URL("./testdata/worker.ts", import.meta.url))
+    );
+    const { promise, resolve } = Promise.withResolvers<string[]>();
+    worker.on("message", resolve);
+    const seen = await promise;
+    await worker.terminate();
+    assertEquals(seen, [netns.run(here)]);
+    assertEquals(here(), home);
+  },
+);
+
+rootTest("one grant of ffi for libc alone is enough", async () => {
+  using temp = tempDir();
+  const script = `
+    import { attach, listLinks, NetNs, RouteSocket } from "${new URL(
+    "./mod.ts",
+    import.meta.url,
+  )}";
+    using netns = NetNs.create({ path: "${temp.path}/ns" });
+    using route = new RouteSocket({ netns });
+    await using attachment = await attach(netns, {
+      bridge: "ckt0",
+      address: "10.77.0.2/24",
+      gateway: "10.77.0.1",
+      masquerade: true,
+      forwarding: true,
+      publish: [{ hostAddress: "0.0.0.0", hostPort: 8080, targetPort: 80 }],
+    });
+    const links = await route.request(listLinks());
+    console.log(links.map(({ name }) => name).join(), attachment.published.length);
+  `;
+  const file = `${temp.path}/script.ts`;
+  await Deno.writeTextFile(file, script);
+  const config = new URL("../deno.json", import.meta.url).pathname;
+  const ffi = `--allow-ffi=/lib/${Deno.build.arch}-linux-gnu/libc.so.6`;
+  const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "--no-prompt", `--config=${config}`, ffi, file],
+  }).output();
+  const decoder = new TextDecoder();
+  assertEquals(decoder.decode(stdout), "lo,eth0 1\n", decoder.decode(stderr));
+});

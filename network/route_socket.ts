@@ -4,7 +4,7 @@
  * @module
  */
 
-import { Channel, type Talk } from "./_channel.ts";
+import { Channel, type Reply, type Talk } from "./_channel.ts";
 import {
   type IndexOf,
   noIndex,
@@ -163,7 +163,7 @@ export class RouteSocket implements Disposable {
     const results: BatchResult[] = [];
     for (const [index, request] of requests.entries()) {
       try {
-        results.push({ value: readReply(request, replies[index]!) });
+        results.push({ value: yield* this.#answer(request, replies[index]!) });
       } catch (error) {
         results.push({ error });
       }
@@ -174,6 +174,14 @@ export class RouteSocket implements Disposable {
     return results.map((result) =>
       "value" in result ? result.value : undefined
     ) as Answers<R>;
+  }
+
+  /** Reads one answer of many; where an old kernel gave none, asks again. */
+  *#answer(request: RouteRequest<unknown>, reply: Reply): Talk<unknown> {
+    const silent = reply.error === undefined && reply.messages.length === 0;
+    return silent && request.fallback !== undefined
+      ? yield* perform(this.#channel, request.fallback, noIndex)
+      : readReply(request, reply);
   }
 
   /** Looks up the names in the requests, in one go. */

@@ -10,22 +10,28 @@ import { need, rootTest, testIf } from "@containerkit/tests";
 import { json } from "./_programs_test.ts";
 import {
   addAddress,
+  addAltName,
   addNeighbor,
+  addPortVlan,
   addRoute,
   addRule,
   createLink,
   deleteAddress,
+  deleteAltName,
   deleteLink,
   deleteNeighbor,
+  deletePortVlan,
   deleteRoute,
   deleteRule,
   DumpInterruptedError,
   getLink,
+  getNetNsId,
   type Link,
   type LinkSpec,
   listAddresses,
   listLinks,
   listNeighbors,
+  listPortVlans,
   listRoutes,
   listRules,
   lookupRoute,
@@ -35,6 +41,7 @@ import {
   type RouteRequest,
   RouteSocket,
   setLink,
+  setNetNsId,
 } from "./mod.ts";
 
 const noIp = need("ip");
@@ -562,6 +569,90 @@ rootTest(
     );
   },
 );
+
+rootTest(
+  "createLink() looks the link up where the kernel does not echo it",
+  async () => {
+    using netns = NetNs.create();
+    using route = new RouteSocket({ netns });
+    const NLM_F_ECHO = 8;
+    const silent = (name: string) => {
+      const request = createLink({ kind: "ifb", name });
+      return { ...request, flags: request.flags & ~NLM_F_ECHO };
+    };
+    assertEquals((await route.request(silent("i0"))).name, "i0");
+    const links = await route.batch([silent("i1"), silent("i2")]);
+    assertEquals(links.map(({ name }) => name), ["i1", "i2"]);
+  },
+);
+
+rootTest("a link is found by further names, which go again", async () => {
+  using netns = NetNs.create();
+  using route = new RouteSocket({ netns });
+  const long = "a-name-that-is-much-longer-than-fifteen-bytes";
+  await route.request(addAltName("lo", long));
+  assertEquals((await route.request(getLink(long)))?.altNames, [long]);
+  assertEquals(await route.request(deleteAltName(1, long)), true);
+  assertEquals(await route.request(getLink(long)), undefined);
+  assertThrows(() => addAltName(1, "x".repeat(128)), RangeError);
+});
+
+rootTest("namespaces are known by numbers", async () => {
+  using netns = NetNs.create();
+  using other = NetNs.create();
+  using route = new RouteSocket({ netns });
+  assertEquals(await route.request(getNetNsId(other)), undefined);
+  await route.request(setNetNsId(other, 7));
+  assertEquals(await route.request(getNetNsId(other)), 7);
+  const link = await route.request(createLink({
+    kind: "veth",
+    name: "v0",
+    peer: { name: "v1", netns: other },
+  }));
+  assertEquals(link.parentNetns, 7);
+});
+
+/** Bridges without VLANs say so when they are asked to filter. */
+function lacksVlanFiltering(): string | undefined {
+  if (Deno.build.os !== "linux" || Deno.uid() !== 0) return undefined;
+  using netns = NetNs.create();
+  using route = new RouteSocket({ netns });
+  try {
+    route.requestSync(
+      createLink({ kind: "bridge", name: "br0", vlanFiltering: true }),
+    );
+    return undefined;
+  } catch (error) {
+    return error instanceof NetlinkError && error.code === "EOPNOTSUPP"
+      ? "the kernel has no VLAN filtering"
+      : undefined;
+  }
+}
+
+rootTest("VLANs of ports are as bridge(8) has them", async () => {
+  using netns = NetNs.create();
+  using route = new RouteSocket({ netns });
+  await route.batch([
+    createLink({ kind: "bridge", name: "br0", vlanFiltering: true }),
+    createLink({ kind: "ifb", name: "p0" }),
+  ]);
+  await route.request(setLink("p0", { master: "br0" }));
+  await route.request(addPortVlan("p0", { id: 10, end: 20 }));
+  const [port] = json(netns, "bridge", ["-j", "vlan", "show", "dev", "p0"]);
+  assert(
+    port.vlans.some(({ vlan, vlanEnd }: { vlan: number; vlanEnd?: number }) =>
+      vlan === 10 && vlanEnd === 20
+    ),
+  );
+  const seen = (await route.request(listPortVlans())).find(({ name }) =>
+    name === "p0"
+  );
+  assert(seen?.vlans.some(({ id, end }) => id === 10 && end === 20));
+  assertEquals(
+    await route.request(deletePortVlan("p0", { id: 10, end: 20 })),
+    true,
+  );
+}, need("bridge") ?? lacksVlanFiltering());
 
 const KINDS: readonly (LinkSpec & { name: string })[] = [
   { kind: "macvlan", name: "k0", parent: "base0", mode: "bridge" },
