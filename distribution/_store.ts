@@ -103,7 +103,8 @@ export function toDescriptor(
 
 /** What {@linkcode storeImage} stores. */
 export interface StoredParts {
-  readonly config: ImageConfig | Record<never, never>;
+  /** The config, or its bytes where they are to stay what they are. */
+  readonly config: ImageConfig | Record<never, never> | Uint8Array<ArrayBuffer>;
   /** The media type of the config. */
   readonly configType: string;
   readonly layers: readonly Layer[];
@@ -120,7 +121,9 @@ export async function storeImage(
   options: CallOptions = {},
 ): Promise<Image> {
   const { mediaType, artifactType, ...rest } = parts.manifest;
-  const config = encodeJson(parts.config);
+  const config = parts.config instanceof Uint8Array
+    ? parts.config
+    : encodeJson(parts.config);
   const configDescriptor = describe(parts.configType, config);
   const manifest = encodeJson({
     schemaVersion: 2,

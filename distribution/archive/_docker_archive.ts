@@ -40,6 +40,12 @@ export interface ArchivedImage {
   readonly names: readonly string[];
 }
 
+interface Context {
+  readonly contents: Contents;
+  readonly store: BlobStore;
+  readonly options: CallOptions;
+}
+
 interface Item {
   readonly Config: string;
   readonly RepoTags: readonly string[];
@@ -94,11 +100,7 @@ async function readStored(
 
 async function findLayer(
   path: string,
-  { contents, store, options }: {
-    contents: Contents;
-    store: BlobStore;
-    options: CallOptions;
-  },
+  { contents, store, options }: Context,
 ): Promise<LayerDigests> {
   const resolved = contents.resolve(path);
   const file = contents.files.get(resolved);
@@ -110,11 +112,7 @@ async function findLayer(
 
 async function readConfig(
   path: string,
-  { contents, store, options }: {
-    contents: Contents;
-    store: BlobStore;
-    options: CallOptions;
-  },
+  { contents, store, options }: Context,
 ): Promise<Uint8Array> {
   const resolved = contents.resolve(path);
   const document = contents.documents.get(resolved);

@@ -7,6 +7,7 @@
 import {
   type Descriptor,
   DigestMismatchError,
+  hostPlatform,
   type ImageManifest,
   isLayerType,
   isManifestType,
@@ -193,33 +194,38 @@ function layoutIndex(images: readonly NamedDescriptor[]): Uint8Array {
   });
 }
 
-/** The images for one platform each, which is all that docker's own format knows. */
-async function* findSingles(
+/** The first image for containers at or below a descriptor. */
+async function findImage(
+  descriptor: Descriptor,
+  { store, options }: Work,
+  platforms: readonly Platform[] | undefined,
+): Promise<ImageManifest | undefined> {
+  const { missing = "fail", signal } = options;
+  const walked = walk(store, descriptor, { missing, platforms, signal });
+  for await (const one of walked) {
+    if (!isManifestType(one.mediaType)) continue;
+    const bytes = await readBlob(store, one, { limit: LIMIT, signal });
+    const manifest = parseManifest(bytes, one);
+    const isImage = "layers" in manifest && manifest.layers.length > 0 &&
+      manifest.layers.every(({ mediaType }) => isLayerType(mediaType));
+    if (isImage) return manifest;
+  }
+}
+
+/** The images for one platform each, which is all that docker's own format knows: this machine's, if nobody says otherwise. */
+async function findSingles(
   images: readonly NamedDescriptor[],
   work: Work,
-): AsyncGenerator<Single> {
-  const { store, options, platforms } = work;
+): Promise<Single[]> {
+  const singles: Single[] = [];
   for (const { descriptor, names = [] } of images) {
-    const walked = walk(store, descriptor, {
-      ...withSignal(options),
-      missing: options.missing ?? "fail",
-      platforms,
-    });
-    for await (const one of walked) {
-      if (!isManifestType(one.mediaType)) continue;
-      const bytes = await readBlob(store, one, {
-        limit: LIMIT,
-        signal: options.signal,
-      });
-      const manifest = parseManifest(bytes, one);
-      const isImage = "layers" in manifest && manifest.layers.length > 0 &&
-        manifest.layers.every(({ mediaType }) => isLayerType(mediaType));
-      if (!isImage) continue;
-      yield { manifest, names };
-      // A tag means one image there.
-      break;
-    }
+    const manifest = work.platforms === undefined
+      ? await findImage(descriptor, work, [hostPlatform()]) ??
+        await findImage(descriptor, work, undefined)
+      : await findImage(descriptor, work, work.platforms);
+    if (manifest !== undefined) singles.push({ manifest, names });
   }
+  return singles;
 }
 
 /** Names as docker shows them. */
@@ -243,7 +249,7 @@ async function ociFiles(
   ];
   if (format === "oci") return files;
   const items = [];
-  for await (const { manifest, names } of findSingles(images, work)) {
+  for (const { manifest, names } of await findSingles(images, work)) {
     items.push({
       Config: pathOfDigest(manifest.config.digest),
       RepoTags: repoTags(names),
@@ -279,7 +285,7 @@ async function dockerFiles(
 ): Promise<File[]> {
   const files = new Map<string, File>();
   const items = [];
-  for await (const { manifest, names } of findSingles(images, work)) {
+  for (const { manifest, names } of await findSingles(images, work)) {
     const layers = [];
     for (const descriptor of manifest.layers) {
       const layer = await plainLayer(descriptor, work);

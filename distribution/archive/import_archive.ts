@@ -15,6 +15,7 @@ import type { Found } from "../pull.ts";
 import { type CallOptions, withSignal } from "../_store.ts";
 import { type Contents, readContents } from "./_contents.ts";
 import { type ArchivedImage, readDockerArchive } from "./_docker_archive.ts";
+import { checkLayoutVersion } from "./_layout_version.ts";
 import { dockerNames, namesOf } from "./_image_names.ts";
 import { walk } from "./_walk.ts";
 import { storeRepository } from "./store_repository.ts";
@@ -61,14 +62,7 @@ function fail(why: string, cause?: unknown): never {
 
 function readLayout({ documents }: Contents): ImageIndex {
   const layout = documents.get("oci-layout");
-  if (layout !== undefined) {
-    const { imageLayoutVersion: version } = JSON.parse(
-      new TextDecoder().decode(layout),
-    );
-    if (typeof version !== "string" || !version.startsWith("1.")) {
-      fail(`image layouts of version ${JSON.stringify(version)} are not known`);
-    }
-  }
+  if (layout !== undefined) checkLayoutVersion(layout);
   const index = parseManifest(documents.get("index.json")!, {
     mediaType: MediaType.Index,
   });

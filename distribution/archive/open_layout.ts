@@ -16,6 +16,7 @@ import {
 import type { BlobStore, BlobWriter } from "../blob_store.ts";
 import { encodeJson } from "../_store.ts";
 import { pathOfDigest } from "./_archive_path.ts";
+import { checkLayoutVersion } from "./_layout_version.ts";
 import { nameAnnotations, namesOf } from "./_image_names.ts";
 import type { NamedDescriptor } from "./store_repository.ts";
 
@@ -171,18 +172,8 @@ export async function openLayout(
   path: string,
   options: OpenLayoutOptions = {},
 ): Promise<Layout> {
-  const marker = `${path}/oci-layout`;
   if (options.create) await create(path);
-  const { imageLayoutVersion: version } = JSON.parse(
-    await Deno.readTextFile(marker),
-  );
-  if (typeof version !== "string" || !version.startsWith("1.")) {
-    throw new SyntaxError(
-      `Cannot open layout "${path}": version ${
-        JSON.stringify(version)
-      } is not known`,
-    );
-  }
+  checkLayoutVersion(await Deno.readFile(`${path}/oci-layout`));
   return {
     path,
     async stat(digest) {

@@ -21,8 +21,6 @@ export interface Changes {
   readonly history?: readonly History[];
   /** Annotations of the manifest. */
   readonly annotations?: Readonly<Record<string, string>>;
-  /** Whose media types are used; by default the image's own. */
-  readonly mediaTypes?: MediaTypes;
 }
 
 /** The same layer by the media type of a family: it says nothing else of the bytes. */
@@ -54,9 +52,9 @@ export async function rebuild(
   image: Image,
   options: Changes & CallOptions,
 ): Promise<Image> {
-  const { layers = image.layers, config = image.config, mediaTypes } = options;
+  const { layers = image.layers, config = image.config } = options;
   const { history = config.history ?? [], annotations } = options;
-  const family = mediaTypes ?? familyOf(image.descriptor.mediaType);
+  const family = familyOf(image.descriptor.mediaType);
   const { history: _history, rootfs: _rootfs, ...rest } = config;
   const typed = layers.map((layer) => retype(layer, family));
   const kept = annotations ?? image.manifest.annotations;

@@ -20,8 +20,14 @@ import { createImage } from "../create_image.ts";
 import type { Image, Layer } from "../image.ts";
 import { compressionOf, FAMILIES, familyOf } from "./_media_types.ts";
 import type { MediaTypes } from "./media_types.ts";
-import { rebuild, retype } from "./_rebuild.ts";
-import { encodeJson, openBlob, storeBytes, withSignal } from "../_store.ts";
+import { retype } from "./_rebuild.ts";
+import {
+  encodeJson,
+  openBlob,
+  storeBytes,
+  storeImage,
+  withSignal,
+} from "../_store.ts";
 import { packLayer } from "./pack_layer.ts";
 
 /** Options of {@linkcode convert}. */
@@ -142,11 +148,19 @@ async function convertImage(image: Image, work: Work): Promise<Descriptor> {
     digest !== image.layers[index]?.digest
   );
   if (family === own && !hasNewLayers) return image.descriptor;
-  const { descriptor } = await rebuild(store, image, {
+  const { subject, artifactType, annotations } = image.manifest;
+  const { descriptor } = await storeImage(store, {
+    // The tars are the same, and so is what the config says: the image keeps its ID.
+    config: image.raw.config,
+    configType: FAMILIES[family].config,
     layers,
-    mediaTypes: family,
-    ...withSignal(options),
-  });
+    manifest: {
+      mediaType: FAMILIES[family].manifest,
+      ...(artifactType === undefined ? {} : { artifactType }),
+      ...(subject === undefined ? {} : { subject }),
+      ...(annotations === undefined ? {} : { annotations }),
+    },
+  }, withSignal(options));
   changes.push({
     from: plain(image.descriptor),
     to: descriptor,
