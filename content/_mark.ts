@@ -2,41 +2,20 @@ import { lstatFile } from "./_layout.ts";
 import { Bits } from "./_bits.ts";
 import { breathe, type Context } from "./_context.ts";
 import { type EdgeTable, loadEdges } from "./_edge_table.ts";
-import type {
-  Collectable,
-  CollectableItem,
-  CollectableReference,
-} from "./collectable.ts";
+import { Labels } from "./_labelled.ts";
 import {
-  type ContainerdReferences,
-  containerdReferences,
-} from "./containerd_references.ts";
+  type Cause,
+  isOwn,
+  type Listed,
+  type Node,
+  nodeKey,
+  NOWHERE,
+  place,
+} from "./_node.ts";
+import type { Collectable, CollectableReference } from "./collectable.ts";
+import { containerdReferences } from "./containerd_references.ts";
 
-/** A thing within a namespace; those of other components are in none. */
-export interface Node extends CollectableReference {
-  readonly namespace: number;
-}
-
-/** What keeps a thing: another one, or the reason why it is a root. */
-export type Cause = Node | string;
-
-/** Things of other components are in no namespace. */
-export const NOWHERE = 0;
 const PAGE = 5000;
-const OWN: readonly string[] = ["blob", "image", "ingest"];
-
-const ALL_GC_LABELS =
-  "key >= 'containerd.io/gc.' AND key < 'containerd.io/gc/'";
-
-/** A thing of another component, as it was when it was listed. */
-export interface Listed {
-  readonly item: CollectableItem;
-  readonly references: readonly CollectableReference[];
-}
-
-function nodeKey({ namespace, type, id }: Node): string {
-  return `${namespace} ${type} ${id}`;
-}
 
 /** Options of {@linkcode Marker}. */
 export interface MarkerOptions {
@@ -71,8 +50,7 @@ export class Marker {
   readonly #others = new Map<string, boolean>();
   readonly #queue: (readonly [node: Node, flat: boolean])[] = [];
   readonly #blobQueue: (readonly [namespace: number, digest: number])[] = [];
-  /** References by label, both ways, of what has such labels. */
-  readonly #labelled = new Map<string, CollectableReference[]>();
+  #labels: Labels | undefined;
   readonly #listed = new Map<string, Map<string, Listed>>();
   #namespaces: readonly number[] = [];
 
@@ -105,13 +83,19 @@ export class Marker {
       .map(({ id }) => Number(id));
     this.#edges = await loadEdges(this.#context);
     await this.#list();
-    this.#readLabels();
+    const labels = new Labels(
+      this.#context,
+      this.#listed,
+      this.#options.now,
+    );
+    this.#labels = labels;
+    this.#findStated();
     this.#markImages(0);
     await this.#drain();
     this.#markLeases(0);
     this.#markHeld();
     this.markIngests();
-    this.#markLabelled();
+    for (const { node, cause } of labels.roots()) this.#keep(node, { cause });
     this.#markListed();
     await this.#drain();
     // From here on what is new is read from the database.
@@ -251,8 +235,7 @@ export class Marker {
   }
 
   #keep(node: Node, options: { cause: Cause; flat?: boolean }): void {
-    const isOwn = OWN.includes(node.type);
-    if (isOwn && node.namespace === NOWHERE) {
+    if (isOwn(node.type) && node.namespace === NOWHERE) {
       // What another component refers to is kept wherever it shows.
       for (const namespace of this.#namespaces) {
         this.#keep({ ...node, namespace }, options);
@@ -269,7 +252,7 @@ export class Marker {
       return;
     }
     const { cause, flat = false } = options;
-    const placed = isOwn ? node : { ...node, namespace: NOWHERE };
+    const placed = place(node);
     const key = nodeKey(placed);
     const before = this.#others.get(key);
     if (before === undefined) this.#options.onKeep?.(placed, cause);
@@ -369,7 +352,7 @@ export class Marker {
         }, { cause: node });
       }
     }
-    for (const reference of this.#labelled.get(nodeKey(node)) ?? []) {
+    for (const reference of this.#labels?.targets(node) ?? []) {
       this.#keep({ namespace: node.namespace, ...reference }, { cause: node });
     }
   }
@@ -462,92 +445,17 @@ export class Marker {
     }
   }
 
-  /** Everything whose labels speak of garbage collection, in its own words. */
-  #labelledNodes(): { node: Node; said: ContainerdReferences }[] {
+  /** Finds the blobs that keep something besides what their content refers to. */
+  #findStated(): void {
     const { state } = this.#context;
-    const blobs = state.prepare(
-      `SELECT namespace, digests.digest AS id, labels FROM blobs JOIN digests ON digests.id = blobs.digest
-       WHERE blobs.id IN (SELECT owner FROM labels WHERE kind = 'blob' AND ${ALL_GC_LABELS})`,
-    ).all().map((row) => ({ type: "blob", ...row }));
-    const images = state.prepare(
-      `SELECT namespace, name AS id, labels FROM images
-       WHERE images.id IN (SELECT owner FROM labels WHERE kind = 'image' AND ${ALL_GC_LABELS})`,
-    ).all().map((row) => ({ type: "image", ...row }));
-    const own = [...blobs, ...images].map((row) => {
-      const { type, namespace, id, labels } = row as unknown as Node & {
-        labels: string;
-      };
-      return {
-        node: { namespace, type, id },
-        said: containerdReferences(JSON.parse(labels)),
-      };
-    });
-    const others = [...this.#listed].flatMap(([type, things]) =>
-      [...things.values()].map(({ item }) => ({
-        node: { namespace: NOWHERE, type, id: item.id },
-        said: containerdReferences(item.labels ?? {}),
-      }))
-    );
-    return [...own, ...others];
-  }
-
-  #addLabelled(source: Node, target: CollectableReference): void {
-    const placed = OWN.includes(source.type)
-      ? source
-      : { ...source, namespace: NOWHERE };
-    const key = nodeKey(placed);
-    const list = this.#labelled.get(key);
-    if (list === undefined) this.#labelled.set(key, [target]);
-    else list.push(target);
-  }
-
-  #readLabels(): void {
-    const { state } = this.#context;
-    const used = new Map<string, number>();
-    const nodes = this.#labelledNodes();
-    for (const { node, said } of nodes) {
-      if (said.used !== undefined) used.set(nodeKey(node), said.used.getTime());
-    }
-    for (const { node, said } of nodes) {
-      for (const reference of said.references) {
-        this.#addLabelled(node, reference);
-      }
-      for (const source of said.backReferences) {
-        this.#addLabelled({ namespace: node.namespace, ...source }, node);
-      }
-      for (const { operator, age, ...target } of said.conditions) {
-        const at = used.get(nodeKey({ namespace: NOWHERE, ...target }));
-        if (at === undefined) continue;
-        const recent = this.#options.now - at < age;
-        if (recent === (operator === "<")) this.#addLabelled(node, target);
-      }
-    }
-    const digests = [...this.#labelled.keys()]
-      .map((key) => /^\d+ blob (.*)$/.exec(key)?.[1])
-      .filter((digest) => digest !== undefined);
     const find = state.prepare("SELECT id FROM digests WHERE digest = ?");
     const stated = state.prepare(
       "SELECT DISTINCT digests.id FROM refs JOIN digests ON digests.digest = source WHERE source_type = 'blob'",
     ).all();
     this.#stated = new Set([
       ...stated.map(({ id }) => Number(id)),
-      ...digests.map((digest) => Number(find.get(digest)?.id)),
+      ...this.#labels!.sources().map((digest) => Number(find.get(digest)?.id)),
     ]);
-  }
-
-  #markLabelled(): void {
-    for (const { node, said } of this.#labelledNodes()) {
-      if (said.root) {
-        this.#keep(node, { cause: 'label "containerd.io/gc.root" is set' });
-      } else if (
-        node.type !== "image" && said.expires !== undefined &&
-        said.expires.getTime() > this.#options.now
-      ) {
-        this.#keep(node, {
-          cause: 'label "containerd.io/gc.expire" is in the future',
-        });
-      }
-    }
   }
 
   #markListed(): void {

@@ -1,9 +1,7 @@
 import { lockFile } from "@containerkit/state";
 import { type Context, nextGeneration } from "./_context.ts";
+import { isOwn } from "./_node.ts";
 import type { CollectableReference } from "./collectable.ts";
-
-/** What the store itself keeps: its own transactions guard these. */
-const OWN: readonly string[] = ["blob", "image", "ingest"];
 
 export function gcLockPath({ root }: Context): string {
   return `${root}/gc.lock`;
@@ -15,7 +13,7 @@ export async function withReferenceLock<T>(
   references: readonly CollectableReference[],
   fn: () => T | Promise<T>,
 ): Promise<T> {
-  using _lock = references.every(({ type }) => OWN.includes(type))
+  using _lock = references.every(({ type }) => isOwn(type))
     ? undefined
     : await lockFile(gcLockPath(context), { exclusive: false });
   return await fn();

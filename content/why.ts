@@ -4,7 +4,8 @@
  * @module
  */
 
-import { type Cause, Marker, type Node, NOWHERE } from "./_mark.ts";
+import { Marker } from "./_mark.ts";
+import { type Cause, isOwn, type Node, nodeKey, NOWHERE } from "./_node.ts";
 import { takeInManifests } from "./_foreign.ts";
 import { contextOf } from "./_store.ts";
 import type { CollectOptions } from "./collect.ts";
@@ -57,7 +58,6 @@ export async function why(
   const context = contextOf(store);
   const { grace = 3_600_000, collectables = [], signal } = options;
   const causes = new Map<string, Cause>();
-  const key = ({ namespace, type, id }: Node) => `${namespace} ${type} ${id}`;
   await takeInManifests(context);
   const marker = new Marker({ ...context, lease: undefined }, {
     now: Date.now(),
@@ -66,18 +66,17 @@ export async function why(
     collectables,
     signal,
     onKeep(node, cause) {
-      causes.set(key(node), cause);
+      causes.set(nodeKey(node), cause);
     },
   });
   await marker.mark();
-  const own = ["blob", "image", "ingest"].includes(thing.type);
   let node: Node = {
-    namespace: own ? context.namespace.id : NOWHERE,
+    namespace: isOwn(thing.type) ? context.namespace.id : NOWHERE,
     ...thing,
   };
   const path: WhyStep[] = [];
   for (;;) {
-    const cause = causes.get(key(node));
+    const cause = causes.get(nodeKey(node));
     if (cause === undefined) return undefined;
     const { type, id } = node;
     if (typeof cause === "string") {
