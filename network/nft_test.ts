@@ -1,0 +1,257 @@
+import {
+  assert,
+  assertEquals,
+  assertInstanceOf,
+  assertRejects,
+} from "@std/assert";
+import { need, rootTest } from "@containerkit/tests";
+import { output } from "./_programs_test.ts";
+import {
+  getNftGeneration,
+  listNftChains,
+  listNftElements,
+  listNftRules,
+  listNftTables,
+  NatTable,
+  NetlinkError,
+  NetNs,
+  NftBatch,
+  type NftExpression,
+  NftSocket,
+  PortInUseError,
+} from "./mod.ts";
+
+const noNft = need("nft");
+const REF = { family: "inet", table: "t" } as const;
+
+function started(): NftBatch {
+  const batch = new NftBatch("inet", "t");
+  batch.createTable();
+  batch.createChain("input", { type: "filter", hook: "input", priority: 0 });
+  batch.createChain("other");
+  return batch;
+}
+
+rootTest(
+  "a batch makes tables, chains, rules, sets and elements as nft(8) shows them",
+  async () => {
+    using netns = NetNs.create();
+    using nft = new NftSocket({ netns });
+    const batch = started();
+    batch.createSet("blocked", { keyType: 7, keyLength: 4 });
+    batch.createSet("ranges", { keyType: 13, keyLength: 2, interval: true });
+    batch.addElements("blocked", [
+      { key: Uint8Array.of(192, 0, 2, 1), comment: "one" },
+      { key: Uint8Array.of(192, 0, 2, 2) },
+    ]);
+    batch.addElements("ranges", [
+      { key: Uint8Array.of(0, 80) },
+      { key: Uint8Array.of(0, 90), intervalEnd: true },
+    ]);
+    const expressions: NftExpression[] = [
+      { type: "meta", key: "nfproto", register: 1 },
+      { type: "cmp", op: "eq", register: 1, data: Uint8Array.of(2) },
+      { type: "payload", base: "network", offset: 12, length: 4, register: 1 },
+      { type: "lookup", set: "blocked", register: 1 },
+      { type: "counter", bytes: 0n, packets: 0n },
+      { type: "verdict", verdict: "jump", chain: "other" },
+    ];
+    batch.appendRule("input", expressions, { comment: "no entry" });
+    batch.appendRule("other", [{ type: "verdict", verdict: "drop" }]);
+    await nft.commit(batch);
+    const text = output(netns, "nft", ["list", "table", "inet", "t"]).replace(
+      /\s+/g,
+      " ",
+    );
+    for (
+      const part of [
+        'set blocked { type ipv4_addr elements = { 192.0.2.1 comment "one", 192.0.2.2 } }',
+        "set ranges { type inet_service flags interval elements = { 80-89 } }",
+        "chain input { type filter hook input priority filter; policy accept; ",
+        'ip saddr @blocked counter packets 0 bytes 0 jump other comment "no entry"',
+        "chain other { drop }",
+      ]
+    ) assert(text.includes(part), `${part} is not in ${text}`);
+    const rules = await nft.request(listNftRules({ ...REF, chain: "input" }));
+    assertEquals(rules.length, 1);
+    assertEquals(rules[0]!.comment, "no entry");
+    assertEquals(rules[0]!.expressions, expressions);
+    assertEquals((await nft.request(listNftChains(REF))).toSorted(), [
+      "input",
+      "other",
+    ]);
+    assertEquals(await nft.request(listNftTables("inet")), ["t"]);
+    const elements = await nft.request(
+      listNftElements({ ...REF, set: "blocked" }),
+    );
+    assertEquals(elements.map(({ comment }) => comment).toSorted(), [
+      "one",
+      undefined,
+    ]);
+    const undo = new NftBatch("inet", "t");
+    undo.deleteRules("input", rules[0]!.handle);
+    undo.deleteRules("other");
+    undo.deleteChain("other");
+    undo.deleteElements("blocked", [{ key: Uint8Array.of(192, 0, 2, 1) }]);
+    undo.deleteSet("ranges");
+    nft.commitSync(undo);
+    assertEquals(nft.requestSync(listNftChains(REF)), ["input"]);
+    assertEquals(
+      nft.requestSync(listNftElements({ ...REF, set: "blocked" })).length,
+      1,
+    );
+  },
+  noNft,
+);
+
+rootTest(
+  "a batch is made all or not at all, and says which part was refused",
+  async () => {
+    using netns = NetNs.create();
+    using nft = new NftSocket({ netns });
+    await nft.commit(started());
+    const batch = new NftBatch("inet", "t");
+    batch.createChain("new");
+    batch.appendRule("missing", [{ type: "masq" }], { comment: "hopeless" });
+    batch.addElements("nowhere", [{ key: new Uint8Array(4) }]);
+    batch.createChain("newer");
+    const error = await assertRejects(
+      () => nft.commit(batch),
+      NetlinkError,
+      'Cannot add rule "hopeless" to chain "missing" in table inet "t": there is no such thing (ENOENT)',
+    );
+    assertInstanceOf(error.cause, AggregateError);
+    assertEquals((await nft.request(listNftChains(REF))).toSorted(), [
+      "input",
+      "other",
+    ]);
+    // The socket is in step with the kernel afterwards.
+    assertEquals(await nft.request(listNftTables("inet")), ["t"]);
+    await nft.commit(new NftBatch("inet", "t"));
+  },
+);
+
+rootTest("a batch for another generation is refused", async () => {
+  using netns = NetNs.create();
+  using nft = new NftSocket({ netns });
+  using other = new NftSocket({ netns });
+  const generation = await nft.request(getNftGeneration());
+  await other.commit(started());
+  const error = await assertRejects(
+    () => nft.commit(started(), { generation }),
+    NetlinkError,
+  );
+  assertEquals(error.code, "ERESTART");
+  await nft.commit(started(), {
+    generation: await nft.request(getNftGeneration()),
+  });
+});
+
+rootTest(
+  "an owned table goes with its socket, and is nobody else's",
+  async () => {
+    using netns = NetNs.create();
+    using other = new NftSocket({ netns });
+    {
+      using nft = new NftSocket({ netns });
+      const batch = new NftBatch("inet", "t");
+      batch.createTable({ owned: true });
+      await nft.commit(batch);
+      const error = await assertRejects(
+        () => other.commit(started()),
+        NetlinkError,
+      );
+      assertEquals(error.code, "EPERM");
+    }
+    assertEquals(await other.request(listNftTables("inet")), []);
+  },
+);
+
+rootTest("thousands of elements go through in one batch", async () => {
+  using netns = NetNs.create();
+  using nft = new NftSocket({ netns });
+  const batch = started();
+  batch.createSet("many", { keyType: 7, keyLength: 4 });
+  const elements = Array.from({ length: 5000 }, (_, index) => ({
+    key: Uint8Array.of(10, 0, index >> 8, index & 255),
+    comment: `element ${index} ${"x".repeat(90)}`,
+  }));
+  batch.addElements("many", elements);
+  await nft.commit(batch);
+  const found = await nft.request(listNftElements({ ...REF, set: "many" }));
+  assertEquals(found.length, 5000);
+});
+
+rootTest("NatTable of many programs at once loses nothing", async () => {
+  using netns = NetNs.create();
+  const tables = Array.from({ length: 8 }, () => new NatTable({ netns }));
+  const port = (hostPort: number) => ({
+    hostAddress: "127.0.0.1",
+    hostPort,
+    target: "10.0.0.2",
+    targetPort: 80,
+    owner: `o${hostPort % 8}`,
+  });
+  await Promise.all(tables.map(async (nat, index) => {
+    for (let round = 0; round < 10; round++) {
+      await nat.publish(port(1000 + round * 8 + index));
+    }
+  }));
+  assertEquals((await tables[0]!.published()).length, 80);
+  // All want one port: one gets it, the others are told by whom.
+  const results = await Promise.allSettled(
+    tables.map((nat) => nat.publish(port(5000))),
+  );
+  const refused = results.filter((result) => result.status === "rejected");
+  assertEquals(refused.length, 7);
+  for (const { reason } of refused) assertInstanceOf(reason, PortInUseError);
+  const closed = await Promise.all(
+    tables.map((nat, index) => nat.unpublish({ owner: `o${index}` })),
+  );
+  assertEquals(closed.flat().length, 81);
+  for (const nat of tables) nat.close();
+});
+
+rootTest("NatTable with an owned table leaves nothing", async () => {
+  using netns = NetNs.create();
+  using nft = new NftSocket({ netns });
+  {
+    using nat = new NatTable({ netns, owned: true });
+    await nat.masquerade("10.0.0.0/24", { bridge: "br0" });
+    await nat.publish({
+      hostAddress: "::",
+      hostPort: 80,
+      target: "fd00::2",
+      targetPort: 8080,
+    });
+    assertEquals((await nat.published()).map(({ target }) => target), [
+      "fd00::2",
+    ]);
+    await nat.ensure();
+  }
+  assertEquals(await nft.request(listNftTables("inet")), []);
+});
+
+rootTest("NatTable leaves what others have in its table", async () => {
+  using netns = NetNs.create();
+  using nat = new NatTable({ netns });
+  await nat.masquerade("10.0.0.0/24", { bridge: "br0" });
+  await nat.masquerade("10.1.0.0/24", { bridge: "br1" });
+  output(netns, "nft", [
+    "add",
+    "rule",
+    "inet",
+    "containerkit",
+    "forward",
+    "counter",
+    "comment",
+    '"mine br0"',
+  ]);
+  await nat.removeBridge("br0");
+  const text = output(netns, "nft", ["list", "ruleset"]);
+  assert(text.includes('comment "mine br0"'), text);
+  assert(!text.includes('oifname "br0"'), text);
+  assert(text.includes('oifname != "br1"'), text);
+  await nat.removeBridge("br1");
+  assert(output(netns, "nft", ["list", "ruleset"]).includes("mine br0"));
+}, noNft);
