@@ -696,3 +696,74 @@ Deno.test("a server that is not there is told plainly", async () => {
     "127.0.0.1:1 cannot be reached",
   );
 });
+
+Deno.test("push() as a stream goes on where it broke, and sends the rest only", async () => {
+  const large = testImage({ layers: [3_000_000] });
+  let count = 0;
+  await using faulty = startFaulty(async (request, answer) => {
+    if (request.method !== "PATCH" || count++ > 1) return undefined;
+    const bytes = new Uint8Array(await request.arrayBuffer());
+    await answer(
+      new Request(request.url, {
+        method: "PATCH",
+        body: bytes.slice(0, 1_000_000),
+      }),
+    );
+    return new Response(null, { status: 502 });
+  });
+  await push(large, `${faulty.host}/app:1`, { client: faulty.client });
+  const sent = faulty.requests.filter((text) => text.startsWith("PATCH"))
+    .map((text) => text.split(" ")[2]);
+  assertEquals(sent, [undefined, "1000000-2999999", "2000000-2999999"]);
+  await pull(`${faulty.host}/app:1`, createMemoryStore());
+});
+
+Deno.test("push() sends chunks to a server that takes no streams", async () => {
+  for (const status of [411, 413]) {
+    const large = testImage({ layers: [3_000_000] });
+    await using faulty = startFaulty((request) =>
+      request.method === "PATCH" &&
+        request.headers.get("content-length") === null
+        ? new Response(null, { status })
+        : undefined
+    );
+    await push(large, `${faulty.host}/app:1`, { client: faulty.client });
+    await pull(`${faulty.host}/app:1`, createMemoryStore());
+  }
+});
+
+Deno.test("push() tells of a source that ends early, runs over or fails, and cancels", async () => {
+  const [whole] = testImage({ layers: [2_000_000] }).layers;
+  const sources: [string, () => ReadableStream<Uint8Array>][] = [
+    ["its source has 10 bytes", () => new Blob([testBytes(10)]).stream()],
+    [
+      "its source has more bytes",
+      () => new Blob([testBytes(2_000_001)]).stream(),
+    ],
+    ["the disk is gone", () =>
+      new ReadableStream({
+        pull() {
+          throw new Error("the disk is gone");
+        },
+      })],
+  ];
+  for (const [why, open] of sources) {
+    for (const chunkSize of [undefined, 500_000]) {
+      await using faulty = startFaulty();
+      const image = testImage({ layers: [2_000_000] });
+      const layers = [{ ...whole!, open: () => Promise.resolve(open()) }];
+      const error = await assertRejects(
+        () =>
+          push({ ...image, layers }, `${faulty.host}/app:1`, {
+            client: faulty.client,
+            ...(chunkSize === undefined ? {} : { chunkSize }),
+          }),
+        Error,
+      );
+      if (chunkSize === undefined) {
+        assert(error.message.includes(why), error.message);
+      }
+      assert(faulty.requests.some((text) => text.startsWith("DELETE")));
+    }
+  }
+});

@@ -1,0 +1,147 @@
+/**
+ * Transfers whose process is killed in the middle: the next one goes on from there.
+ */
+import { assert, assertEquals } from "@std/assert";
+import { openStore } from "@containerkit/content";
+import { pull, push } from "@containerkit/distribution";
+import { startFaulty } from "../distribution/_test_faults.ts";
+import { testImage } from "../distribution/_test_image.ts";
+import { runProgram, tempDir } from "./mod.ts";
+
+const SIZE = Deno.env.get("CONTAINERKIT_LONG") ? 1_900_000_000 : 40_000_000;
+const SCRIPT = new URL("_kill_transfer.ts", import.meta.url).pathname;
+const ARGS = ["run", "-A", "--quiet", "--no-check", SCRIPT];
+
+/** Runs a transfer and kills it once `reached()`; it may have been faster. */
+async function runAndKill(
+  args: readonly string[],
+  reached: () => Promise<boolean> | boolean,
+): Promise<void> {
+  const child = new Deno.Command(Deno.execPath(), {
+    args: [...ARGS, ...args],
+    stdin: "null",
+    stdout: "null",
+  }).spawn();
+  let isOver = false;
+  const status = child.status.then(() => {
+    isOver = true;
+  });
+  while (!isOver && !await reached()) {
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  if (!isOver) child.kill("SIGKILL");
+  await status;
+}
+
+/** Lets so many bytes of bodies through, and then holds them until the client is gone. */
+function holdAfter(
+  bytes: number,
+): {
+  pass: (
+    stream: ReadableStream<Uint8Array>,
+  ) => ReadableStream<Uint8Array<ArrayBuffer>>;
+  readonly isReached: boolean;
+  open(): void;
+} {
+  let left = bytes;
+  let isOpen = false;
+  const gate = Promise.withResolvers<void>();
+  return {
+    get isReached() {
+      return left <= 0;
+    },
+    open() {
+      isOpen = true;
+      gate.resolve();
+    },
+    pass: (stream) =>
+      ReadableStream.from((async function* () {
+        for await (const chunk of stream) {
+          if (left <= 0 && !isOpen) await gate.promise;
+          left -= chunk.length;
+          yield chunk as Uint8Array<ArrayBuffer>;
+        }
+      })()),
+  };
+}
+
+Deno.test("a pull that was killed goes on with what is in the store", async () => {
+  using temp = tempDir();
+  const image = testImage({ layers: [SIZE] });
+  const [layer] = image.layers;
+  // Beyond what may wait in the window, so that some of it has been written by then.
+  const hold = holdAfter(SIZE * 0.75);
+  let isReady = false;
+  await using faulty = startFaulty(async (request, answer) => {
+    if (!isReady || !request.url.endsWith(layer!.digest)) return undefined;
+    const response = await answer();
+    return new Response(
+      hold.pass(response.body!) as ReadableStream<Uint8Array<ArrayBuffer>>,
+      response,
+    );
+  });
+  await push(image, `${faulty.host}/app:1`);
+  isReady = true;
+  const ingested = async () => {
+    let size = 0;
+    const folder = `${temp.path}/content/ingest`;
+    try {
+      for await (const { name } of Deno.readDir(folder)) {
+        size += (await Deno.stat(`${folder}/${name}`)).size;
+      }
+    } catch {
+      // Not there yet.
+    }
+    return size;
+  };
+  await runAndKill(
+    ["pull", `${faulty.host}/app:1`, temp.path],
+    async () => hold.isReached && await ingested() > SIZE / 16,
+  );
+  hold.open();
+  faulty.requests.length = 0;
+  using store = await openStore({ root: temp.path });
+  await pull(`${faulty.host}/app:1`, store);
+  assertEquals(await store.stat(layer!.digest), { size: SIZE });
+  const ranges = faulty.requests.filter((text) => text.includes(layer!.digest));
+  const [, start] = /bytes=(\d+)-/.exec(ranges[0]!) ?? [];
+  assert(Number(start) > SIZE / 32, ranges[0]);
+});
+
+Deno.test("a push that was killed sends what is missing only", async () => {
+  using temp = tempDir();
+  const root = `${temp.path}/root`;
+  const image = testImage({ layers: [SIZE] });
+  const [layer] = image.layers;
+  const hold = holdAfter(SIZE / 2);
+  await using faulty = startFaulty((request, answer) =>
+    request.method === "PATCH"
+      ? answer(
+        new Request(request.url, {
+          method: "PATCH",
+          headers: request.headers,
+          body: hold.pass(request.body!),
+        }),
+      )
+      : undefined
+  );
+  {
+    await using source = startFaulty();
+    await push(image, `${source.host}/app:1`);
+    using store = await openStore({ root });
+    const pulled = await pull(`${source.host}/app:1`, store);
+    await store.images.create("source", pulled.root);
+  }
+  const reference = `${faulty.host}/app:1`;
+  await runAndKill(["push", reference, root], () => hold.isReached);
+  hold.open();
+  faulty.requests.length = 0;
+  await runProgram(Deno.execPath(), [...ARGS, "push", reference, root]);
+  const sent = faulty.requests.filter((text) => text.startsWith("PATCH"));
+  const [, start] = / (\d+)-\d+$/.exec(sent.at(-1)!) ?? [];
+  assert(Number(start) > SIZE / 4, sent.join("\n"));
+  using fresh = tempDir();
+  using store = await openStore({ root: fresh.path });
+  await pull(reference, store);
+  assertEquals(await store.stat(layer!.digest), { size: SIZE });
+});
