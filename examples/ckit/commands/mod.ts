@@ -4,6 +4,7 @@ import { containers } from "./containers.ts";
 import { content } from "./content.ts";
 import { images, rmi } from "./images.ts";
 import { keys } from "./key.ts";
+import { mounts } from "./mount.ts";
 import { network } from "./network.ts";
 import { pull } from "./pull.ts";
 import { push } from "./push.ts";
@@ -24,6 +25,7 @@ export const commands: readonly Command[] = [
   create,
   images,
   ...keys,
+  ...mounts,
   ...network,
   pull,
   push,
