@@ -23,7 +23,12 @@ export const mounts: readonly Command[] = [
           source,
           options.join(","),
         ]);
-      print(formatTable(["TARGET", "TYPE", "SOURCE", "OPTIONS"], rows));
+      for (
+        const line of formatTable([
+          ["TARGET", "TYPE", "SOURCE", "OPTIONS"],
+          ...rows,
+        ])
+      ) print(line);
       return Promise.resolve();
     },
   },
@@ -34,7 +39,9 @@ export const mounts: readonly Command[] = [
     run(_args, { print }) {
       const rows = Object.entries(features())
         .map(([name, missing]) => [name, missing ?? "yes"]);
-      print(formatTable(["FEATURE", "HERE"], rows));
+      for (const line of formatTable([["FEATURE", "HERE"], ...rows])) {
+        print(line);
+      }
       return Promise.resolve();
     },
   },
