@@ -8,8 +8,8 @@ const TABLE = {
   /** `long openat2(int dirfd, const char *path, struct open_how *how, size_t size)` */
   openat2: {
     name: "syscall",
-    parameters: ["i64", "i64", "buffer", "buffer", "i64"],
-    result: "i64",
+    parameters: ["i32", "i32", "buffer", "buffer", "usize"],
+    result: "i32",
   },
   /** `int setns(int fd, int nstype)` */
   setns: { parameters: ["i32", "i32"], result: "i32" },

@@ -69,6 +69,37 @@ Deno.test("the *at calls work relative to a directory", () => {
   assertEquals([...readDir(again)], []);
 });
 
+Deno.test("paths of any letters and lengths reach the kernel as they are", () => {
+  using temp = folder();
+  for (
+    const name of [
+      "é",
+      "a\u{1F600}b",
+      "x".repeat(255),
+      "日".repeat(85),
+      "-",
+      " ",
+    ]
+  ) {
+    const path = `${temp.path}/${name}`;
+    mkdirAt(undefined, path);
+    // Both paths of one call.
+    renameAt({ path }, { path: `${temp.path}/other` });
+    renameAt({ path: `${temp.path}/other` }, { path });
+    assert(Deno.statSync(path).isDirectory);
+    unlinkAt(undefined, path, { directory: true });
+  }
+  for (const path of ["a\0b", "é\0", "\0"]) {
+    assertThrows(() => statAt(undefined, path), TypeError, "NUL");
+    assertThrows(() => renameAt({ path: "/a" }, { path }), TypeError, "NUL");
+  }
+  const error = assertThrows(
+    () => statAt(undefined, `/${"x/".repeat(5000)}`),
+    SyscallError,
+  );
+  assertEquals(error.code, "ENAMETOOLONG");
+});
+
 Deno.test("renameAt() swaps two names in one step", () => {
   using temp = folder();
   Deno.writeTextFileSync(`${temp.path}/a`, "a");

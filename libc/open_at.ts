@@ -4,14 +4,15 @@
  * @module
  */
 
+import { pathBytes } from "./_path_bytes.ts";
 import { errno } from "./errno.ts";
 import { symbols } from "./_symbols.ts";
-import { cString } from "./c_string.ts";
 import { Fd } from "./fd.ts";
 import { SyscallError } from "./syscall_error.ts";
 
 const AT_FDCWD = -100;
 const O_CLOEXEC = 0o2000000;
+const DEFAULT_MODE = 0o600;
 /** `O_DIRECTORY` and `O_NOFOLLOW` are two of the few flags that differ by architecture. */
 const O_DIRECTORY = Deno.build.arch === "aarch64" ? 0o40000 : 0o200000;
 const O_NOFOLLOW = Deno.build.arch === "aarch64" ? 0o100000 : 0o400000;
@@ -85,14 +86,17 @@ export function openAt(
   path: string,
   options: OpenAtOptions | number = {},
 ): Fd {
-  const { flags = OpenFlag.RDONLY, mode = 0o600 } = typeof options === "number"
-    ? { flags: options }
-    : options;
-  const name = cString(path);
-  const dirfd = directory?.number ?? AT_FDCWD;
-  const libc = symbols();
+  const isNumber = typeof options === "number";
+  const flags = isNumber ? options : options.flags ?? OpenFlag.RDONLY;
+  const mode = isNumber ? DEFAULT_MODE : options.mode ?? DEFAULT_MODE;
+  const dirfd = directory === undefined ? AT_FDCWD : directory.number;
   for (;;) {
-    const number = libc.openat(dirfd, name, flags | O_CLOEXEC, mode);
+    const number = symbols().openat(
+      dirfd,
+      pathBytes(path),
+      flags | O_CLOEXEC,
+      mode,
+    );
     if (number >= 0) return new Fd(number);
     const code = errno();
     if (code === 4) continue; // EINTR: nothing was opened

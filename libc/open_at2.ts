@@ -4,7 +4,7 @@
  * @module
  */
 
-import { cString } from "./c_string.ts";
+import { pathBytes } from "./_path_bytes.ts";
 import { errno } from "./errno.ts";
 import { Fd } from "./fd.ts";
 import { symbols } from "./_symbols.ts";
@@ -14,11 +14,15 @@ const AT_FDCWD = -100;
 const O_CLOEXEC = 0o2000000;
 const O_CREAT = 0o100;
 /** `openat2` has one number on every architecture. */
-const SYS_OPENAT2 = 437n;
+const SYS_OPENAT2 = 437;
 const EINTR = 4;
 const EAGAIN = 11;
 /** A rename raced with the walk; the kernel asks to try again. */
 const ATTEMPTS = 128;
+
+/** `struct open_how { u64 flags, mode, resolve; }`; the kernel has read it when the call returns. */
+const howBytes = new Uint8Array(24);
+const how = new DataView(howBytes.buffer);
 
 /** How a path may be resolved; combine with `|`. See openat2(2). */
 export const Resolve = {
@@ -82,20 +86,20 @@ export function openAt2(
 ): Fd {
   const { flags = 0, resolve = Resolve.IN_ROOT | Resolve.NO_MAGICLINKS } =
     options;
-  const name = cString(path);
-  // struct open_how { u64 flags, mode, resolve }; a mode without O_CREAT is refused.
+  // A mode without O_CREAT is refused.
   const mode = flags & O_CREAT ? options.mode ?? 0o600 : 0;
-  const how = new Uint8Array(
-    BigUint64Array.of(
-      BigInt(flags | O_CLOEXEC),
-      BigInt(mode),
-      BigInt(resolve),
-    ).buffer,
-  );
-  const dirfd = BigInt(directory?.number ?? AT_FDCWD);
-  const libc = symbols();
+  const dirfd = directory?.number ?? AT_FDCWD;
   for (let attempt = 1;; attempt++) {
-    const number = Number(libc.openat2(SYS_OPENAT2, dirfd, name, how, 24n));
+    how.setUint32(0, flags | O_CLOEXEC, true);
+    how.setUint32(8, mode, true);
+    how.setUint32(16, resolve, true);
+    const number = symbols().openat2(
+      SYS_OPENAT2,
+      dirfd,
+      pathBytes(path),
+      howBytes,
+      24n,
+    );
     if (number >= 0) return new Fd(number);
     const code = errno();
     if (code === EINTR) continue;

@@ -5,8 +5,8 @@
  */
 
 import { failure } from "./_failure.ts";
+import { pathBytes } from "./_path_bytes.ts";
 import { xattrs } from "./_xattrs.ts";
-import { cString } from "./c_string.ts";
 import { errno } from "./errno.ts";
 import { Fd } from "./fd.ts";
 
@@ -64,10 +64,15 @@ export function setXattr(
     ? XATTR_REPLACE
     : 0;
   const size = BigInt(value.length);
-  const key = cString(name);
   const result = file instanceof Fd
-    ? xattrs().fsetxattr(file.number, key, value, size, flags)
-    : xattrs().lsetxattr(cString(file), key, value, size, flags);
+    ? xattrs().fsetxattr(file.number, pathBytes(name, 1), value, size, flags)
+    : xattrs().lsetxattr(
+      pathBytes(file),
+      pathBytes(name, 1),
+      value,
+      size,
+      flags,
+    );
   if (result === 0) return;
   throw failure(
     errno(),
@@ -100,11 +105,20 @@ export function getXattr(
   file: string | Fd,
   name: string,
 ): Uint8Array<ArrayBuffer> | undefined {
-  const key = cString(name);
   const size = Number(
     file instanceof Fd
-      ? xattrs().fgetxattr(file.number, key, scratch, BigInt(LIMIT))
-      : xattrs().lgetxattr(cString(file), key, scratch, BigInt(LIMIT)),
+      ? xattrs().fgetxattr(
+        file.number,
+        pathBytes(name, 1),
+        scratch,
+        BigInt(LIMIT),
+      )
+      : xattrs().lgetxattr(
+        pathBytes(file),
+        pathBytes(name, 1),
+        scratch,
+        BigInt(LIMIT),
+      ),
   );
   if (size >= 0) return scratch.slice(0, size);
   const code = errno();
@@ -137,7 +151,7 @@ export function listXattrs(file: string | Fd): string[] {
   const size = Number(
     file instanceof Fd
       ? xattrs().flistxattr(file.number, scratch, BigInt(LIMIT))
-      : xattrs().llistxattr(cString(file), scratch, BigInt(LIMIT)),
+      : xattrs().llistxattr(pathBytes(file), scratch, BigInt(LIMIT)),
   );
   if (size < 0) {
     throw failure(
@@ -167,10 +181,9 @@ export function listXattrs(file: string | Fd): string[] {
  * ```
  */
 export function removeXattr(file: string | Fd, name: string): void {
-  const key = cString(name);
   const result = file instanceof Fd
-    ? xattrs().fremovexattr(file.number, key)
-    : xattrs().lremovexattr(cString(file), key);
+    ? xattrs().fremovexattr(file.number, pathBytes(name, 1))
+    : xattrs().lremovexattr(pathBytes(file), pathBytes(name, 1));
   if (result === 0) return;
   throw failure(
     errno(),
