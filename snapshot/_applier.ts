@@ -1,5 +1,5 @@
 /** Applies the entries of one layer to a directory, in whatever order they come. */
-import { errno } from "@containerkit/libc";
+import { errno, SyscallError } from "@containerkit/libc";
 import { type TarHeader, type TarSink, TypeFlag } from "@containerkit/tar";
 import { parseWhiteout } from "@containerkit/tar/layer";
 import { DEFAULT_ACL, type Dir, type DirTree } from "./_dir_tree.ts";
@@ -27,7 +27,11 @@ import {
   timespecs,
 } from "./_files.ts";
 import { layerSymbols } from "./_layer_symbols.ts";
-import type { LayerMarks, OpenDir } from "./_layer_marks.ts";
+import {
+  directoryMarks,
+  type LayerMarks,
+  type OpenDir,
+} from "./_layer_marks.ts";
 import type { ParentLayers } from "./_parent_layers.ts";
 import { listXattrs, removeXattr, setXattr, setXattrOf } from "./_xattrs.ts";
 import { writeAll, writeAt, writeElsewhere } from "./_write_all.ts";
@@ -114,8 +118,9 @@ export class Applier implements TarSink, Disposable {
 
   #begin(header: TarHeader): void {
     const found = this.#locate(header.name);
-    if (found === undefined) return this.#dressRoot(header);
+    if (found === undefined) return;
     const { parent, name } = found;
+    if (name === "") return this.#dressRoot(header);
     const whiteout = parseWhiteout(name);
     if (whiteout !== undefined) {
       if (whiteout.kind === "opaque") this.#makeOpaque(parent);
@@ -222,7 +227,7 @@ export class Applier implements TarSink, Disposable {
     }
   }
 
-  /** Where an entry goes; `undefined` is the root itself. */
+  /** Where an entry goes, with no name if it is the root itself; `undefined` is a mark where nothing can be hidden. */
   #locate(path: string): { parent: Dir; name: string } | undefined {
     const end = path.endsWith("/") ? path.length - 1 : path.length;
     const slash = path.lastIndexOf("/", end - 1);
@@ -236,12 +241,11 @@ export class Applier implements TarSink, Disposable {
     }
     const names = clean(path);
     const base = names.pop();
-    if (base === undefined) return undefined;
-    const parent = this.#tree.walk(
-      names,
-      (dir, missing) => this.#makeParent(dir, missing),
-      path,
-    )!;
+    if (base === undefined) return { parent: this.#tree.root, name: "" };
+    const parent = parseWhiteout(base) === undefined
+      ? this.#tree.walk(names, this.#makeParent, path)
+      : this.#parentOfMark(names, path);
+    if (parent === undefined) return undefined;
     if (base === name && !prefix.includes("..")) {
       this.#lastPrefix = prefix;
       this.#lastParent = parent;
@@ -263,8 +267,25 @@ export class Applier implements TarSink, Disposable {
     root.times = times(header);
   }
 
+  /** Some writers hide what was in a directory that their layer replaces by a file: nothing is left to do then. */
+  #parentOfMark(names: readonly string[], path: string): Dir | undefined {
+    const isPlain = this.#options.marks === directoryMarks;
+    const missing = isPlain ? () => undefined : this.#makeParent;
+    try {
+      return this.#tree.walk(names, missing, path);
+    } catch (error) {
+      if (error instanceof SyscallError && error.code === "ENOTDIR") {
+        return undefined;
+      }
+      throw error;
+    }
+  }
+
   /** A directory that the layer writes into but has no entry for. */
-  #makeParent(parent: Dir, name: string): Dir | { link: string } | undefined {
+  readonly #makeParent = (
+    parent: Dir,
+    name: string,
+  ): Dir | { link: string } | undefined => {
     const hidden = parent.hidden?.has(name) ?? false;
     const found = lstatAt(this.#tree.fd(parent), name);
     if (typeof found !== "number") {
@@ -285,7 +306,7 @@ export class Applier implements TarSink, Disposable {
       this.#setDirectory(dir, 0o755, { uid: 0, gid: 0 }, undefined);
     }
     return dir;
-  }
+  };
 
   /** Makes a directory where none is; what else is there goes. */
   #createDirectory(parent: Dir, name: string, mode: number): Dir {

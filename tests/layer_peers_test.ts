@@ -1,0 +1,274 @@
+import { assertEquals } from "@std/assert";
+import { applyLayer, diffLayers } from "@containerkit/snapshot";
+import {
+  describeTree,
+  need,
+  peer,
+  program,
+  rootTest,
+  runProgram,
+  tempDir,
+} from "@containerkit/tests";
+
+/** Two states of a tree: what a first layer brings, and what a second changes. */
+const BASE = `
+  umask 022
+  mkdir -p etc usr/bin usr/share/doc var/cache/old
+  printf root > etc/passwd; printf one > etc/keep; printf gone > etc/gone; ln etc/keep etc/linked
+  printf prog > usr/bin/su; chmod 4755 usr/bin/su; ln -s su usr/bin/alias
+  printf cap > usr/bin/ping; setfattr -n security.capability -v 0x0100000200040000000000000000000000000000 usr/bin/ping
+  setfattr -n user.note -v base etc/passwd
+  for i in $(seq 200); do printf $i > usr/share/doc/file$i; done
+  printf x > var/cache/old/x; chown -R 33:33 var/cache; mkfifo var/pipe; mknod var/null c 1 3
+  long=$(printf 'long%.0s' $(seq 40)); mkdir -p $long; printf deep > $long/$(printf 'name%.0s' $(seq 50))
+  find . -exec touch -h -d @1500000000 {} +
+`;
+const CHANGE = `
+  umask 022
+  printf changed > etc/passwd; rm etc/gone; chown 7:8 etc/keep; mkdir -m 700 etc/new; printf n > etc/new/n
+  rm -r var/cache/old; mkdir var/cache/old; printf y > var/cache/old/y
+  rm usr/bin/alias; mkdir usr/bin/alias; printf d > usr/bin/alias/d
+  ln usr/bin/su usr/bin/su2; rm -r usr/share/doc; printf f > usr/share/doc
+  find etc/passwd etc/new var/cache usr/bin usr/share/doc -exec touch -h -d @1600000000 {} +
+`;
+
+const architecture = Deno.build.arch === "aarch64" ? "arm64" : "amd64";
+
+interface Layer {
+  readonly path: string;
+  readonly digest: string;
+  readonly size: number;
+  readonly diffId: string;
+}
+
+/** Makes both layers with diffLayers(), and the tree that they must give. */
+async function makeLayers(
+  temp: string,
+): Promise<{ layers: Layer[]; tree: string }> {
+  const [before, after] = [`${temp}/before`, `${temp}/after`];
+  Deno.mkdirSync(before);
+  await runProgram("sh", ["-ec", BASE], { cwd: before });
+  await runProgram("cp", ["-a", before, after]);
+  await runProgram("sh", ["-ec", CHANGE], { cwd: after });
+  const layers: Layer[] = [];
+  for (
+    const [index, layer] of [
+      diffLayers(undefined, before),
+      diffLayers(before, after),
+    ].entries()
+  ) {
+    const path = `${temp}/layer${index}.tar.gz`;
+    await Deno.writeFile(path, layer.readable);
+    layers.push({ path, ...await layer.digests });
+  }
+  return { layers, tree: after };
+}
+
+/** An OCI image layout of the layers, with the tag `t`. */
+async function makeLayout(
+  temp: string,
+  layers: readonly Layer[],
+): Promise<string> {
+  const layout = `${temp}/layout`;
+  Deno.mkdirSync(`${layout}/blobs/sha256`, { recursive: true });
+  const put = async (value: unknown) => {
+    const bytes = new TextEncoder().encode(JSON.stringify(value));
+    const hex = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes))
+      .toHex();
+    await Deno.writeFile(`${layout}/blobs/sha256/${hex}`, bytes);
+    return { digest: `sha256:${hex}`, size: bytes.length };
+  };
+  for (const { path, digest } of layers) {
+    await Deno.copyFile(path, `${layout}/blobs/sha256/${digest.slice(7)}`);
+  }
+  const type = "application/vnd.oci.image";
+  const config = await put({
+    architecture,
+    os: "linux",
+    config: {},
+    rootfs: { type: "layers", diff_ids: layers.map(({ diffId }) => diffId) },
+  });
+  const manifest = await put({
+    schemaVersion: 2,
+    mediaType: `${type}.manifest.v1+json`,
+    config: { mediaType: `${type}.config.v1+json`, ...config },
+    layers: layers.map(({ digest, size }) => ({
+      mediaType: `${type}.layer.v1.tar+gzip`,
+      digest,
+      size,
+    })),
+  });
+  await Deno.writeTextFile(
+    `${layout}/oci-layout`,
+    '{"imageLayoutVersion":"1.0.0"}',
+  );
+  await Deno.writeTextFile(
+    `${layout}/index.json`,
+    JSON.stringify({
+      schemaVersion: 2,
+      manifests: [{
+        mediaType: `${type}.manifest.v1+json`,
+        ...manifest,
+        annotations: { "org.opencontainers.image.ref.name": "t" },
+      }],
+    }),
+  );
+  return layout;
+}
+
+/** What peers keep too: they differ in the times of directories and in attributes other than capabilities. */
+function kept(lines: readonly string[]): string[] {
+  return lines.filter((line) => !line.startsWith(" d ") && line !== "").map((
+    line,
+  ) =>
+    line.startsWith("# file:")
+      ? line.replace(/ user\.\S+/g, "")
+      : line.replace(/( d .*) \S+$/, "$1")
+  ).filter((line) => !/^# file: \S+$/.test(line));
+}
+
+rootTest("applyLayer() gives what the layers were made of", async () => {
+  await using temp = tempDir();
+  const { layers, tree } = await makeLayers(temp.path);
+  const root = `${temp.path}/root`;
+  Deno.mkdirSync(root);
+  for (const { path, diffId } of layers) {
+    using file = await Deno.open(path);
+    assertEquals((await applyLayer(file, root)).diffId, diffId);
+  }
+  const whole = (lines: readonly string[]) =>
+    lines.filter((line) => !line.startsWith(" d ")).map((line) =>
+      line.replace(/( d .*) \S+$/, "$1")
+    );
+  assertEquals(
+    whole(await describeTree(root)),
+    whole(await describeTree(tree)),
+  );
+});
+
+for (const find of [program, peer]) {
+  const version = find === program ? "the system's" : "the newer";
+  const umoci = find("umoci");
+  rootTest(
+    `${version} umoci unpacks what diffLayers() wrote to the same tree`,
+    async () => {
+      await using temp = tempDir();
+      const { layers, tree } = await makeLayers(temp.path);
+      const layout = await makeLayout(temp.path, layers);
+      await runProgram(umoci!, [
+        "unpack",
+        "--image",
+        `${layout}:t`,
+        `${temp.path}/bundle`,
+      ]);
+      assertEquals(
+        kept(await describeTree(`${temp.path}/bundle/rootfs`)),
+        kept(await describeTree(tree)),
+      );
+    },
+    umoci === undefined ? "program missing: umoci" : undefined,
+  );
+
+  const [containerd, ctr] = [find("containerd"), find("ctr")];
+  rootTest(
+    `${version} containerd unpacks what diffLayers() wrote to the same tree`,
+    async () => {
+      await using temp = tempDir();
+      const { layers, tree } = await makeLayers(temp.path);
+      const layout = await makeLayout(temp.path, layers);
+      await runProgram("sh", [
+        "-ec",
+        `sed -i 's|"t"|"example.org/t:1"|' index.json; tar -cf ../image.tar .`,
+      ], { cwd: layout });
+      await Deno.writeTextFile(
+        `${temp.path}/config.toml`,
+        [
+          "version = 2",
+          `root = "${temp.path}/root"`,
+          `state = "${temp.path}/state"`,
+          'disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images", "io.containerd.cri.v1.runtime"]',
+          "[grpc]",
+          `address = "${temp.path}/c.sock"`,
+        ].join("\n"),
+      );
+      const daemon = new Deno.Command(containerd!, {
+        args: ["--config", `${temp.path}/config.toml`],
+        stdin: "null",
+        stdout: "null",
+        stderr: "null",
+      }).spawn();
+      const run = (...args: string[]) =>
+        runProgram(ctr!, ["--address", `${temp.path}/c.sock`, ...args]);
+      try {
+        for (let attempt = 0;; attempt++) {
+          try {
+            await run("version");
+            break;
+          } catch (error) {
+            if (attempt === 200) throw error;
+            await new Promise((resolve) => setTimeout(resolve, 100));
+          }
+        }
+        await run(
+          "images",
+          "import",
+          // The newer one would leave unpacking to a service that wants a configuration.
+          ...find === peer ? ["--local"] : [],
+          "--snapshotter",
+          "native",
+          `${temp.path}/image.tar`,
+        );
+        const mounted = `${temp.path}/mounted`;
+        Deno.mkdirSync(mounted);
+        await run(
+          "images",
+          "mount",
+          "--snapshotter",
+          "native",
+          "example.org/t:1",
+          mounted,
+        );
+        try {
+          assertEquals(
+            kept(await describeTree(mounted)),
+            kept(await describeTree(tree)),
+          );
+        } finally {
+          await runProgram("umount", [mounted]);
+        }
+      } finally {
+        daemon.kill("SIGTERM");
+        await daemon.status;
+      }
+    },
+    containerd === undefined || ctr === undefined
+      ? "program missing: containerd"
+      : undefined,
+  );
+}
+
+rootTest("umoci's layers apply to the same tree as umoci unpacks", async () => {
+  await using temp = tempDir();
+  const { layers, tree } = await makeLayers(temp.path);
+  const layout = await makeLayout(temp.path, layers.slice(0, 1));
+  const umoci = program("umoci")!;
+  const bundle = `${temp.path}/bundle`;
+  await runProgram(umoci, ["unpack", "--image", `${layout}:t`, bundle]);
+  await runProgram("sh", ["-ec", CHANGE], { cwd: `${bundle}/rootfs` });
+  await runProgram(umoci, ["repack", "--image", `${layout}:t2`, bundle]);
+  await runProgram("skopeo", [
+    "copy",
+    `oci:${layout}:t2`,
+    `dir:${temp.path}/dir`,
+  ]);
+  const manifest = JSON.parse(
+    await Deno.readTextFile(`${temp.path}/dir/manifest.json`),
+  );
+  const root = `${temp.path}/root`;
+  Deno.mkdirSync(root);
+  for (const { digest } of manifest.layers) {
+    using file = await Deno.open(`${temp.path}/dir/${digest.slice(7)}`);
+    assertEquals((await applyLayer(file, root)).digest, digest);
+  }
+  assertEquals(kept(await describeTree(root)), kept(await describeTree(tree)));
+}, need("umoci", "skopeo"));
