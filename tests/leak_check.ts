@@ -102,6 +102,15 @@ export function takeInventory(): Inventory {
   };
 }
 
+const EVENT_REGEXP = /^descriptor \d+ -> anon_inode:\[(eventfd|eventpoll)\]$/;
+
+/** The runtime closes the loop of a thread that has ended when the next one starts: one pair may be left. */
+function isLastThread(line: string, left: readonly string[]): boolean {
+  const kind = EVENT_REGEXP.exec(line)?.[1];
+  return kind !== undefined &&
+    left.filter((other) => EVENT_REGEXP.exec(other)?.[1] === kind).length === 1;
+}
+
 /**
  * Waits until nothing is there that was not there before; the kernel takes its time for some.
  *
@@ -115,7 +124,7 @@ export async function waitForInventory(before: Inventory): Promise<void> {
         `${kind} ${thing}`
       )
     );
-    if (left.length === 0) return;
+    if (left.every((line) => isLastThread(line, left))) return;
     if (Date.now() > end) {
       throw new Error(`The test left behind:\n  ${left.join("\n  ")}`);
     }

@@ -1,6 +1,5 @@
 // A library that opens on first use would count as a leak of the test that happens to come first:
 // every symbol family of every package is opened here, once.
-import { Worker } from "node:worker_threads";
 import {
   Arena,
   errno,
@@ -18,9 +17,6 @@ import { applyLayer, openOverlay } from "@containerkit/snapshot";
 import { unmount, userNamespace } from "@containerkit/mount";
 
 if (Deno.build.os === "linux") {
-  // The first thread opens descriptors of the runtime's own that stay.
-  const worker = new Worker(new URL("data:text/javascript,"));
-  await new Promise((resolve) => worker.once("exit", resolve));
   openAt(undefined, "/").close();
   errno();
   statFs("/");
