@@ -21,18 +21,8 @@ export function missingDir(
   }
 }
 
-/** Removes a tree. A few empty folders are removed at once, without the way over another thread. */
-export async function destroyTree(
-  dir: string,
-  empty: readonly string[] = [],
-): Promise<void> {
-  try {
-    for (const name of empty) Deno.removeSync(`${dir}/${name}`);
-    Deno.removeSync(dir);
-    return;
-  } catch {
-    // Not that simple.
-  }
+/** Removes a tree, on another thread. */
+export async function destroyTree(dir: string): Promise<void> {
   try {
     await Deno.remove(dir, { recursive: true });
   } catch (error) {

@@ -79,7 +79,7 @@ export async function makeSnapshot(
   checkOptions(action, key, options, OPTIONS);
   checkCapabilities(store, { ...options, action, key });
   signal?.throwIfAborted();
-  const { driver, rows, state } = store;
+  const { driver, rows } = store;
   const known = rows.find(key);
   // Its process may be dead.
   if (known?.creating === 1 || known?.transient === 1) await recover(store);
@@ -89,7 +89,7 @@ export async function makeSnapshot(
   }
   let made: Row | undefined;
   try {
-    const row = state.transaction(() => {
+    const row = store.quickly(() => {
       const row = insert(store, key, make);
       made = row;
       store.makeFolder(row.id);
@@ -98,7 +98,7 @@ export async function makeSnapshot(
     });
     if (driver.fill !== undefined) {
       await driver.fill(store.place(row), signal);
-      state.transaction(() => rows.ready(row.id));
+      store.quickly(() => rows.ready(row.id));
     }
     return row;
   } catch (error) {

@@ -190,6 +190,6 @@ export class OverlayDriver implements Driver {
 
   async destroy(dir: string): Promise<void> {
     if (this.capabilities.sizeLimit.supported) forgetLimit(contentOf({ dir }));
-    await destroyTree(dir, ["work", "fs"]);
+    await destroyTree(dir);
   }
 }

@@ -49,31 +49,46 @@ function settle(store: Store, row: Row): Condemned | undefined {
   return { dir: trash, lock: lock === "gone" ? undefined : lock };
 }
 
-/** A folder that was moved to the trash by a transaction that did not end goes back; another is condemned. */
+/**
+ * A layer that was moved to the trash by a transaction that did not end goes back. Anything else is condemned: what was
+ * not committed may have lost some of its files already, and the record of its removal with a power cut.
+ */
 function sift(store: Store, name: string): Condemned | undefined {
   const trash = `${store.root}/trash/${name}`;
   const lock = tryExclude(trash);
   if (lock === undefined || lock === "gone") return;
   const id = Number(name.split(".")[0]);
-  const isSnapshot = Number.isSafeInteger(id) &&
-    store.rows.get(id) !== undefined;
-  if (isSnapshot && !exists(store.folder(id).dir)) {
+  const row = Number.isSafeInteger(id) ? store.rows.get(id) : undefined;
+  if (row === undefined || exists(store.folder(id).dir)) {
+    return { dir: trash, lock };
+  }
+  if (row.kind === "committed") {
     store.moveBack(id, trash);
     lock.close();
     return;
   }
+  store.rows.remove(id);
   return { dir: trash, lock };
+}
+
+/** Folders that a transaction made whose record was never written, or was lost in a power cut: their numbers come next. */
+function unborn(store: Store): number[] {
+  const ids: number[] = [];
+  for (let id = store.rows.last() + 1; exists(store.folder(id).dir); id++) {
+    ids.push(id);
+  }
+  return ids;
 }
 
 /**
  * Finishes or undoes what processes that are dead, or an earlier boot, left.
- * Reads nothing but the trash, which is empty as a rule, and one index.
+ * Reads nothing but the trash, which is empty as a rule, one index, and whether there is a folder too much.
  */
 export async function recover(store: Store): Promise<void> {
   const trash = () =>
     [...Deno.readDirSync(`${store.root}/trash`)].map(({ name }) => name);
   const idle = () =>
-    trash().length === 0 &&
+    trash().length === 0 && unborn(store).length === 0 &&
     store.rows.unsettled(bootId()).every(({ id }) => store.holds(id));
   if (idle()) return;
   const condemned: Condemned[] = [];
@@ -82,6 +97,10 @@ export async function recover(store: Store): Promise<void> {
       for (const name of trash()) {
         const found = sift(store, name);
         if (found !== undefined) condemned.push(found);
+      }
+      for (const id of unborn(store)) {
+        const dir = store.moveToTrash(id);
+        if (dir !== undefined) condemned.push({ dir, lock: undefined });
       }
       for (const row of store.rows.unsettled(bootId())) {
         const found = settle(store, row);

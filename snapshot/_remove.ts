@@ -6,20 +6,23 @@ import type { Store } from "./_store.ts";
 const FULL_REGEXP = /disk is full|disk I\/O error/;
 
 /**
- * Removes a snapshot: its name is free when the transaction ends, its files go
- * after that. A crash in between leaves them in the trash.
+ * Removes a snapshot: its name is free when this returns, its files go while
+ * others go on. A crash in between leaves them in the trash.
  */
 export async function removeRow(store: Store, row: Row): Promise<void> {
   checkChildless(store, row);
   const held = store.holds(row.id);
-  using lock = store.exclude("remove", row);
+  const lock = store.exclude("remove", row);
   let trash: string | undefined;
+  const change = () => {
+    checkChildless(store, row);
+    store.rows.remove(row.id);
+    trash = store.moveToTrash(row.id);
+  };
   const forget = () =>
-    store.state.transaction(() => {
-      checkChildless(store, row);
-      store.rows.remove(row.id);
-      trash = store.moveToTrash(row.id);
-    });
+    row.kind === "committed"
+      ? store.state.transaction(change)
+      : store.quickly(change);
   try {
     try {
       forget();
@@ -29,7 +32,9 @@ export async function removeRow(store: Store, row: Row): Promise<void> {
         throw error;
       }
       if (trash !== undefined) store.moveBack(row.id, trash);
+      trash = undefined;
       await store.driver.destroy(store.folder(row.id).dir);
+      await store.drain();
       forget();
     }
   } catch (error) {
@@ -38,10 +43,6 @@ export async function removeRow(store: Store, row: Row): Promise<void> {
     if (held) store.hold(row.id);
     throw error;
   }
-  if (trash === undefined) return;
-  try {
-    await store.driver.destroy(trash);
-  } catch {
-    // The snapshot is removed; what is left in the trash is for the next cleanup, which says why it cannot go.
-  }
+  if (trash === undefined) lock?.close();
+  else await store.destroySoon(trash, lock);
 }

@@ -115,6 +115,10 @@ export function openRows(db: State) {
   );
   const remove = db.prepare("DELETE FROM snapshots WHERE id = ?");
 
+  const last = db.prepare(
+    "SELECT seq FROM sqlite_sequence WHERE name = 'snapshots'",
+  );
+
   const one = (value: unknown) => value as Row | undefined;
   const many = (value: unknown) => value as Row[];
   return {
@@ -122,6 +126,9 @@ export function openRows(db: State) {
     find: (key: string) => one(byKey.get(key)),
     /** The row of an id. */
     get: (id: number) => one(byId.get(id)),
+    /** The highest id that was ever given out. */
+    last: () =>
+      (last.get() as unknown as { seq: number } | undefined)?.seq ?? 0,
     /** The ids from a row down to the lowest layer. */
     chain: (id: number) =>
       (chain.all(id) as unknown as { id: number }[]).map((row) => row.id),

@@ -268,13 +268,17 @@ export class StoreSnapshotter implements Snapshotter, HandleOwner {
   }
 
   cleanup(): Promise<void> {
-    return this.#traced("cleanup", "", () => recover(this.#store));
+    return this.#traced("cleanup", "", async () => {
+      await this.#store.drain();
+      await recover(this.#store);
+    });
   }
 
-  close(): Promise<void> {
-    if (!this.#closed) this.#store[Symbol.dispose]();
+  async close(): Promise<void> {
+    if (this.#closed) return;
     this.#closed = true;
-    return Promise.resolve();
+    await this.#store.drain();
+    this.#store[Symbol.dispose]();
   }
 
   [Symbol.asyncDispose](): Promise<void> {

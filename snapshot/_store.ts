@@ -1,8 +1,11 @@
 import type { Fd } from "@containerkit/libc";
-import type { State } from "@containerkit/state";
+import type { State, Synchronous } from "@containerkit/state";
 import type { Driver, Folder, Place } from "./_driver.ts";
 import { tryHold, tryUpgrade } from "./_hold.ts";
 import { openRows, type Row, type Rows } from "./_rows.ts";
+
+/** How many removals of files may be under way. */
+const MOST_REMOVALS = 64;
 
 function isNotFound(error: unknown): boolean {
   return error instanceof Deno.errors.NotFound ||
@@ -22,6 +25,8 @@ export class Store implements Disposable {
   readonly driver: Driver;
   readonly state: State;
   readonly rows: Rows;
+  /** Removals of files that are under way. */
+  readonly #removals = new Set<Promise<void>>();
   /** Locks on snapshots that somebody in this process works with, by id. */
   readonly #holds = new Map<number, Fd>();
 
@@ -30,6 +35,21 @@ export class Store implements Disposable {
     this.driver = options.driver;
     this.state = options.state;
     this.rows = openRows(options.state);
+  }
+
+  /**
+   * Runs a transaction that need not be on the disk when it returns: it survives the death of the process, and after
+   * a power cut it is there or not, as a whole. Enough for what is not committed: should its record be older than its
+   * folder then, the next `open` takes the folder's word.
+   */
+  quickly<T>(fn: () => Synchronous<T>): T {
+    const { database } = this.state;
+    database.exec("PRAGMA synchronous = NORMAL");
+    try {
+      return this.state.transaction(fn);
+    } finally {
+      database.exec("PRAGMA synchronous = FULL");
+    }
   }
 
   /** The folder of a snapshot. */
@@ -97,6 +117,26 @@ export class Store implements Disposable {
   /** Moves a folder back when the transaction that removed its row failed. */
   moveBack(id: number, trash: string): void {
     Deno.renameSync(trash, this.folder(id).dir);
+  }
+
+  /** Removes a folder in the trash while others go on; waits only when too many are under way. */
+  async destroySoon(trash: string, lock: Fd | undefined): Promise<void> {
+    while (this.#removals.size >= MOST_REMOVALS) {
+      await Promise.race(this.#removals);
+    }
+    const removal = this.driver.destroy(trash)
+      // What cannot go now is left for a cleanup, which says why.
+      .catch(() => {})
+      .finally(() => {
+        lock?.close();
+        this.#removals.delete(removal);
+      });
+    this.#removals.add(removal);
+  }
+
+  /** Waits until all files are removed. */
+  async drain(): Promise<void> {
+    await Promise.all(this.#removals);
   }
 
   /** Whether this process works with a snapshot. */

@@ -244,6 +244,6 @@ export class TarindexDriver implements Driver {
 
   async destroy(dir: string): Promise<void> {
     if (this.capabilities.sizeLimit.supported) forgetLimit(`${dir}/fs`);
-    await destroyTree(dir, ["work", "fs"]);
+    await destroyTree(dir);
   }
 }

@@ -177,7 +177,7 @@ function imageBacking(root: string, defaultSize: number): Backing {
       }
       return `${imageOf(folder)} is gone`;
     },
-    destroy: (dir) => destroyTree(dir, ["image"]),
+    destroy: (dir) => destroyTree(dir),
   };
 }
 

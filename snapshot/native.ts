@@ -61,7 +61,7 @@ function nativeBacking(root: string): Backing {
     check: ({ dir }) => missingDir(dir, ["fs"]),
     async destroy(dir) {
       if (sizeLimit.supported) forgetLimit(dir);
-      await destroyTree(dir, ["fs"]);
+      await destroyTree(dir);
     },
   };
 }

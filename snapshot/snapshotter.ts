@@ -297,7 +297,8 @@ export interface Snapshotter extends AsyncDisposable {
     options?: Pick<CommitOptions, "durability" | "signal">,
   ): Promise<void>;
   /**
-   * Removes a snapshot of any kind.
+   * Removes a snapshot of any kind. Its name is free at once; the space it took is free soon, and when
+   * {@linkcode Snapshotter.cleanup} or {@linkcode Snapshotter.close} returns.
    *
    * @throws {Deno.errors.NotFound} If there is none.
    * @throws {SnapshotStateError} If others are built on it.
@@ -340,7 +341,7 @@ export interface Snapshotter extends AsyncDisposable {
   fsck(options?: FsckOptions): Promise<FsckProblem[]>;
   /** Makes now what the first snapshot on a layer would make, such as one index of it and all layers below. */
   flatten(name: string): Promise<void>;
-  /** Removes what removals and dead processes left; `open` does it too. */
+  /** Waits for removals, and removes what dead processes left; `open` does the latter too. */
   cleanup(): Promise<void>;
   /** Closes the store; a second call does nothing. Snapshots stay. */
   close(): Promise<void>;
