@@ -1,6 +1,6 @@
 import type { State } from "@containerkit/state";
 import type { Bundle, ContainerRecord } from "./_bundle.ts";
-import { cgroupPids, signalCgroup } from "./_cgroup_procs.ts";
+import { cgroupPids, isInside, signalCgroup } from "./_cgroup_procs.ts";
 import { containerStatus } from "./_container_status.ts";
 import type { Container } from "./container.ts";
 import type { ContainerProcess, ContainerStatus } from "./container_process.ts";
@@ -10,6 +10,7 @@ import { addEvent, emitEvent, openEvents } from "./_events.ts";
 import { askMonitor } from "./_monitor_client.ts";
 import { CgroupReader } from "./_cgroup_reader.ts";
 import { measure } from "./_measure.ts";
+import { sweep } from "./_sweep.ts";
 import { watchOom } from "./_watch_oom.ts";
 import { createRuntime } from "./create_runtime.ts";
 import type { ExecOptions } from "./exec_options.ts";
@@ -160,7 +161,13 @@ export class ContainerImpl extends Process implements Container {
 
   /** Without a pid namespace of its own the others outlive the first process. */
   protected override async beforeStatus(): Promise<void> {
-    if (this.#record.sharedPids) signalCgroup(this.#record.cgroups, SIGKILL);
+    if (this.#record.sharedPids) {
+      const { cgroups } = this.#record;
+      const left = new Set(cgroupPids(cgroups));
+      signalCgroup(cgroups, SIGKILL);
+      // The orphans among them are children of this program, its subreaper.
+      await sweep((pid) => left.has(pid) || isInside(pid, cgroups));
+    }
     await Promise.allSettled([...this.#execs].map(({ status }) => status));
     await this.#starting;
     this.#oom.abort();

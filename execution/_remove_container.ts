@@ -17,7 +17,9 @@ export async function removeContainer(
   try {
     Deno.removeSync(bundle.path, { recursive: true });
   } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    // Somebody else did the same at the same time, and tells it.
+    if (error instanceof Deno.errors.NotFound) return;
+    throw error;
   }
   emitEvent(bundle.state, { type: "delete", id: record.id });
 }

@@ -52,15 +52,20 @@ export async function deleteContainer(
   options: DeleteContainerOptions = {},
 ): Promise<void> {
   const { state = STATE, force = false } = options;
-  let found;
   try {
-    found = findContainer(state, id, "delete");
+    await remove(id, { ...options, state, force });
   } catch (error) {
     const missing = error instanceof RuntimeError && error.code === "NotFound";
-    if (force && missing) return;
-    throw error;
+    if (!(force && missing)) throw error;
   }
-  const { bundle, record } = found;
+}
+
+async function remove(
+  id: string,
+  options: DeleteContainerOptions & { readonly state: string },
+): Promise<void> {
+  const { state, force } = options;
+  const { bundle, record } = findContainer(state, id, "delete");
   const status = containerStatus(record, bundle);
   if (status !== "stopped") {
     if (!force) {

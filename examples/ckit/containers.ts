@@ -113,7 +113,8 @@ async function copy(
 }
 
 /**
- * Joins ckit's terminal to a process until it ends or Ctrl-P Ctrl-Q is typed.
+ * Joins ckit's terminal to a process until it ends, or it is left: by Ctrl-P
+ * Ctrl-Q in a terminal, else by a second Ctrl-C.
  *
  * @returns The exit code; `undefined` when it was left.
  */
@@ -124,7 +125,13 @@ export async function join(
   const { interactive, terminal } = options;
   const raw = terminal && interactive && Deno.stdin.isTerminal();
   const resize = () => process.resize(terminalSize());
-  const interrupt = () => process.kill("SIGINT");
+  const { promise: leaving, resolve: leave } = Promise.withResolvers<void>();
+  let interrupts = 0;
+  const interrupt = () => {
+    // The first process of a container may not heed it: the second one leaves.
+    if (interrupts++ > 0) leave();
+    else process.kill("SIGINT");
+  };
   if (raw) {
     Deno.stdin.setRaw(true);
     Deno.addSignalListener("SIGWINCH", resize);
@@ -134,7 +141,9 @@ export async function join(
     Deno.addSignalListener("SIGINT", interrupt);
   }
   try {
-    const left = interactive ? type(process, raw) : new Promise<void>(() => {});
+    const left = interactive
+      ? Promise.race([type(process, raw), leaving])
+      : leaving;
     const outputs = [
       copy(process.stdout, Deno.stdout),
       ...terminal ? [] : [copy(process.stderr, Deno.stderr)],

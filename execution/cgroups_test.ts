@@ -1,0 +1,106 @@
+import { assertEquals, assertGreater } from "@std/assert";
+import {
+  makeBusyboxRootfs,
+  need,
+  rootTest,
+  tempDir,
+} from "@containerkit/tests";
+import { createSpec, readEvents, run, type SpecResources } from "./mod.ts";
+
+const missing = need("runc", "busybox");
+
+/** Runs a script with limits, whatever version of cgroups the machine has. */
+async function start(
+  folder: string,
+  script: string,
+  resources: SpecResources = {},
+) {
+  const rootfs = `${folder}/rootfs`;
+  Deno.mkdirSync(rootfs);
+  makeBusyboxRootfs(rootfs);
+  const spec = await createSpec({}, {
+    rootfs,
+    args: ["sh", "-c", script],
+    seccomp: "unconfined",
+    resources,
+  });
+  return await run("a", spec, {
+    state: `${folder}/state`,
+    stdout: "null",
+    stderr: "null",
+  });
+}
+
+rootTest(
+  "status tells that the kernel killed for lack of memory, and an event does before",
+  async () => {
+    using temp = tempDir();
+    const limit = 16 << 20;
+    {
+      // tail keeps a line that never ends in memory.
+      await using container = await start(temp.path, "tail /dev/zero", {
+        memory: { limit, swap: limit },
+      });
+      const { oomKilled, signal, success } = await container.status;
+      assertEquals([oomKilled, success], [true, false]);
+      assertEquals(signal === null || signal === "SIGKILL", true);
+    }
+    const types: string[] = [];
+    for await (const { type } of readEvents({ state: `${temp.path}/state` })) {
+      types.push(type);
+    }
+    assertEquals(types, ["create", "start", "oom", "exit", "delete"]);
+  },
+  missing,
+);
+
+rootTest("status does not take an ordinary kill for one", async () => {
+  using temp = tempDir();
+  await using container = await start(temp.path, "sleep 1000");
+  container.kill("KILL");
+  assertEquals((await container.status).oomKilled, false);
+}, missing);
+
+rootTest("stats() measures and update() changes limits", async () => {
+  using temp = tempDir();
+  await using container = await start(
+    temp.path,
+    "i=0; while [ $i -lt 2000 ]; do i=$((i+1)); done; sleep 1000",
+    { memory: { limit: 64 << 20 }, pids: { limit: 50 } },
+  );
+  let metrics = container.stats();
+  assertEquals([metrics.memory?.limit, metrics.pids?.limit], [64 << 20, 50]);
+  assertGreater(metrics.memory?.usage, 0);
+  assertGreater(metrics.cpu?.usage, 0);
+  assertGreater(Object.keys(metrics.memory?.stat ?? {}).length, 10);
+  assertEquals(metrics.network?.map(({ name }) => name).includes("lo"), true);
+  await container.update({
+    memory: { limit: 32 << 20, swap: 64 << 20 },
+    pids: { limit: 20 },
+  });
+  metrics = container.stats();
+  assertEquals([metrics.memory?.limit, metrics.pids?.limit], [32 << 20, 20]);
+}, missing);
+
+rootTest(
+  "a container with the host's processes ends with all of its own",
+  async () => {
+    using temp = tempDir();
+    const rootfs = `${temp.path}/rootfs`;
+    Deno.mkdirSync(rootfs);
+    makeBusyboxRootfs(rootfs);
+    const spec = await createSpec({}, {
+      rootfs,
+      args: ["sh", "-c", "sleep 1000 & sleep 1000 & exit 6"],
+      namespaces: { pid: "host" },
+      seccomp: "unconfined",
+    });
+    await using container = await run("a", spec, {
+      state: `${temp.path}/state`,
+      stdout: "null",
+      stderr: "null",
+    });
+    assertEquals((await container.status).code, 6);
+  },
+  missing,
+);
