@@ -5,6 +5,7 @@ import { putBlob, putManifest } from "../content/testdata/images.ts";
 import {
   makeRealImage,
   need,
+  peer,
   program,
   rootTest,
   runProgram,
@@ -146,6 +147,29 @@ rootTest(
     assertEquals((await store.images.list()).length, count + 1);
   },
   need("skopeo", "umoci", "busybox"),
+);
+
+rootTest(
+  "content store: crane pushes the layout as it lies there",
+  async () => {
+    await using temp = tempDir();
+    await using registry = await startDockerRegistry({
+      folder: `${temp.path}/registry`,
+    });
+    using store = await openStore({ root: `${temp.path}/root` });
+    const manifest = await putManifest(store, {
+      layers: [await putBlob(store, MediaType.Layer)],
+    });
+    await store.images.create("one", manifest);
+    const reference = `${registry.host}/one:1`;
+    const crane = peer("crane")!;
+    await runProgram(crane, ["push", "--insecure", store.path, reference]);
+    assertEquals(
+      (await runProgram(crane, ["digest", "--insecure", reference])).trim(),
+      manifest.digest,
+    );
+  },
+  need("crane", "docker-registry"),
 );
 
 Deno.test("images wait for a program that is writing index.json, and refuse a broken one", async () => {

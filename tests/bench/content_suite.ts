@@ -88,6 +88,21 @@ async function ingest(bench: Bench): Promise<void> {
   });
 }
 
+/** The time until the first new byte can be asked for: what is there is hashed later. */
+async function resume(bench: Bench): Promise<void> {
+  await using temp = tempDir({ dir: "/var/tmp" });
+  using store = await openStore({ root: temp.path });
+  const chunk = new Uint8Array(MIB);
+  const first = await store.writer("big");
+  for (let left = SIZE; left > 0; left--) await first.write(chunk);
+  await first.abort();
+  const start = performance.now();
+  await using writer = await store.writer("big");
+  const taken = performance.now() - start;
+  if (writer.offset !== SIZE * MIB) throw new Error("Nothing to resume");
+  bench.report(`resume at ${SIZE} MiB`, taken, 50, "ms");
+}
+
 /** Rows as commits would have written them; files are of no matter to what is measured. */
 function fill(path: string): void {
   const database = new DatabaseSync(`${path}/state.db`);
@@ -153,6 +168,7 @@ async function scale(bench: Bench): Promise<void> {
 /** The content store against openssl, dd and fixed goals. */
 export async function suite(bench: Bench): Promise<void> {
   await scale(bench);
+  await resume(bench);
   const missing = need("openssl");
   if (missing === undefined) await ingest(bench);
   else bench.skip("ingest", missing);
