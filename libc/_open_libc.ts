@@ -1,3 +1,5 @@
+import { checkDeno } from "./_check_deno.ts";
+
 const ARCH_FOLDER = Deno.build.arch === "aarch64"
   ? "aarch64-linux-gnu"
   : "x86_64-linux-gnu";
@@ -52,6 +54,7 @@ export function openLibc<S extends Deno.ForeignLibraryInterface>(
       `Cannot open libc: Linux is needed, this is ${Deno.build.os}`,
     );
   }
+  checkDeno(Deno.version.deno);
   const path = findLibc();
   try {
     return Deno.dlopen(path, symbols);
