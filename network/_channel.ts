@@ -61,7 +61,7 @@ export interface Reply {
  * What a conversation asks its driver to do: send bytes, or receive one
  * datagram; `slow` when the kernel may take its time inside that call.
  */
-export type Step =
+type Step =
   | {
     readonly send: Uint8Array<ArrayBuffer>;
     readonly slow: boolean;
@@ -73,7 +73,7 @@ export type Step =
 export type Talk<T> = Generator<Step, T, Uint8Array<ArrayBuffer>>;
 
 /** Options of {@linkcode Channel}. */
-export interface ChannelOptions {
+interface ChannelOptions {
   readonly netns?: NetNs | undefined;
   /** Multicast groups to join, as numbers. */
   readonly groups?: readonly number[];

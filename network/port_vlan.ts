@@ -73,7 +73,7 @@ function check(vlan: PortVlan): void {
 function writeVlan(
   writer: MessageWriter,
   vlan: PortVlan,
-  options: { index: number; self: boolean },
+  options: PortVlanOptions & { readonly index: number },
 ): void {
   const { id, end = id } = vlan;
   const flags = (vlan.pvid ? FLAG.PVID : 0) |
@@ -134,10 +134,7 @@ export function addPortVlan(
     flags: 0,
     links: [link],
     body: (writer, indexOf) =>
-      writeVlan(writer, vlan, {
-        index: indexOf(link),
-        self: options.self ?? false,
-      }),
+      writeVlan(writer, vlan, { ...options, index: indexOf(link) }),
     decode: nothing,
   };
 }
@@ -171,10 +168,7 @@ export function deletePortVlan(
     flags: 0,
     links: [link],
     body: (writer, indexOf) =>
-      writeVlan(writer, vlan, {
-        index: indexOf(link),
-        self: options.self ?? false,
-      }),
+      writeVlan(writer, vlan, { ...options, index: indexOf(link) }),
     ...deleted(["ENOENT"]),
   };
 }

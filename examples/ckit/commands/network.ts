@@ -38,7 +38,8 @@ const prune: Command = {
       const id = idOf(context, key);
       return id === undefined || ids.has(id);
     }, { signal: context.signal });
-    for (const name of [...keys, ...bridges]) context.print(name);
+    const names = keys.map((key) => idOf(context, key) ?? key);
+    for (const name of [...names, ...bridges]) context.print(name);
   },
 };
 
