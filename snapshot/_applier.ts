@@ -559,7 +559,6 @@ export class Applier implements TarSink, Disposable {
       ? undefined
       : this.#tree.walk(names, () => undefined, header.name);
     if (base === undefined || target === undefined) {
-      if (this.#copyUp(header)) return this.#makeLink(header, parent, name);
       throw new LayerError(
         header.name,
         `it is a link to ${
@@ -578,7 +577,6 @@ export class Applier implements TarSink, Disposable {
       );
       if (result === 0) break;
       const code = errno();
-      if (code === ENOENT && this.#copyUp(header)) continue;
       if (code === ENOENT) {
         throw new LayerError(
           header.name,
@@ -599,11 +597,6 @@ export class Applier implements TarSink, Disposable {
       this.#remove(parent, name);
     }
     this.#wrote(parent, name);
-  }
-
-  /** Takes the target of a link from a lower layer, as writing to it in an overlay would. */
-  #copyUp(_header: TarHeader): boolean {
-    return false;
   }
 
   /** Notes that a name is this layer's now, whatever the layer says elsewhere. */
