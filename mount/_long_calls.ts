@@ -9,6 +9,7 @@ import {
 import { symbols, Sys } from "./_symbols.ts";
 
 const CMD_CREATE = 6;
+const UMOUNT_NOFOLLOW = 8;
 
 const onPool = library({
   /** `int umount2(const char *target, int flags)`, on a thread of the pool. */
@@ -47,13 +48,23 @@ export async function unmountOnPool(
         OpenFlag.PATH | OpenFlag.DIRECTORY,
       );
       const path = cString(`/proc/self/fd/${folder.number}/${name}`);
-      if (await onPool().umount2(path, flags) === 0) return 0;
+      if (await onPool().umount2(path, flags | UMOUNT_NOFOLLOW) === 0) return 0;
     } catch {
       // The folder is missing: the call below says so.
     }
   }
   // The number of the error is on the other thread: ask again from here.
-  return symbols().umount2(cString(target), flags) === 0 ? 0 : errno();
+  return unmountHere(target, flags);
+}
+
+/**
+ * Unmounts on this thread.
+ *
+ * @returns 0, or the number of the error.
+ */
+export function unmountHere(target: string, flags: number): number {
+  const result = symbols().umount2(cString(target), flags | UMOUNT_NOFOLLOW);
+  return result === 0 ? 0 : errno();
 }
 
 /**

@@ -88,7 +88,20 @@ async function mountStack(
       ? withAction(error, `${error.action} on "${path}"`, path)
       : error;
   }
-  return new Mounted(path, ids);
+  return new Mounted(path, ids, { light: mounts.every(isLight) });
+}
+
+/** Whether nothing is written back when it goes: what is in memory, cannot be written to, or was told to forget. */
+function isLight(mount: Mount): boolean {
+  switch (mount.type) {
+    case "tmpfs":
+    case "erofs":
+      return true;
+    case "overlay":
+      return mount.upper === undefined || (mount.volatile ?? false);
+    default:
+      return false;
+  }
 }
 
 /** What it is called in an error. */

@@ -5,6 +5,7 @@
  */
 
 import { statAt } from "@containerkit/libc";
+import { unmountHere } from "./_long_calls.ts";
 import { mountExists } from "./_mount_exists.ts";
 import { unmount, type UnmountOptions } from "./unmount.ts";
 
@@ -24,16 +25,23 @@ export class Mounted implements AsyncDisposable {
   readonly target: string;
   /** Numbers of the mounts, the last on top. */
   #ids: number[];
+  readonly #light: boolean;
 
   /**
    * Takes over mounts that are attached.
    *
    * @param target Where.
    * @param ids Their numbers, the last on top.
+   * @param options Whether taking them away writes nothing back, so that no other thread is needed for it.
    */
-  constructor(target: string, ids: readonly number[]) {
+  constructor(
+    target: string,
+    ids: readonly number[],
+    options: { light?: boolean } = {},
+  ) {
     this.target = target;
     this.#ids = [...ids];
+    this.#light = options.light ?? false;
   }
 
   /** Leaves it mounted: disposing does nothing any more, and `unmount()` takes it away by its path. */
@@ -52,7 +60,7 @@ export class Mounted implements AsyncDisposable {
     while (this.#ids.length > 0) {
       const expected = this.#ids.at(-1)!;
       const found = topMount(this.target);
-      if (found === expected) await unmount(this.target, options);
+      if (found === expected) await this.#unmountTop(options);
       else if (mountExists(expected)) {
         throw new Deno.errors.Busy(
           `Cannot unmount "${this.target}": something else is mounted on top of it`,
@@ -60,6 +68,12 @@ export class Mounted implements AsyncDisposable {
       }
       this.#ids.pop();
     }
+  }
+
+  async #unmountTop(options: Omit<UnmountOptions, "all">): Promise<void> {
+    const isPlain = !options.recursive && !options.detach;
+    if (this.#light && isPlain && unmountHere(this.target, 0) === 0) return;
+    await unmount(this.target, options);
   }
 
   /** Takes it away. */

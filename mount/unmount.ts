@@ -12,7 +12,6 @@ import { isMountPoint } from "./is_mount_point.ts";
 import { listMounts } from "./list_mounts.ts";
 
 const MNT_DETACH = 2;
-const UMOUNT_NOFOLLOW = 8;
 const EBUSY = 16;
 const MAX_PAUSE = 50;
 
@@ -91,7 +90,7 @@ async function unmountOne(
   options: UnmountOptions,
 ): Promise<void> {
   const { retry = 1000, signal } = options;
-  const flags = UMOUNT_NOFOLLOW | (options.detach ? MNT_DETACH : 0);
+  const flags = options.detach ? MNT_DETACH : 0;
   const end = performance.now() + retry;
   for (let pause = 1;; pause = Math.min(pause * 2, MAX_PAUSE)) {
     signal?.throwIfAborted();

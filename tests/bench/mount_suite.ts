@@ -94,8 +94,7 @@ async function compareCalls(bench: Bench, folder: string): Promise<void> {
     ours: async () => {
       const start = performance.now();
       for (let round = 0; round < 200; round++) {
-        await mount(tmpfs, place);
-        await unmount(place);
+        await using _ = await mount(tmpfs, place);
       }
       return (performance.now() - start) / 200;
     },

@@ -210,7 +210,7 @@ async function runArchive(
  * @throws {Error} If it does not switch off in time, with its last lines.
  */
 export async function runGuest(options: GuestOptions): Promise<GuestResult> {
-  const { kernel, disks = [], memory = 2048, onLine, timeout = 240_000 } =
+  const { kernel, disks = [], memory = 2048, onLine, timeout = 600_000 } =
     options;
   const folder = await Deno.makeTempDir({ dir: CACHE });
   try {
