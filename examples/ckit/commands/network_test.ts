@@ -38,7 +38,7 @@ rootTest(
     using others = NetNs.create();
     const { bridge, prefix, gateway } = subnetOf(temp.path);
     const attachment = await attach(mine, {
-      key: `${bridge}@gone`,
+      key: "gone",
       bridge,
       address: `${prefix}.2/24`,
       gateway,
@@ -55,7 +55,7 @@ rootTest(
       `gone\t${bridge}\t${attachment.link}\t127.0.0.1:8080->80/tcp`,
     ]);
     assertEquals(await run("network prune", temp.path), [
-      `${bridge}@gone`,
+      "gone",
       bridge,
     ]);
     assertEquals(await run("network ls", temp.path), []);
