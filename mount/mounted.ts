@@ -4,10 +4,12 @@
  * @module
  */
 
-import { statAt } from "@containerkit/libc";
+import { statAt, SyscallError, tracer } from "@containerkit/libc";
 import { unmountHere } from "./_long_calls.ts";
 import { mountExists } from "./_mount_exists.ts";
 import { unmount, type UnmountOptions } from "./unmount.ts";
+
+const trace = tracer("containerkit:mount");
 
 /**
  * What was mounted on a path, until it is disposed of.
@@ -71,8 +73,14 @@ export class Mounted implements AsyncDisposable {
   }
 
   async #unmountTop(options: Omit<UnmountOptions, "all">): Promise<void> {
-    const isPlain = !options.recursive && !options.detach;
-    if (this.#light && isPlain && unmountHere(this.target, 0) === 0) return;
+    if (this.#light && !options.recursive && !options.detach) {
+      try {
+        const details = () => ({ target: this.target });
+        return trace("unmount", details, () => unmountNow(this.target));
+      } catch {
+        // Busy, mostly: the long way tries again and says who it is.
+      }
+    }
     await unmount(this.target, options);
   }
 
@@ -80,6 +88,16 @@ export class Mounted implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.unmount();
   }
+}
+
+function unmountNow(target: string): void {
+  const code = unmountHere(target, 0);
+  if (code === 0) return;
+  throw new SyscallError(`unmount "${target}"`, {
+    syscall: "umount2",
+    errno: code,
+    path: target,
+  });
 }
 
 /** The number of the mount one sees there; `undefined` if the path is gone. */
