@@ -3,7 +3,7 @@ import { breathe, type Context } from "./_context.ts";
 import { type Fields, type Filter, matches, parseFilters } from "./_filter.ts";
 import type { BlobInfo, ListBlobsOptions } from "./store.ts";
 
-const PAGE = 1000;
+const PAGE = 2000;
 
 /** A row as the store's users see it. */
 export function toInfo(digest: string, row: BlobRow): BlobInfo {
@@ -59,6 +59,14 @@ function findAnchor(filter: Filter): Anchor | undefined {
   return present && { sql: LABEL, values: [present.key] };
 }
 
+/** Whether the index answers a filter as a whole. */
+function isAnchorOnly(filter: Filter): boolean {
+  const [term, ...others] = filter;
+  return others.length === 0 && term !== undefined &&
+    ["==", "present"].includes(term.operator) &&
+    findAnchor(filter) !== undefined;
+}
+
 type Row = BlobRow & { readonly digestText: string };
 
 /** Reads pages of rows: from an index if each of the filters allows, else all of them. */
@@ -90,14 +98,15 @@ export async function* listBlobs(
 ): AsyncIterable<BlobInfo> {
   const { signal } = options;
   const filters = parseFilters(options.filters);
-  const all = filters.some((filter) => filter.length === 0);
+  const isAnswered = filters.some((filter) => filter.length === 0) ||
+    filters.every(isAnchorOnly);
   const read = pages(context, filters);
   for (let last = 0;;) {
     signal?.throwIfAborted();
     const rows = read(last);
     for (const row of rows) {
       const info = toInfo(row.digestText, row);
-      if (all || matches(filters, fieldsOf(info))) yield info;
+      if (isAnswered || matches(filters, fieldsOf(info))) yield info;
     }
     if (rows.length < PAGE) return;
     last = rows.at(-1)!.id;
