@@ -2,6 +2,7 @@ import type { RuntimeErrorCode } from "./runtime_error.ts";
 
 /** Words of runc, crun and youki by what they mean; the first that matches holds. */
 const PATTERNS: readonly (readonly [RuntimeErrorCode, RegExp])[] = [
+  ["NotSupported", /CRIU version check/i],
   [
     "CommandNotFound",
     /executable file (`[^`]*` )?not found|exec: .*(no such file|not found|permission denied|is a directory)|no such file or directory: unknown|open executable: /i,

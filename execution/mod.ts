@@ -22,6 +22,7 @@ export * from "./host_devices.ts";
 export * from "./list_containers.ts";
 export * from "./log_options.ts";
 export * from "./monitor_options.ts";
+export * from "./next_restart.ts";
 export * from "./open_container.ts";
 export * from "./read_events.ts";
 export * from "./read_log.ts";

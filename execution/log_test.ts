@@ -1,0 +1,121 @@
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { tempDir } from "@containerkit/tests";
+import { LogWriter } from "./_log_writer.ts";
+import { type LogEntry, type LogFormat, readLog } from "./mod.ts";
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+async function readAll(
+  path: string,
+  format: LogFormat,
+  options: { tail?: number; follow?: Promise<unknown> } = {},
+): Promise<string[]> {
+  const all: string[] = [];
+  for await (const { stream, text } of readLog({ path, format }, options)) {
+    all.push(`${stream}:${decoder.decode(text)}`);
+  }
+  return all;
+}
+
+for (const format of ["json", "cri"] as const) {
+  Deno.test(`readLog() gives back what was written as ${format}, lines and parts of them`, async () => {
+    using temp = tempDir();
+    const path = `${temp.path}/log`;
+    {
+      using log = new LogWriter({ path, format });
+      log.write("stdout", encoder.encode("one\ntwo\npar"));
+      log.write("stderr", encoder.encode("\n"));
+      log.write("stdout", encoder.encode("t\nend"));
+    }
+    assertEquals(await readAll(path, format), [
+      "stdout:one\n",
+      "stdout:two\n",
+      "stdout:par",
+      "stderr:\n",
+      "stdout:t\n",
+      "stdout:end",
+    ]);
+    assertEquals(await readAll(path, format, { tail: 2 }), [
+      "stdout:t\n",
+      "stdout:end",
+    ]);
+  });
+}
+
+Deno.test("a character that comes in pieces is whole in a log of JSON", async () => {
+  using temp = tempDir();
+  const path = `${temp.path}/log`;
+  const euro = encoder.encode("€\n");
+  {
+    using log = new LogWriter({ path });
+    for (const byte of euro) log.write("stdout", new Uint8Array([byte]));
+    log.write("stderr", euro.subarray(0, 2));
+    log.end("stderr");
+  }
+  assertEquals(
+    (await readAll(path, "json")).join(""),
+    "stdout:€stdout:\nstderr:\ufffd",
+  );
+});
+
+Deno.test("a log is rotated at the end of a line, and read across its files", async () => {
+  using temp = tempDir();
+  const path = `${temp.path}/log`;
+  {
+    using log = new LogWriter({
+      path,
+      format: "cri",
+      maxSize: 200,
+      maxFiles: 3,
+    });
+    for (let line = 0; line < 9; line++) {
+      log.write("stdout", encoder.encode(`line ${line}\n`));
+    }
+  }
+  const names = [...Deno.readDirSync(temp.path)].map(({ name }) => name).sort();
+  assertEquals(names, ["log", "log.1", "log.2"]);
+  for (const name of names) {
+    assertEquals(Deno.statSync(`${temp.path}/${name}`).size <= 200, true);
+  }
+  const lines = await readAll(path, "cri");
+  assertEquals(lines.at(-1), "stdout:line 8\n");
+  const numbers = lines.map((line) => Number(line.match(/\d+/)?.[0]));
+  assertEquals(numbers, numbers.map((_, at) => numbers[0]! + at));
+});
+
+Deno.test("readLog() follows across a rotation until told that it is over", async () => {
+  using temp = tempDir();
+  const path = `${temp.path}/log`;
+  using log = new LogWriter({ path, maxSize: 150 });
+  log.write("stdout", encoder.encode("0\n"));
+  const over = Promise.withResolvers<void>();
+  const seen: LogEntry[] = [];
+  for await (const entry of readLog({ path }, { follow: over.promise })) {
+    seen.push(entry);
+    if (seen.length < 8) {
+      log.write("stdout", encoder.encode(`${seen.length}\n`));
+    } else over.resolve();
+  }
+  assertEquals(
+    seen.map(({ text }) => decoder.decode(text)).join(""),
+    "0\n1\n2\n3\n4\n5\n6\n7\n",
+  );
+});
+
+Deno.test("a log refuses what cannot be", async () => {
+  using temp = tempDir();
+  assertThrows(
+    () => new LogWriter({ path: `${temp.path}/a`, maxSize: 0 }),
+    RangeError,
+  );
+  await assertRejects(
+    () => readAll(`${temp.path}/none`, "json"),
+    Deno.errors.NotFound,
+  );
+  Deno.writeTextFileSync(
+    `${temp.path}/cut`,
+    '{"log":"a\\n","stream":"stdout","time":"t"}\n{"log":"b',
+  );
+  assertEquals(await readAll(`${temp.path}/cut`, "json"), ["stdout:a\n"]);
+});
