@@ -4,10 +4,11 @@ import { encodeTarHeader } from "@containerkit/tar";
 
 function makeArchive(
   files: Readonly<Record<string, Uint8Array>>,
+  mode: number,
 ): Uint8Array<ArrayBuffer> {
   const parts: Uint8Array[] = [];
   for (const [name, bytes] of Object.entries(files)) {
-    const header = { name, typeflag: "0", mode: 0o644, size: bytes.length };
+    const header = { name, typeflag: "0", mode, size: bytes.length };
     parts.push(encodeTarHeader(header), bytes);
     parts.push(new Uint8Array((512 - bytes.length % 512) % 512));
   }
@@ -26,8 +27,9 @@ function makeArchive(
 /** A layer made of these files, in memory. */
 export function makeLayer(
   files: Readonly<Record<string, Uint8Array>>,
+  options: { mode?: number } = {},
 ): LayerSource {
-  const bytes = makeArchive(files);
+  const bytes = makeArchive(files, options.mode ?? 0o644);
   const digest = `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
   return {
     mediaType: "application/vnd.oci.image.layer.v1.tar",

@@ -1,0 +1,242 @@
+import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { mount } from "@containerkit/mount";
+import { TarError } from "@containerkit/tar";
+import { rootTest, tempDir } from "../tests/mod.ts";
+import { readErofsRoot, writeErofs } from "./_erofs.ts";
+import { createEntryReader, type LayerEntry } from "./_layer_entries.ts";
+import { applyEntries } from "./_merge.ts";
+import { describeTree } from "./_suite.ts";
+import {
+  archive,
+  dir,
+  file,
+  link,
+  symlink,
+  type TestEntry,
+} from "./_test_layers.ts";
+import { makeDirectory, type TreeNode } from "./_tree.ts";
+
+function read(entries: readonly TestEntry[]): readonly LayerEntry[] {
+  const reader = createEntryReader();
+  reader.parser.push(archive(entries));
+  reader.parser.finish();
+  return reader.entries;
+}
+
+function merge(...layers: readonly (readonly TestEntry[])[]): TreeNode {
+  const root = makeDirectory(0);
+  layers.forEach((layer, number) => applyEntries(root, read(layer), number));
+  return root;
+}
+
+/** The paths of a tree, each with the layer it is from. */
+function paths(node: TreeNode, path = ""): string[] {
+  return [...node.children ?? []].sort(([a], [b]) => a < b ? -1 : 1)
+    .flatMap(([name, child]) => [
+      `${path}/${name} ${child.layer}`,
+      ...paths(child, `${path}/${name}`),
+    ]);
+}
+
+Deno.test({
+  name:
+    "applyEntries() hides what whiteouts and opaque folders of a layer hide, in any order",
+  permissions: "none",
+  fn() {
+    const base = [dir("a"), file("a/b"), dir("a/c"), file("a/c/d"), file("e")];
+    assertEquals(paths(merge(base, [file("a/.wh.b")])), [
+      "/a 0",
+      "/a/c 0",
+      "/a/c/d 0",
+      "/e 0",
+    ]);
+    for (
+      const layer of [
+        [file("a/.wh..wh..opq"), file("a/n")],
+        [file("a/n"), file("a/.wh..wh..opq")],
+      ]
+    ) assertEquals(paths(merge(base, layer)), ["/a 0", "/a/n 1", "/e 0"]);
+    for (
+      const layer of [
+        [file(".wh.a"), dir("a"), file("a/n")],
+        [dir("a"), file("a/n"), file(".wh.a")],
+      ]
+    ) assertEquals(paths(merge(base, layer)), ["/a 1", "/a/n 1", "/e 0"]);
+    assertEquals(
+      paths(merge(base, [file(".wh..wh.plnk")])),
+      paths(merge(base)),
+    );
+    assertEquals(paths(merge(base, [file("a")])), ["/a 1", "/e 0"]);
+  },
+});
+
+Deno.test({
+  name:
+    "applyEntries() follows links within the root and refuses what leads nowhere",
+  permissions: "none",
+  fn() {
+    const base = [
+      dir("usr/lib"),
+      symlink("../../../usr/lib", "lib"),
+      file("f"),
+      symlink("loop", "loop"),
+    ];
+    assertEquals(
+      paths(merge(base, [file("lib/x")])).filter((path) => path.includes("x")),
+      ["/usr/lib/x 1"],
+    );
+    assertThrows(
+      () => merge(base, [file("loop/x")]),
+      TarError,
+      "too many symbolic links",
+    );
+    assertThrows(
+      () => merge([file("f"), file("f/x")]),
+      TarError,
+      "through a file",
+    );
+    assertThrows(
+      () => merge(base, [link("nothing", "h")]),
+      TarError,
+      "not there",
+    );
+    assertThrows(
+      () => merge(base, [link("usr", "h")]),
+      TarError,
+      "a directory",
+    );
+  },
+});
+
+Deno.test({
+  name: "createEntryReader() refuses what a filesystem cannot hold",
+  permissions: "none",
+  fn() {
+    const cases: [TestEntry, string][] = [
+      [file("../a"), "leads out"],
+      [file("a/../b"), "leads out"],
+      [file("a".repeat(256)), "more than 255 bytes"],
+      [symlink("x".repeat(4096), "a"), ""],
+      [
+        { name: "a", typeflag: "3", mode: 0o600, devmajor: 0, devminor: 0 },
+        "0:0",
+      ],
+      [{ name: "./", typeflag: "0", mode: 0o600 }, "replace the root"],
+      [link("a", "./"), "replace the root"],
+      [{ name: "a", typeflag: "9", mode: 0o600 }, "unknown kind"],
+    ];
+    for (const [entry, why] of cases) {
+      const error = assertThrows(() => read([entry]), Error);
+      assertStringIncludes(error.message, why);
+    }
+    const xattrs = new Map([
+      ["trusted.overlay.opaque", new Uint8Array([121])],
+      ["user.kept", new Uint8Array([1])],
+      ["com.apple.quarantine", new Uint8Array([1])],
+    ]);
+    const [entry] = read([{ ...file("a"), xattrs }]);
+    assertEquals(entry?.kind === "file" && [...entry.xattrs!.keys()], [
+      "user.kept",
+    ]);
+  },
+});
+
+Deno.test({
+  name: "writeErofs() gives the same bytes for the same tree",
+  permissions: "none",
+  fn() {
+    const layer = [
+      dir("a"),
+      file("a/b", "1"),
+      symlink("a/b", "c"),
+      link("a/b", "d"),
+    ];
+    const sizes = [archive(layer).length];
+    assertEquals(
+      writeErofs(merge(layer), sizes),
+      writeErofs(merge(layer), sizes),
+    );
+    assertThrows(
+      () => writeErofs(merge(layer), new Array(65_536).fill(512)),
+      RangeError,
+      "65535 is the limit",
+    );
+    assertThrows(
+      () => writeErofs(merge(layer), [2 ** 42]),
+      RangeError,
+      "larger than 2 TiB",
+    );
+  },
+});
+
+rootTest(
+  "writeErofs() makes what the kernel mounts: long links, large folders, odd names, times before 1970",
+  async () => {
+    await using temp = tempDir({ dir: "/var/tmp" });
+    const { path } = temp;
+    const layers: TestEntry[][] = [
+      [
+        { ...dir("./", 0o1711), uid: 3, gid: 4 },
+        dir("many"),
+        ...Array.from(
+          { length: 3000 },
+          (_, at) => file(`many/ü${at}`, String(at)),
+        ),
+        symlink("t".repeat(700), "long"),
+        symlink("short", "link"),
+        {
+          ...file("old", "o", 0o4755),
+          mtime: -86_400,
+          uid: 100_000,
+          gid: 70_000,
+        },
+        link("old", "many/hard"),
+        { name: "null", typeflag: "3", mode: 0o666, devmajor: 1, devminor: 3 },
+        { name: "fifo", typeflag: "6", mode: 0o600 },
+        file("empty"),
+      ],
+      [file("many/.wh.ü7"), file("top", "x".repeat(5000))],
+    ];
+    const root = merge(...layers);
+    const devices = layers.map((layer, at) => {
+      const name = `${path}/${at}.tar`;
+      Deno.writeFileSync(name, archive(layer));
+      return name;
+    });
+    const source = `${path}/index`;
+    Deno.writeFileSync(
+      source,
+      writeErofs(root, devices.map((name) => Deno.statSync(name).size)),
+    );
+    assertEquals(readErofsRoot(source), { mode: 0o1711, uid: 3, gid: 4 });
+    const target = `${path}/mnt`;
+    Deno.mkdirSync(target);
+    await using _mounted = await mount(
+      { type: "erofs", source, devices },
+      target,
+    );
+    assertEquals([...Deno.readDirSync(`${target}/many`)].length, 3000);
+    assertEquals(Deno.readTextFileSync(`${target}/many/ü2999`), "2999");
+    assertEquals(Deno.readLinkSync(`${target}/long`), "t".repeat(700));
+    const old = Deno.lstatSync(`${target}/old`);
+    assertEquals(
+      [old.mtime?.getTime(), old.uid, old.gid, old.nlink, old.mode! & 0o7777],
+      [-86_400_000, 100_000, 70_000, 2, 0o4755],
+    );
+    assertEquals(Deno.lstatSync(`${target}/many/hard`).ino, old.ino);
+    const lines = describeTree(target).filter((line) =>
+      !line.startsWith("/many")
+    );
+    assertEquals(lines.map((line) => line.split(" ")[0]), [
+      "",
+      "/empty",
+      "/fifo",
+      "/link",
+      "/long",
+      "/null",
+      "/old",
+      "/top",
+    ]);
+    assertEquals(Deno.readTextFileSync(`${target}/top`), "x".repeat(5000));
+  },
+);
