@@ -38,7 +38,7 @@ rootTest(
     using others = NetNs.create();
     const { bridge, prefix, gateway } = subnetOf(temp.path);
     const attachment = await attach(mine, {
-      key: "gone",
+      key: `${bridge}@gone`,
       bridge,
       address: `${prefix}.2/24`,
       gateway,
