@@ -5,7 +5,7 @@ import { backoff } from "./_retry.ts";
 import { delay } from "./_delay.ts";
 import { readChunks } from "./_read_chunks.ts";
 import { requestFor, type Target } from "./_target.ts";
-import type { RegistryAnswer } from "./registry_client.ts";
+import type { RegistryAnswer } from "./registry_request.ts";
 import { RegistryError } from "./registry_error.ts";
 
 /** A broken transfer that got this much further has not failed: its attempts count anew. */

@@ -1,6 +1,7 @@
 import { readBody } from "./_body.ts";
 import { isObject } from "./_is_object.ts";
-import type { RegistryClient, RegistryRequest } from "./registry_client.ts";
+import type { RegistryClient } from "./registry_client.ts";
+import type { RegistryRequest } from "./registry_request.ts";
 
 const PAGE_LIMIT = 4 * 1024 * 1024;
 const MAX_PAGES = 1000;

@@ -1,5 +1,5 @@
 import { ByteError } from "./_byte_error.ts";
-import type { RegistryAnswer } from "./registry_client.ts";
+import type { RegistryAnswer } from "./registry_request.ts";
 
 /**
  * Reads the body of an answer, and breaks off when it stands still. Only time spent waiting for the server

@@ -1,6 +1,7 @@
 import { parseReference, type Reference } from "./parse_reference.ts";
 import type { RegistryCallOptions } from "./registry_call_options.ts";
-import { RegistryClient, type RegistryRequest } from "./registry_client.ts";
+import { RegistryClient } from "./registry_client.ts";
+import type { RegistryRequest } from "./registry_request.ts";
 
 /** A repository and who asks it. */
 export interface Target extends Reference {

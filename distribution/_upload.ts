@@ -4,7 +4,7 @@ import { UploadBody, type UploadSource } from "./_upload_body.ts";
 import { delay } from "./_delay.ts";
 import { backoff, isRetriable } from "./_retry.ts";
 import { requestFor, type Target } from "./_target.ts";
-import type { RegistryAnswer, RegistryRequest } from "./registry_client.ts";
+import type { RegistryAnswer, RegistryRequest } from "./registry_request.ts";
 import { RegistryError } from "./registry_error.ts";
 import type { TransferEvent } from "./transfer_event.ts";
 import type { UploadState } from "./upload_state.ts";

@@ -1,4 +1,4 @@
-import type { RegistryNotice } from "./registry_client.ts";
+import type { RegistryNotice } from "./registry_client_options.ts";
 
 const MAX_LENGTH = 4096;
 const MAX_KEPT = 1000;

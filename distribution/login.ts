@@ -5,10 +5,8 @@
  */
 
 import type { Credentials } from "./credentials.ts";
-import {
-  RegistryClient,
-  type RegistryClientOptions,
-} from "./registry_client.ts";
+import { RegistryClient } from "./registry_client.ts";
+import type { RegistryClientOptions } from "./registry_client_options.ts";
 
 /** Options of {@linkcode login}. */
 export interface LoginOptions

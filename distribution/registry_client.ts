@@ -16,103 +16,13 @@ import {
 import { delay } from "./_delay.ts";
 import { toRegistryError } from "./_to_registry_error.ts";
 import { WarningReader } from "./_warnings.ts";
-import type { CredentialSource } from "./credentials.ts";
 import { RegistryError } from "./registry_error.ts";
-import type { HostCapability, HostSource, HostTls } from "./registry_host.ts";
-
-/** How failed requests are repeated. */
-export interface RetryOptions {
-  /** How often a request is sent at most. @default {5} */
-  readonly attempts?: number;
-  /** The first wait in milliseconds, doubled each time and jittered. @default {500} */
-  readonly delay?: number;
-  /** The longest wait in milliseconds. @default {30000} */
-  readonly maxDelay?: number;
-  /** How long one request may wait altogether, in milliseconds: a `Retry-After` beyond it fails at once. @default {300000} */
-  readonly budget?: number;
-}
-
-/** Something a registry wants its users to know. */
-export interface RegistryNotice {
-  /** The server that said it. */
-  readonly host: string;
-  /** A warning in words, or how much of a rate limit is left. */
-  readonly kind: "warning" | "rate-limit";
-  /** What it said. */
-  readonly text: string;
-}
-
-/** Options of {@linkcode RegistryClient}. */
-export interface RegistryClientOptions {
-  /** Finds credentials. @default {anonymous} */
-  readonly credentials?: CredentialSource;
-  /** Finds mirrors and the settings of hosts. @default {the registry itself} */
-  readonly hosts?: HostSource;
-  /** Speaks plain http with every registry (`true`) or none (`false`). By default only with this machine's, and only when `tls` is not given. */
-  readonly plainHttp?: boolean;
-  /** How TLS is spoken with registries that `hosts` says nothing of. */
-  readonly tls?: HostTls;
-  /** Hosts that tokens may be fetched from although they look unsafe, such as `10.0.0.5:8443`. */
-  readonly realms?: readonly string[];
-  /** How failed requests are repeated. */
-  readonly retry?: RetryOptions;
-  /** How long to wait for an answer, in milliseconds; ten times that for the end of an upload. @default {60000} */
-  readonly timeout?: number;
-  /** How long a download may stand still, in milliseconds, before it is resumed by another request. @default {30000} */
-  readonly stallTimeout?: number;
-  /** The `User-Agent`. @default {"containerkit"} */
-  readonly userAgent?: string;
-  /** Told once of each warning and of rate limits. */
-  readonly onNotice?: (notice: RegistryNotice) => void;
-}
-
-/** One request to a registry, as {@linkcode RegistryClient.request} takes it. */
-export interface RegistryRequest {
-  /** What is being done, for errors, as in `pull manifest "…"`. */
-  readonly action: string;
-  /** The HTTP method. @default {"GET"} */
-  readonly method?: string;
-  /** The path below `/v2/`, or the URL a server named for what follows. */
-  readonly path: string | URL;
-  /** What the servers have to be capable of. @default {"pull"} */
-  readonly capability?: HostCapability;
-  /** The repository, which chooses credentials. */
-  readonly repository?: string;
-  /** The rights it takes, such as `repository:app:pull`. */
-  readonly scopes?: readonly string[];
-  /** Headers. */
-  readonly headers?: Readonly<Record<string, string>>;
-  /** The body; it is sent again when the request is repeated. A stream is made anew each time. */
-  readonly body?:
-    | Uint8Array<ArrayBuffer>
-    | (() => ReadableStream<Uint8Array<ArrayBuffer>>);
-  /** Statuses that are answers. All others throw. @default {[200]} */
-  readonly expected?: readonly number[];
-  /** Sends it without credentials, to wherever `path` leads: for layers that lie outside registries. */
-  readonly anonymous?: boolean;
-  /** Asks for a token that stands for the password, too, where tokens are given. */
-  readonly offline?: boolean;
-  /** Sends it once only. */
-  readonly once?: boolean;
-  /** Sends it to the server of this answer only. */
-  readonly server?: RegistryAnswer;
-  /** Passes over this many servers: how a broken download moves on to the next mirror. */
-  readonly skip?: number;
-  /** Ends it. */
-  readonly signal?: AbortSignal;
-}
-
-/** What a registry answered. The body has to be read or cancelled. */
-export interface RegistryAnswer {
-  /** The response. */
-  readonly response: Response;
-  /** The URL it came from, after redirects: relative ones refer to it. */
-  readonly url: URL;
-  /** Which of the registry's servers gave it, counted from 0. */
-  readonly index: number;
-  /** Ends the body, such as when it stands still. */
-  abort(reason: unknown): void;
-}
+import type {
+  RegistryClientOptions,
+  RetryOptions,
+} from "./registry_client_options.ts";
+import type { HostCapability } from "./registry_host.ts";
+import type { RegistryAnswer, RegistryRequest } from "./registry_request.ts";
 
 const MAX_REDIRECTS = 10;
 const MAX_CHALLENGES = 3;
