@@ -6,12 +6,7 @@
  */
 
 import type { Descriptor } from "@containerkit/oci";
-import {
-  decodeBase64,
-  decodeBase64Url,
-  encodeBase64,
-  encodeBase64Url,
-} from "./_bytes.ts";
+import { decodeBase64, decodeBase64Url } from "./_bytes.ts";
 import { type Certificate, Oid, parseCertificate } from "./_certificate.ts";
 import { verifyChain } from "./_chain.ts";
 import { isRecord, type JsonRecord, listOf, parseJson } from "./_json.ts";
@@ -22,11 +17,11 @@ import {
   readName,
 } from "./_names.ts";
 import { decodePem } from "./_pem.ts";
-import { rawSignature, rawSize, verifySignature } from "./_signature.ts";
+import { verifySignature } from "./_signature.ts";
 import { verifyTimestamp } from "./_timestamp.ts";
 import type { CertificateAuthority } from "./policy.ts";
 import type { PublicKey } from "./public_key.ts";
-import type { SignatureScheme, Signer } from "./signer.ts";
+import type { SignatureScheme } from "./signer.ts";
 
 /** The artifact type of signatures. */
 export const NOTATION_ARTIFACT = "application/vnd.cncf.notary.signature";
@@ -34,13 +29,13 @@ export const NOTATION_ARTIFACT = "application/vnd.cncf.notary.signature";
 export const JWS = "application/jose+json";
 /** The annotation that names the certificates. */
 export const THUMBPRINTS = "io.cncf.notary.x509chain.thumbprint#S256";
-const PAYLOAD_TYPE = "application/vnd.cncf.notary.payload.v1+json";
-const SCHEME = "io.cncf.notary.signingScheme";
-const SIGNING_TIME = "io.cncf.notary.signingTime";
+export const PAYLOAD_TYPE = "application/vnd.cncf.notary.payload.v1+json";
+export const SCHEME = "io.cncf.notary.signingScheme";
+export const SIGNING_TIME = "io.cncf.notary.signingTime";
 const AUTHENTIC_TIME = "io.cncf.notary.authenticSigningTime";
-const EXPIRY = "io.cncf.notary.expiry";
+export const EXPIRY = "io.cncf.notary.expiry";
 const TIMESTAMP = "io.cncf.notary.timestampSignature";
-const AGENT = "io.cncf.notary.signingAgent";
+export const AGENT = "io.cncf.notary.signingAgent";
 /** Headers that are obeyed here; a signature that insists on another one is refused. */
 const KNOWN_HEADERS: readonly string[] = [SCHEME, EXPIRY, AUTHENTIC_TIME];
 /** Certificates of one envelope that are read. */
@@ -127,7 +122,7 @@ export function prepareCertificates(
 }
 
 /** How a key signs, and what JWS calls it: the spec leaves no choice. */
-function schemeOf(
+export function schemeOf(
   key: PublicKey,
 ): { name: string; scheme: SignatureScheme } | undefined {
   if (key.algorithm === "ed25519") return undefined;
@@ -343,74 +338,4 @@ export function verifyNotation(
     ...(isProven ? { time } : {}),
     ...(expired.length > 0 ? { expired: expired.join("; ") } : {}),
   };
-}
-
-/** Options of {@linkcode signNotation}. */
-export interface SignNotationOptions {
-  readonly subject: Descriptor;
-  readonly annotations: Readonly<Record<string, string>>;
-  readonly created: Date;
-  readonly expires?: Date;
-  readonly signal?: AbortSignal;
-}
-
-function seconds(date: Date): string {
-  return date.toISOString().replace(/\.\d+Z$/, "Z");
-}
-
-/** Makes an envelope. */
-export async function signNotation(
-  signer: Signer,
-  { subject, annotations, created, expires, signal }: SignNotationOptions,
-): Promise<Uint8Array> {
-  const { certificates = [], publicKey } = signer;
-  const how = schemeOf(publicKey);
-  if (certificates.length === 0) {
-    throw new TypeError(
-      "Cannot sign for notation: the signer has no certificate",
-    );
-  }
-  if (how === undefined) {
-    throw new TypeError(
-      `Cannot sign for notation: it knows no ${publicKey.algorithm} of ${publicKey.bits} bits`,
-    );
-  }
-  const { mediaType, digest, size } = subject;
-  const hasMore = Object.keys(annotations).length > 0;
-  const encode = (value: unknown) =>
-    encodeBase64Url(new TextEncoder().encode(JSON.stringify(value)));
-  const payload = encode({
-    targetArtifact: {
-      mediaType,
-      digest,
-      size,
-      ...(hasMore ? { annotations } : {}),
-    },
-  });
-  const headers = encode({
-    alg: how.name,
-    crit: [SCHEME, ...(expires === undefined ? [] : [EXPIRY])],
-    cty: PAYLOAD_TYPE,
-    [SCHEME]: "notary.x509",
-    [SIGNING_TIME]: seconds(created),
-    ...(expires === undefined ? {} : { [EXPIRY]: seconds(expires) }),
-  });
-  const signature = await signer.sign(
-    new TextEncoder().encode(`${headers}.${payload}`),
-    how.scheme,
-    signal === undefined ? {} : { signal },
-  );
-  return new TextEncoder().encode(JSON.stringify({
-    payload,
-    protected: headers,
-    header: {
-      x5c: certificates.map(encodeBase64),
-      [AGENT]: "containerkit",
-    },
-    signature: encodeBase64Url(
-      rawSize(publicKey) === undefined
-        ? signature
-        : rawSignature(signature, publicKey),
-    ),
-  }));
 }

@@ -1,0 +1,143 @@
+/**
+ * Images as docker's own archives have them.
+ *
+ * @module
+ */
+
+import {
+  type Descriptor,
+  hostPlatform,
+  type ImageManifest,
+  isLayerType,
+  isManifestType,
+  parseManifest,
+  type Platform,
+} from "@containerkit/oci";
+import { readLayer } from "@containerkit/tar/layer";
+import { readBlob } from "../_read_blob.ts";
+import { encodeJson, withSignal } from "../_store.ts";
+import {
+  blobFile,
+  type File,
+  fileOf,
+  readProven,
+  type Work,
+} from "./_archive_files.ts";
+import { pathOfDigest } from "./_archive_path.ts";
+import { walk } from "./_walk.ts";
+import type { NamedDescriptor } from "./store_repository.ts";
+
+const LIMIT = 4 * 1024 * 1024;
+
+/** An image for one platform, as `manifest.json` wants it. */
+interface Single {
+  readonly manifest: ImageManifest;
+  readonly names: readonly string[];
+}
+
+/** The first image for containers at or below a descriptor. */
+async function findImage(
+  descriptor: Descriptor,
+  { store, options }: Work,
+  platforms: readonly Platform[] | undefined,
+): Promise<ImageManifest | undefined> {
+  const { missing = "fail", signal } = options;
+  const walked = walk(store, descriptor, { missing, platforms, signal });
+  for await (const one of walked) {
+    if (!isManifestType(one.mediaType)) continue;
+    const bytes = await readBlob(store, one, { limit: LIMIT, signal });
+    const manifest = parseManifest(bytes, one);
+    const isImage = "layers" in manifest && manifest.layers.length > 0 &&
+      manifest.layers.every(({ mediaType }) => isLayerType(mediaType));
+    if (isImage) return manifest;
+  }
+}
+
+/** The images for one platform each, which is all that docker's own format knows: this machine's, if nobody says otherwise. */
+async function findSingles(
+  images: readonly NamedDescriptor[],
+  work: Work,
+): Promise<Single[]> {
+  const singles: Single[] = [];
+  for (const { descriptor, names = [] } of images) {
+    const manifest = work.platforms === undefined
+      ? await findImage(descriptor, work, [hostPlatform()]) ??
+        await findImage(descriptor, work, undefined)
+      : await findImage(descriptor, work, work.platforms);
+    if (manifest !== undefined) singles.push({ manifest, names });
+  }
+  return singles;
+}
+
+/** Names as docker shows them. */
+function repoTags(names: readonly string[]): string[] {
+  return names.map((name) =>
+    name.replace(/^docker\.io\/(library\/)?/, "").replace(/@sha256:.*$/, "")
+  );
+}
+
+/** The `manifest.json` that makes an image layout one of docker's archives too. */
+export async function layoutManifest(
+  images: readonly NamedDescriptor[],
+  work: Work,
+): Promise<File> {
+  const singles = await findSingles(images, work);
+  return fileOf(
+    "manifest.json",
+    encodeJson(singles.map(({ manifest, names }) => ({
+      Config: pathOfDigest(manifest.config.digest),
+      RepoTags: repoTags(names),
+      Layers: manifest.layers.map(({ digest }) => pathOfDigest(digest)),
+    }))),
+  );
+}
+
+/** A layer without compression: it is read twice, as its size stands in front of it. */
+async function plainLayer(
+  descriptor: Descriptor,
+  work: Work,
+): Promise<File & { diffId: string }> {
+  const signal = withSignal(work.options);
+  const open = () =>
+    readLayer(ReadableStream.from(readProven(descriptor, work)), signal);
+  const { readable, digests } = open();
+  await readable.pipeTo(new WritableStream());
+  const { diffId, diffSize } = await digests;
+  const [, hex] = diffId.split(":");
+  return {
+    path: `${hex}.tar`,
+    size: diffSize,
+    diffId,
+    open: () => open().readable,
+  };
+}
+
+/** The files of a classic archive. */
+export async function dockerFiles(
+  images: readonly NamedDescriptor[],
+  work: Work,
+): Promise<File[]> {
+  const files = new Map<string, File>();
+  const items = [];
+  for (const { manifest, names } of await findSingles(images, work)) {
+    const layers = [];
+    for (const descriptor of manifest.layers) {
+      const layer = await plainLayer(descriptor, work);
+      files.set(layer.path, layer);
+      layers.push(layer.path);
+    }
+    const { config } = manifest;
+    const path = `${config.digest.split(":")[1]}.json`;
+    files.set(path, { ...blobFile(config, work), path });
+    items.push({ Config: path, RepoTags: repoTags(names), Layers: layers });
+  }
+  if (items.length === 0) {
+    throw new TypeError(
+      "Cannot export as a docker archive: there is no image for a container in it",
+    );
+  }
+  return [
+    ...files.values(),
+    fileOf("manifest.json", encodeJson(items)),
+  ];
+}
