@@ -364,3 +364,27 @@ Deno.test("collect() removes a blob from one namespace and keeps the other's fil
   assertEquals(await a.stat(manifest.digest), undefined);
   assertEquals(await b.stat(manifest.digest), { size: manifest.size });
 });
+
+Deno.test("refer() states what a blob or an image keeps, and replaces what was stated before", async () => {
+  await using temp = tempDir();
+  using store = await openStore({ root: temp.path });
+  const [a, b] = [await putBlob(store), await putBlob(store)];
+  const manifest = await putManifest(store);
+  await store.images.create("x", manifest);
+  const image = { type: "image", id: "x" };
+  await store.refer(image, [{ type: "blob", id: a.digest }]);
+  await store.refer({ type: "blob", id: a.digest }, [{
+    type: "blob",
+    id: b.digest,
+  }]);
+  await collect(store, NOW);
+  assertEquals(await store.stat(b.digest), { size: b.size });
+  await store.refer(image, []);
+  await collect(store, NOW);
+  assertEquals(await store.stat(a.digest), undefined);
+  assertEquals(await store.stat(b.digest), undefined);
+  await assertRejects(
+    () => store.refer({ type: "snapshot/x", id: "y" }, []),
+    TypeError,
+  );
+});
