@@ -55,8 +55,3 @@ export function tryUpgrade(fd: Fd): Fd | undefined {
   lock(fd, LOCK_SH, "snapshot");
   return undefined;
 }
-
-/** Makes an exclusive lock a shared one. */
-export function downgrade(fd: Fd): void {
-  lock(fd, LOCK_SH, "snapshot");
-}

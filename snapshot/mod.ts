@@ -1,6 +1,15 @@
 /**
  * Copy-on-write filesystems: layers applied, kept and mounted.
  *
+ * ```ts ignore
+ * import { openOverlay, unpack } from "@containerkit/snapshot";
+ *
+ * await using snapshots = await openOverlay({ root: "/var/lib/containerkit" });
+ * const { chainId } = await unpack(image.layers, snapshots);
+ * await using rootfs = await snapshots.prepare("work", chainId);
+ * console.log(rootfs.mounts);
+ * ```
+ *
  * @module
  */
 

@@ -248,7 +248,7 @@ export interface Snapshotter extends AsyncDisposable {
   /** Its part in garbage collection. */
   readonly collectable: SnapshotCollectable;
   /**
-   * Makes a snapshot that can be written.
+   * Makes a snapshot that can be written. It outlives the process; a power cut in the seconds after may take it along.
    *
    * @param key Its key, unique in the store.
    * @param parent The committed snapshot to start from; `undefined` starts empty.
