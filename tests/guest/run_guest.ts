@@ -21,6 +21,9 @@ const LIBRARIES = [
   "/lib/x86_64-linux-gnu/libnss_files.so.2",
 ];
 
+/** How often a guest may fall over at boot. */
+const BOOTS = 3;
+
 /** What every guest gets: the modules of the filesystems and disks. */
 const MODULES =
   "virtio_pci virtio_blk loop overlay erofs squashfs ext4 xfs btrfs quota_v2 fuse";
@@ -223,28 +226,36 @@ export async function runGuest(options: GuestOptions): Promise<GuestResult> {
     const line =
       "console=ttyS0 earlyprintk=ttyS0 panic=-1 mitigations=off quiet rdinit=/init" +
       (environment === undefined ? "" : ` JSR_URL=${environment}`);
-    const child = new Deno.Command("qemu-system-x86_64", {
-      args: [
-        ..."-M q35 -accel tcg,thread=multi -cpu max -smp 2 -nographic -no-reboot -nodefaults -serial stdio"
-          .split(" "),
-        "-m",
-        String(memory),
-        "-kernel",
-        `${boot}/${image}`,
-        "-initrd",
-        initrd,
-        "-append",
-        line,
-        ...[await makeScratch(folder), ...disks].flatMap((disk) => [
-          "-drive",
-          `file=${disk},format=raw,if=virtio,cache=none`,
-        ]),
-      ],
-      stdin: "null",
-      stdout: "piped",
-      stderr: "piped",
-    }).spawn();
-    return await watch(child, { onLine, timeout });
+    const scratch = await makeScratch(folder);
+    const start = () =>
+      new Deno.Command("qemu-system-x86_64", {
+        args: [
+          ..."-M q35 -accel tcg,thread=multi -cpu max,la57=off -smp 2 -nographic -no-reboot -nodefaults -serial stdio"
+            .split(" "),
+          "-m",
+          String(memory),
+          "-kernel",
+          `${boot}/${image}`,
+          "-initrd",
+          initrd,
+          "-append",
+          line,
+          ...[scratch, ...disks].flatMap((disk) => [
+            "-drive",
+            `file=${disk},format=raw,if=virtio,cache=none`,
+          ]),
+        ],
+        stdin: "null",
+        stdout: "piped",
+        stderr: "piped",
+      }).spawn();
+    // Now and then an emulated kernel falls over before it reaches the command.
+    for (let attempt = 1;; attempt++) {
+      const result = await watch(start(), { onLine, timeout });
+      const isBooted = result.output.includes("GUEST-COMMAND");
+      const isPanic = result.output.includes("Kernel panic");
+      if (isBooted || !isPanic || attempt === BOOTS) return result;
+    }
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
