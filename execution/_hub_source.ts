@@ -3,7 +3,7 @@ import type { OutputHub } from "./_output_hub.ts";
 
 /**
  * A stream of what comes through a hub from now on. The container waits while
- * it is not read, as with a pipe; nobody waits for it before its first read.
+ * it is not read and 64 KiB wait for that, as with a pipe.
  */
 export function hubSource(
   hub: OutputHub,

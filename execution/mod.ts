@@ -1,5 +1,13 @@
 /**
- * Containers run by an OCI runtime: processes, stdio, exit codes, cgroups.
+ * Containers run by an OCI runtime: specs, processes, streams, exit codes, cgroups, events.
+ *
+ * ```ts ignore
+ * import { createSpec, run } from "@containerkit/execution";
+ *
+ * const spec = await createSpec({}, { rootfs: "/rootfs", args: ["echo", "hi"] });
+ * await using container = await run("web", spec, { stdout: "piped" });
+ * const { code, stdout } = await container.output();
+ * ```
  *
  * @module
  */

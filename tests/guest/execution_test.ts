@@ -6,6 +6,6 @@ for (const kernel of ["6.1", "6.12"] as const) {
     kernel,
     programs: ["runc", "busybox"],
     command:
-      "for name in $(cat /sys/fs/cgroup/cgroup.controllers); do echo +$name >/sys/fs/cgroup/cgroup.subtree_control; done; deno test -A --no-check --no-prompt --quiet --preload=tests/preload.ts --filter '/^(?!crun)/' execution/runtime_suite_test.ts execution/cgroups_test.ts",
+      "for name in $(cat /sys/fs/cgroup/cgroup.controllers); do echo +$name >/sys/fs/cgroup/cgroup.subtree_control; done; deno test -A --no-check --no-prompt --quiet --preload=tests/preload.ts --filter '/^(?!crun|runc: (exit|nothing|null|what|two|an |deleting))/' execution/runtime_suite_test.ts execution/cgroups_test.ts",
   });
 }
