@@ -19,7 +19,7 @@ import {
   THUMBPRINTS,
 } from "./_notation.ts";
 import { rawSignature, rawSize } from "./_signature.ts";
-import { EMPTY, toImage, toSubject } from "./_signature_image.ts";
+import { EMPTY, signBytes, toImage, toSubject } from "./_signature_image.ts";
 import type { SignImageOptions } from "./sign.ts";
 import type { Signer } from "./signer.ts";
 
@@ -72,11 +72,12 @@ async function makeEnvelope(
     [SIGNING_TIME]: seconds(created),
     ...(expires === undefined ? {} : { [EXPIRY]: seconds(expires) }),
   });
-  const signature = await signer.sign(
-    new TextEncoder().encode(`${headers}.${payload}`),
-    how.scheme,
-    signal === undefined ? {} : { signal },
-  );
+  const message = new TextEncoder().encode(`${headers}.${payload}`);
+  const signature = await signBytes(message, {
+    signer,
+    signal,
+    ...how.scheme,
+  });
   return new TextEncoder().encode(JSON.stringify({
     payload,
     protected: headers,

@@ -8,7 +8,7 @@ import type { Descriptor, ImageManifest } from "@containerkit/oci";
 import { createImage } from "../create_image.ts";
 import type { Image } from "../image.ts";
 import { verifySignature } from "./_signature.ts";
-import type { SignatureHash, Signer } from "./signer.ts";
+import type { SignatureScheme, Signer } from "./signer.ts";
 
 export interface Part {
   readonly descriptor: Descriptor;
@@ -24,19 +24,18 @@ export function encode(value: unknown): Uint8Array<ArrayBuffer> {
 /** Signs, and checks the result: a key service with the wrong key is found here rather than by a verifier. */
 export async function signBytes(
   message: Uint8Array,
-  { signer, signal, hash }: {
+  { signer, signal, ...scheme }: SignatureScheme & {
     signer: Signer;
     signal: AbortSignal | undefined;
-    hash: SignatureHash;
   },
 ): Promise<Uint8Array> {
   const signature = await signer.sign(
     message,
-    { hash },
+    scheme,
     signal === undefined ? {} : { signal },
   );
   const key = signer.publicKey;
-  if (!verifySignature(message, signature, { key, scheme: { hash } })) {
+  if (!verifySignature(message, signature, { key, scheme })) {
     throw new Error(
       `Cannot sign: what the signer returns is not signed by its key ${
         key.fingerprint.slice(0, 16)
