@@ -52,7 +52,7 @@ export function isSound(
 }
 
 /** A blob that can be used. */
-export function findSound(
+function findSound(
   context: Context,
   digest: string,
 ): BlobRow | undefined {

@@ -118,7 +118,7 @@ function scanTerm(scanner: Scanner): Term {
  * Parses a filter by containerd's grammar: terms `field`, `field==value`, `field!=value` and `field~=regex`, joined by
  * commas; fields have parts joined by dots, parts and values may be quoted.
  */
-export function parseFilter(text: string): Filter {
+function parseFilter(text: string): Filter {
   if (text.length > LONGEST_FILTER) {
     throw new RangeError(
       `Cannot parse filter: it is longer than ${LONGEST_FILTER} characters`,

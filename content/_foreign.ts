@@ -10,7 +10,7 @@ import { takeInIndex } from "./_index_json.ts";
 import { trace } from "./_trace.ts";
 
 /** The store as other programs see it: they write into the default namespace. */
-export function defaultView(context: Context): Context {
+function defaultView(context: Context): Context {
   const row = context.state.prepare(
     "SELECT id FROM namespaces WHERE name = ?",
   ).get(DEFAULT_NAMESPACE);

@@ -35,7 +35,7 @@ export function currentBoot(): string | undefined {
 }
 
 /** The name of a ref's file in `ingest/`. */
-export function ingestFile({ namespace }: Context, ref: string): string {
+function ingestFile({ namespace }: Context, ref: string): string {
   return createHash("sha256").update(`${namespace.name}\0${ref}`).digest("hex");
 }
 

@@ -205,3 +205,17 @@ Deno.test("openState() in many processes at once loses no write", async () => {
   using state = openState(path, { migrations: MIGRATIONS });
   assertEquals(count(state, "n"), 300);
 });
+
+Deno.test("snapshot() sees one moment whatever others write", async () => {
+  await using temp = tempDir();
+  const path = `${temp.path}/state.db`;
+  using state = openState(path, { migrations: MIGRATIONS });
+  const other = new DatabaseSync(path);
+  state.snapshot(() => {
+    assertEquals(count(state, "a"), undefined);
+    other.exec("INSERT INTO counts VALUES ('a', 1)");
+    assertEquals(count(state, "a"), undefined);
+  });
+  other.close();
+  assertEquals(count(state, "a"), 1);
+});
