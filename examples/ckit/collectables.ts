@@ -2,6 +2,7 @@ import type { Collectable } from "@containerkit/content";
 import type { Context } from "./command.ts";
 import { listSandboxes } from "./sandbox.ts";
 import { openSnapshots, snapshotterNames } from "./stores.ts";
+import { openVolumeStore } from "./volumes.ts";
 
 function exists(path: string): boolean {
   try {
@@ -45,6 +46,9 @@ export async function openCollectables(
       if (!exists(`${context.root}/snapshots/${name}`)) continue;
       const snapshotter = stack.use(await openSnapshots(context, name));
       collectables.push(snapshotter.collectable);
+    }
+    if (exists(`${context.root}/volumes`)) {
+      collectables.push(stack.use(await openVolumeStore(context)).collectable);
     }
   } catch (error) {
     await stack.disposeAsync();
