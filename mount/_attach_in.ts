@@ -1,7 +1,16 @@
 import { type Fd, libcPath, SyscallError } from "@containerkit/libc";
 import { Worker } from "node:worker_threads";
-import type { AttachAnswer, AttachOrder } from "./_worker.ts";
+import {
+  type AttachAnswer,
+  type AttachOrder,
+  attachThread,
+} from "./_attach_thread.ts";
 import { explain } from "./_explain.ts";
+
+const PROGRAM = `
+  const { parentPort, workerData } = require("node:worker_threads");
+  parentPort.postMessage((${attachThread})(workerData));
+`;
 
 /**
  * Attaches a mount in another mount namespace. That takes a thread which joins
@@ -24,9 +33,7 @@ export async function attachIn(
     propagation: propagation?.flag ?? 0,
     recursive: propagation?.recursive ?? false,
   };
-  const worker = new Worker(new URL("./_worker.ts", import.meta.url), {
-    workerData: order,
-  });
+  const worker = new Worker(PROGRAM, { eval: true, workerData: order });
   const { promise, resolve, reject } = Promise.withResolvers<AttachAnswer>();
   worker.once("message", resolve);
   worker.once("error", reject);

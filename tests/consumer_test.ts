@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { startJsrRegistry } from "./jsr_registry.ts";
+import { runProgram } from "./run_program.ts";
 import { tempDir } from "./temp_dir.ts";
 
 const ROOT = new URL("..", import.meta.url).pathname;
@@ -94,6 +95,33 @@ Deno.test("every package works from a registry, outside the workspace", async (t
       env,
     });
     assertStringIncludes(text, "ENOENT done");
+  });
+
+  const isRoot = Deno.build.os === "linux" && Deno.uid() === 0;
+  await t.step({
+    name: "a thread starts from a package of a registry",
+    ignore: !isRoot,
+    async fn() {
+      await Deno.writeTextFile(
+        `${project}/thread.ts`,
+        `import { isMountPoint, open } from "jsr:@containerkit/mount@^0.1.0";
+        await Deno.mkdir("place");
+        using tree = await open({ type: "tmpfs" });
+        await tree.attachIn(Deno.pid, Deno.cwd() + "/place");
+        console.log("attached", isMountPoint("place"));`,
+      );
+      // In mounts of its own, which end with it.
+      const text = await runProgram("unshare", [
+        "--mount",
+        "--propagation",
+        "private",
+        Deno.execPath(),
+        "run",
+        "-A",
+        "thread.ts",
+      ], { cwd: project, env });
+      assertStringIncludes(text, "attached true");
+    },
   });
 
   await t.step("deno compile embeds the whole graph", async () => {

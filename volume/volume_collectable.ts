@@ -6,6 +6,9 @@
 
 /**
  * A store's part in garbage collection. Structural: fits `Collectable` of `@containerkit/content`.
+ *
+ * A volume that somebody named is kept until it is removed by name; one that
+ * was made under a lease goes when the lease ends and nothing refers to it.
  */
 export interface VolumeCollectable {
   /** The name of its things in references. */
@@ -14,6 +17,7 @@ export interface VolumeCollectable {
   list(): AsyncIterable<{
     readonly id: string;
     readonly lease?: string;
+    readonly root?: boolean;
     readonly labels?: Readonly<Record<string, string>>;
     readonly created: Date;
   }>;

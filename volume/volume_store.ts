@@ -287,7 +287,7 @@ export class VolumeStore implements AsyncDisposable {
           ? new Date()
           : created,
       };
-      yield lease === undefined ? item : { ...item, lease };
+      yield lease === undefined ? { ...item, root: true } : { ...item, lease };
     }
   }
 

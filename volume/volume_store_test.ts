@@ -374,9 +374,10 @@ rootTest(
     assertThrows(() => volumes.setLabels("c", {}), Deno.errors.NotFound);
     await using _use = await volumes.attach("a");
     const items = await Array.fromAsync(volumes.collectable.list());
-    assertEquals(items.map(({ id, lease }) => [id, lease]), [
-      ["a", undefined],
-      ["b", "l"],
+    // What somebody named is kept; what was made under a lease goes with it.
+    assertEquals(items.map(({ id, lease, root }) => [id, lease, root]), [
+      ["a", undefined, true],
+      ["b", "l", undefined],
     ]);
     assertEquals(await volumes.prune(), ["b"]);
   },

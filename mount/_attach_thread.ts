@@ -1,8 +1,4 @@
-// A thread that joins another mount namespace, attaches one mount there and ends.
-// Self-contained, so that it starts wherever the package comes from.
-import { parentPort, workerData } from "node:worker_threads";
-
-/** What it is to do; numbers are descriptors, which all threads share. */
+/** What the thread is to do; numbers are descriptors, which all threads share. */
 export interface AttachOrder {
   readonly libc: string;
   readonly namespace: number;
@@ -19,19 +15,24 @@ export interface AttachAnswer {
   readonly errno: number;
 }
 
-const CLONE_FS = 0x200;
-const CLONE_NEWNS = 0x20000;
-const SYS_OPENAT2 = 437;
-const SYS_MOVE_MOUNT = 429;
-const SYS_MOUNT_SETATTR = 442;
-const AT_FDCWD = -100;
-const AT_EMPTY_PATH = 0x1000;
-const AT_RECURSIVE = 0x8000;
-const O_PATH_CLOEXEC = 0o10000000 | 0o2000000;
-const RESOLVE_IN_ROOT_NO_MAGICLINKS = 0x10 | 0x02;
-const MOVE_MOUNT_BOTH_EMPTY_PATH = 0x4 | 0x40;
-
-function attach(order: AttachOrder): AttachAnswer {
+/**
+ * Joins another mount namespace and attaches one mount there: the whole program of a thread.
+ *
+ * It is handed over as text, since a thread cannot be started from the URL of a
+ * registry. So it names nothing from outside of itself.
+ */
+export function attachThread(order: AttachOrder): AttachAnswer {
+  const CLONE_FS = 0x200;
+  const CLONE_NEWNS = 0x20000;
+  const SYS_OPENAT2 = 437;
+  const SYS_MOVE_MOUNT = 429;
+  const SYS_MOUNT_SETATTR = 442;
+  const AT_FDCWD = -100;
+  const AT_EMPTY_PATH = 0x1000;
+  const AT_RECURSIVE = 0x8000;
+  const O_PATH_CLOEXEC = 0o10000000 | 0o2000000;
+  const RESOLVE_IN_ROOT_NO_MAGICLINKS = 0x10 | 0x02;
+  const MOVE_MOUNT_BOTH_EMPTY_PATH = 0x4 | 0x40;
   const { symbols: libc } = Deno.dlopen(order.libc, {
     __errno_location: { parameters: [], result: "pointer" },
     memcpy: { parameters: ["buffer", "pointer", "usize"], result: "pointer" },
@@ -105,6 +106,3 @@ function attach(order: AttachOrder): AttachAnswer {
   }
   return { syscall: undefined, errno: 0 };
 }
-
-// Imported for its types alone it does nothing.
-parentPort?.postMessage(attach(workerData as AttachOrder));
