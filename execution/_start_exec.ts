@@ -135,8 +135,8 @@ async function startProcess(
   const process = await specProcess(bundle, args, options);
   const execId = crypto.randomUUID().slice(0, 13);
   const files = execFiles(bundle, execId);
-  await Deno.mkdir(files.path, { recursive: true, mode: 0o700 });
   try {
+    await makeFolder(bundle, files);
     const spec = `${files.path}/process.json`;
     await Deno.writeTextFile(spec, JSON.stringify(process), { mode: 0o600 });
     const runtime = createRuntime(container.runtime);
@@ -168,6 +168,37 @@ async function startProcess(
     return new ExecProcess(parts, bundle.state);
   } catch (error) {
     await removeFiles(files);
-    throw error;
+    throw deletedMeanwhile(error, bundle, action) ?? error;
+  }
+}
+
+/** The folder of one process; that of the container is never made anew. */
+async function makeFolder(bundle: Bundle, files: ProcessFiles): Promise<void> {
+  try {
+    await Deno.mkdir(bundle.execs, { mode: 0o700 });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+  }
+  await Deno.mkdir(files.path, { mode: 0o700 });
+}
+
+/** A file that is missing because the container was deleted since it was looked for. */
+function deletedMeanwhile(
+  error: unknown,
+  bundle: Bundle,
+  action: string,
+): RuntimeError | undefined {
+  if (!(error instanceof Deno.errors.NotFound)) return undefined;
+  try {
+    Deno.lstatSync(bundle.path);
+    return undefined;
+  } catch {
+    return new RuntimeError(action, {
+      code: "NotFound",
+      runtime: "",
+      args: [],
+      exitCode: null,
+      detail: "it was deleted meanwhile",
+    }, { cause: error });
   }
 }
