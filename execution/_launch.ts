@@ -37,6 +37,8 @@ async function launchTerminal(
   using socket = listenConsole(files.path);
   const given = new AbortController();
   const received = socket.receive({ signal: given.signal });
+  // It may fail before the call does; whoever waits for it below is told all the same.
+  received.catch(() => {});
   try {
     await call({
       pidFile: files.pid,
