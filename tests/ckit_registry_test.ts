@@ -31,9 +31,9 @@ Deno.test("ckit serves a registry, logs in, copies, lists, inspects and deletes"
     stderr: "null",
     env,
   }).spawn();
+  const text = server.stdout.pipeThrough(new TextDecoderStream());
   try {
-    const lines = server.stdout.pipeThrough(new TextDecoderStream())
-      .getReader();
+    const lines = text.getReader();
     const { value = "" } = await lines.read();
     const host = /on (\S+)/.exec(value)![1]!;
     lines.releaseLock();
@@ -69,6 +69,6 @@ Deno.test("ckit serves a registry, logs in, copies, lists, inspects and deletes"
   } finally {
     server.kill("SIGINT");
     await server.status;
-    await server.stdout.cancel();
+    await text.cancel();
   }
 });
