@@ -189,6 +189,8 @@ runc --root ${root} delete b`,
       bench.skip(`containerd ${name}`, "it is not installed");
       continue;
     }
+    // The shim keeps runc's state in one place for all daemons.
+    const peerId = `bench-${name}-${Deno.pid}`;
     await using daemon = await startContainerd(`${temp.path}/c${name}`, {
       containerd,
       shims,
@@ -208,7 +210,7 @@ runc --root ${root} delete b`,
     await bench.compare({
       name: `create, start, wait, delete: ctr ${name} run --rm`,
       ours,
-      peer: () => ctrRun(`c${count++}`),
+      peer: () => ctrRun(`c${Deno.pid}-${count++}`),
       goal: 0.4,
       rounds: ROUNDS,
     });
@@ -220,7 +222,7 @@ runc --root ${root} delete b`,
       "-d",
       "--rootfs",
       rootfs,
-      "s",
+      peerId,
       "/bin/sleep",
       "10000",
     );
@@ -236,17 +238,26 @@ runc --root ${root} delete b`,
           "exec",
           "--exec-id",
           `e${count++}`,
-          "s",
+          peerId,
           "/bin/true",
         ),
       goal: 0.5,
       rounds: ROUNDS,
     });
-    await call(ctr, "-a", daemon.socket, "task", "kill", "-s", "SIGKILL", "s");
-    await call(ctr, "-a", daemon.socket, "task", "delete", "-f", "s").catch(
+    await call(
+      ctr,
+      "-a",
+      daemon.socket,
+      "task",
+      "kill",
+      "-s",
+      "SIGKILL",
+      peerId,
+    );
+    await call(ctr, "-a", daemon.socket, "task", "delete", "-f", peerId).catch(
       () => {},
     );
-    await call(ctr, "-a", daemon.socket, "container", "delete", "s").catch(
+    await call(ctr, "-a", daemon.socket, "container", "delete", peerId).catch(
       () => {},
     );
     await bench.compare({

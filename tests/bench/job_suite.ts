@@ -168,7 +168,15 @@ export async function suite(bench: Bench): Promise<void> {
     ours: () => ours(reference, `job-${number++}`),
     async peer() {
       await call("pull", "--quiet", "--tls-verify=false", reference);
-      await call("run", "--rm", "--network=none", "--runtime=runc", reference);
+      await call(
+        "run",
+        "--rm",
+        "--network=none",
+        // Where raising limits is not allowed, podman asks for it all the same.
+        "--ulimit=host",
+        "--runtime=runc",
+        reference,
+      );
       await call("rmi", "--force", reference);
     },
   });
