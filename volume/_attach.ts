@@ -93,7 +93,10 @@ export async function stage(
 export async function unstage(
   place: Place & { staged: string },
 ): Promise<void> {
-  if (isMountPoint(place.staged)) await unmount(place.staged);
+  if (isMountPoint(place.staged)) {
+    driverOf(place.row.kind).settle?.(place);
+    await unmount(place.staged);
+  }
   for (const path of [place.staged, `${place.staged}.lock`]) {
     await Deno.remove(path).catch((error) => {
       if (!(error instanceof Deno.errors.NotFound)) throw error;

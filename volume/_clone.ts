@@ -35,7 +35,7 @@ export async function cloneVolume(
   }
   const { size, inodes } = from;
   const { owner, mode, fstype } = from.options;
-  const row = await createVolume(store, name, {
+  return await createVolume(store, name, {
     ...options,
     kind: from.kind,
     owner,
@@ -44,6 +44,7 @@ export async function cloneVolume(
     ...(size === undefined ? {} : { size }),
     ...(inodes === undefined ? {} : { inodes }),
   }, {
+    populated: from.populated,
     ...(driver.clone === undefined
       ? {
         fill: (root) =>
@@ -58,9 +59,4 @@ export async function cloneVolume(
       }
       : { make: (place) => driver.clone!(placeOf(store, from), place) }),
   });
-  if (from.populated) {
-    store.state.prepare("UPDATE volumes SET populated = 1 WHERE id = ?")
-      .run(row.id);
-  }
-  return requireRow(store.state, name, "clone");
 }

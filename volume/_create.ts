@@ -79,6 +79,8 @@ export interface Creation {
   make?(place: Place): Promise<void>;
   /** Fills its root. */
   fill?(root: string): Promise<void>;
+  /** Whether it counts as populated once it is there. */
+  readonly populated?: boolean;
 }
 
 /** Makes a volume; see `VolumeStore.create`. */
@@ -129,8 +131,8 @@ export async function createVolume(
     },
     settle: () =>
       void state.prepare(
-        "UPDATE volumes SET phase = 'ready', owner = NULL WHERE id = ?",
-      ).run(row.id),
+        "UPDATE volumes SET phase = 'ready', owner = NULL, populated = ? WHERE id = ?",
+      ).run(creation.populated ? 1 : 0, row.id),
     undo: () => removeFiles(store, row),
     forget: () =>
       void state.prepare("DELETE FROM volumes WHERE id = ?").run(row.id),

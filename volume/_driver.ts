@@ -39,6 +39,8 @@ export interface VolumeDriver {
   ): Promise<boolean>;
   /** Fills a new volume of the same kind with what another holds, durable; without it the files are copied. */
   clone?(from: Place, to: Place): Promise<void>;
+  /** Ends what a dead process left unfinished on the mounted filesystem. */
+  settle?(place: Place): void;
   /** Undoes what removing the folder would not. */
   remove?(place: Place): Promise<void>;
 }

@@ -1,5 +1,6 @@
-import { ioctl, openAt, OpenFlag } from "@containerkit/libc";
+import { ioctl, openAt, OpenFlag, SyscallError } from "@containerkit/libc";
 import { LoopDevice, statMount } from "@containerkit/mount";
+import { lockFile, tryLockFile } from "@containerkit/state";
 import type { Place, VolumeDriver } from "./_driver.ts";
 import { filesystemUsage } from "./_filesystem_usage.ts";
 import { imageOf } from "./_folders.ts";
@@ -128,9 +129,15 @@ export const imageDriver: VolumeDriver = {
     await runProgram(action, "resize2fs", ["-f", image]);
     return true;
   },
+  settle(place) {
+    // A process that died while it copied left the filesystem frozen: its users
+    // would wait for ever, and unmounted it would keep its loop device.
+    using lock = tryLockFile(freezeLock(place));
+    if (lock !== undefined) thaw(place.staged!);
+  },
   async clone(from, to) {
     await whileFrozen(
-      from.staged!,
+      from as Place & { staged: string },
       () =>
         runProgram(`clone volume "${from.row.name}"`, "cp", [
           "--reflink=auto",
@@ -142,16 +149,36 @@ export const imageDriver: VolumeDriver = {
   },
 };
 
-/** Holds back writes, so that a copy of the image is one moment of it; see ioctl_fifreeze(2). */
+/** Held while the filesystem is frozen: whoever gets it knows that nobody copies. */
+function freezeLock({ folder }: Place): string {
+  return `${folder}/freeze.lock`;
+}
+
+/** Lets writes go on, if they are held back; see ioctl_fifreeze(2). */
+function thaw(target: string): void {
+  using root = openAt(undefined, target, OpenFlag.DIRECTORY);
+  try {
+    ioctl(root, FITHAW, { name: "FITHAW", path: target });
+  } catch (error) {
+    // It was not frozen.
+    if (!(error instanceof SyscallError) || error.code !== "EINVAL") {
+      throw error;
+    }
+  }
+}
+
+/** Holds back writes, so that a copy of the image is one moment of it. */
 async function whileFrozen(
-  target: string,
+  place: Place & { staged: string },
   fn: () => Promise<void>,
 ): Promise<void> {
-  using root = openAt(undefined, target, OpenFlag.DIRECTORY);
-  ioctl(root, FIFREEZE, { name: "FIFREEZE", path: target });
+  using _lock = await lockFile(freezeLock(place));
+  thaw(place.staged);
+  using root = openAt(undefined, place.staged, OpenFlag.DIRECTORY);
+  ioctl(root, FIFREEZE, { name: "FIFREEZE", path: place.staged });
   try {
     await fn();
   } finally {
-    ioctl(root, FITHAW, { name: "FITHAW", path: target });
+    thaw(place.staged);
   }
 }

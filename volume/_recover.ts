@@ -36,6 +36,7 @@ async function unstageUnused(store: Store): Promise<void> {
     const mayBeLeft = isStaged(place) &&
       driverOf(row.kind).staging === "attached" && isMountPoint(place.staged);
     if (!mayBeLeft) continue;
+    driverOf(row.kind).settle?.(place);
     await whileStaging(place, undefined, async () => {
       if (users(store.state, row.id).length === 0) await unstage(place);
     });
