@@ -44,6 +44,10 @@ function exportsOf(member: string): string[] {
   return keys.map((key: string) => `jsr:${name}@^0.1.0${key.slice(1)}`);
 }
 
+function packageOf(member: string): string {
+  return member === "." ? "containerkit" : member;
+}
+
 Deno.test("every package works from a registry, outside the workspace", async (t) => {
   await using temp = tempDir();
   await using registry = startJsrRegistry(`${temp.path}/registry`);
@@ -131,6 +135,11 @@ Deno.test("every package works from a registry, outside the workspace", async (t
       env: { ...env, DENORT_BIN: Deno.execPath() },
     });
     assertStringIncludes(text, "main.ts");
+    for (const member of MEMBERS) {
+      const path = `@containerkit/${packageOf(member)}/0.1.0/mod.ts`;
+      // grep fails, and with it the test, if the program does not hold it.
+      await runProgram("grep", ["-aqF", path, "app"], { cwd: project });
+    }
     assert(Deno.statSync(`${project}/app`).size > 10_000_000);
   });
 });

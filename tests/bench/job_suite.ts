@@ -40,7 +40,6 @@ async function publish(reference: string, folder: string): Promise<void> {
       { archive: tarOf(["-C", "/", ...trees]) },
     ],
     config: { Cmd: ["/bin/busybox", "true"] },
-    // What a registry of the net has.
   }, { compression: "gzip" });
   await push(image, reference);
 }
