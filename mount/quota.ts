@@ -37,6 +37,7 @@ const QIF_BLIMITS = 1;
 const QIF_ILIMITS = 4;
 /** Limits of space are in units of 1 KiB. */
 const UNIT = 1024;
+const ENOENT = 2;
 const ESRCH = 3;
 const ENOSYS = 38;
 const ENOTTY = 25;
@@ -296,11 +297,18 @@ export function setQuota(
 export function quotaOf(file: string | Fd, project: number): Quota {
   checkProject(project, 1);
   const argument = dqblk.encode({});
-  quotactl(file, Q_GETQUOTA, {
-    project,
-    argument,
-    action: `read the quota of project ${project}`,
-  });
+  try {
+    quotactl(file, Q_GETQUOTA, {
+      project,
+      argument,
+      action: `read the quota of project ${project}`,
+    });
+  } catch (error) {
+    // On xfs that is a project that nobody has used or limited yet; ext4 says zero itself.
+    const isUnused = error instanceof SyscallError &&
+      error.syscall === "quotactl_fd" && error.errno === ENOENT;
+    if (!isUnused) throw error;
+  }
   const found = dqblk.decode(argument);
   return {
     bytes: Number(found.bhardlimit) * UNIT,
@@ -330,7 +338,6 @@ export function whyNoQuota(directory: string): string | undefined {
     quotaOf(directory, 1);
     return undefined;
   } catch (error) {
-    // A project that nobody limited yet is unknown to some, quotas on or off.
     return error instanceof SyscallError
       ? error.detail ?? error.message
       : String(error);

@@ -119,6 +119,28 @@ async function unexpectedSkips(log: string): Promise<string[]> {
     .map(({ name, reason }) => `${name}: ${reason}`);
 }
 
+/** One line for each guest: what its kernel said of the tests that ran in it. */
+async function guestLines(log: string): Promise<string[]> {
+  const sums = new Map<string, Counts & { seconds: number }>();
+  for (const line of (await Deno.readTextFile(log)).split("\n")) {
+    if (line === "") continue;
+    const { guest, passed, failed, skipped, seconds } = JSON.parse(line);
+    const sum = sums.get(guest) ??
+      { passed: 0, failed: 0, skipped: 0, seconds: 0 };
+    sums.set(guest, {
+      passed: sum.passed + passed,
+      failed: sum.failed + failed,
+      skipped: sum.skipped + skipped,
+      seconds: sum.seconds + seconds,
+    });
+  }
+  return [...sums].map(([guest, sum]) =>
+    `guest ${guest}: ${sum.passed} passed, ${sum.failed} failed, ${sum.skipped} skipped in ${
+      Math.round(sum.seconds)
+    } s`
+  );
+}
+
 const flags = parseArgs(Deno.args, {
   boolean: ["long", "guest", "faults"],
   stopEarly: true,
@@ -126,12 +148,20 @@ const flags = parseArgs(Deno.args, {
 const filter = flags._.length > 0 ? flags._.join(" ") : undefined;
 await Deno.mkdir(CACHE, { recursive: true });
 const skipLog = `${CACHE}/skips.jsonl`;
-await Deno.writeTextFile(skipLog, "");
-const env: Record<string, string> = { CONTAINERKIT_SKIPS: skipLog };
+const guestLog = `${CACHE}/guests.jsonl`;
+for (const log of [skipLog, guestLog]) await Deno.writeTextFile(log, "");
+const env: Record<string, string> = {
+  CONTAINERKIT_SKIPS: skipLog,
+  CONTAINERKIT_GUESTS: guestLog,
+};
 if (flags.long || flags.faults) env.CONTAINERKIT_LONG = "1";
 if (flags.guest) env.CONTAINERKIT_GUEST = "1";
 
-const groups = flags.faults ? { kernel: ["tests/faults"] } : GROUPS;
+const groups: typeof GROUPS = flags.faults
+  ? { kernel: ["tests/faults"] }
+  : flags.guest
+  ? { kernel: ["tests/guest"] }
+  : GROUPS;
 const results = await Promise.all(
   Object.entries(groups).map(([name, paths]) =>
     runGroup(name, paths, { filter, env })
@@ -141,6 +171,7 @@ const sum = (key: keyof Counts) =>
   results.reduce((total, counts) => total + counts[key], 0);
 const skips = await unexpectedSkips(skipLog);
 for (const skip of skips) console.log(`Not expected to be skipped: ${skip}`);
+for (const line of await guestLines(guestLog)) console.log(line);
 console.log(
   `${sum("passed")} passed, ${sum("failed")} failed, ${sum("skipped")} skipped`,
 );

@@ -1,0 +1,14 @@
+// Project quotas of ext4 and xfs, which not every kernel has, and growing in use, which takes a capability that not
+// every root has: in user-mode Linux, so that each run of the tests sees them.
+import { STORAGE_PROGRAMS, testsIn } from "./guest_programs.ts";
+import { guestTest } from "./guest_test_case.ts";
+
+guestTest("quotas of mount/ and volume/", {
+  kernel: "uml",
+  programs: STORAGE_PROGRAMS,
+  command: testsIn(
+    "--filter='/[Qq]uota|resize/'",
+    "mount/storage_test.ts",
+    "volume/volume_store_test.ts",
+  ),
+});
