@@ -15,6 +15,7 @@ import { createRuntime } from "./create_runtime.ts";
 import { launch } from "./_launch.ts";
 import { mayBeNative } from "./_native_runc.ts";
 import { requireFeatures } from "./_require_features.ts";
+import { removeFolder } from "./_runtime_copies.ts";
 import { RuntimeError } from "./runtime_error.ts";
 import { scrapContainer } from "./_scrap_container.ts";
 import { withSweep } from "./_sweep.ts";
@@ -104,7 +105,7 @@ async function makeContainer(
   await requireFeatures(runtime, spec, { id, signal });
   claim(bundle, state);
   await using undo = new AsyncDisposableStack();
-  undo.defer(() => Deno.remove(bundle.path, { recursive: true }));
+  undo.defer(async () => void await removeFolder(bundle.path));
   // Whoever cleans up after crashes leaves alone what is locked.
   using _ = tryLockFile(bundle.lock);
   const cgroupsPath = spec.linux?.cgroupsPath ?? defaultCgroup(state, id);
@@ -112,7 +113,7 @@ async function makeContainer(
   writeJson(bundle.config, full);
   writeJson(bundle.intent, runtime.options);
   Deno.mkdirSync(runtime.options.root, { recursive: true, mode: 0o700 });
-  undo.defer(() => scrapContainer(runtime, id, cgroupsPath));
+  undo.defer(() => scrapContainer(runtime, bundle, cgroupsPath));
   const log = options.log === undefined
     ? undefined
     : { path: `${bundle.path}/output.log`, ...options.log };

@@ -8,6 +8,7 @@ import {
 } from "@containerkit/libc";
 import type { ContainerRecord } from "./_bundle.ts";
 import { removeCgroup } from "./_remove_cgroup.ts";
+import { removeFolder } from "./_runtime_copies.ts";
 import type { RuntimeOptions } from "./runtime.ts";
 import type { Spec } from "./spec.ts";
 
@@ -63,9 +64,5 @@ export async function deleteNatively(record: ContainerRecord): Promise<void> {
   for (const path of new Set(Object.values(record.cgroups))) {
     await removeCgroup(path);
   }
-  try {
-    Deno.removeSync(`${record.runtime.root}/${record.id}`, { recursive: true });
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
+  await removeFolder(`${record.runtime.root}/${record.id}`);
 }

@@ -3,6 +3,7 @@ import { emitEvent } from "./_events.ts";
 import { monitorDrained } from "./_monitor_client.ts";
 import { deleteNatively } from "./_native_runc.ts";
 import type { Runtime } from "./runtime.ts";
+import { removeCopies, removeFolder } from "./_runtime_copies.ts";
 import { RuntimeError } from "./runtime_error.ts";
 
 /** Deletes a container that has ended, and its bundle. What is gone already is fine. */
@@ -14,13 +15,8 @@ export async function removeContainer(
   if (record.monitored) await monitorDrained(bundle.state, record.id);
   if (record.native) await deleteNatively(record);
   else await deleteByRuntime(runtime, record);
-  try {
-    Deno.removeSync(bundle.path, { recursive: true });
-  } catch (error) {
-    // Somebody else did the same at the same time, and tells it.
-    if (error instanceof Deno.errors.NotFound) return;
-    throw error;
-  }
+  // Somebody else may have done the same at the same time, and tells it.
+  if (!await removeFolder(bundle.path)) return;
   emitEvent(bundle.state, { type: "delete", id: record.id });
 }
 
@@ -28,6 +24,7 @@ async function deleteByRuntime(
   runtime: Runtime,
   record: ContainerRecord,
 ): Promise<void> {
+  await removeCopies(`${record.runtime.root}/${record.id}`);
   try {
     // crun takes a zombie for a running process, also when its parent is another.
     await runtime.delete(record.id, {

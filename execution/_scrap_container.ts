@@ -1,21 +1,26 @@
+import type { Bundle } from "./_bundle.ts";
 import { cgroupTrees } from "./_cgroup_paths.ts";
 import { cgroupPids, signalCgroup } from "./_cgroup_procs.ts";
 import { sweep } from "./_sweep.ts";
 import { removeCgroup } from "./_remove_cgroup.ts";
 import type { Runtime } from "./runtime.ts";
+import { endRuntimes, removeFolder } from "./_runtime_copies.ts";
 
 const SIGKILL = 9;
+
 /**
  * Removes what a failed, killed or forgotten `create` left: the container if it
  * came to be, else its processes, cgroup and the runtime's folder.
  */
 export async function scrapContainer(
   runtime: Runtime,
-  id: string,
+  bundle: Bundle,
   cgroupsPath: string,
 ): Promise<void> {
+  const own = `${runtime.options.root}/${bundle.id}`;
+  await endRuntimes([bundle.path, own]);
   try {
-    await runtime.delete(id, { force: true });
+    await runtime.delete(bundle.id, { force: true });
   } catch {
     // It knows nothing of it, or half: the rest is done without it.
   }
@@ -33,6 +38,5 @@ export async function scrapContainer(
     await sweep((pid) => left.has(pid));
     for (const path of new Set(Object.values(paths))) await removeCgroup(path);
   }
-  await Deno.remove(`${runtime.options.root}/${id}`, { recursive: true })
-    .catch(() => {});
+  await removeFolder(own);
 }

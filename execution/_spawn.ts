@@ -14,6 +14,8 @@ export interface SpawnWithOptions {
   readonly stdio: readonly (number | "ignore")[];
   /** Working directory. */
   readonly cwd?: string;
+  /** Variables beside those of this program. */
+  readonly env?: Readonly<Record<string, string>>;
   /** Kills it. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -32,7 +34,7 @@ export function spawnWith(
 ): Promise<Ended> {
   const child = spawnChild(command, [...args], {
     stdio: [...options.stdio],
-    env: runtimeEnv(),
+    env: { ...runtimeEnv(), ...options.env },
     detached: true,
     ...options.cwd === undefined ? {} : { cwd: options.cwd },
     ...options.signal === undefined ? {} : {

@@ -16,6 +16,7 @@ import type { ExecOptions } from "./exec_options.ts";
 import { mergeEnv } from "./_merge_env.ts";
 import { Process, type ProcessParts } from "./_process.ts";
 import { resolveUser } from "./resolve_user.ts";
+import { endRuntimes, removeCopies, removeFolder } from "./_runtime_copies.ts";
 import { RuntimeError } from "./runtime_error.ts";
 import { launch } from "./_launch.ts";
 import { withSweep } from "./_sweep.ts";
@@ -45,14 +46,20 @@ class ExecProcess extends Process {
   }
 
   protected override async remove(): Promise<void> {
-    await removeFiles(this.files);
+    await removeFolder(this.files.path);
   }
 }
 
-async function removeFiles(files: ProcessFiles): Promise<void> {
-  await Deno.remove(files.path, { recursive: true }).catch((error) => {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  });
+/** Removes what a failed or killed start left. */
+async function removeLeft(
+  { runtime, id, pid }: ContainerRecord,
+  files: ProcessFiles,
+): Promise<void> {
+  const own = `${runtime.root}/${id}`;
+  // The first process is a runtime until the container is started.
+  await endRuntimes([files.path, own], { except: pid });
+  await removeCopies(own);
+  await removeFolder(files.path);
 }
 
 async function specProcess(
@@ -167,7 +174,7 @@ async function startProcess(
     });
     return new ExecProcess(parts, bundle.state);
   } catch (error) {
-    await removeFiles(files);
+    await removeLeft(container, files);
     throw deletedMeanwhile(error, bundle, action) ?? error;
   }
 }

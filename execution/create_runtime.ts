@@ -15,6 +15,7 @@ import type {
   RuntimeFlavor,
   RuntimeOptions,
 } from "./runtime.ts";
+import { copyFolder, removeFolder } from "./_runtime_copies.ts";
 import { RuntimeError } from "./runtime_error.ts";
 import { runtimeEnv, spawnWith } from "./_spawn.ts";
 
@@ -76,11 +77,14 @@ async function readTail(path: string): Promise<string> {
 async function runPiped(
   command: string,
   args: string[],
-  options: RuntimeCallOptions & { input?: string },
+  options: RuntimeCallOptions & {
+    input?: string;
+    env?: Record<string, string>;
+  },
 ): Promise<Deno.CommandOutput> {
   const child = new Deno.Command(command, {
     args,
-    env: runtimeEnv(),
+    env: { ...runtimeEnv(), ...options.env },
     clearEnv: true,
     stdin: options.input === undefined ? "null" : "piped",
     stdout: "piped",
@@ -94,6 +98,26 @@ async function runPiped(
     await writer.close();
   }
   return await output;
+}
+
+/** Runs it so that nothing is left when it is killed. */
+async function runKillable(
+  command: string,
+  args: string[],
+  options: RuntimeCallOptions & { input?: string },
+): Promise<Deno.CommandOutput> {
+  if (options.signal === undefined) {
+    return await runPiped(command, args, options);
+  }
+  const folder = Deno.makeTempDirSync({ prefix: "containerkit-" });
+  try {
+    return await runPiped(command, args, {
+      ...options,
+      env: copyFolder(folder),
+    });
+  } finally {
+    await removeFolder(folder);
+  }
 }
 
 /**
@@ -140,7 +164,11 @@ export function createRuntime(options: RuntimeOptions = {}): Runtime {
       ended = await trace(
         "runtime",
         () => ({ command, args: line }),
-        () => spawnWith(command, line, options),
+        () =>
+          spawnWith(command, line, {
+            ...options,
+            env: copyFolder(options.logFile.replace(/\/?[^/]*$/, "") || "/"),
+          }),
       );
     } catch (cause) {
       options.signal?.throwIfAborted();
@@ -196,7 +224,7 @@ export function createRuntime(options: RuntimeOptions = {}): Runtime {
       output = await trace(
         "runtime",
         () => ({ command, args: line }),
-        () => runPiped(command, line, options),
+        () => runKillable(command, line, options),
       );
     } catch (cause) {
       options.signal?.throwIfAborted();

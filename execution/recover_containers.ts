@@ -20,6 +20,7 @@ import { ensureMonitor, isMonitored } from "./_monitor_client.ts";
 import type { MonitorOptions } from "./monitor_options.ts";
 import { processStat } from "./_process_stat.ts";
 import type { RuntimeOptions } from "./runtime.ts";
+import { isRuntimeOf, removeFolder } from "./_runtime_copies.ts";
 import { scrapContainer } from "./_scrap_container.ts";
 
 /** Options of {@linkcode recoverContainers}. */
@@ -42,13 +43,15 @@ export interface Recovery {
   readonly monitor: boolean;
 }
 
-/** Waits for what a dead program started and that works on the bundle still: a runtime, by its arguments. */
+/** Waits for what a dead program started and that works on the bundle still: a runtime, by its arguments or environment. */
 async function waitForRuntime(bundle: Bundle): Promise<void> {
   for await (const { name } of Deno.readDir("/proc")) {
     if (!/^\d+$/.test(name)) continue;
     try {
       const line = await Deno.readTextFile(`/proc/${name}/cmdline`);
-      if (!line.split("\0").includes(bundle.pid)) continue;
+      const isRuntime = line.split("\0").includes(bundle.pid) ||
+        isRuntimeOf(Number(name), [bundle.path]);
+      if (!isRuntime) continue;
       using pidfd = pidfdOpen(Number(name));
       if (processStat(Number(name))?.state !== "Z") await waitReadable(pidfd);
     } catch (error) {
@@ -85,9 +88,9 @@ async function undo(bundle: Bundle): Promise<boolean> {
     // Killed before it called the runtime: only the folder is there.
   }
   if (intent !== undefined && cgroupsPath !== undefined) {
-    await scrapContainer(createRuntime(intent), bundle.id, cgroupsPath);
+    await scrapContainer(createRuntime(intent), bundle, cgroupsPath);
   }
-  await Deno.remove(bundle.path, { recursive: true });
+  await removeFolder(bundle.path);
   return true;
 }
 

@@ -1,0 +1,157 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { mount } from "@containerkit/mount";
+import {
+  makeBusyboxRootfs,
+  need,
+  rootTest,
+  tempDir,
+} from "@containerkit/tests";
+import {
+  create,
+  createRuntime,
+  createSpec,
+  recoverContainers,
+  run,
+} from "./mod.ts";
+
+/** Leaves in a folder what a runtime leaves that is killed while it copies itself. */
+async function leaveCopy(folder: string, name: string): Promise<void> {
+  const target = `${folder}/${name}`;
+  await Deno.writeTextFile(target, "");
+  const mounted = await mount(
+    { type: "bind", source: Deno.execPath() },
+    target,
+  );
+  mounted.keep();
+}
+
+/** Arguments and folder of its copy, of a program that stands for a runtime which is killed meanwhile. */
+function killedRuntime(folder: string): string {
+  const path = `${folder}/crun`;
+  Deno.writeTextFileSync(
+    path,
+    [
+      "#!/bin/sh",
+      'case " $* " in *" delete "*|*" features "*) exit;; esac',
+      'copy="$_LIBCONTAINER_STATEDIR/crun.a1B2c3"',
+      `echo "$copy" >>${folder}/copies`,
+      '> "$copy"; mount --bind /bin/sh "$copy"',
+      "exec sleep 1000",
+    ].join("\n"),
+    { mode: 0o755 },
+  );
+  return path;
+}
+
+async function until(done: () => boolean): Promise<void> {
+  for (let attempt = 0; attempt < 1000; attempt++) {
+    if (done()) return;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  throw new Error("not within 10 seconds");
+}
+
+function exists(path: string): boolean {
+  try {
+    Deno.lstatSync(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+rootTest(
+  "create() and the verbs leave no copy of a runtime that they kill",
+  async () => {
+    using temp = tempDir();
+    const rootfs = `${temp.path}/rootfs`;
+    Deno.mkdirSync(rootfs);
+    const command = killedRuntime(temp.path);
+    const runtime = { command, root: `${temp.path}/root` };
+    const copies = () => {
+      try {
+        return Deno.readTextFileSync(`${temp.path}/copies`).trim().split("\n");
+      } catch {
+        return [];
+      }
+    };
+    const mounted = (path: string) =>
+      Deno.readTextFileSync("/proc/self/mountinfo").includes(` ${path} `);
+    const calls = [
+      async (signal: AbortSignal) => {
+        const spec = await createSpec({}, { rootfs, args: ["true"] });
+        await create("a", spec, {
+          state: `${temp.path}/state`,
+          runtime,
+          signal,
+          stderr: "null",
+        });
+      },
+      (signal: AbortSignal) => createRuntime(runtime).state("a", { signal }),
+      (signal: AbortSignal) => createRuntime(runtime).start("a", { signal }),
+    ];
+    for (const [index, call] of calls.entries()) {
+      const killed = new AbortController();
+      const failed = assertRejects(
+        async () => await call(killed.signal),
+        DOMException,
+      );
+      await until(() => copies().length > index && mounted(copies()[index]!));
+      killed.abort();
+      await failed;
+      assertEquals(exists(copies()[index]!), false);
+    }
+  },
+  need("busybox"),
+);
+
+rootTest(
+  "recoverContainers() removes the copies of runtimes that were killed",
+  async () => {
+    using temp = tempDir();
+    const state = `${temp.path}/state`;
+    const bundle = `${state}/containers/a`;
+    const own = `${state}/runtime/a`;
+    for (const folder of [bundle, own]) {
+      Deno.mkdirSync(folder, { recursive: true });
+    }
+    await Deno.writeTextFile(
+      `${bundle}/intent.json`,
+      JSON.stringify(createRuntime({ root: `${state}/runtime` }).options),
+    );
+    await Deno.writeTextFile(
+      `${bundle}/config.json`,
+      JSON.stringify({ linux: { cgroupsPath: "/containerkit-copies" } }),
+    );
+    await leaveCopy(bundle, "crun.N1S0h1");
+    await leaveCopy(own, "runc.N1S0h1");
+    assertEquals((await recoverContainers({ state })).undone, ["a"]);
+    assertEquals([exists(bundle), exists(own)], [false, false]);
+  },
+  need("runc"),
+);
+
+rootTest(
+  "a container is deleted with the copies that killed execs left",
+  async () => {
+    using temp = tempDir();
+    const rootfs = `${temp.path}/rootfs`;
+    Deno.mkdirSync(rootfs);
+    makeBusyboxRootfs(rootfs);
+    const state = `${temp.path}/state`;
+    for (const native of [true, false]) {
+      const container = await run(
+        "a",
+        await createSpec({}, { rootfs, args: ["sleep", "1000"] }),
+        { state, runtime: { native } },
+      );
+      Deno.mkdirSync(`${container.bundle}/exec/b`, { recursive: true });
+      await leaveCopy(`${container.bundle}/exec/b`, "crun.N1S0h1");
+      await leaveCopy(`${state}/runtime/a`, "runc.N1S0h1");
+      await container[Symbol.asyncDispose]();
+      assertEquals(exists(container.bundle), false);
+      assertEquals(exists(`${state}/runtime/a`), false);
+    }
+  },
+  need("runc", "busybox"),
+);
