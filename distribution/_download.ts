@@ -19,6 +19,8 @@ export interface DownloadOptions {
   readonly end?: number;
   /** How many hosts to pass over. */
   readonly skip?: number;
+  /** Lets each chunk overwrite the one before it, for whoever is done with it by then. */
+  readonly reuse?: boolean;
   /** Told of each answer whether it is the part that was asked for, or all; with `true` all of it is taken. */
   readonly onAnswer?: (isPart: boolean) => boolean;
   /** Told when the transfer broke off and goes on at an offset. */
@@ -85,7 +87,7 @@ export async function* download(
   descriptor: Descriptor,
   options: DownloadOptions = {},
 ): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-  const { onAnswer, onRetry } = options;
+  const { onAnswer, onRetry, reuse = false } = options;
   let { offset = 0, end = descriptor.size, skip = 0 } = options;
   const { client, signal } = target;
   let attempt = 1;
@@ -105,7 +107,7 @@ export async function* download(
         })
       ) {
         offset += chunk.length;
-        yield chunk;
+        yield reuse ? chunk : chunk.slice();
       }
       if (offset < end) throw new ByteError("it ended too early");
     } catch (cause) {
@@ -124,6 +126,24 @@ export async function* download(
       await delay(backoff(client.retry, attempt++), signal);
     }
   }
+}
+
+/** Reads a blob, or a part of it, into memory. */
+export async function readPart(
+  target: Target,
+  descriptor: Descriptor,
+  options: DownloadOptions,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const { offset = 0, end = descriptor.size } = options;
+  const bytes = new Uint8Array(end - offset);
+  let at = 0;
+  for await (
+    const chunk of download(target, descriptor, { ...options, reuse: true })
+  ) {
+    bytes.set(chunk, at);
+    at += chunk.length;
+  }
+  return bytes;
 }
 
 /** The wanted part of an answer's body. */

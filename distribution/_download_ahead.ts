@@ -1,5 +1,5 @@
 import type { Descriptor } from "@containerkit/oci";
-import { download, type DownloadOptions } from "./_download.ts";
+import { download, type DownloadOptions, readPart } from "./_download.ts";
 import type { Semaphore } from "./_semaphore.ts";
 import type { Target } from "./_target.ts";
 
@@ -11,7 +11,8 @@ const MAX_AHEAD = 4;
 const SEGMENT = 64 * 1024 * 1024;
 
 /** Options of {@linkcode downloadAhead}. */
-export interface DownloadAheadOptions extends Omit<DownloadOptions, "end"> {
+export interface DownloadAheadOptions
+  extends Omit<DownloadOptions, "end" | "reuse"> {
   /** Places that other blobs do not need now: each is one more connection for this one. */
   readonly places: Semaphore;
   /** For tests, instead of the sizes above. */
@@ -20,12 +21,12 @@ export interface DownloadAheadOptions extends Omit<DownloadOptions, "end"> {
 
 interface Ahead {
   readonly end: number;
-  readonly chunks: Promise<Uint8Array<ArrayBuffer>[]>;
+  readonly bytes: Promise<Uint8Array<ArrayBuffer>>;
 }
 
 /**
  * Reads a blob as `download()` does; while places are free and the server has ranges, the parts that follow are
- * fetched at the same time, into a bounded window, and given in order.
+ * fetched at the same time, into a bounded window, and given in order. Each chunk may be overwritten by the next one.
  */
 export async function* downloadAhead(
   target: Target,
@@ -47,19 +48,17 @@ export async function* downloadAhead(
   let hasRanges = false;
   const fetchPiece = async (start: number, end: number, place: Disposable) => {
     using _place = place;
-    return await Array.fromAsync(
-      download(during, descriptor, { ...rest, offset: start, end }),
-    );
+    return await readPart(during, descriptor, { ...rest, offset: start, end });
   };
   const topUp = () => {
     while (hasRanges && ahead.length < MAX_AHEAD && next < size) {
       const place = places.tryAcquire();
       if (place === undefined) return;
       const end = Math.min(size, next + piece);
-      const chunks = fetchPiece(next, end, place);
+      const bytes = fetchPiece(next, end, place);
       // Whoever takes it gets the error.
-      chunks.catch(() => {});
-      ahead.push({ end, chunks });
+      bytes.catch(() => {});
+      ahead.push({ end, bytes });
       next = end;
     }
   };
@@ -67,7 +66,7 @@ export async function* downloadAhead(
     while (offset < size) {
       const ready = ahead.shift();
       if (ready !== undefined) {
-        yield* await ready.chunks;
+        yield await ready.bytes;
         offset = ready.end;
         topUp();
         continue;
@@ -79,6 +78,7 @@ export async function* downloadAhead(
           ...rest,
           offset,
           end: next,
+          reuse: true,
           // What comes unasked is taken, as long as nothing of it is fetched beside.
           onAnswer: (isPart) => {
             hasRanges ||= isPart;
@@ -93,6 +93,6 @@ export async function* downloadAhead(
     }
   } finally {
     controller.abort();
-    await Promise.allSettled(ahead.map(({ chunks }) => chunks));
+    await Promise.allSettled(ahead.map(({ bytes }) => bytes));
   }
 }

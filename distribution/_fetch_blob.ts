@@ -24,7 +24,7 @@ export interface ReadAlong {
   begin(offset: number): void;
   /** Whether it got any byte. */
   readonly hasBytes: boolean;
-  /** Gets each chunk once it is written, and holds back the next one. */
+  /** Gets each chunk once it is written, and holds back the next one, which overwrites it. */
   push(chunk: Uint8Array<ArrayBuffer>): Promise<void>;
 }
 

@@ -42,7 +42,8 @@ export class LiveReader implements ReadAlong {
   async push(chunk: Uint8Array<ArrayBuffer>): Promise<void> {
     if (!this.#isAlong) return;
     this.#isAlong = await this.#makeRoom(PATIENCE);
-    if (this.#isAlong) this.#enqueue(chunk);
+    // The chunk is overwritten by the next one.
+    if (this.#isAlong) this.#enqueue(chunk.slice());
   }
 
   /** Passes on what was missed, once the blob is in the store. */

@@ -5,8 +5,7 @@ import {
   verifyBytes,
 } from "@containerkit/oci";
 import type { ReadSmall } from "./_choose.ts";
-import { concat } from "./_concat.ts";
-import { download } from "./_download.ts";
+import { readPart } from "./_download.ts";
 import { openWriter } from "./_fetch_blob.ts";
 import { getManifest } from "./_manifests.ts";
 import { embedded, readBlob } from "./_read_blob.ts";
@@ -51,8 +50,7 @@ export async function fetchSmall(
     verifyBytes(bytes, descriptor);
     return bytes;
   }
-  const chunks = await Array.fromAsync(download(target, descriptor));
-  const bytes = concat(chunks, size);
+  const bytes = await readPart(target, descriptor, {});
   verifyBytes(bytes, descriptor);
   return bytes;
 }

@@ -10,7 +10,7 @@ import type { Descriptor } from "@containerkit/oci";
 export interface BlobWriter {
   /** How many bytes are there already, from this or an earlier attempt. */
   readonly offset: number;
-  /** Appends bytes. */
+  /** Appends bytes. They are the caller's again once it is done, and may be overwritten: a store that holds on to them copies them. */
   write(chunk: Uint8Array): Promise<void>;
   /**
    * Makes the blob durable and visible.

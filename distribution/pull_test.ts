@@ -289,13 +289,14 @@ Deno.test("downloadAhead() fetches parts at once, and gives them in order", asyn
     assertEquals(image.layers[0]!.size, descriptor.size);
     faulty.requests.length = 0;
     const places = new Semaphore(3);
-    const chunks = await Array.fromAsync(
-      downloadAhead(
+    const chunks: Uint8Array<ArrayBuffer>[] = [];
+    for await (
+      const chunk of downloadAhead(
         toTarget(`${faulty.host}/app:1`, { client: faulty.client }),
         image.layers[0]!,
         { places, piece: 100_000 },
-      ),
-    );
+      )
+    ) chunks.push(chunk.slice());
     const all = new Uint8Array(await new Blob(chunks).arrayBuffer());
     assertEquals(digestBytes(all), image.layers[0]!.digest);
     assertEquals(places.free, 3);
