@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
 import { parseDigest } from "@containerkit/oci";
-import { readLayer } from "@containerkit/tar/layer";
+import { readLayerChunks } from "@containerkit/tar/layer";
 import { createEntryReader, type LayerEntry } from "./_layer_entries.ts";
+import { nativeEngine } from "./_native_engine.ts";
 import type { AppliedLayer, ApplyOptions } from "./snapshotter.ts";
 
 const BUFFER = 1 << 20;
@@ -44,27 +45,30 @@ export async function receiveArchive(
   options: ApplyOptions,
 ): Promise<{ archive: Archive; applied: AppliedLayer }> {
   const { signal, onProgress, digestAlgorithm, diffIdAlgorithm } = options;
-  const { readable, digests } = readLayer(layer, {
-    ...(signal === undefined ? {} : { signal }),
-    ...(onProgress === undefined ? {} : { onProgress }),
-    ...(digestAlgorithm === undefined ? {} : { digestAlgorithm }),
-    ...(diffIdAlgorithm === undefined ? {} : { diffIdAlgorithm }),
-  });
   const { parser, entries } = createEntryReader();
   let file: Deno.FsFile;
   try {
     file = Deno.openSync(path, { write: true, createNew: true, mode: 0o600 });
   } catch (error) {
-    await readable.cancel(error);
+    await layer.cancel(error);
     throw error;
   }
   try {
-    for await (const chunk of readable) {
-      parser.push(chunk);
-      writeAll(file, chunk);
-    }
+    const { digest, size, diffId, diffSize } = await readLayerChunks(
+      layer,
+      (chunk) => {
+        parser.push(chunk);
+        writeAll(file, chunk);
+      },
+      {
+        engine: nativeEngine,
+        ...(signal === undefined ? {} : { signal }),
+        ...(onProgress === undefined ? {} : { onProgress }),
+        ...(digestAlgorithm === undefined ? {} : { digestAlgorithm }),
+        ...(diffIdAlgorithm === undefined ? {} : { diffIdAlgorithm }),
+      },
+    );
     parser.finish();
-    const { digest, size, diffId, diffSize } = await digests;
     const applied = { digest, size, diffId, tarSize: diffSize };
     return { archive: { entries, size: diffSize }, applied };
   } catch (error) {

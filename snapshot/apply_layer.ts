@@ -19,6 +19,7 @@ import { Applier, type LayerWarning } from "./_applier.ts";
 import { DirTree, suspendDefaultAcl } from "./_dir_tree.ts";
 import { listDir, lstatAt } from "./_files.ts";
 import { aufsMarks, directoryMarks, overlayMarks } from "./_layer_marks.ts";
+import { nativeEngine } from "./_native_engine.ts";
 import { openRoot, ParentLayers } from "./_parent_layers.ts";
 
 export type { LayerWarning } from "./_applier.ts";
@@ -161,6 +162,7 @@ export async function applyLayer(
       applier.pending = undefined;
       parser.push(chunk);
     }, {
+      engine: nativeEngine,
       ...(limits?.ratio === undefined
         ? {}
         : { limits: { ratio: limits.ratio } }),

@@ -1,5 +1,6 @@
 /** Decompressing and hashing a layer in one pass. */
 import { createHash } from "node:crypto";
+import type { DigestAlgorithm } from "@containerkit/oci";
 import { createDecompressor, runCodec } from "./_codec.ts";
 import { readChunks } from "./_read_chunks.ts";
 import { zstdFrames } from "./_zstd_frames.ts";
@@ -9,6 +10,7 @@ import {
   detectCompression,
   MAGIC_LENGTH,
 } from "./detect_compression.ts";
+import type { LayerEngine, LayerHash } from "./layer_engine.ts";
 import { LimitError } from "./limit_error.ts";
 import type { LayerDigests, ReadLayerOptions } from "./read_layer.ts";
 import { TarError } from "./tar_error.ts";
@@ -16,55 +18,79 @@ import { TarError } from "./tar_error.ts";
 /** Below this a high ratio is no sign of a bomb. */
 const RATIO_FREE = 1 << 20;
 
+/** The hash functions of `node:crypto`. */
+function openHash(
+  algorithm: DigestAlgorithm,
+  engine: LayerEngine | undefined,
+): LayerHash {
+  const found = engine?.createHash(algorithm);
+  if (found !== undefined) return found;
+  const hash = createHash(algorithm);
+  return {
+    update: (bytes) => void hash.update(bytes),
+    digest: () => hash.digest("hex"),
+    [Symbol.dispose]() {},
+  };
+}
+
+/** How a layer is read. */
+export interface LayerChunksOptions extends ReadLayerOptions {
+  /** A chunk is valid until the next but one is asked for. */
+  readonly reuse: boolean;
+  /** What does the work; with `reuse` only. */
+  readonly engine?: LayerEngine | undefined;
+}
+
 /**
  * The uncompressed archive of a layer.
  *
  * @param done Called at the end with what the layer turned out to be.
- * @param reuse A chunk is valid until the next but one is asked for.
  */
 export async function* layerChunks(
   layer: ByteSource,
-  options: ReadLayerOptions,
+  options: LayerChunksOptions,
   done: (digests: LayerDigests) => void,
-  reuse: boolean,
 ): AsyncGenerator<Uint8Array> {
   const { digestAlgorithm = "sha256", diffIdAlgorithm = "sha256" } = options;
-  const { signal, onProgress } = options;
+  const { signal, onProgress, reuse, engine } = options;
   const ratio = options.limits?.ratio ?? Infinity;
-  const stored = createHash(digestAlgorithm);
+  using stored = openHash(digestAlgorithm, engine);
   let size = 0;
   let diffSize = 0;
   async function* count(chunks: AsyncIterable<Uint8Array>) {
     for await (const chunk of chunks) {
-      stored.update(chunk);
+      // It may go on while the chunk is used.
+      const hashed = stored.update(chunk);
       size += chunk.length;
       yield chunk;
+      await hashed;
     }
   }
   const { compression, chunks } = await peek(
     readChunks(layer, { reuse, signal }),
   );
   // Without compression both are the hash of the same bytes.
-  const plain = compression === "none" && digestAlgorithm === diffIdAlgorithm
+  using plain = compression === "none" && digestAlgorithm === diffIdAlgorithm
     ? undefined
-    : createHash(diffIdAlgorithm);
+    : openHash(diffIdAlgorithm, engine);
   const counted = count(chunks);
   const uncompressed = compression === "none"
     ? counted
-    : decompressChunks(counted, compression, signal);
+    : decompressChunks(counted, compression, { signal, engine });
   for await (const chunk of uncompressed) {
     diffSize += chunk.length;
     if (diffSize > RATIO_FREE && diffSize > size * ratio) {
       throw new LimitError("ratio", ratio);
     }
-    plain?.update(chunk);
+    const hashed = plain?.update(chunk);
     onProgress?.(size, diffSize);
     yield chunk;
+    await hashed;
   }
-  const digest = `${digestAlgorithm}:${stored.digest("hex")}`;
+  const digest = `${digestAlgorithm}:${stored.digest()}`;
   const diffId = plain === undefined
     ? digest
-    : `${diffIdAlgorithm}:${plain.digest("hex")}`;
+    : `${diffIdAlgorithm}:${plain.digest()}`;
   done({ digest, size, diffId, diffSize, compression });
 }
 
@@ -72,7 +98,10 @@ export async function* layerChunks(
 async function* decompressChunks(
   chunks: AsyncIterable<Uint8Array>,
   compression: "gzip" | "zstd",
-  signal: AbortSignal | undefined,
+  { signal, engine }: {
+    signal: AbortSignal | undefined;
+    engine: LayerEngine | undefined;
+  },
 ): AsyncGenerator<Uint8Array> {
   let sourceError: { error: unknown } | undefined;
   async function* watch() {
@@ -84,6 +113,8 @@ async function* decompressChunks(
     }
   }
   try {
+    const native = engine?.decompress(watch(), compression);
+    if (native !== undefined) return yield* native;
     const whole = compression === "zstd" ? zstdFrames(watch()) : watch();
     yield* runCodec(whole, createDecompressor(compression));
   } catch (error) {

@@ -16,7 +16,7 @@ export interface DecompressOptions {
 }
 
 /**
- * Decompresses a stream by its magic bytes: gzip, zstd or none, on another thread.
+ * Decompresses a stream by its magic bytes: gzip, zstd or none.
  *
  * Where the digests are of interest, {@linkcode readLayer} gives them in the same pass.
  *

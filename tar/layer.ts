@@ -18,6 +18,7 @@ export * from "./byte_source.ts";
 export * from "./compress.ts";
 export * from "./decompress.ts";
 export * from "./detect_compression.ts";
+export * from "./layer_engine.ts";
 export * from "./parse_whiteout.ts";
 export * from "./read_layer.ts";
 export * from "./read_layer_chunks.ts";

@@ -49,7 +49,7 @@ export interface LayerReader {
 /**
  * Decompresses a layer, by its magic bytes, and hashes it both as stored and uncompressed, in one pass.
  *
- * Decompression runs on another thread; gzip may have several members, zstd
+ * gzip may have several members, zstd
  * several frames and skippable ones. Bytes behind the end of the archive count for both digests.
  *
  * @param layer The layer as stored.
@@ -75,5 +75,8 @@ export function readLayer(
   layer: ByteSource,
   options: ReadLayerOptions = {},
 ): LayerReader {
-  return streamOf(layer, (done) => layerChunks(layer, options, done, false));
+  return streamOf(
+    layer,
+    (done) => layerChunks(layer, { ...options, reuse: false }, done),
+  );
 }

@@ -36,7 +36,17 @@ if (Deno.build.os === "linux") {
   new RouteSocket().close();
   new Arena().addressOf(0);
   const folder = await Deno.makeTempDir();
-  await applyLayer(ReadableStream.from<Uint8Array>([]), folder);
+  // An empty layer of each compression opens what undoes it.
+  for (
+    const empty of [
+      "",
+      "1f8b080000000000000303000000000000000000",
+      "28b52ffd2000010000",
+    ]
+  ) {
+    const bytes = Uint8Array.fromHex(empty);
+    await applyLayer(ReadableStream.from([bytes]), folder);
+  }
   try {
     await using snapshots = await openOverlay({ root: folder });
     await snapshots.cleanup();
