@@ -20,13 +20,13 @@ export interface CkitOptions {
 
 const MAIN = new URL("../examples/ckit/main.ts", import.meta.url).pathname;
 
-/** Runs ckit as a user would. */
-export async function ckit(
+/** Starts ckit as a user would. */
+export function startCkit(
   args: readonly string[],
-  options: CkitOptions,
-): Promise<CkitOutput> {
-  const { folder, env = {}, signal } = options;
-  const child = new Deno.Command(Deno.execPath(), {
+  options: Pick<CkitOptions, "folder" | "env">,
+): Deno.ChildProcess {
+  const { folder, env = {} } = options;
+  return new Deno.Command(Deno.execPath(), {
     args: [
       "run",
       "-A",
@@ -43,6 +43,15 @@ export async function ckit(
     stdout: "piped",
     stderr: "piped",
   }).spawn();
+}
+
+/** Runs ckit to its end. */
+export async function ckit(
+  args: readonly string[],
+  options: CkitOptions,
+): Promise<CkitOutput> {
+  const { signal } = options;
+  const child = startCkit(args, options);
   const interrupt = () => child.kill("SIGINT");
   signal?.addEventListener("abort", interrupt);
   const { code, stdout, stderr } = await child.output();

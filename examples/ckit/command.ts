@@ -4,7 +4,7 @@ export interface Context {
   readonly root: string;
   /** State of this boot, by default a folder of `/run/containerkit` named after the root. */
   readonly state: string;
-  /** Aborted by Ctrl-C. */
+  /** Aborted with {@linkcode Interrupted} by what asks a program to end. */
   readonly signal: AbortSignal;
   /** Prints a line to the standard output. */
   print(line: string): void;
@@ -15,6 +15,16 @@ export interface Context {
 /** A command that was not called as its usage says; ckit exits with 2 then. */
 export class UsageError extends Error {
   override readonly name = "UsageError";
+}
+
+/** Why {@linkcode Context.signal} is aborted. */
+export class Interrupted extends Error {
+  override readonly name = "Interrupted";
+
+  /** @param signal What ckit was sent. */
+  constructor(readonly signal: "SIGINT" | "SIGTERM") {
+    super(`ckit got ${signal}`);
+  }
 }
 
 /**

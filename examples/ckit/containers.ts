@@ -6,6 +6,7 @@ import {
   recoverContainers,
 } from "@containerkit/execution";
 import { type Context, UsageError } from "./command.ts";
+import { forwardSignals } from "./forward_signals.ts";
 
 /** How ckit's own terminal and a container are to be joined. */
 export interface JoinOptions {
@@ -114,31 +115,23 @@ async function copy(
 
 /**
  * Joins ckit's terminal to a process until it ends, or it is left: by Ctrl-P
- * Ctrl-Q in a terminal, else by a second Ctrl-C.
+ * Ctrl-Q in a terminal, else by a second signal.
  *
  * @returns The exit code; `undefined` when it was left.
  */
 export async function join(
   process: ContainerProcess,
-  options: JoinOptions,
+  options: JoinOptions & Pick<Context, "signal">,
 ): Promise<number | undefined> {
-  const { interactive, terminal } = options;
+  const { interactive, terminal, signal } = options;
   const raw = terminal && interactive && Deno.stdin.isTerminal();
   const resize = () => process.resize(terminalSize());
   const { promise: leaving, resolve: leave } = Promise.withResolvers<void>();
-  let interrupts = 0;
-  const interrupt = () => {
-    // The first process of a container may not heed it: the second one leaves.
-    if (interrupts++ > 0) leave();
-    else process.kill("SIGINT");
-  };
+  using _ = forwardSignals(process, { signal, onInsist: leave });
   if (raw) {
     Deno.stdin.setRaw(true);
     Deno.addSignalListener("SIGWINCH", resize);
     resize();
-  } else {
-    // Ctrl-C is for the process; what it does about it decides the exit code.
-    Deno.addSignalListener("SIGINT", interrupt);
   }
   try {
     const left = interactive
@@ -155,6 +148,6 @@ export async function join(
     if (raw) {
       Deno.stdin.setRaw(false);
       Deno.removeSignalListener("SIGWINCH", resize);
-    } else Deno.removeSignalListener("SIGINT", interrupt);
+    }
   }
 }

@@ -10,6 +10,7 @@ import {
   type Arguments,
   type Command,
   type Context,
+  Interrupted,
   UsageError,
 } from "./command.ts";
 import { commands } from "./commands/mod.ts";
@@ -91,8 +92,10 @@ async function main(words: string[]): Promise<number> {
   };
   const root = folder("root", "/var/lib/containerkit");
   const controller = new AbortController();
-  const interrupt = () => controller.abort();
+  const interrupt = () => controller.abort(new Interrupted("SIGINT"));
+  const terminate = () => controller.abort(new Interrupted("SIGTERM"));
   Deno.addSignalListener("SIGINT", interrupt);
+  Deno.addSignalListener("SIGTERM", terminate);
   const context: Context = {
     root,
     state: folder("state", stateFor(root)),
@@ -111,11 +114,13 @@ async function main(words: string[]): Promise<number> {
     }
     return await command.run(args, context) ?? 0;
   } catch (error) {
-    if (controller.signal.aborted) return 130;
+    const { aborted, reason } = controller.signal;
+    if (aborted) return reason.signal === "SIGTERM" ? 143 : 130;
     warn(`ckit: ${error instanceof Error ? error.message : error}`);
     return error instanceof UsageError ? 2 : 1;
   } finally {
     Deno.removeSignalListener("SIGINT", interrupt);
+    Deno.removeSignalListener("SIGTERM", terminate);
   }
 }
 

@@ -8,6 +8,7 @@ import {
 import type { AttachPort } from "@containerkit/network";
 import { type Context, requireRoot } from "./command.ts";
 import { join, monitoredOptions } from "./containers.ts";
+import { forwardSignals } from "./forward_signals.ts";
 import { findImage } from "./images.ts";
 import { openSandbox, type SandboxRecord } from "./sandbox.ts";
 import { openContent, openSnapshots } from "./stores.ts";
@@ -81,7 +82,11 @@ export async function runContainer(
     ...options.spec,
     terminal,
     rootfs: sandbox.rootfs,
-    mounts: [...sandbox.mounts, ...volumes],
+    mounts: [
+      ...sandbox.mounts,
+      ...volumes,
+      ...options.spec.mounts ?? [],
+    ],
     netns: sandbox.netns === undefined ? "host" : sandbox.netns,
     ...(options.args.length === 0 ? {} : { args: options.args }),
   });
@@ -103,16 +108,10 @@ export async function runContainer(
     return 0;
   }
   if (stdio.monitor !== undefined) {
-    const code = await join(container, { interactive, terminal });
+    const code = await join(container, { interactive, terminal, signal });
     if (code === undefined || !options.remove) keep();
     return code ?? 0;
   }
-  // From here on a signal is the container's: what it does about it decides the exit code.
-  const forward = () => container.kill("SIGINT");
-  signal.addEventListener("abort", forward);
-  try {
-    return (await container.status).code;
-  } finally {
-    signal.removeEventListener("abort", forward);
-  }
+  using _signals = forwardSignals(container, { signal });
+  return (await container.status).code;
 }

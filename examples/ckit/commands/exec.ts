@@ -55,6 +55,10 @@ export const exec: Command = {
       process.keep();
       return 0;
     }
-    return await join(process, { interactive, terminal }) ?? 0;
+    return await join(process, {
+      interactive,
+      terminal,
+      signal: context.signal,
+    }) ?? 0;
   },
 };

@@ -75,7 +75,11 @@ const start: Command = {
       stdin: interactive,
     });
     await container.start();
-    return await join(container, { interactive, terminal });
+    return await join(container, {
+      interactive,
+      terminal,
+      signal: context.signal,
+    });
   },
 };
 
@@ -158,7 +162,11 @@ const attach: Command = {
       state: context.state,
       stdin: interactive,
     });
-    return await join(container, { interactive, terminal });
+    return await join(container, {
+      interactive,
+      terminal,
+      signal: context.signal,
+    });
   },
 };
 

@@ -7,6 +7,7 @@ import {
 import { parsePort } from "../ports.ts";
 import { runContainer, type RunOptions } from "../run_container.ts";
 import type { SandboxRecord } from "../sandbox.ts";
+import { SPEC_USAGE, specFlags, specOptionsOf } from "../spec_flags.ts";
 import { parseVolume } from "../volumes.ts";
 
 const NETWORKS: readonly SandboxRecord["network"][] = [
@@ -26,46 +27,25 @@ function networkOf(args: Arguments): SandboxRecord["network"] {
   return network;
 }
 
-/** `K=V` sets, `K` alone takes ckit's own. */
-function envOf(args: Arguments): Record<string, string> {
-  return Object.fromEntries(
-    args.list("env").map((word) => {
-      const at = word.indexOf("=");
-      return at < 0
-        ? [word, Deno.env.get(word) ?? ""]
-        : [word.slice(0, at), word.slice(at + 1)];
-    }),
-  );
-}
-
 /** Names that nobody chose: short, and never the same twice in practice. */
 function newId(): string {
   return crypto.getRandomValues(new Uint8Array(6)).toHex();
 }
 
 const COMMON: Pick<Command, "booleans" | "strings" | "lists" | "alias"> = {
-  booleans: ["interactive", "tty", "plain-http"],
-  strings: [
-    "name",
-    "network",
-    "user",
-    "workdir",
-    "snapshotter",
-    "runtime",
-  ],
-  lists: ["env", "publish", "volume"],
+  booleans: ["interactive", "tty", "plain-http", ...specFlags.booleans],
+  strings: ["name", "network", "snapshotter", "runtime", ...specFlags.strings],
+  lists: ["publish", "volume", ...specFlags.lists],
   alias: {
-    e: "env",
     i: "interactive",
     p: "publish",
     t: "tty",
-    u: "user",
     v: "volume",
-    w: "workdir",
+    ...specFlags.alias,
   },
 };
 const USAGE =
-  "[-it] [--name ID] [--network bridge|none|host] [-p HOST:CONTAINER] [-v SOURCE:DESTINATION[:ro]] [-e K=V] [--user USER] [--workdir DIR] [--snapshotter NAME] [--runtime NAME] [--plain-http] REF [CMD...]";
+  `[-it] [--name ID] [--network bridge|none|host] [-p HOST:CONTAINER] [-v SOURCE:DESTINATION[:ro]] [--snapshotter NAME] [--runtime NAME] [--plain-http] ${SPEC_USAGE} REF [CMD...]`;
 
 function make(
   args: Arguments,
@@ -76,8 +56,6 @@ function make(
   if (reference === undefined) {
     throw new UsageError("The reference of an image is missing");
   }
-  const user = args.string("user");
-  const cwd = args.string("workdir");
   return runContainer(context, {
     ...how,
     id: args.string("name") ?? newId(),
@@ -91,11 +69,7 @@ function make(
     plainHttp: args.flag("plain-http"),
     snapshotter: args.string("snapshotter"),
     runtime: args.string("runtime"),
-    spec: {
-      env: envOf(args),
-      ...(user === undefined ? {} : { user }),
-      ...(cwd === undefined ? {} : { cwd }),
-    },
+    spec: specOptionsOf(args),
   });
 }
 

@@ -1,0 +1,124 @@
+import { assertEquals, assertMatch } from "@std/assert";
+import {
+  ckit,
+  makeRealImage,
+  need,
+  program,
+  rootTest,
+  runProgram,
+  startCkit,
+  tempDir,
+} from "./mod.ts";
+
+const PARTS = need("umoci", "skopeo", "runc", "busybox", "setfattr");
+
+rootTest("ckit run gives the container what its flags ask for", async (t) => {
+  await using temp = tempDir();
+  const { layout, tag } = await makeRealImage(temp.path);
+  const archive = `${temp.path}/image.tar`;
+  await runProgram(program("skopeo")!, [
+    "copy",
+    `oci:${layout}:${tag}`,
+    `oci-archive:${archive}:example.org/busybox:1`,
+  ]);
+  const options = { folder: temp.path };
+  const imported = await ckit(["import", archive], options);
+  assertEquals([imported.code, imported.stderr], [0, ""]);
+  const run = async (flags: string[], script: string) => {
+    const { code, stdout, stderr } = await ckit([
+      "run",
+      "--rm",
+      "--network",
+      "none",
+      ...flags,
+      "example.org/busybox:1",
+      "sh",
+      "-c",
+      script,
+    ], options);
+    assertEquals([code, stderr], [0, ""]);
+    return stdout;
+  };
+
+  await t.step("filesystems", async () => {
+    assertEquals(
+      await run(
+        ["--read-only", "--tmpfs", "/tmp:size=64K,mode=700"],
+        "echo a 2>/dev/null >/etc/a || echo refused; echo b >/tmp/b && cat /tmp/b",
+      ),
+      "refused\nb\n",
+    );
+  });
+
+  await t.step("who it is, and what it may", async () => {
+    const text = await run(
+      ["-h", "box", "-u", "user", "--cap-drop", "ALL", "-e", "A=1"],
+      'echo "$A $(cat /proc/sys/kernel/hostname)"; id -u; cat /proc/self/status',
+    );
+    assertMatch(text, /^1 box\n1000\n/);
+    assertMatch(text, /^CapBnd:\t0+$/m);
+    assertMatch(text, /^NoNewPrivs:\t1$/m);
+  });
+
+  await t.step("limits", async () => {
+    const text = await run(
+      ["--ulimit", "nofile=100:200", "--memory", "64M", "--pids-limit", "50"],
+      "cat /proc/self/limits; cat /proc/self/cgroup",
+    );
+    assertMatch(text, /^Max open files +100 +200 /m);
+    assertMatch(text, /containerkit-/);
+  });
+
+  const signalled = async (script: string, signals: Deno.Signal[]) => {
+    const child = startCkit([
+      "run",
+      "--rm",
+      "--network",
+      "none",
+      "example.org/busybox:1",
+      "sh",
+      "-c",
+      script,
+    ], options);
+    const reader = child.stdout.getReader();
+    await reader.read(); // it is ready
+    for (const signal of signals) {
+      child.kill(signal);
+      await new Promise((done) => setTimeout(done, 200));
+    }
+    await reader.cancel();
+    await child.stderr.cancel();
+    return (await child.status).code;
+  };
+
+  await t.step("a signal is the container's", async () => {
+    assertEquals(
+      await signalled(
+        'trap "exit 5" TERM; echo ready; while :; do sleep 0.1; done',
+        ["SIGTERM"],
+      ),
+      5,
+    );
+  });
+
+  await t.step(
+    "a second signal ends what does not heed the first",
+    async () => {
+      assertEquals(
+        await signalled("echo ready; sleep 1000", ["SIGINT", "SIGINT"]),
+        137,
+      );
+    },
+  );
+
+  await t.step("a wrong flag is a wrong call", async () => {
+    const { code, stderr } = await ckit(
+      ["run", "--ulimit", "x", "example.org/busybox:1"],
+      options,
+    );
+    assertEquals(
+      [code, stderr],
+      [2, 'ckit: --ulimit takes K=V, not "x"\n'],
+    );
+  });
+}, PARTS);
