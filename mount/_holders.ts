@@ -18,13 +18,23 @@ function names(path: string): string[] {
   }
 }
 
-/** Who uses a mount, in words, as far as /proc shows it. */
-export function findHolders(target: string): string | undefined {
+/**
+ * Who uses a mount, in words, as far as /proc shows it.
+ *
+ * @param pid Looks at the mounts of that process: paths are those of its namespace then, and so are the holders.
+ */
+export function findHolders(target: string, pid?: number): string | undefined {
+  const namespace = pid === undefined
+    ? undefined
+    : readLink(`/proc/${pid}/ns/mnt`);
   const isInside = (path: string) =>
     path === target || path.startsWith(`${target}/`);
   const holders: string[] = [];
-  for (const pid of names("/proc").filter((name) => /^\d+$/.test(name))) {
-    const folder = `/proc/${pid}`;
+  for (const process of names("/proc").filter((name) => /^\d+$/.test(name))) {
+    const folder = `/proc/${process}`;
+    if (namespace !== undefined && readLink(`${folder}/ns/mnt`) !== namespace) {
+      continue;
+    }
     const uses = ["cwd", "root", "exe"].map((name) => `${folder}/${name}`);
     const fds = names(`${folder}/fd`).map((fd) => `${folder}/fd/${fd}`);
     if (![...uses, ...fds].some((path) => isInside(readLink(path)))) continue;
@@ -34,9 +44,12 @@ export function findHolders(target: string): string | undefined {
     } catch {
       continue; // it ended
     }
-    holders.push(`${pid} (${name})`);
+    holders.push(`${process} (${name})`);
   }
-  const below = listMounts({ under: target })
+  const below = listMounts({
+    under: target,
+    ...(pid === undefined ? {} : { pid }),
+  })
     .filter((mount) => mount.target !== target);
   const reasons = [
     ...(holders.length > 0

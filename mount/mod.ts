@@ -28,5 +28,6 @@ export * from "./stat_mount.ts";
 export * from "./to_containerd.ts";
 export * from "./to_oci.ts";
 export * from "./unmount.ts";
+export * from "./unmount_in.ts";
 export * from "./user_namespace.ts";
 export * from "./with_temp.ts";

@@ -9,14 +9,13 @@ import {
   errno,
   Fd,
   FileType,
-  openAt,
   type Stat,
   statAt,
   SyscallError,
 } from "@containerkit/libc";
-import { attachIn } from "./_attach_in.ts";
 import { explain } from "./_explain.ts";
 import { AT_FDCWD, propagationFlags } from "./_flags.ts";
+import { inNamespace, openMountNamespace } from "./_in_namespace.ts";
 import { applyPropagation } from "./_set_attributes.ts";
 import { symbols, Sys } from "./_symbols.ts";
 import type { Propagation } from "./mount.ts";
@@ -27,20 +26,6 @@ const MOVE_MOUNT_T_EMPTY_PATH = 0x40;
 const MOVE_MOUNT_BENEATH = 0x200;
 
 const EMPTY = cString("");
-
-function openNamespace(pid: number, place: string): Fd {
-  try {
-    return openAt(undefined, `/proc/${pid}/ns/mnt`);
-  } catch (error) {
-    if (!(error instanceof SyscallError && error.code === "ENOENT")) {
-      throw error;
-    }
-    throw new Deno.errors.NotFound(
-      `Cannot attach the mount in ${place}: there is no such process`,
-      { cause: error },
-    );
-  }
-}
 
 /** Whether both are directories, or both are not; also when one is missing. */
 function agree(fd: Fd, target: string | Fd): boolean {
@@ -165,16 +150,24 @@ export class MountFd implements Disposable {
     const place = isFd
       ? `the mounts of descriptor ${process.number}`
       : `the mounts of process ${process}`;
-    const namespace = isFd ? process : stack.use(openNamespace(process, place));
-    await attachIn({
-      namespace,
-      tree: this.#fd,
+    const namespace = isFd
+      ? process
+      : stack.use(openMountNamespace(process, `attach the mount in ${place}`));
+    const { flag = 0, recursive = false } = this.#propagation === undefined
+      ? {}
+      : propagationFlags(this.#propagation);
+    const { syscall, errno } = await inNamespace(namespace, {
       target,
-      place,
-      propagation: this.#propagation === undefined
-        ? undefined
-        : propagationFlags(this.#propagation),
+      attach: { tree: this.#fd.number, propagation: flag, recursive },
     });
+    if (syscall !== undefined) {
+      throw new SyscallError(`attach the mount to "${target}" in ${place}`, {
+        syscall,
+        errno,
+        target,
+        detail: explain(errno, { call: syscall }),
+      });
+    }
     this.#fd.close();
   }
 

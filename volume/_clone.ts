@@ -1,4 +1,5 @@
-import { attach, placeOf, type Store } from "./_attach.ts";
+import { attach } from "./_attach.ts";
+import { placeOf, type Store } from "./_stage.ts";
 import { createVolume } from "./_create.ts";
 import { driverOf } from "./_drivers.ts";
 import { requireRow, type Row } from "./_row.ts";

@@ -1,6 +1,6 @@
 import { openAt, OpenFlag, syncFs } from "@containerkit/libc";
 import { bootId, syncDirectory, withIntent } from "@containerkit/state";
-import { placeOf, type Store } from "./_attach.ts";
+import { placeOf, type Store } from "./_stage.ts";
 import type { CreateVolumeOptions } from "./create_volume_options.ts";
 import type { Place } from "./_driver.ts";
 import { driverOf } from "./_drivers.ts";

@@ -25,6 +25,11 @@ export interface VolumeDriver {
   create(place: Place, signal: AbortSignal | undefined): Promise<void>;
   /** What to mount for its root. */
   mounts(place: Place): readonly Mount[];
+  /**
+   * What to mount instead while somebody still has it mounted elsewhere, such
+   * as a process with mounts of its own; holds it until it is disposed.
+   */
+  reuse?(place: Place): ({ mounts: readonly Mount[] } & Disposable) | undefined;
   /** Counts what it holds; `undefined` asks for a walk over its root. */
   usage(place: Place): Promise<VolumeUsage | undefined>;
   /** Changes its limits while it is mounted; `undefined` leaves one as it is. */

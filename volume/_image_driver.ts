@@ -92,6 +92,19 @@ export const imageDriver: VolumeDriver = {
     source: imageOf(place.folder),
     fstype: fstypeOf(place),
   }],
+  reuse(place) {
+    const device = deviceOf(imageOf(place.folder));
+    if (device === undefined) return undefined;
+    return {
+      mounts: [{
+        type: "raw",
+        fstype: fstypeOf(place),
+        source: device.path,
+        options: [],
+      }],
+      [Symbol.dispose]: () => device[Symbol.dispose](),
+    };
+  },
   usage: ({ staged }) => filesystemUsage(staged!),
   async resize(place, limits) {
     const size = checkedSize(place, limits);
@@ -123,6 +136,9 @@ export const imageDriver: VolumeDriver = {
     if (fstypeOf(place) === "xfs") return false;
     if (size === undefined) return true;
     const image = imageOf(place.folder);
+    using device = deviceOf(image);
+    // Mounted elsewhere: then it grows in use.
+    if (device !== undefined) return false;
     const action = `resize volume "${place.row.name}"`;
     await Deno.truncate(image, size);
     // Unmounted in order, it needs no check; one would put lost+found back.
@@ -148,6 +164,34 @@ export const imageDriver: VolumeDriver = {
     );
   },
 };
+
+/**
+ * The loop device that still shows an image, held open: a mount of it gets the
+ * filesystem that others have mounted, where a second device would get a second
+ * one over the same bytes.
+ */
+function deviceOf(image: string): LoopDevice | undefined {
+  const path = Deno.realPathSync(image);
+  const backing = (name: string) => {
+    try {
+      return Deno.readTextFileSync(`/sys/block/${name}/loop/backing_file`)
+        .trimEnd();
+    } catch {
+      return undefined; // it has none
+    }
+  };
+  for (const { name } of Deno.readDirSync("/sys/block")) {
+    if (!name.startsWith("loop") || backing(name) !== path) continue;
+    const device = new LoopDevice(
+      `/dev/${name}`,
+      openAt(undefined, `/dev/${name}`),
+    );
+    // Held from here on; it may have been freed just before.
+    if (backing(name) === path) return device;
+    device[Symbol.dispose]();
+  }
+  return undefined;
+}
 
 /** Held while the filesystem is frozen: whoever gets it knows that nobody copies. */
 function freezeLock({ folder }: Place): string {

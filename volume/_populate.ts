@@ -1,6 +1,7 @@
 import { openAt, OpenFlag, syncFs } from "@containerkit/libc";
 import { lockFile } from "@containerkit/state";
-import { describeUsers, type Store, users } from "./_attach.ts";
+import type { Store } from "./_stage.ts";
+import { describeUsers, users } from "./_attachments.ts";
 import { currentProcess } from "./_process.ts";
 import { requireRow, type Row } from "./_row.ts";
 import { whileMounted } from "./_while_mounted.ts";

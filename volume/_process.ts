@@ -25,6 +25,12 @@ export function currentProcess(): ProcessIdentity {
   return self;
 }
 
+/** Another process, or `undefined` if there is none of that number. */
+export function identify(pid: number): ProcessIdentity | undefined {
+  const start = startOf(pid);
+  return start === undefined ? undefined : { boot: bootId(), pid, start };
+}
+
 /** Whether it still runs. */
 export function isAlive(process: ProcessIdentity): boolean {
   return process.boot === bootId() && startOf(process.pid) === process.start;

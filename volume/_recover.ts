@@ -5,9 +5,9 @@ import {
   placeOf,
   type Store,
   unstage,
-  users,
   whileStaging,
-} from "./_attach.ts";
+} from "./_stage.ts";
+import { users } from "./_attachments.ts";
 import { driverOf } from "./_drivers.ts";
 import { currentProcess, isAlive } from "./_process.ts";
 import { emptyFolder, settleFilling } from "./_populate.ts";

@@ -1,12 +1,11 @@
 import {
-  describeUsers,
   isStaged,
   placeOf,
   type Store,
   unstage,
-  users,
   whileStaging,
-} from "./_attach.ts";
+} from "./_stage.ts";
+import { describeUsers, users } from "./_attachments.ts";
 import { driverOf } from "./_drivers.ts";
 import { lightly } from "./_lightly.ts";
 import { currentProcess } from "./_process.ts";

@@ -1,11 +1,6 @@
 import { isMountPoint } from "@containerkit/mount";
-import {
-  isStaged,
-  placeOf,
-  type Store,
-  users,
-  whileStaging,
-} from "./_attach.ts";
+import { isStaged, placeOf, type Store, whileStaging } from "./_stage.ts";
+import { users } from "./_attachments.ts";
 import { driverOf } from "./_drivers.ts";
 import { checkLimit } from "./_names.ts";
 import { requireRow } from "./_row.ts";

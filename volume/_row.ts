@@ -68,6 +68,13 @@ export function findRow(state: State, name: string): Row | undefined {
   return raw === undefined ? undefined : parse(raw as Raw);
 }
 
+/** The row of a number that another row refers to. */
+export function rowOf(state: State, id: number): Row {
+  return parse(
+    state.prepare("SELECT * FROM volumes WHERE id = ?").get(id) as Raw,
+  );
+}
+
 /**
  * One row whose volume is there.
  *

@@ -26,4 +26,6 @@ export const MIGRATIONS: readonly string[] = [
     boot TEXT NOT NULL
   ) STRICT;
   CREATE INDEX attachments_by_volume ON attachments (volume);`,
+  // Where it is attached in the mounts of a running process, as JSON.
+  "ALTER TABLE attachments ADD COLUMN place TEXT",
 ];

@@ -1,4 +1,4 @@
-import { placeOf, type Store } from "./_attach.ts";
+import { placeOf, type Store } from "./_stage.ts";
 import { driverOf } from "./_drivers.ts";
 import { requireRow } from "./_row.ts";
 import type { VolumeUsage } from "./volume_info.ts";

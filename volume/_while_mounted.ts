@@ -4,9 +4,9 @@ import {
   stage,
   type Store,
   unstage,
-  users,
   whileStaging,
-} from "./_attach.ts";
+} from "./_stage.ts";
+import { users } from "./_attachments.ts";
 import { driverOf } from "./_drivers.ts";
 import { rootOf } from "./_folders.ts";
 import type { Row } from "./_row.ts";

@@ -5,8 +5,12 @@
  */
 
 import { type FileLock, lockFile } from "@containerkit/state";
-import { attach, detach, type Store, users } from "./_attach.ts";
+import { attach, detach } from "./_attach.ts";
+import type { Store } from "./_stage.ts";
+import { users } from "./_attachments.ts";
 import type { AttachedVolume, AttachVolumeOptions } from "./attached_volume.ts";
+import { attachIn } from "./_attach_in.ts";
+import { findHot } from "./_attachments.ts";
 import { cloneVolume } from "./_clone.ts";
 import { createVolume } from "./_create.ts";
 import type { CreateVolumeOptions } from "./create_volume_options.ts";
@@ -16,53 +20,15 @@ import { resizeVolume } from "./_resize.ts";
 import { findRow, readRows, requireRow, toInfo } from "./_row.ts";
 import { volumeUsage } from "./_usage.ts";
 import type { VolumeCollectable } from "./volume_collectable.ts";
-import type { VolumeInfo, VolumeKind, VolumeUsage } from "./volume_info.ts";
-
-/** Options that every long call takes. */
-export interface VolumeCallOptions {
-  /** Aborts it. */
-  readonly signal?: AbortSignal;
-}
-
-/** Which volumes to choose: all conditions hold. */
-export interface VolumeFilter {
-  /** Only of this kind. */
-  readonly kind?: VolumeKind;
-  /** Only with these labels. */
-  readonly labels?: Readonly<Record<string, string>>;
-}
-
-/** Options of {@linkcode VolumeStore.clone}. */
-export interface CloneVolumeOptions extends VolumeCallOptions {
-  /**
-   * Whether every user sees the copy read-only: a snapshot.
-   *
-   * @default {false}
-   */
-  readonly readonly?: boolean;
-  /** Free text by key. */
-  readonly labels?: Readonly<Record<string, string>>;
-  /** The lease to keep it under. */
-  readonly lease?: string;
-}
-
-/** Options of {@linkcode VolumeStore.lock}. */
-export interface LockVolumeOptions extends VolumeCallOptions {
-  /**
-   * Whether to be alone; else any number may share the lock.
-   *
-   * @default {true}
-   */
-  readonly exclusive?: boolean;
-}
-
-/** New limits, for {@linkcode VolumeStore.resize}. */
-export interface ResizeVolumeOptions extends VolumeCallOptions {
-  /** Most bytes it may hold. */
-  readonly size?: number;
-  /** Most files and folders it may hold. */
-  readonly inodes?: number;
-}
+import type {
+  CloneVolumeOptions,
+  LockVolumeOptions,
+  ResizeVolumeOptions,
+  VolumeCallOptions,
+  VolumeFilter,
+} from "./volume_call_options.ts";
+import type { VolumeInfo, VolumeUsage } from "./volume_info.ts";
+import type { DetachVolumeOptions, VolumePlace } from "./volume_place.ts";
 
 /**
  * Storage that outlives a container. Any number of processes may use one store
@@ -264,9 +230,54 @@ export class VolumeStore implements AsyncDisposable {
     return await attach(this.#store, name, options);
   }
 
-  /** Lets go of an attachment that was kept; nothing happens if it is gone. */
-  async detach(id: string): Promise<void> {
-    await detach(this.#store, id);
+  /**
+   * Attaches a volume in the mounts of a running process, such as a container, without stopping it. Disposing takes it away again;
+   * after `keep()`, and when this process dies, it stays until `detachFrom()`, `detach()` or the end of that process.
+   *
+   * @param name The volume.
+   * @param place The process, and where in its mounts.
+   * @param options Attributes of the mount.
+   * @throws {TypeError} If the place is no absolute path.
+   * @throws {Deno.errors.NotFound} If there is no such volume or process.
+   * @throws {Deno.errors.Busy} If it is being filled.
+   * @throws {SyscallError} If the kernel refuses, such as `ENOENT` if the place is not there. Nothing is attached then.
+   */
+  async attachIn(
+    name: string,
+    place: VolumePlace,
+    options: AttachVolumeOptions = {},
+  ): Promise<AttachedVolume> {
+    return await attachIn(this.#store, name, place, options);
+  }
+
+  /**
+   * Lets go of an attachment that was kept; nothing happens if it is gone.
+   *
+   * @throws {Deno.errors.Busy} If it is in the mounts of a running process and used there, with who it is as far as `/proc` shows. It stays attached then.
+   */
+  async detach(id: string, options: DetachVolumeOptions = {}): Promise<void> {
+    await detach(this.#store, id, options);
+  }
+
+  /**
+   * Takes what `attachIn()` put there from the mounts of a running process, also if another process did.
+   *
+   * @param place Where; of several on one place the last.
+   * @throws {Deno.errors.NotFound} If no volume is there.
+   * @throws {Deno.errors.Busy} If it is used there, with who it is as far as `/proc` shows. It stays attached then.
+   */
+  async detachFrom(
+    place: VolumePlace,
+    options: DetachVolumeOptions = {},
+  ): Promise<void> {
+    const { process, target } = place;
+    const id = findHot(this.#store.state, process, target);
+    if (id === undefined) {
+      throw new Deno.errors.NotFound(
+        `Cannot detach a volume from "${target}" of process ${process}: there is none`,
+      );
+    }
+    await detach(this.#store, id, options);
   }
 
   /** Closes the store; volumes and kept attachments stay. A second call does nothing. */

@@ -87,6 +87,55 @@ rootTest(
   },
 );
 
+rootTest(
+  "VolumeStore.attach() never mounts an image a second time, wherever else it still is",
+  async () => {
+    await using fixture = await open();
+    const { volumes, show, path } = fixture;
+    await volumes.create("data", { kind: "image", size: 16 * MIB });
+    const first = await volumes.attach("data");
+    await Deno.mkdir(`${path}/other`);
+    // Shown by somebody else, where this process sees nothing of it.
+    await using other = new Deno.Command("unshare", {
+      args: [
+        "--mount",
+        "--propagation",
+        "private",
+        "sh",
+        "-ec",
+        'mount --bind "$1" "$2"; echo up; cat',
+        "sh",
+        `${path}/run/volumes/1`,
+        `${path}/other`,
+      ],
+      stdin: "piped",
+      stdout: "piped",
+    }).spawn();
+    for await (const _ of other.stdout) break;
+    await first[Symbol.asyncDispose]();
+    {
+      await using second = await volumes.attach("data");
+      await using shown = await show(second.mounts);
+      await Deno.writeTextFile(`${shown.at}/file`, "one filesystem");
+      assertEquals(
+        await Deno.readTextFile(`/proc/${other.pid}/root${path}/other/file`),
+        "one filesystem",
+      );
+    }
+    assertEquals(
+      await volumes.resize("data", { size: 17 * MIB }).then(
+        () => "grown",
+        (error) => error.constructor.name,
+      ),
+      canGrowMounted() ? "grown" : "NotSupported",
+    );
+    await other.stdin.close();
+    await other.status;
+    await volumes.remove("data");
+  },
+  need("unshare", "mkfs.ext4"),
+);
+
 rootTest("VolumeStore.attach() confines a subpath to the volume", async () => {
   await using fixture = await open();
   const { volumes, show, path } = fixture;

@@ -1,5 +1,11 @@
-import type { VolumeInfo, VolumeKind } from "@containerkit/volume";
-import { type Arguments, type Command, UsageError } from "../command.ts";
+import type { VolumeInfo, VolumeKind, VolumePlace } from "@containerkit/volume";
+import {
+  type Arguments,
+  type Command,
+  type Context,
+  UsageError,
+} from "../command.ts";
+import { findContainer } from "../containers.ts";
 import { formatSize } from "../progress.ts";
 import { parseSize } from "../size.ts";
 import { formatTable } from "../table.ts";
@@ -30,6 +36,16 @@ function labelsOf(args: Arguments): Record<string, string> {
       return at < 0 ? [word, ""] : [word.slice(0, at), word.slice(at + 1)];
     }),
   );
+}
+
+/** A path in a container that runs. */
+async function placeOf(
+  context: Context,
+  [container, target]: readonly string[],
+): Promise<VolumePlace> {
+  const { pid } = await findContainer(context, container);
+  if (target === undefined) throw new UsageError("The path is missing");
+  return { process: pid, target };
 }
 
 /** Commands about volumes. */
@@ -110,6 +126,38 @@ export const volume: readonly Command[] = [
         signal: context.signal,
       });
       context.print(name);
+    },
+  },
+  {
+    name: "volume attach",
+    usage: "[--readonly] NAME CONTAINER PATH",
+    summary: "show a volume in a container that runs",
+    booleans: ["readonly"],
+    async run(args, context) {
+      const name = nameOf(args);
+      const place = await placeOf(context, args.words.slice(1));
+      await using volumes = await openVolumeStore(context);
+      const use = await volumes.attachIn(name, place, {
+        readonly: args.flag("readonly"),
+        signal: context.signal,
+      });
+      use.keep();
+      context.print(name);
+    },
+  },
+  {
+    name: "volume detach",
+    usage: "[--lazy] CONTAINER PATH",
+    summary: "take a volume from a container that runs",
+    booleans: ["lazy"],
+    async run(args, context) {
+      const place = await placeOf(context, args.words);
+      await using volumes = await openVolumeStore(context);
+      await volumes.detachFrom(place, {
+        lazy: args.flag("lazy"),
+        signal: context.signal,
+      });
+      context.print(place.target);
     },
   },
   {

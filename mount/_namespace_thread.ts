@@ -1,27 +1,34 @@
 /** What the thread is to do; numbers are descriptors, which all threads share. */
-export interface AttachOrder {
+export interface NamespaceOrder {
   readonly libc: string;
   readonly namespace: number;
-  readonly tree: number;
   readonly target: string;
-  /** `MS_` flag, 0 for none. */
-  readonly propagation: number;
-  readonly recursive: boolean;
+  /** Attaches this tree; without it, what is mounted on the target is unmounted. */
+  readonly attach?: {
+    readonly tree: number;
+    /** `MS_` flag, 0 for none. */
+    readonly propagation: number;
+    readonly recursive: boolean;
+  };
+  /** Flags of umount2(2). */
+  readonly flags?: number;
+  /** How long to try again while it is busy, in milliseconds. */
+  readonly retry?: number;
 }
 
 /** How it went: the call that failed, or none. */
-export interface AttachAnswer {
+export interface NamespaceAnswer {
   readonly syscall: string | undefined;
   readonly errno: number;
 }
 
 /**
- * Joins another mount namespace and attaches one mount there: the whole program of a thread.
+ * Joins another mount namespace and attaches or unmounts one mount there: the whole program of a thread.
  *
  * It is handed over as text, since a thread cannot be started from the URL of a
  * registry. So it names nothing from outside of itself.
  */
-export function attachThread(order: AttachOrder): AttachAnswer {
+export function namespaceThread(order: NamespaceOrder): NamespaceAnswer {
   const CLONE_FS = 0x200;
   const CLONE_NEWNS = 0x20000;
   const SYS_OPENAT2 = 437;
@@ -33,12 +40,15 @@ export function attachThread(order: AttachOrder): AttachAnswer {
   const O_PATH_CLOEXEC = 0o10000000 | 0o2000000;
   const RESOLVE_IN_ROOT_NO_MAGICLINKS = 0x10 | 0x02;
   const MOVE_MOUNT_BOTH_EMPTY_PATH = 0x4 | 0x40;
+  const EBUSY = 16;
+  const PAUSE = 10;
   const { symbols: libc } = Deno.dlopen(order.libc, {
     __errno_location: { parameters: [], result: "pointer" },
     memcpy: { parameters: ["buffer", "pointer", "usize"], result: "pointer" },
     unshare: { parameters: ["i32"], result: "i32" },
     setns: { parameters: ["i32", "i32"], result: "i32" },
     close: { parameters: ["i32"], result: "i32" },
+    umount2: { parameters: ["buffer", "i32"], result: "i32" },
     openat2: {
       name: "syscall",
       parameters: ["i32", "i32", "buffer", "buffer", "usize"],
@@ -57,15 +67,26 @@ export function attachThread(order: AttachOrder): AttachAnswer {
   });
   const location = libc.__errno_location();
   const word = new Int32Array(1);
-  const failed = (syscall: string): AttachAnswer => {
+  const failed = (syscall: string): NamespaceAnswer => {
     libc.memcpy(word, location, 4n);
     return { syscall, errno: word[0]! };
   };
+  const done: NamespaceAnswer = { syscall: undefined, errno: 0 };
   const empty = new Uint8Array(1);
   // A thread that shares its working directory with others cannot join.
   if (libc.unshare(CLONE_FS) !== 0) return failed("unshare");
   if (libc.setns(order.namespace, CLONE_NEWNS) !== 0) return failed("setns");
   const target = new TextEncoder().encode(`${order.target}\0`);
+  const { attach } = order;
+  if (attach === undefined) {
+    const clock = new Int32Array(new SharedArrayBuffer(4));
+    for (const end = Date.now() + (order.retry ?? 0);;) {
+      if (libc.umount2(target, order.flags ?? 0) === 0) return done;
+      const answer = failed("umount2");
+      if (answer.errno !== EBUSY || Date.now() + PAUSE > end) return answer;
+      Atomics.wait(clock, 0, 0, PAUSE);
+    }
+  }
   const how = BigUint64Array.of(
     BigInt(O_PATH_CLOEXEC),
     0n,
@@ -82,7 +103,7 @@ export function attachThread(order: AttachOrder): AttachAnswer {
   try {
     const moved = libc.move_mount(
       SYS_MOVE_MOUNT,
-      order.tree,
+      attach.tree,
       empty,
       place,
       empty,
@@ -92,17 +113,22 @@ export function attachThread(order: AttachOrder): AttachAnswer {
   } finally {
     libc.close(place);
   }
-  if (order.propagation !== 0) {
-    const attributes = BigUint64Array.of(0n, 0n, BigInt(order.propagation), 0n);
+  if (attach.propagation !== 0) {
+    const attributes = BigUint64Array.of(
+      0n,
+      0n,
+      BigInt(attach.propagation),
+      0n,
+    );
     const set = libc.mount_setattr(
       SYS_MOUNT_SETATTR,
-      order.tree,
+      attach.tree,
       empty,
-      AT_EMPTY_PATH | (order.recursive ? AT_RECURSIVE : 0),
+      AT_EMPTY_PATH | (attach.recursive ? AT_RECURSIVE : 0),
       new Uint8Array(attributes.buffer),
       32n,
     );
     if (set !== 0) return failed("mount_setattr");
   }
-  return { syscall: undefined, errno: 0 };
+  return done;
 }

@@ -1,0 +1,121 @@
+import { bootId, type State } from "@containerkit/state";
+import { lightly } from "./_lightly.ts";
+import { currentProcess, isAlive, type ProcessIdentity } from "./_process.ts";
+
+/** Where a volume is attached in the mounts of a running process. */
+export interface HotPlace {
+  readonly process: ProcessIdentity;
+  /** An absolute path there. */
+  readonly target: string;
+  /** The numbers of its mounts, the lowest first. */
+  readonly mounts: readonly number[];
+}
+
+/** One use of a volume. */
+export interface AttachmentRow {
+  readonly id: string;
+  readonly volume: number;
+  readonly owner: ProcessIdentity | undefined;
+  readonly boot: string;
+  readonly place: HotPlace | undefined;
+}
+
+function parse(raw: Record<string, unknown>): AttachmentRow {
+  const json = (value: unknown) =>
+    value === null ? undefined : JSON.parse(String(value));
+  return {
+    id: String(raw.id),
+    volume: Number(raw.volume),
+    owner: json(raw.owner),
+    boot: String(raw.boot),
+    place: json(raw.place),
+  };
+}
+
+/** Notes a use by this process, inside a transaction. */
+export function insertAttachment(
+  state: State,
+  id: string,
+  volume: number,
+): void {
+  state.prepare(
+    "INSERT INTO attachments (id, volume, owner, boot) VALUES (?, ?, ?, ?)",
+  ).run(id, volume, JSON.stringify(currentProcess()), bootId());
+}
+
+/** One use, or `undefined` if it has ended. */
+export function findAttachment(
+  state: State,
+  id: string,
+): AttachmentRow | undefined {
+  const raw = state.prepare("SELECT * FROM attachments WHERE id = ?").get(id);
+  return raw === undefined ? undefined : parse(raw);
+}
+
+/** The use that is at a place in the mounts of a running process. */
+export function findHot(
+  state: State,
+  process: number,
+  target: string,
+): string | undefined {
+  return state.prepare("SELECT * FROM attachments WHERE place IS NOT NULL")
+    .all().map(parse).findLast(({ place }) =>
+      place!.process.pid === process && place!.target === target &&
+      isAlive(place!.process)
+    )?.id;
+}
+
+/** Notes where a use is in the mounts of a running process. */
+export function recordHot(state: State, id: string, place: HotPlace): void {
+  lightly<void>(state, () => {
+    state.prepare("UPDATE attachments SET place = ? WHERE id = ?")
+      .run(JSON.stringify(place), id);
+  });
+}
+
+/** Leaves a use without the process that ends it. */
+export function disown(state: State, id: string): void {
+  lightly<void>(state, () => {
+    state.prepare("UPDATE attachments SET owner = NULL WHERE id = ?").run(id);
+  });
+}
+
+/** Ends a use in the database. */
+export function forget(state: State, id: string): void {
+  lightly<void>(state, () => {
+    state.prepare("DELETE FROM attachments WHERE id = ?").run(id);
+  });
+}
+
+/**
+ * Whether somebody uses it. What is in the mounts of a running process stays
+ * there when the one that put it there dies.
+ */
+function isLive({ owner, boot, place }: AttachmentRow): boolean {
+  if (boot !== bootId()) return false;
+  if (place !== undefined) return isAlive(place.process);
+  return owner === undefined || isAlive(owner);
+}
+
+/** Those who use a volume. Rows of dead processes and of other boots are dropped on the way. */
+export function users(state: State, volume: number): readonly AttachmentRow[] {
+  return state.prepare("SELECT * FROM attachments WHERE volume = ?")
+    .all(volume).map(parse).filter((row) => {
+      const live = isLive(row);
+      if (!live) {
+        state.prepare("DELETE FROM attachments WHERE id = ?").run(row.id);
+      }
+      return live;
+    });
+}
+
+/** Who uses a volume, in words. */
+export function describeUsers(rows: readonly AttachmentRow[]): string {
+  return rows.map(({ id, owner, place }) =>
+    place !== undefined
+      ? `process ${place.process.pid}, which has it on "${place.target}"`
+      : owner === undefined
+      ? `attachment ${id}`
+      : `process ${owner.pid}`
+  ).join(", ");
+}

@@ -1,0 +1,78 @@
+import { isMountPoint, mount, unmount } from "@containerkit/mount";
+import { lockFile, type State } from "@containerkit/state";
+import type { Place } from "./_driver.ts";
+import { driverOf } from "./_drivers.ts";
+import type { Row } from "./_row.ts";
+
+/** What the functions of this package share of an open store. */
+export interface Store {
+  readonly state: State;
+  /** Where volumes lie. */
+  readonly root: string;
+  /** Where their filesystems are mounted for this boot. */
+  readonly staging: string;
+}
+
+/** The place of a volume. */
+export function placeOf(store: Store, row: Row): Place {
+  const { staging } = driverOf(row.kind);
+  return {
+    row,
+    folder: `${store.root}/data/${row.id}`,
+    staged: staging === "never" ? undefined : `${store.staging}/${row.id}`,
+  };
+}
+
+/** Whether its filesystem is mounted once for all users. */
+export function isStaged(place: Place): place is Place & { staged: string } {
+  return place.staged !== undefined;
+}
+
+/**
+ * Serialises mounting and unmounting of one volume across processes. A volume
+ * that is mounted once for all has to be mounted by the first and unmounted by
+ * the last of its users.
+ */
+export async function whileStaging<T>(
+  place: Place & { staged: string },
+  signal: AbortSignal | undefined,
+  fn: () => Promise<T>,
+): Promise<T> {
+  await Deno.mkdir(place.staged, { recursive: true, mode: 0o700 });
+  using _lock = await lockFile(
+    `${place.staged}.lock`,
+    signal === undefined ? {} : { signal },
+  );
+  return await fn();
+}
+
+/** Mounts a volume at its place, if it is not yet. */
+export async function stage(
+  place: Place & { staged: string },
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  if (isMountPoint(place.staged)) return;
+  const driver = driverOf(place.row.kind);
+  using left = driver.reuse?.(place);
+  const mounted = await mount(
+    left?.mounts ?? driver.mounts(place),
+    place.staged,
+    signal === undefined ? {} : { signal },
+  );
+  mounted.keep();
+}
+
+/** Unmounts a volume from its place, if it is there. */
+export async function unstage(
+  place: Place & { staged: string },
+): Promise<void> {
+  if (isMountPoint(place.staged)) {
+    driverOf(place.row.kind).settle?.(place);
+    await unmount(place.staged);
+  }
+  for (const path of [place.staged, `${place.staged}.lock`]) {
+    await Deno.remove(path).catch((error) => {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    });
+  }
+}
