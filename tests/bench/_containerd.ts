@@ -69,6 +69,12 @@ export async function startContainerd(
   );
   const child = new Deno.Command(program, {
     args: ["-c", `${folder}/config.toml`],
+    // Its shim lies beside it.
+    env: {
+      PATH: `${program.slice(0, program.lastIndexOf("/"))}:${
+        Deno.env.get("PATH")
+      }`,
+    },
     stdin: "null",
     stdout: "null",
     stderr: "null",

@@ -28,13 +28,13 @@ async function digest(path: string): Promise<{ digest: string; size: number }> {
 
 /**
  * Makes a layer as distributions have them: many small files and few large
- * ones, of bytes that gzip makes to two fifths.
+ * ones, of bytes that gzip makes to two fifths; and, if asked for, a busybox.
  */
 export async function makeLargeLayer(
   folder: string,
-  options: { name: string; files: number; bytes: number },
+  options: { name: string; files: number; bytes: number; busybox?: string },
 ): Promise<FileLayer> {
-  const { name, files, bytes } = options;
+  const { name, files, bytes, busybox } = options;
   const tar = `${folder}/${name}.tar`;
   const random = new Uint8Array(4 << 20);
   for (let at = 0; at < random.length; at += 65_536) {
@@ -44,6 +44,16 @@ export async function makeLargeLayer(
   for (let at = 0; at < random.length; at++) if (at % 50 >= 19) random[at] = 65;
   {
     using file = Deno.createSync(tar);
+    const pad = (size: number) =>
+      writeAll(file, new Uint8Array((512 - size % 512) % 512));
+    if (busybox !== undefined) {
+      const body = Deno.readFileSync(busybox);
+      const size = body.length;
+      const header = { name: "busybox", typeflag: "0", mode: 0o755, size };
+      writeAll(file, encodeTarHeader(header));
+      writeAll(file, body);
+      pad(size);
+    }
     // A tenth of the files hold most of the bytes.
     const small = Math.floor(bytes * 0.2 / files);
     const large = Math.floor(bytes * 0.8 / Math.ceil(files / 10));
@@ -76,7 +86,7 @@ export async function makeLargeLayer(
         writeAll(file, part);
         left -= part.length;
       }
-      writeAll(file, new Uint8Array((512 - size % 512) % 512));
+      pad(size);
     }
     writeAll(file, new Uint8Array(1024));
   }

@@ -1,16 +1,7 @@
 /**
  * Snapshots: ours in this process, containerd's over its API, and unpacking against what the disk and gzip can do.
  */
-import { openStore } from "@containerkit/content";
-import {
-  createImage,
-  type Image,
-  pull,
-  push,
-  RegistryClient,
-} from "@containerkit/distribution";
 import { mount } from "@containerkit/mount";
-import { describe, MediaType } from "@containerkit/oci";
 import {
   openOverlay,
   type OpenSnapshotterOptions,
@@ -18,17 +9,12 @@ import {
   type Snapshotter,
   unpack,
 } from "@containerkit/snapshot";
-import {
-  need,
-  peer,
-  program,
-  runProgram,
-  startDockerRegistry,
-  tempDir,
-} from "../mod.ts";
+import { peer, program, runProgram, tempDir } from "../mod.ts";
 import type { Bench } from "./bench.ts";
 import { startContainerd } from "./_containerd.ts";
 import { type FileLayer, makeLargeLayer } from "./_large_image.ts";
+import { pullAndRun } from "./_pull_and_run.ts";
+import { rounds } from "./_rounds.ts";
 
 const DEPTH = 10;
 const CALLS = 100;
@@ -149,22 +135,6 @@ async function scale(bench: Bench): Promise<void> {
   });
 }
 
-/** Gives a new folder each time, and removes the one before. */
-function rounds(root: string): () => string {
-  let round = 0;
-  return () => {
-    const last = `${root}/round-${round}`;
-    try {
-      Deno.removeSync(last, { recursive: true });
-    } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-    }
-    const next = `${root}/round-${++round}`;
-    Deno.mkdirSync(next);
-    return next;
-  };
-}
-
 /** Unpacks into a new store, and times nothing but that. */
 async function unpackTime(
   open: Open,
@@ -211,7 +181,6 @@ async function unpacking(
       );
     },
   });
-  next();
 }
 
 async function parallel(bench: Bench, folder: string): Promise<void> {
@@ -228,7 +197,6 @@ async function parallel(bench: Bench, folder: string): Promise<void> {
     ours: () => unpackTime(openOverlay, next(), layers),
     peer: () => unpackTime(openOverlay, next(), layers, 1),
   });
-  next();
 }
 
 async function reading(
@@ -271,88 +239,19 @@ async function reading(
   }
 }
 
-/** An image of one layer, for this machine. */
-function imageOf({ open, path: _, diffId, ...layer }: FileLayer): Image {
-  const encode = (value: unknown) =>
-    new TextEncoder().encode(JSON.stringify(value));
-  const config = encode({
-    os: "linux",
-    architecture: Deno.build.arch === "aarch64" ? "arm64" : "amd64",
-    config: {},
-    rootfs: { type: "layers", diff_ids: [diffId] },
-  });
-  const manifest = encode({
-    schemaVersion: 2,
-    mediaType: MediaType.Manifest,
-    config: describe(MediaType.Config, config),
-    layers: [layer],
-  });
-  return createImage({ manifest, config }, () => open());
-}
-
-async function pulling(
-  bench: Bench,
-  layer: FileLayer,
-  folder: string,
-): Promise<void> {
-  const missing = need("docker-registry");
-  const [daemon, ctr] = [peer("containerd"), peer("ctr")];
-  if (missing !== undefined || daemon === undefined || ctr === undefined) {
-    return bench.skip("pull and unpack", missing ?? "containerd 2 is missing");
-  }
-  await using registry = await startDockerRegistry({
-    folder: `${folder}/registry`,
-  });
-  const reference = `${registry.host}/bench:1`;
-  const client = new RegistryClient({ plainHttp: true });
-  await push(imageOf(layer), reference, { client });
-  const next = rounds(folder);
-  await using other = await startContainerd(daemon, `${folder}/containerd`);
-  const ours = (open: Open) => async () => {
-    const root = next();
-    using content = await openStore({ root });
-    await using snapshots = await open({ root });
-    return await time(async () => {
-      const image = await pull(reference, content, { client, lazy: true });
-      await unpack(image.layers, snapshots);
-      await image.done?.();
-    });
-  };
-  const theirs = async () => {
-    const run = (...args: string[]) =>
-      runProgram(ctr, ["-a", other.socket, ...args]);
-    const taken = await time(() =>
-      run("images", "pull", "--plain-http", reference)
-    );
-    await run("images", "rm", "--sync", reference);
-    return taken;
-  };
-  for (
-    const [open, goal] of [[openOverlay, 0.25], [openTarindex, 0.12]] as const
-  ) {
-    const name = open === openOverlay ? "overlay" : "tarindex";
-    await bench.compare({
-      name: `pull and unpack 950 MB: ${name}, containerd 2`,
-      goal,
-      rounds: 3,
-      ours: ours(open),
-      peer: theirs,
-    });
-  }
-  next();
-}
-
 export async function suite(bench: Bench): Promise<void> {
   await calls(bench);
   await scale(bench);
   await using temp = tempDir({ dir: "/var/tmp" });
+  const busybox = program("busybox");
   const layer = await makeLargeLayer(temp.path, {
     name: "large",
     files: FILES,
     bytes: BYTES,
+    ...(busybox === undefined ? {} : { busybox }),
   });
-  await unpacking(bench, layer, temp.path);
   await parallel(bench, temp.path);
+  await unpacking(bench, layer, temp.path);
   await reading(bench, layer, temp.path);
-  await pulling(bench, layer, temp.path);
+  await pullAndRun(bench, layer, temp.path);
 }
