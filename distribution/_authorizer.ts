@@ -1,24 +1,12 @@
 import { refuseTarget } from "./_address.ts";
-import { readBody } from "./_body.ts";
 import { type Challenge, parseChallenges } from "./_challenge.ts";
-import { isObject } from "./_is_object.ts";
+import { encodeBasic, fetchToken, type Token } from "./_fetch_token.ts";
 import { mergeScopes } from "./_scopes.ts";
 import type { Credentials, CredentialSource } from "./credentials.ts";
-import { RegistryError } from "./registry_error.ts";
-import { toRegistryError } from "./_to_registry_error.ts";
+import { ProtocolError } from "./protocol_error.ts";
 
-const TOKEN_LIMIT = 128 * 1024;
-const DEFAULT_SECONDS = 60;
 /** A token this close to its end is not used any more. */
 const MARGIN_MS = 10_000;
-const MAX_REDIRECTS = 5;
-const CLIENT_ID = "containerkit";
-
-interface Token {
-  readonly value: string;
-  /** In milliseconds of `Date.now()`. */
-  readonly expires: number;
-}
 
 /** How one server wants to be asked, once it said so. */
 interface Scheme {
@@ -37,12 +25,9 @@ export interface AuthorizerOptions {
   /** Origins or host names that tokens may be fetched from, whatever they are. */
   readonly realms: readonly string[];
   readonly fetch: (url: URL, init: RequestInit) => Promise<Response>;
-}
-
-function encodeBasic(username: string, password: string): string {
-  return `Basic ${
-    new TextEncoder().encode(`${username}:${password}`).toBase64()
-  }`;
+  /** How long to wait for a token server, in milliseconds, and how long it may stand still. */
+  readonly timeout: number;
+  readonly stallTimeout: number;
 }
 
 /** Sends credentials and tokens to one server, and fetches the tokens. */
@@ -183,11 +168,13 @@ export class Authorizer {
     const { base, realms } = this.#options;
     const url = URL.parse(text, base);
     const refuse = (why: string): never => {
-      throw new TypeError(
-        `Cannot authenticate at "${this.#options.registry}": its realm ${
+      const { registry } = this.#options;
+      throw new ProtocolError(`authenticate at "${registry}"`, {
+        host: registry,
+        why: `its realm ${
           JSON.stringify(text.slice(0, 200))
         } is refused: ${why}`,
-      );
+      });
     };
     if (url === null) return refuse("it is not a URL");
     if (url.username !== "" || url.password !== "") {
@@ -200,137 +187,23 @@ export class Authorizer {
   }
 
   async #fetchToken(
-    scheme: Scheme,
+    { realm, service }: Scheme,
     credentials: Credentials | undefined,
     scopes: readonly string[],
     options: { signal?: AbortSignal; offline?: boolean },
   ): Promise<Token> {
-    if (credentials !== undefined && "identityToken" in credentials) {
-      return await this.#readToken(
-        await this.#post(scheme, scopes, options, {
-          grant_type: "refresh_token",
-          refresh_token: credentials.identityToken,
-        }),
-      );
-    }
-    const user = credentials !== undefined && "username" in credentials
-      ? credentials
-      : undefined;
-    const response = await this.#get(scheme, scopes, options, user);
-    // Servers that know OAuth2 only.
-    if (user !== undefined && [404, 405].includes(response.status)) {
-      await response.body?.cancel();
-      return await this.#readToken(
-        await this.#post(scheme, scopes, options, {
-          grant_type: "password",
-          username: user.username,
-          password: user.password,
-        }),
-      );
-    }
-    return await this.#readToken(response);
-  }
-
-  async #get(
-    scheme: Scheme,
-    scopes: readonly string[],
-    options: { signal?: AbortSignal; offline?: boolean },
-    user: { username: string; password: string } | undefined,
-  ): Promise<Response> {
-    const url = new URL(scheme.realm!);
-    if (scheme.service !== undefined) {
-      url.searchParams.set("service", scheme.service);
-    }
-    for (const scope of scopes) url.searchParams.append("scope", scope);
-    if (user !== undefined) url.searchParams.set("account", user.username);
-    if (options.offline) {
-      url.searchParams.set("offline_token", "true");
-      url.searchParams.set("client_id", CLIENT_ID);
-    }
-    return await this.#send(url, {
-      method: "GET",
-      headers: user === undefined
-        ? {}
-        : { authorization: encodeBasic(user.username, user.password) },
-      ...(options.signal === undefined ? {} : { signal: options.signal }),
+    const token = await fetchToken({
+      realm: realm!,
+      service,
+      scopes,
+      credentials,
+      offline: options.offline ?? false,
+      signal: options.signal,
+    }, {
+      ...this.#options,
+      checkRealm: (text) => this.#checkRealm(text),
     });
-  }
-
-  async #post(
-    scheme: Scheme,
-    scopes: readonly string[],
-    options: { signal?: AbortSignal; offline?: boolean },
-    grant: Record<string, string>,
-  ): Promise<Response> {
-    const form = new URLSearchParams({ ...grant, client_id: CLIENT_ID });
-    if (scheme.service !== undefined) form.set("service", scheme.service);
-    if (scopes.length > 0) form.set("scope", scopes.join(" "));
-    if (options.offline) form.set("access_type", "offline");
-    return await this.#send(new URL(scheme.realm!), {
-      method: "POST",
-      headers: { "content-type": "application/x-www-form-urlencoded" },
-      body: form.toString(),
-      ...(options.signal === undefined ? {} : { signal: options.signal }),
-    });
-  }
-
-  /** Follows redirects by the same rule as the realm; credentials stay with the first origin. */
-  async #send(url: URL, init: RequestInit): Promise<Response> {
-    for (let hops = 0;; hops++) {
-      const response = await this.#options.fetch(url, {
-        ...init,
-        redirect: "manual",
-      });
-      const location = response.headers.get("location");
-      if (response.status < 300 || response.status > 399 || !location) {
-        return response;
-      }
-      await response.body?.cancel();
-      if (hops === MAX_REDIRECTS || init.method !== "GET") {
-        throw new RegistryError("fetch a token", {
-          status: response.status,
-          method: init.method!,
-          url: url.origin + url.pathname,
-          detail: "it redirects too often, or redirects a form with secrets",
-        });
-      }
-      const next = this.#checkRealm(new URL(location, url).href);
-      if (next.origin !== url.origin) init = { ...init, headers: {} };
-      url = next;
-    }
-  }
-
-  async #readToken(response: Response): Promise<Token> {
-    if (response.status !== 200) {
-      throw await toRegistryError(
-        `authenticate at "${this.#options.registry}"`,
-        response,
-        { method: "GET", url: this.#scheme!.realm! },
-      );
-    }
-    const text = await readBody(response, TOKEN_LIMIT, "the token");
-    let reply: unknown;
-    try {
-      reply = JSON.parse(new TextDecoder().decode(text));
-    } catch {
-      // What it is stays untold: it may hold secrets.
-    }
-    const fields = isObject(reply) ? reply : {};
-    const value = fields.token ?? fields.access_token;
-    // A header takes visible ASCII only.
-    if (typeof value !== "string" || !/^[\x21-\x7e]+$/.test(value)) {
-      throw new TypeError(
-        `Cannot authenticate at "${this.#options.registry}": the reply of its token server holds no token`,
-      );
-    }
-    if (typeof fields.refresh_token === "string") {
-      this.#refreshToken = fields.refresh_token;
-    }
-    const seconds = typeof fields.expires_in === "number" &&
-        fields.expires_in > 0
-      ? fields.expires_in
-      : DEFAULT_SECONDS;
-    // The reply's own `issued_at` would need clocks that agree: from now on is never too long by more than the way here.
-    return { value, expires: Date.now() + seconds * 1000 };
+    this.#refreshToken = token.refreshToken ?? this.#refreshToken;
+    return token;
   }
 }

@@ -1,4 +1,6 @@
 import { concat } from "./_concat.ts";
+import { readChunks } from "./_read_chunks.ts";
+import type { Sent } from "./_send.ts";
 
 /** The error for a body or document that is larger than is sane. */
 function tooLarge(what: string, limit: number): RangeError {
@@ -24,15 +26,33 @@ export async function readLimited(
   return concat(chunks, size);
 }
 
-/** Reads the body of a response, at most `limit` bytes. */
-export async function readBody(
-  response: Response,
-  limit: number,
-  what: string,
+/**
+ * Reads the body of an answer, at most `limit` bytes.
+ *
+ * @throws {RangeError} If it is larger.
+ * @throws {ByteError} If it breaks off or stands still.
+ */
+export async function readAnswer(
+  answer: Sent,
+  { limit, what, ...options }: {
+    readonly limit: number;
+    readonly what: string;
+    readonly stallTimeout: number;
+    readonly signal?: AbortSignal | undefined;
+  },
 ): Promise<Uint8Array<ArrayBuffer>> {
-  if (Number(response.headers.get("content-length") ?? 0) > limit) {
-    await response.body?.cancel();
+  const { headers, body } = answer.response;
+  const stated = Number(headers.get("content-length") ?? NaN);
+  if (stated > limit) {
+    await body?.cancel();
     throw tooLarge(what, limit);
   }
-  return await readLimited(response.body, limit, what);
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of readChunks(answer, options)) {
+    size += chunk.length;
+    if (size > limit) throw tooLarge(what, limit);
+    chunks.push(chunk.slice());
+  }
+  return concat(chunks, size);
 }

@@ -1,10 +1,12 @@
 import { type Descriptor, isForeignLayerType } from "@containerkit/oci";
-import { ByteError } from "./_byte_error.ts";
+import { ByteError, WrongPartError } from "./_byte_error.ts";
 import { checkRange } from "./_ranges.ts";
 import { backoff } from "./_retry.ts";
 import { delay } from "./_delay.ts";
 import { readChunks } from "./_read_chunks.ts";
 import { requestFor, type Target } from "./_target.ts";
+import { NetworkError } from "./network_error.ts";
+import { ProtocolError } from "./protocol_error.ts";
 import type { RegistryAnswer } from "./registry_request.ts";
 import { RegistryError } from "./registry_error.ts";
 
@@ -116,10 +118,13 @@ export async function* download(
       if (offset - mark >= PROGRESS) attempt = 1;
       mark = offset;
       if (attempt >= client.retry.attempts) {
-        throw new TypeError(
-          `Cannot pull blob "${descriptor.digest}": ${cause.message} at byte ${offset} of ${descriptor.size}`,
-          { cause },
-        );
+        const Kind = cause instanceof WrongPartError
+          ? ProtocolError
+          : NetworkError;
+        throw new Kind(`pull blob "${descriptor.digest}"`, {
+          host: target.registry,
+          why: `${cause.message} at byte ${offset} of ${descriptor.size}`,
+        }, { cause });
       }
       onRetry?.();
       skip++;
@@ -170,9 +175,10 @@ async function* trim(
     at += chunk.length;
     if (from < to) yield chunk.subarray(from, to);
     if (at > descriptor.size) {
-      throw new TypeError(
-        `Cannot pull blob "${descriptor.digest}": the server sends more than its ${descriptor.size} bytes`,
-      );
+      throw new ProtocolError(`pull blob "${descriptor.digest}"`, {
+        host: answer.url.host,
+        why: `the server sends more than its ${descriptor.size} bytes`,
+      });
     }
     if (at >= end && end < descriptor.size) return;
   }

@@ -16,6 +16,9 @@ export interface EndpointOptions {
   readonly realms: readonly string[];
   readonly plainHttp: boolean | undefined;
   readonly tls: HostTls | undefined;
+  /** How long to wait for an answer, in milliseconds, and how long one may stand still. */
+  readonly timeout: number;
+  readonly stallTimeout: number;
 }
 
 /** One server that requests are sent to, with what was learned of it. */
@@ -26,7 +29,8 @@ export class Endpoint implements Disposable {
   readonly namespace: string | undefined;
   readonly authorizer: Authorizer;
   readonly gate: Gate = new Gate();
-  readonly timeout: number | undefined;
+  /** How long to wait for an answer, in milliseconds. */
+  readonly timeout: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly #capabilities: readonly HostCapability[] | undefined;
   readonly #tls: HostTls | undefined;
@@ -46,7 +50,7 @@ export class Endpoint implements Disposable {
       this.base.host === new URL(`${this.base.protocol}//${own}`).host;
     this.namespace = isOwn ? undefined : registry;
     this.headers = host.headers ?? {};
-    this.timeout = host.timeout;
+    this.timeout = host.timeout ?? options.timeout;
     this.#capabilities = host.capabilities;
     this.#tls = host.tls;
     this.authorizer = new Authorizer({
@@ -55,6 +59,8 @@ export class Endpoint implements Disposable {
       credentials: options.credentials,
       realms: options.realms,
       fetch: (url, init) => this.fetch(url, init),
+      timeout: this.timeout,
+      stallTimeout: options.stallTimeout,
     });
   }
 

@@ -10,7 +10,7 @@ import {
   parseManifest,
   verifyBytes,
 } from "@containerkit/oci";
-import { readBody } from "./_body.ts";
+import { requestBytes } from "./_request_bytes.ts";
 import { requestFor, type Target } from "./_target.ts";
 import { RegistryError } from "./registry_error.ts";
 
@@ -89,13 +89,18 @@ export async function getManifest(
 ): Promise<RawManifest> {
   const what = `"${target.registry}/${target.repository}" "${name}"`;
   const algorithm = algorithmOf(name);
-  const { response } = await target.client.request(target.registry, {
-    ...requestFor(target, `manifests/${name}`, "pull"),
-    action: `pull manifest ${what}`,
-    capability: algorithm === undefined ? "resolve" : "pull",
-    headers: { accept: ACCEPT },
-  });
-  const bytes = await readBody(response, MANIFEST_LIMIT, `manifest ${what}`);
+  const { response, bytes } = await requestBytes(
+    target.client,
+    target.registry,
+    {
+      ...requestFor(target, `manifests/${name}`, "pull"),
+      action: `pull manifest ${what}`,
+      limit: MANIFEST_LIMIT,
+      what: `manifest ${what}`,
+      capability: algorithm === undefined ? "resolve" : "pull",
+      headers: { accept: ACCEPT },
+    },
+  );
   const stated = digestOf(response.headers);
   const { mediaType } = parseManifest(bytes, {
     mediaType: typeOf(response.headers),

@@ -1,5 +1,6 @@
-import { readBody } from "./_body.ts";
+import { requestBytes } from "./_request_bytes.ts";
 import { isObject } from "./_is_object.ts";
+import { ProtocolError } from "./protocol_error.ts";
 import type { RegistryClient } from "./registry_client.ts";
 import type { RegistryRequest } from "./registry_request.ts";
 
@@ -30,10 +31,15 @@ export async function* readPages(
   registry: string,
   request: RegistryRequest,
 ): AsyncGenerator<Page> {
-  let server = await client.request(registry, request);
+  const ask = (request: RegistryRequest) =>
+    requestBytes(client, registry, {
+      ...request,
+      limit: PAGE_LIMIT,
+      what: "a list",
+    });
+  let server = await ask(request);
   for (let page = 1;; page++) {
-    const { response, url } = server;
-    const bytes = await readBody(response, PAGE_LIMIT, "a list");
+    const { response, url, bytes } = server;
     let fields: unknown;
     try {
       fields = JSON.parse(new TextDecoder().decode(bytes));
@@ -52,15 +58,16 @@ export async function* readPages(
     if (link === undefined) return;
     const next = URL.parse(link, url);
     if (next === null || next.origin !== url.origin) {
-      throw new TypeError(
-        `Cannot ${request.action}: the link to the next page leads elsewhere`,
-      );
+      throw new ProtocolError(request.action, {
+        host: url.host,
+        why: "the link to the next page leads elsewhere",
+      });
     }
     if (page === MAX_PAGES || next.href === url.href) {
       throw new RangeError(
         `Cannot ${request.action}: there are more than ${page} pages`,
       );
     }
-    server = await client.request(registry, { ...request, path: next, server });
+    server = await ask({ ...request, path: next, server });
   }
 }

@@ -13,6 +13,9 @@ import { backoff } from "./_retry.ts";
 import { requestFor, type Target } from "./_target.ts";
 import { RegistryError } from "./registry_error.ts";
 
+/** The answers to a manifest that was taken. */
+const STORED: readonly number[] = [200, 201, 202, 204];
+
 /**
  * Puts a manifest under a tag, or without one under its digest, and makes it a referrer where the registry does
  * not do so itself.
@@ -56,15 +59,19 @@ async function put(
   target: Target,
   name: string,
   { descriptor, bytes }: RawManifest,
+  options: {
+    headers?: Readonly<Record<string, string>>;
+    expected?: readonly number[];
+  } = {},
 ): Promise<Headers> {
   const { response } = await target.client.request(target.registry, {
     ...requestFor(target, `manifests/${name}`, "pull,push"),
     action: `push manifest "${target.registry}/${target.repository}" "${name}"`,
     capability: "push",
     method: "PUT",
-    headers: { "content-type": descriptor.mediaType },
+    headers: { "content-type": descriptor.mediaType, ...options.headers },
     body: bytes,
-    expected: [200, 201, 202, 204],
+    expected: options.expected ?? STORED,
   });
   await response.body?.cancel();
   return response.headers;
@@ -146,7 +153,7 @@ async function editReferrersTag(
     const manifests = edit(found?.index.manifests ?? []);
     if (manifests === undefined) return;
     if (attempt > retry.attempts + 1) {
-      throw new TypeError(
+      throw new Deno.errors.Busy(
         `Cannot list a referrer of "${digest}": others keep changing the list`,
       );
     }
@@ -155,10 +162,14 @@ async function editReferrersTag(
       mediaType: MediaType.Index,
       manifests,
     }));
+    // A registry that knows these headers refuses to overwrite what came meanwhile.
+    const condition: Record<string, string> = found === undefined
+      ? { "if-none-match": "*" }
+      : { "if-match": `"${found.descriptor.digest}"` };
     await put(target, referrersTag(digest), {
       descriptor: describe(MediaType.Index, bytes),
       bytes,
-    });
+    }, { headers: condition, expected: [...STORED, 412] });
     // Whoever read the old list before this write overwrites it within moments, if at all.
     await delay(backoff(retry, attempt), target.signal);
   }

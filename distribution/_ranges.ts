@@ -1,11 +1,11 @@
-import { ByteError } from "./_byte_error.ts";
+import { WrongPartError } from "./_byte_error.ts";
 
 /**
  * Checks that a response holds what was asked for, before a byte of it is taken.
  *
  * @param want The first byte and the one after the last, of `total`.
  * @returns The first byte that the body holds: 0 where the server ignores ranges.
- * @throws {ByteError} If it is anything else.
+ * @throws {WrongPartError} If it is anything else.
  */
 export function checkRange(
   response: Response,
@@ -16,7 +16,7 @@ export function checkRange(
   const length = stated === null ? undefined : Number(stated);
   if (response.status === 200) {
     if (length !== undefined && length !== total) {
-      throw new ByteError(`the server has ${length} bytes, not ${total}`);
+      throw new WrongPartError(`the server has ${length} bytes, not ${total}`);
     }
     return 0;
   }
@@ -28,7 +28,7 @@ export function checkRange(
     (size !== "*" && Number(size) !== total) ||
     (length !== undefined && length !== end - start)
   ) {
-    throw new ByteError(
+    throw new WrongPartError(
       `the server gave "${header.slice(0, 80)}" for bytes ${start}-${
         end - 1
       }/${total}`,

@@ -1,8 +1,10 @@
 import { ByteError } from "./_byte_error.ts";
-import type { RegistryAnswer } from "./registry_request.ts";
+import type { Sent } from "./_send.ts";
 
 /** How much is read at once at most, in bytes. */
 const SIZE = 256 * 1024;
+/** A server that gives less than this within the time, in bytes, stands still: one byte now and then would hold a reader for ever. */
+const LEAST = 1024;
 
 /** Reads the next chunk of a body; the one before it is overwritten. */
 type Read = () => Promise<ReadableStreamReadResult<Uint8Array<ArrayBuffer>>>;
@@ -39,28 +41,37 @@ function openBody(
  * counts: the reader may be as slow as it likes. Each chunk is overwritten by the next one.
  */
 export async function* readChunks(
-  answer: RegistryAnswer,
+  answer: Sent,
   options: { stallTimeout: number; signal?: AbortSignal | undefined },
 ): AsyncGenerator<Uint8Array<ArrayBuffer>> {
   const { stallTimeout, signal } = options;
   const { body } = answer.response;
   if (body === null) return;
   const reader = openBody(body);
+  /** Since when it waits for the server, and how long it did before, for the bytes that came since the count began. */
   let since: number | undefined;
+  let waited = 0;
+  let count = 0;
   const timer = setInterval(() => {
-    if (since === undefined || performance.now() - since < stallTimeout) return;
-    answer.abort(new ByteError(`nothing came for ${stallTimeout / 1000} s`));
+    if (since === undefined) return;
+    if (waited + performance.now() - since < stallTimeout) return;
+    answer.abort(
+      new ByteError(`next to nothing came for ${stallTimeout / 1000} s`),
+    );
   }, Math.max(10, stallTimeout / 4));
   let isDone = false;
   try {
     for (;;) {
       since = performance.now();
       const { done, value } = await reader.read();
+      waited += performance.now() - since;
       since = undefined;
       if (done) {
         isDone = true;
         return;
       }
+      count += value.length;
+      if (count >= LEAST) waited = count = 0;
       yield value;
     }
   } catch (cause) {

@@ -1,6 +1,7 @@
-import { readLimited } from "./_body.ts";
+import { readAnswer } from "./_body.ts";
 import { readRetryAfter } from "./_retry.ts";
 import { isObject } from "./_is_object.ts";
+import type { Sent } from "./_send.ts";
 import { RegistryError } from "./registry_error.ts";
 
 const ERROR_LIMIT = 64 * 1024;
@@ -47,14 +48,19 @@ function readErrors(text: string): { codes: string[]; detail: string } {
 /** Makes the error for a response, from its body as far as it is sane. */
 export async function toRegistryError(
   action: string,
-  response: Response,
-  request: { method: string; url: URL },
+  answer: Sent,
+  request: { method: string; url: URL; stallTimeout: number },
 ): Promise<RegistryError> {
+  const { response } = answer;
   const wait = readRetryAfter(response.headers.get("retry-after"));
   let text = "";
   try {
     text = new TextDecoder().decode(
-      await readLimited(response.body, ERROR_LIMIT, "the error"),
+      await readAnswer(answer, {
+        limit: ERROR_LIMIT,
+        what: "the error",
+        stallTimeout: request.stallTimeout,
+      }),
     );
   } catch {
     // The status has to do: the body broke off, or is too large to be an error.

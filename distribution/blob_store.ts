@@ -33,6 +33,8 @@ export interface BlobWriter {
 
 /** A store of blobs by digest. Structural: `@containerkit/content`'s store is one. */
 export interface BlobStore {
+  /** The names of the images that are there, if the store keeps such: what has no name is asked for without asking first what it is. */
+  readonly images?: { get(name: string): Promise<unknown> };
   /** The size of a blob in bytes, or `undefined` if it is not there. */
   stat(digest: string): Promise<{ readonly size: number } | undefined>;
   /** Reads a blob, whole or from `offset` for `length` bytes. */

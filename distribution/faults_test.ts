@@ -14,6 +14,8 @@ import {
 import type { BlobStore } from "./blob_store.ts";
 import {
   listTags,
+  NetworkError,
+  ProtocolError,
   pull,
   push,
   RegistryClient,
@@ -98,7 +100,7 @@ Deno.test("pull() gives up when a connection breaks again and again", async () =
   await using faulty = await start(
     times(100, async (_, answer) => cutBody(await answer(), 10)),
   );
-  await pullFails(faulty, TypeError, "at byte");
+  await pullFails(faulty, NetworkError, "at byte");
 });
 
 Deno.test("pull() goes on when a connection breaks", async () => {
@@ -152,7 +154,7 @@ for (const [name, lie] of Object.entries(LIES)) {
       lie(headers);
       return new Response(response.body, { status: 206, headers });
     });
-    await pullFails(faulty, TypeError, "Cannot pull blob");
+    await pullFails(faulty, ProtocolError, "Cannot pull blob");
   });
 }
 
@@ -179,14 +181,14 @@ Deno.test("pull() takes no byte beyond the size", async () => {
     });
     return new Response(endless);
   });
-  await pullFails(faulty, TypeError, "sends more than its 500000 bytes");
+  await pullFails(faulty, ProtocolError, "sends more than its 500000 bytes");
 });
 
 Deno.test("pull() refuses a blob whose length is stated wrongly", async () => {
   await using faulty = await start((request) =>
     isLayer(request) ? new Response(testBytes(10)) : undefined
   );
-  await pullFails(faulty, TypeError, "the server has 10 bytes, not 500000");
+  await pullFails(faulty, ProtocolError, "the server has 10 bytes, not 500000");
 });
 
 Deno.test("pull() refuses a manifest that is huge, stated or not", async () => {
@@ -288,7 +290,7 @@ Deno.test("a redirect in a circle, to another protocol or without end is refused
         ? new Response(null, { status: 302, headers: { location } })
         : undefined
     );
-    await pullFails(faulty, TypeError, "which is refused");
+    await pullFails(faulty, ProtocolError, "which is refused");
   }
 });
 
@@ -401,7 +403,7 @@ Deno.test("an upload's location on another host gets no credentials, and none th
       push(testImage({ seed: 3 }), `${faulty.host}/app:3`, {
         client: faulty.client,
       }),
-    TypeError,
+    ProtocolError,
     "gives no place for it",
   );
   const other = startFaulty(undefined);
@@ -506,7 +508,7 @@ Deno.test("push() refuses a server that took other bytes than were sent", async 
         client: faulty.client,
         chunkSize: 200_000,
       }),
-    TypeError,
+    ProtocolError,
     "the registry has 1000000 bytes",
   );
   // What was begun is cancelled.
@@ -684,7 +686,7 @@ Deno.test("a token realm that must not be asked is not", async () => {
         headers: { "www-authenticate": `Bearer realm="${realm}"` },
       })
     );
-    await pullFails(faulty, TypeError, why);
+    await pullFails(faulty, ProtocolError, why);
   }
 });
 
@@ -692,7 +694,7 @@ Deno.test("a server that is not there is told plainly", async () => {
   const client = new RegistryClient({ retry: { attempts: 2, delay: 1 } });
   await assertRejects(
     () => resolve("127.0.0.1:1/app:1", { client }),
-    TypeError,
+    NetworkError,
     "127.0.0.1:1 cannot be reached",
   );
 });

@@ -56,7 +56,8 @@ const CONCURRENCY = 10;
  * Pulls an image into a store: resolves the name, chooses the platform, and fetches what the store does not have.
  * What an earlier attempt left unfinished is gone on with. Every size and digest is proven.
  *
- * An image that is there already costs one HEAD request; one that is asked for by digest costs none.
+ * An image that is there already costs one HEAD request; one that is asked for by digest costs none. A store that knows the
+ * names of its images (`images`) saves the HEAD request for a name that it does not have.
  *
  * Requires `--allow-net`, and what the store requires.
  *
@@ -147,7 +148,15 @@ export async function pull(
 /** What the reference names, and whatever of it came along. */
 async function findRoot(target: Target, store: BlobStore): Promise<Descriptor> {
   const { digest, signal } = target;
-  if (digest === undefined) return await headManifest(target, nameOf(target));
+  if (digest === undefined) {
+    // Only where it may be here already the short question comes first.
+    const isNew = store.images !== undefined &&
+      await store.images.get(formatReference(target)) === undefined;
+    if (!isNew) return await headManifest(target, nameOf(target));
+    const { descriptor, bytes } = await getManifest(target, nameOf(target));
+    await saveBlob(store, descriptor, bytes);
+    return descriptor;
+  }
   const there = await store.stat(digest);
   if (there === undefined) {
     const { descriptor, bytes } = await getManifest(target, digest);

@@ -4,7 +4,6 @@
  * @module
  */
 
-import { channel } from "node:diagnostics_channel";
 import { refuseTarget } from "./_address.ts";
 import { Endpoint, type EndpointOptions, ownHost } from "./_endpoint.ts";
 import {
@@ -14,8 +13,11 @@ import {
   type RetryPolicy,
 } from "./_retry.ts";
 import { delay } from "./_delay.ts";
+import { send } from "./_send.ts";
 import { toRegistryError } from "./_to_registry_error.ts";
 import { WarningReader } from "./_warnings.ts";
+import { NetworkError } from "./network_error.ts";
+import { ProtocolError } from "./protocol_error.ts";
 import { RegistryError } from "./registry_error.ts";
 import type {
   RegistryClientOptions,
@@ -26,7 +28,6 @@ import type { RegistryAnswer, RegistryRequest } from "./registry_request.ts";
 
 const MAX_REDIRECTS = 10;
 const MAX_CHALLENGES = 3;
-const events = channel("containerkit:registry");
 
 /**
  * A client of registries. It keeps what it learns: tokens, how a host wants to be asked, and how long to leave it alone.
@@ -87,7 +88,9 @@ export class RegistryClient implements Disposable {
    * @param request What to ask.
    * @returns The answer, whose status is one of the expected.
    * @throws {RegistryError} If the registry answers with another status.
-   * @throws {TypeError} If no server can be reached, or one leads where it must not.
+   * @throws {NetworkError} If no server can be reached.
+   * @throws {Deno.errors.TimedOut} If none answers.
+   * @throws {ProtocolError} If one leads where it must not.
    *
    * @example Usage
    * ```ts ignore
@@ -190,6 +193,8 @@ export class RegistryClient implements Disposable {
       realms: this.#options.realms ?? [],
       plainHttp: this.#options.plainHttp,
       tls: this.#options.tls,
+      timeout: this.#options.timeout ?? 60_000,
+      stallTimeout: this.stallTimeout,
     };
     const hosts = await this.#options.hosts?.(registry) ??
       [ownHost(registry, options)];
@@ -215,22 +220,20 @@ export class RegistryClient implements Disposable {
         if (expected.includes(status)) return answer;
         const after = readRetryAfter(headers.get("retry-after"));
         if (after !== undefined && isRetriable(status)) {
-          wait = Math.max(wait, after);
           endpoint.gate.close(Math.min(after, this.#retry.budget));
         }
-        const error = await toRegistryError(request.action, answer.response, {
+        throw await toRegistryError(request.action, answer, {
           method: request.method ?? "GET",
           url: answer.url,
+          stallTimeout: this.stallTimeout,
         });
-        if (
-          isLast || !isRetriable(status) ||
-          Date.now() - start + wait > this.#retry.budget
-        ) throw error;
       } catch (error) {
         signal?.throwIfAborted();
-        if (error instanceof RegistryError || isLast || !isConnection(error)) {
-          throw error;
+        if (isLast || !mayPass(error)) throw error;
+        if (error instanceof RegistryError) {
+          wait = Math.max(wait, (error.retryAfter ?? 0) * 1000);
         }
+        if (Date.now() - start + wait > this.#retry.budget) throw error;
       }
       await delay(wait, signal);
     }
@@ -296,16 +299,22 @@ export class RegistryClient implements Disposable {
         ...request.headers,
         ...(isOwn && authorization !== undefined ? { authorization } : {}),
       };
-      const answer = await this.#fetch(endpoint, index, {
-        url,
-        request,
-        init: { method, headers },
+      const sent = await send((url, init) => endpoint.fetch(url, init), url, {
+        action: request.action,
+        method,
+        headers,
+        body: request.body,
+        // The end of an upload may wait for the server to hash or move what was sent.
+        timeout: method === "GET" || method === "HEAD"
+          ? endpoint.timeout
+          : endpoint.timeout * 10,
+        signal: request.signal,
       });
-      const { response } = answer;
+      const { response } = sent;
       this.#warnings.read(url.host, response.headers);
       const location = response.headers.get("location");
       if (![301, 302, 303, 307, 308].includes(response.status) || !location) {
-        return answer;
+        return { ...sent, url, index };
       }
       await response.body?.cancel();
       const next = URL.parse(location, url);
@@ -317,124 +326,21 @@ export class RegistryClient implements Disposable {
         ? `a ${method} would become a GET`
         : refuseTarget(url, next);
       if (why !== undefined) {
-        throw new RedirectError(
-          `Cannot ${request.action}: ${url.host} redirects to ${
+        throw new ProtocolError(request.action, {
+          host: url.host,
+          why: `${url.host} redirects to ${
             JSON.stringify(location.split("?")[0]!.slice(0, 200))
           }, which is refused: ${why}`,
-        );
+        });
       }
       url = next!;
     }
   }
-
-  async #fetch(
-    endpoint: Endpoint,
-    index: number,
-    { url, request, init }: {
-      url: URL;
-      request: RegistryRequest;
-      init: RequestInit;
-    },
-  ): Promise<RegistryAnswer> {
-    const patience = endpoint.timeout ?? this.#options.timeout ?? 60_000;
-    // The end of an upload may wait for the server to hash or move what was sent.
-    const timeout = init.method === "GET" || init.method === "HEAD"
-      ? patience
-      : patience * 10;
-    const controller = new AbortController();
-    const late = () =>
-      controller.abort(
-        new Deno.errors.TimedOut(
-          `Cannot ${request.action}: ${url.host} did not answer within ${
-            timeout / 1000
-          } s`,
-        ),
-      );
-    let timer = setTimeout(late, timeout);
-    const body = typeof request.body === "function"
-      ? watch(request.body(), () => {
-        clearTimeout(timer);
-        timer = setTimeout(late, timeout);
-      })
-      : request.body;
-    const signal = request.signal === undefined
-      ? controller.signal
-      : AbortSignal.any([request.signal, controller.signal]);
-    const start = performance.now();
-    const publish = (outcome: { status?: number; error?: string }) => {
-      if (!events.hasSubscribers) return;
-      events.publish({
-        method: init.method,
-        url: url.origin + url.pathname,
-        ms: performance.now() - start,
-        ...outcome,
-      });
-    };
-    try {
-      const response = await endpoint.fetch(url, {
-        ...init,
-        ...(body === undefined ? {} : { body }),
-        redirect: "manual",
-        signal,
-      });
-      publish({ status: response.status });
-      return {
-        response,
-        url,
-        index,
-        abort: (reason) => controller.abort(reason),
-      };
-    } catch (error) {
-      publish({ error: error instanceof Error ? error.name : "Error" });
-      request.signal?.throwIfAborted();
-      if (!(error instanceof TypeError)) throw error;
-      throw new ConnectionError(
-        `Cannot ${request.action}: ${url.host} cannot be reached: ${
-          reasonOf(error)
-        }`,
-        { cause: error },
-      );
-    } finally {
-      clearTimeout(timer);
-    }
-  }
 }
 
-/** Passes a body on, and tells of each chunk: as long as some go, nothing is late. */
-function watch(
-  body: ReadableStream<Uint8Array<ArrayBuffer>>,
-  onChunk: () => void,
-): ReadableStream<Uint8Array<ArrayBuffer>> {
-  const reader = body.getReader();
-  return new ReadableStream({
-    async pull(controller) {
-      const { done, value } = await reader.read();
-      onChunk();
-      if (done) controller.close();
-      else controller.enqueue(value);
-    },
-    cancel: (reason) => reader.cancel(reason),
-  }, { highWaterMark: 0 });
-}
-
-/** A server that could not be reached, or broke off: a TypeError as fetch's own is. */
-class ConnectionError extends TypeError {}
-/** A server that leads where it must not. */
-class RedirectError extends TypeError {}
-
-function isConnection(error: unknown): boolean {
-  return error instanceof ConnectionError ||
-    error instanceof Deno.errors.TimedOut;
-}
-
-/** The innermost reason in words; fetch wraps it in the URL, whose query may hold secrets. */
-function reasonOf(error: Error): string {
-  let text = error.message;
-  for (
-    let cause = error.cause;
-    cause instanceof Error;
-    cause = cause.cause
-  ) text = cause.message;
-  return text.replace(/^error sending request for url \([^)]*\): /, "")
-    .replaceAll(/https?:\/\/[^\s)]*\?[^\s)]*/g, (url) => url.split("?")[0]!);
+/** Whether the same request may work later. */
+function mayPass(error: unknown): boolean {
+  return error instanceof RegistryError
+    ? isRetriable(error.status)
+    : error instanceof NetworkError || error instanceof Deno.errors.TimedOut;
 }

@@ -13,6 +13,7 @@ import {
   listRepositories,
   listTags,
   login,
+  NetworkError,
   openRepository,
   pull,
   push,
@@ -307,7 +308,7 @@ testIf(
       using client = new RegistryClient({ plainHttp: false, retry });
       await assertRejects(
         () => resolve(reference, { client }),
-        TypeError,
+        NetworkError,
         "UnknownIssuer",
       );
     }
@@ -359,7 +360,7 @@ testIf(
     using client = new RegistryClient({ retry, tls: { ca: [read(ca)] } });
     await assertRejects(
       () => resolve(`${registry.host}/app:1`, { client }),
-      TypeError,
+      NetworkError,
     );
   },
 );

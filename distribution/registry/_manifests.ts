@@ -90,6 +90,7 @@ async function put(call: Call, reference: string): Promise<Response> {
   }
   const descriptor = describeAs(reference, document.mediaType!, bytes);
   const tags = readTags(reference, url);
+  await checkConditions(call, reference);
   await checkBlobs(call, document);
   await saveBlob(context.store, descriptor, bytes);
   const { subject } = document;
@@ -149,6 +150,25 @@ function describeAs(
     throw new ApiError("DIGEST_INVALID", "the manifest has another digest");
   }
   return descriptor;
+}
+
+/** `If-Match` and `If-None-Match`, by which a client changes only what it has read. */
+async function checkConditions(call: Call, reference: string): Promise<void> {
+  const { repository, request } = call;
+  const match = request.headers.get("if-match");
+  const none = request.headers.get("if-none-match");
+  if (match === null && none === null) return;
+  const there = isDigest(reference)
+    ? await repository.manifest(reference) && reference
+    : await repository.tag(reference);
+  const lists = (header: string) =>
+    there !== undefined &&
+    header.split(",").some((one) => ["*", `"${there}"`].includes(one.trim()));
+  if ((match !== null && !lists(match)) || (none !== null && lists(none))) {
+    throw new ApiError("DENIED", "the manifest is another one by now", {
+      status: 412,
+    });
+  }
 }
 
 function readTags(reference: string, url: URL): readonly string[] {

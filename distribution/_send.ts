@@ -1,0 +1,119 @@
+import { channel } from "node:diagnostics_channel";
+import { NetworkError } from "./network_error.ts";
+
+const events = channel("containerkit:registry");
+
+/** One request as it goes over the wire. */
+export interface Sending {
+  /** What is being done, for errors. */
+  readonly action: string;
+  readonly method: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?:
+    | Uint8Array<ArrayBuffer>
+    | string
+    | (() => ReadableStream<Uint8Array<ArrayBuffer>>)
+    | undefined;
+  /** How long to wait for the answer's head, in milliseconds, from the last byte that was sent on. */
+  readonly timeout: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** An answer whose body is still to come. */
+export interface Sent {
+  readonly response: Response;
+  /** Ends the body. */
+  abort(reason: unknown): void;
+}
+
+/**
+ * Sends one request, and publishes how it went. Redirects are not followed.
+ *
+ * @throws {NetworkError} If the server cannot be reached, or breaks off.
+ * @throws {Deno.errors.TimedOut} If it does not answer.
+ */
+export async function send(
+  fetch: (url: URL, init: RequestInit) => Promise<Response>,
+  url: URL,
+  { action, method, headers, timeout, ...sending }: Sending,
+): Promise<Sent> {
+  const controller = new AbortController();
+  const late = () =>
+    controller.abort(
+      new Deno.errors.TimedOut(
+        `Cannot ${action}: ${url.host} did not answer within ${
+          timeout / 1000
+        } s`,
+      ),
+    );
+  let timer = setTimeout(late, timeout);
+  const body = typeof sending.body === "function"
+    ? watch(sending.body(), () => {
+      clearTimeout(timer);
+      timer = setTimeout(late, timeout);
+    })
+    : sending.body;
+  const start = performance.now();
+  const publish = (outcome: { status?: number; error?: string }) => {
+    if (!events.hasSubscribers) return;
+    events.publish({
+      method,
+      // A query may hold what nobody but the server may see.
+      url: url.origin + url.pathname,
+      ms: performance.now() - start,
+      ...outcome,
+    });
+  };
+  try {
+    const response = await fetch(url, {
+      method,
+      headers,
+      ...(body === undefined ? {} : { body }),
+      redirect: "manual",
+      signal: sending.signal === undefined
+        ? controller.signal
+        : AbortSignal.any([sending.signal, controller.signal]),
+    });
+    publish({ status: response.status });
+    return { response, abort: (reason) => controller.abort(reason) };
+  } catch (error) {
+    publish({ error: error instanceof Error ? error.name : "Error" });
+    sending.signal?.throwIfAborted();
+    if (!(error instanceof TypeError)) throw error;
+    throw new NetworkError(action, {
+      host: url.host,
+      why: `${url.host} cannot be reached: ${reasonOf(error)}`,
+    }, { cause: error });
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Passes a body on, and tells of each chunk: as long as some go, nothing is late. */
+function watch(
+  body: ReadableStream<Uint8Array<ArrayBuffer>>,
+  onChunk: () => void,
+): ReadableStream<Uint8Array<ArrayBuffer>> {
+  const reader = body.getReader();
+  return new ReadableStream({
+    async pull(controller) {
+      const { done, value } = await reader.read();
+      onChunk();
+      if (done) controller.close();
+      else controller.enqueue(value);
+    },
+    cancel: (reason) => reader.cancel(reason),
+  }, { highWaterMark: 0 });
+}
+
+/** The innermost reason in words; fetch wraps it in the URL, whose query may hold secrets. */
+function reasonOf(error: Error): string {
+  let text = error.message;
+  for (
+    let cause = error.cause;
+    cause instanceof Error;
+    cause = cause.cause
+  ) text = cause.message;
+  return text.replace(/^error sending request for url \([^)]*\): /, "")
+    .replaceAll(/https?:\/\/[^\s)]*\?[^\s)]*/g, (url) => url.split("?")[0]!);
+}

@@ -1,0 +1,129 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { digestBytes } from "@containerkit/oci";
+import { testImage } from "../_test_image.ts";
+import { type Fault, startFaulty } from "../_test_faults.ts";
+import { listReferrers, pull, push, RegistryError, resolve } from "../mod.ts";
+import { createMemoryStore, createRegistry } from "./mod.ts";
+
+/** A registry behind another one; `hold` is what the one in front keeps. */
+function startFront(fault?: Fault, options: { blobLimit?: number } = {}) {
+  const behind = startFaulty(fault);
+  const hold = createMemoryStore();
+  const registry = createRegistry({
+    store: hold,
+    upstream: { registry: behind.host, client: behind.client },
+    ...options,
+  });
+  const server = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen() {} },
+    registry,
+  );
+  return {
+    behind,
+    hold,
+    host: `127.0.0.1:${server.addr.port}`,
+    async [Symbol.asyncDispose]() {
+      await server.shutdown();
+      await registry[Symbol.asyncDispose]();
+      await behind[Symbol.asyncDispose]();
+    },
+  };
+}
+
+Deno.test("createRegistry() with an upstream fetches what it does not have once, and keeps it", async () => {
+  await using front = startFront();
+  const { behind, host } = front;
+  const { client } = behind;
+  const image = testImage({ layers: [100_000, 0] });
+  await push(image, `${behind.host}/team/app:1`, { client });
+  behind.requests.length = 0;
+  const first = await pull(`${host}/team/app:1`, createMemoryStore(), {
+    client,
+  });
+  assertEquals(first.descriptor, image.descriptor);
+  // The config and the layer came over once each, whatever asked for them; the empty layer needs no bytes.
+  const blobs = behind.requests.filter((text) => text.startsWith("GET"))
+    .filter((text) => text.includes("/blobs/"));
+  assertEquals(blobs.length, 2);
+  assertEquals(new Set(blobs).size, 2);
+  behind.requests.length = 0;
+  await pull(`${host}/team/app:1`, createMemoryStore(), { client });
+  // Whether the tag still names it is asked; nothing else.
+  assertEquals(
+    behind.requests.map((text) => text.replace(/ \/v2/, " ")),
+    Array(behind.requests.length).fill("HEAD /team/app/manifests/1"),
+  );
+});
+
+Deno.test("createRegistry() with an upstream follows a tag that moved, and serves the old image while nobody answers", async () => {
+  let isDown = false;
+  await using front = startFront(() =>
+    isDown ? new Response(null, { status: 503 }) : undefined
+  );
+  const { behind, host } = front;
+  const { client } = behind;
+  const images = [1, 2].map((seed) => testImage({ seed }));
+  for (const image of images) {
+    await push(image, `${behind.host}/app:1`, { client });
+    await pull(`${host}/app:1`, createMemoryStore(), { client });
+    assertEquals(await resolve(`${host}/app:1`, { client }), image.descriptor);
+  }
+  isDown = true;
+  const last = await pull(`${host}/app:1`, createMemoryStore(), { client });
+  assertEquals(last.descriptor, images[1]!.descriptor);
+  const error = await assertRejects(
+    () => resolve(`${host}/other:1`, { client }),
+    RegistryError,
+  );
+  assertEquals(error.status, 500);
+});
+
+Deno.test("createRegistry() with an upstream says 404 for what nobody has, and serves its own images and referrers", async () => {
+  await using front = startFront();
+  const { behind, host } = front;
+  const { client } = behind;
+  const own = testImage({ seed: 3 });
+  const signature = testImage({ seed: 4, subject: own.descriptor });
+  await push(own, `${host}/own:1`, { client });
+  await push(signature, `${host}/own@${signature.descriptor.digest}`, {
+    client,
+  });
+  await pull(`${host}/own:1`, createMemoryStore(), { client });
+  assertEquals(
+    (await Array.fromAsync(listReferrers(`${host}/own:1`, { client })))
+      .map(({ digest }) => digest),
+    [signature.descriptor.digest],
+  );
+  const error = await assertRejects(
+    () => resolve(`${host}/own:2`, { client }),
+    RegistryError,
+  );
+  assertEquals(error.status, 404);
+  const digest = digestBytes("nothing");
+  const response = await fetch(`http://${host}/v2/own/blobs/${digest}`);
+  assertEquals(response.status, 404);
+  await response.body?.cancel();
+});
+
+Deno.test("createRegistry() with an upstream keeps no wrong byte, and nothing above its limit", async () => {
+  const image = testImage({ layers: [50_000] });
+  const [layer] = image.layers;
+  const isLayer = (request: Request) =>
+    request.method === "GET" && request.url.endsWith(layer!.digest);
+  await using front = startFront((request) =>
+    isLayer(request) ? new Response(new Uint8Array(50_000)) : undefined
+  );
+  const { client } = front.behind;
+  await push(image, `${front.behind.host}/app:1`, { client });
+  await assertRejects(() =>
+    pull(`${front.host}/app:1`, createMemoryStore(), { client })
+  );
+  assertEquals(await front.hold.stat(layer!.digest), undefined);
+  await using small = startFront(undefined, { blobLimit: 1000 });
+  await push(image, `${small.behind.host}/app:1`, { client });
+  await assertRejects(
+    () => pull(`${small.host}/app:1`, createMemoryStore(), { client }),
+    RegistryError,
+    "404",
+  );
+});
