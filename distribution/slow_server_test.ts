@@ -15,7 +15,7 @@ import {
   ProtocolError,
   pull,
   push,
-  RegistryClient,
+  type RegistryClient,
   RegistryError,
   resolve,
 } from "./mod.ts";
