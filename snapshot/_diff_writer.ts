@@ -62,6 +62,8 @@ export interface Place {
   /** Its path in the layer. */
   readonly path: string;
   readonly stat: Stat;
+  /** Where its content is, if elsewhere. */
+  readonly data?: { readonly dirfd: number; readonly name: string };
 }
 
 /** A step of making a layer: bytes of it, or a pause in which others may work. */
@@ -242,12 +244,16 @@ export class DiffWriter {
     return xattrs;
   }
 
-  *#body({ dirfd, name, path, stat }: Place, size: number): Generator<Step> {
+  *#body(place: Place, size: number): Generator<Step> {
+    const { path, stat, data } = place;
+    const { dirfd, name } = data ?? place;
     const fd = openChild(dirfd, name, 0);
     if (fd < 0) throw refused("open", "openat2", -fd, path);
     try {
       const now = lstatAt(fd, "");
-      if (typeof now === "number" || now.ino !== stat.ino) {
+      const isOther = typeof now === "number" ||
+        (data === undefined ? now.ino !== stat.ino : now.size !== size);
+      if (isOther) {
         throw new DiffError(path, "it was replaced while being read");
       }
       if (size > ELSEWHERE) yield { fd, size, path };

@@ -164,24 +164,26 @@ export function readLinkAt(dirfd: number, name: string): string | number {
   return decodeText(linkBuffer.subarray(0, length));
 }
 
+const LISTING = 32768;
+
 /**
- * Lists a directory, without `.` and `..`.
+ * Lists the next names of a directory, without `.` and `..`: some hundreds, or none at its end.
  *
- * @param fd The directory, at its beginning.
+ * @param fd The directory.
  * @param path Its name, for errors.
  */
-export function listDir(
+export function listSome(
   fd: number,
   path: string,
 ): { name: string; type: number }[] {
   const list: { name: string; type: number }[] = [];
-  const buffer = new Uint8Array(32768);
+  const buffer = new Uint8Array(LISTING);
   const view = new DataView(buffer.buffer);
   const libc = layerSymbols();
-  for (;;) {
-    const length = Number(libc.getdents64(fd, buffer, 32768n));
+  while (list.length === 0) {
+    const length = Number(libc.getdents64(fd, buffer, BigInt(LISTING)));
     if (length < 0) throw refused("list", "getdents64", errno(), path);
-    if (length === 0) return list;
+    if (length === 0) break;
     for (let at = 0; at < length;) {
       const size = view.getUint16(at + 16, true);
       const end = buffer.indexOf(0, at + 19);
@@ -192,44 +194,25 @@ export function listDir(
       at += size;
     }
   }
+  return list;
+}
+
+/** Lists a directory from where it is read to its end; see {@linkcode listSome}. */
+export function listDir(
+  fd: number,
+  path: string,
+): { name: string; type: number }[] {
+  const list = listSome(fd, path);
+  for (let some = list; some.length > 0;) {
+    some = listSome(fd, path);
+    list.push(...some);
+  }
+  return list;
 }
 
 /** The name of something in an open directory as a path that follows no link but the descriptor's. */
 export function procPath(fd: number, name = ""): string {
   return `/proc/self/fd/${fd}/${name === "" ? "." : name}`;
-}
-
-/**
- * Removes a name in a directory with all that is below it, never through a link.
- *
- * @returns Whether a directory was removed; `undefined` if there was nothing.
- */
-export function removeAt(
-  dirfd: number,
-  name: string,
-  path: string,
-): "directory" | "file" | undefined {
-  const libc = layerSymbols();
-  if (libc.unlinkat(dirfd, scratch.set(name), 0) === 0) return "file";
-  let code = errno();
-  if (code === ENOENT) return undefined;
-  if (code !== EISDIR) {
-    throw refused("remove", "unlinkat", code, path);
-  }
-  const fd = openChild(dirfd, name, O_DIRECTORY);
-  if (fd < 0) throw refused("remove", "openat2", -fd, path);
-  try {
-    for (const child of listDir(fd, path)) {
-      removeAt(fd, child.name, `${path}/${child.name}`);
-    }
-  } finally {
-    libc.close(fd);
-  }
-  if (libc.unlinkat(dirfd, scratch.set(name), AT_REMOVEDIR) !== 0) {
-    code = errno();
-    throw refused("remove", "unlinkat", code, path);
-  }
-  return "directory";
 }
 
 const timesBuffer = new Uint32Array(8);

@@ -123,7 +123,8 @@ export class OverlayDriver implements Driver {
   }
 
   diff(place: Place, options: DiffLayersOptions): Promise<LayerReader> {
-    return Promise.resolve(changesOf(place, options));
+    const lower = place.parents.map(contentOf);
+    return Promise.resolve(changesOf(place, options, lower));
   }
 
   async seal(place: Place, signal: AbortSignal | undefined): Promise<Sealed> {

@@ -57,3 +57,10 @@ export async function writeElsewhere(
   );
   writeAll(fd, length < 0 ? rest : rest.subarray(length), path);
 }
+
+/** Gives a file its size, with a hole where nothing was written. */
+export function setSize(fd: number, size: number, path: string): void {
+  if (layerSymbols().ftruncate(fd, BigInt(size)) !== 0) {
+    throw refused("set the size of", "ftruncate", errno(), path);
+  }
+}

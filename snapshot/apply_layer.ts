@@ -15,14 +15,16 @@ import {
   type LayerDigests,
   readLayerChunks,
 } from "@containerkit/tar/layer";
-import { Applier, type LayerWarning } from "./_applier.ts";
+import { Applier } from "./_applier.ts";
+import type { LayerWarning } from "./_apply_context.ts";
 import { DirTree, suspendDefaultAcl } from "./_dir_tree.ts";
 import { listDir, lstatAt } from "./_files.ts";
 import { aufsMarks, directoryMarks, overlayMarks } from "./_layer_marks.ts";
 import { nativeEngine } from "./_native_engine.ts";
+import { Pace } from "./_pace.ts";
 import { openRoot, ParentLayers } from "./_parent_layers.ts";
 
-export type { LayerWarning } from "./_applier.ts";
+export type { LayerWarning } from "./_apply_context.ts";
 
 /** How a directory says what its layer hides. */
 export type LayerFormat =
@@ -138,6 +140,7 @@ export async function applyLayer(
   using parents = options.parents === undefined || format === "directory"
     ? undefined
     : new ParentLayers(options.parents, marks);
+  const pace = new Pace();
   using applier = new Applier(openTree(root), {
     marks,
     parents,
@@ -149,18 +152,22 @@ export async function applyLayer(
     mapUid: idMapper(options.idmap?.uids),
     mapGid: idMapper(options.idmap?.gids),
     filter: options.filter,
-  });
+  }, pace);
   const parser = createTarParser(applier, {
     globals: "ignore",
     ...(limits === undefined ? {} : { limits }),
   });
+  applier.pause = () => parser.pause();
   let digests: LayerDigests;
   try {
     digests = await readLayerChunks(layer, async (chunk) => {
       // The last write of the chunk before ran beside the reading and hashing of this one.
       await applier.pending;
       applier.pending = undefined;
-      parser.push(chunk);
+      for (let at = 0; at < chunk.length;) {
+        at += parser.push(chunk.subarray(at));
+        if (applier.isBusy) await applier.settle(signal);
+      }
     }, {
       engine: nativeEngine,
       ...(limits?.ratio === undefined
@@ -174,7 +181,7 @@ export async function applyLayer(
     });
     await applier.pending;
     parser.finish();
-    applier.finish();
+    await pace.run(applier.finish(), signal);
   } finally {
     // A descriptor must not be closed under a write.
     await applier.pending?.catch(() => {});

@@ -554,16 +554,54 @@ rootTest("applyLayer() A10 stops when aborted and lets go of all", async () => {
 });
 
 rootTest(
+  "applyLayer() lets others work while it removes a large tree",
+  async () => {
+    await using temp = tempDir();
+    for (
+      const [kind, name] of [
+        ["whiteout", ".wh.d"],
+        ["opaque mark", "d/.wh..wh..opq"],
+        ["file in its place", "d"],
+      ] as const
+    ) {
+      const root = `${temp.path}/${kind}`;
+      Deno.mkdirSync(`${root}/d/e`, { recursive: true });
+      for (let index = 0; index < 6000; index++) {
+        const where = index % 2 === 0 ? "d" : "d/e";
+        Deno.symlinkSync("x", `${root}/${where}/${index}`);
+      }
+      let turns = 0;
+      const timer = setInterval(() => turns++, 0);
+      try {
+        await applyLayer(layer(file("a"), file(name), file("b")), root);
+      } finally {
+        clearInterval(timer);
+      }
+      const left = kind === "opaque mark" ? ["a", "b", "d"] : ["a", "b"];
+      if (kind === "file in its place") left.push("d");
+      assertEquals(names(root), left);
+      assertEquals(
+        kind === "file in its place"
+          ? Deno.lstatSync(`${root}/d`).isFile
+          : kind === "whiteout" || names(`${root}/d`).length === 0,
+        true,
+      );
+      assertGreater(turns, 1);
+    }
+  },
+);
+
+rootTest(
   "applyLayer() A11 stays inside when another process swaps a directory for a link",
   async () => {
     await using temp = tempDir();
     const [root, outside] = [`${temp.path}/root`, `${temp.path}/outside`];
     Deno.mkdirSync(`${root}/d`, { recursive: true });
     Deno.mkdirSync(outside);
-    const swapper = new Deno.Command("sh", {
+    const swapper = new Deno.Command("perl", {
       args: [
-        "-c",
-        'while :; do mv "$0/d" "$0/e" && ln -s ../outside "$0/d" && rm "$0/d" && mv "$0/e" "$0/d"; done 2>/dev/null',
+        "-e",
+        'chdir shift; for (;;) { rename "d", "e"; symlink "../outside", "d"; unlink "d"; rename "e", "d" }',
         root,
       ],
       stdin: "null",

@@ -9,7 +9,7 @@ import {
 import type { Compression } from "./detect_compression.ts";
 
 /** Small chunks cost more in hand-over than in work. */
-const CHUNK = 1 << 19;
+const CHUNK = 1 << 18;
 /** How far the codec's thread may run ahead. */
 const AHEAD = 1 << 21;
 

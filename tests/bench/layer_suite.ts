@@ -1,6 +1,5 @@
 import { applyLayer, diffLayers, diffUpper } from "@containerkit/snapshot";
 import { encodeTarHeader } from "@containerkit/tar";
-import { compress } from "@containerkit/tar/layer";
 import { peer, runProgram, tempDir } from "@containerkit/tests";
 import type { Bench } from "./bench.ts";
 
@@ -247,6 +246,16 @@ export async function suite(bench: Bench): Promise<void> {
   }
 }
 
+/** Compresses a file as two members, one on each core. */
+async function zip(plain: string, zipped: string): Promise<void> {
+  const half = Math.floor(Deno.statSync(plain).size / 2);
+  await shell(
+    `head -c ${half} '${plain}' | gzip -6 > '${zipped}' & tail -c +${
+      half + 1
+    } '${plain}' | gzip -6 > '${zipped}.2'; wait; cat '${zipped}.2' >> '${zipped}'; rm '${zipped}.2'`,
+  );
+}
+
 async function benchApply(
   bench: Bench,
   { name, layer, disk, memory }: {
@@ -262,34 +271,33 @@ async function benchApply(
     `${memory}/target`,
   ];
   await Deno.writeFile(plain, ReadableStream.from(makeLayer(layer)));
-  {
-    const file = await Deno.open(plain);
-    await Deno.writeFile(zipped, compress(file.readable, { level: 6 }));
-  }
-  const rounds = name.includes("GB") ? 3 : 6;
+  await zip(plain, zipped);
+  const isLarge = name.includes("GB");
   await bench.compare({
     name: `apply ${name}, plain: tar -xpf`,
     goal: 1,
-    rounds,
+    rounds: isLarge ? 3 : 6,
     ours: () => timed(target, () => applyFile(plain, target)),
     peer: () =>
       timed(target, () => runProgram("tar", ["-xpf", plain, "-C", target])),
   });
+  const stalls: number[] = [];
   await bench.compare({
     name: `apply ${name}, gzip with both digests: gzip -dc | tar -xp`,
     goal: 0.8,
-    rounds,
-    ours: () => timed(target, () => applyFile(zipped, target)),
+    // Where one takes ten seconds there is nothing to warm up.
+    rounds: isLarge ? 1 : 5,
+    ours: () =>
+      timed(target, async () => {
+        stalls.push(await longestStall(() => applyFile(zipped, target)));
+      }),
     peer: () =>
       timed(
         target,
         () => shell(`gzip -dc '${zipped}' | tar -xp -C '${target}'`),
       ),
   });
-  const stall = await longestStall(() =>
-    timed(target, () => applyFile(zipped, target))
-  );
-  bench.report(`apply ${name}: longest stall`, stall, 20, "ms");
+  bench.report(`apply ${name}: longest stall`, stalls.at(-1)!, 20, "ms");
   await shell(`rm -rf '${target}'; mkdir '${target}'`);
   bench.report(
     `apply ${name}: peak memory`,
@@ -297,17 +305,19 @@ async function benchApply(
     200,
     "MB",
   );
-  await benchContainerd(bench, { name, plain, zipped, memory });
+  const rounds = isLarge ? 1 : 3;
+  await benchContainerd(bench, { name, plain, zipped, memory, rounds });
   await shell(`rm -rf '${target}' '${plain}' '${zipped}'`);
 }
 
 async function benchContainerd(
   bench: Bench,
-  { name, plain, zipped, memory }: {
+  { name, plain, zipped, memory, rounds }: {
     name: string;
     plain: string;
     zipped: string;
     memory: string;
+    rounds: number;
   },
 ): Promise<void> {
   const title = `apply ${name}, gzip to an overlay: containerd 2`;
@@ -326,7 +336,7 @@ async function benchContainerd(
     await bench.compare({
       name: title,
       goal: 0.4,
-      rounds: 3,
+      rounds,
       ours: () =>
         timed(upper, async () => {
           using file = await Deno.open(zipped);
