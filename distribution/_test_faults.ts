@@ -1,5 +1,6 @@
 import { RegistryClient } from "./registry_client.ts";
 import { createMemoryStore } from "./registry/create_memory_store.ts";
+import type { RegistryStore } from "./registry/registry_store.ts";
 import { createRegistry, type Registry } from "./registry/create_registry.ts";
 
 /** Changes what a registry answers; `undefined` leaves it. */
@@ -21,7 +22,7 @@ export interface FaultyRegistry extends AsyncDisposable {
 export function startFaulty(
   fault: Fault = () => undefined,
   options: {
-    store?: ReturnType<typeof createMemoryStore>;
+    store?: RegistryStore;
     client?: ConstructorParameters<typeof RegistryClient>[0];
   } = {},
 ): FaultyRegistry {

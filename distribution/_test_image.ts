@@ -5,6 +5,7 @@ import {
   MediaType,
   type Platform,
 } from "@containerkit/oci";
+import { createHash } from "node:crypto";
 import { streamOf } from "./_stream_of.ts";
 import { createImage } from "./create_image.ts";
 import type { Image } from "./image.ts";
@@ -76,4 +77,43 @@ export function testImage(options: TestImageOptions = {}): Image {
     config,
     descriptor: describe(MediaType.Manifest, manifest, { algorithm }),
   }, ({ digest }) => Promise.resolve(streamOf(blobs.get(digest)!)));
+}
+
+/** A block of a layer that {@linkcode largeTestImage} makes, in bytes. */
+const BLOCK = 4 * 1024 * 1024;
+
+/** The bytes of a layer that need not fit into memory, block by block, each of them another one. */
+async function* blocks(
+  size: number,
+): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+  const pattern = testBytes(BLOCK);
+  for (let at = 0; at < size; at += BLOCK) {
+    const block = pattern.slice(0, Math.min(BLOCK, size - at));
+    new DataView(block.buffer).setUint32(0, at / BLOCK);
+    yield block;
+    // Whoever hashes only would not let anything else run.
+    await new Promise((resolve) => setTimeout(resolve, 0));
+  }
+}
+
+/** An image of one layer that is made anew each time it is read. */
+export async function largeTestImage(size: number): Promise<Image> {
+  const hash = createHash("sha256");
+  for await (const block of blocks(size)) hash.update(block);
+  const digest = `sha256:${hash.digest("hex")}`;
+  const config = new TextEncoder().encode(JSON.stringify({
+    ...hostPlatform(),
+    rootfs: { type: "layers", diff_ids: [digest] },
+  }));
+  const manifest = new TextEncoder().encode(JSON.stringify({
+    schemaVersion: 2,
+    mediaType: MediaType.Manifest,
+    config: describe(MediaType.Config, config),
+    layers: [{ mediaType: MediaType.Layer, digest, size }],
+  }));
+  return createImage({
+    manifest,
+    config,
+    descriptor: describe(MediaType.Manifest, manifest),
+  }, () => Promise.resolve(ReadableStream.from(blocks(size))));
 }

@@ -1,5 +1,7 @@
 /** Checks of parsed JSON, with the name of what is wrong. */
 
+import { repeatedName } from "./_repeated_name.ts";
+
 /** A parsed JSON object. */
 export type Fields = Readonly<Record<string, unknown>>;
 
@@ -19,18 +21,22 @@ export function parseObject(
     throw new SyntaxError(`Cannot parse ${what}: ${why}`);
   };
   let value: unknown;
+  let text: string;
   try {
-    value = JSON.parse(
-      typeof bytes === "string"
-        ? bytes
-        : new TextDecoder("utf-8", { fatal: true }).decode(bytes),
-    );
+    text = typeof bytes === "string"
+      ? bytes
+      : new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    value = JSON.parse(text);
   } catch (cause) {
     throw new SyntaxError(`Cannot parse ${what}: it is not JSON in UTF-8`, {
       cause,
     });
   }
   if (!isObject(value)) return fail("it is not a JSON object");
+  const twice = repeatedName(text);
+  if (twice !== undefined) {
+    return fail(`it has ${JSON.stringify(twice.slice(0, 80))} twice`);
+  }
   return { fields: value, fail };
 }
 

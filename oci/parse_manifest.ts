@@ -19,6 +19,17 @@ import { isDigest } from "./is_digest.ts";
 import { isIndexType, isManifestType } from "./is_media_type.ts";
 import { MediaType } from "./media_type.ts";
 
+/** The fields that decide what a document is. */
+const FIELDS = [
+  "schemaVersion",
+  "mediaType",
+  "config",
+  "layers",
+  "manifests",
+  "subject",
+  "artifactType",
+];
+
 /** Options of {@linkcode parseManifest}. */
 export interface ParseManifestOptions {
   /** The media type by the descriptor or the `Content-Type`: what the document says must agree. */
@@ -126,6 +137,15 @@ export function parseManifest(
   const other = isIndex ? ["config", "layers"] : ["manifests"];
   for (const name of other) {
     if (name in fields) fail(`it is "${mediaType}" but has "${name}"`);
+  }
+  for (const name of Object.keys(fields)) {
+    // Other languages' parsers take "Layers" for "layers": they would see another document.
+    const meant = FIELDS.find((field) =>
+      field.toLowerCase() === name.toLowerCase()
+    );
+    if (meant !== undefined && meant !== name) {
+      fail(`it has "${name}", which some take for "${meant}"`);
+    }
   }
   if (isIndex) {
     // Docker has pushed empty lists as null.

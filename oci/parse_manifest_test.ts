@@ -183,3 +183,29 @@ Deno.test("chainIds() names layers as the specification's example does", () => {
   assertEquals(chainIds([a, b]), [a, digestBytes(`${a} ${b}`)]);
   assertEquals(chainIds([]), []);
 });
+
+Deno.test("parseManifest() refuses a document that other parsers read in another way", () => {
+  const config = JSON.stringify(EMPTY_DESCRIPTOR);
+  const manifest = (fields: string) =>
+    `{"schemaVersion":2,"config":${config},"layers":[]${fields}}`;
+  parseManifest(manifest(""));
+  // The same name in other objects, in strings and as a value is no repetition.
+  parseManifest(manifest(
+    `,"annotations":{"config":"layers","a\\"layers\\":":"layers","\\\\":"x"},"x":[{"a":1},{"a":[{"a":"a"}]}]`,
+  ));
+  for (
+    const [fields, why] of [
+      [',"layers":[]', '"layers" twice'],
+      [',"layer\\u0073" : []', '"layers" twice'],
+      [',"annotations":{"a":"1","b":"2","a":"3"}', '"a" twice'],
+      [',"x":[{"deep":{"b":1,"b":2}}]', '"b" twice'],
+      [',"Layers":[]', 'some take for "layers"'],
+      [',"MANIFESTS":[]', 'some take for "manifests"'],
+    ] as const
+  ) {
+    assertThrows(() => parseManifest(manifest(fields)), SyntaxError, why);
+  }
+  // Large ones are read at once.
+  const large = manifest(`,"annotations":{"a":"${"\\\\x".repeat(1_000_000)}"}`);
+  assert(parseManifest(large).annotations !== undefined);
+});

@@ -13,7 +13,7 @@ import {
   createMemoryStore,
   createRegistry,
 } from "@containerkit/distribution/registry";
-import { testImage } from "../../distribution/_test_image.ts";
+import { largeTestImage, testImage } from "../../distribution/_test_image.ts";
 import {
   freePort,
   need,
@@ -176,8 +176,7 @@ async function benchMemory(
   bench: Bench,
   { host, root, size }: { host: string; root: string; size: number },
 ) {
-  const image = testImage({ layers: [size] });
-  await push(image, `${host}/large:1`);
+  await push(await largeTestImage(size), `${host}/large:1`);
   const script = new URL("./_pull_memory.ts", import.meta.url).pathname;
   const text = await runProgram(Deno.execPath(), [
     "run",
