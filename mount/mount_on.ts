@@ -70,6 +70,9 @@ async function mountStack(
   }
   const path = target.startsWith("/") ? target : `${Deno.cwd()}/${target}`;
   const ids: number[] = [];
+  const recursive = mounts.some((mount) =>
+    mount.type === "bind" && mount.recursive === true
+  );
   try {
     for (const mount of mounts) {
       using tree = await open(mount, options);
@@ -83,12 +86,12 @@ async function mountStack(
       ids.push(id);
     }
   } catch (error) {
-    await new Mounted(path, ids).unmount();
+    await new Mounted(path, ids, { recursive }).unmount();
     throw error instanceof SyscallError
       ? withAction(error, `${error.action} on "${path}"`, path)
       : error;
   }
-  return new Mounted(path, ids, { light: mounts.every(isLight) });
+  return new Mounted(path, ids, { light: mounts.every(isLight), recursive });
 }
 
 /** Whether nothing is written back when it goes: what is in memory, cannot be written to, or was told to forget. */

@@ -4,9 +4,16 @@
  * @module
  */
 
-import { statAt, SyscallError, tracer } from "@containerkit/libc";
+import {
+  openAt,
+  OpenFlag,
+  statAt,
+  SyscallError,
+  tracer,
+} from "@containerkit/libc";
 import { unmountHere } from "./_long_calls.ts";
 import { mountExists } from "./_mount_exists.ts";
+import { applyPropagation } from "./_set_attributes.ts";
 import { unmount, type UnmountOptions } from "./unmount.ts";
 
 const trace = tracer("containerkit:mount");
@@ -28,22 +35,25 @@ export class Mounted implements AsyncDisposable {
   /** Numbers of the mounts, the last on top. */
   #ids: number[];
   readonly #light: boolean;
+  readonly #recursive: boolean;
 
   /**
    * Takes over mounts that are attached.
    *
    * @param target Where.
    * @param ids Their numbers, the last on top.
-   * @param options Whether taking them away writes nothing back, so that no other thread is needed for it.
+   * @param options Whether taking them away writes nothing back, so that no other thread is needed for it; and whether
+   * what is mounted below came with them.
    */
   constructor(
     target: string,
     ids: readonly number[],
-    options: { light?: boolean } = {},
+    options: { light?: boolean; recursive?: boolean } = {},
   ) {
     this.target = target;
     this.#ids = [...ids];
     this.#light = options.light ?? false;
+    this.#recursive = options.recursive ?? false;
   }
 
   /** Leaves it mounted: disposing does nothing any more, and `unmount()` takes it away by its path. */
@@ -52,7 +62,7 @@ export class Mounted implements AsyncDisposable {
   }
 
   /**
-   * Takes it away. What somebody else took away already is fine.
+   * Takes it away; of a recursive bind also what is mounted below. What somebody else took away already is fine.
    *
    * @param options How.
    * @throws {Deno.errors.Busy} If something else was mounted on top of it.
@@ -81,7 +91,13 @@ export class Mounted implements AsyncDisposable {
         // Busy, mostly: the long way tries again and says who it is.
       }
     }
-    await unmount(this.target, options);
+    if (!this.#recursive) return await unmount(this.target, options);
+    {
+      // Else what is below would go from where it was bound from, too.
+      using tree = openAt(undefined, this.target, OpenFlag.PATH);
+      applyPropagation(tree, "rslave");
+    }
+    await unmount(this.target, { ...options, recursive: true });
   }
 
   /** Takes it away. */

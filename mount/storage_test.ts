@@ -22,26 +22,15 @@ import {
   whyNoQuota,
 } from "./quota.ts";
 import { cloneFile, whyNoReflink } from "./reflink.ts";
-import { need, program, rootTest, tempDir } from "../tests/mod.ts";
+import {
+  need,
+  program,
+  quotasMissing,
+  rootTest,
+  tempDir,
+} from "../tests/mod.ts";
 
 const MiB = 1 << 20;
-
-/** Why project quotas cannot be tried here: kernels say how they were made, or have them. */
-async function withoutQuotas(): Promise<string | undefined> {
-  try {
-    using file = await Deno.open("/proc/config.gz");
-    const config = await new Response(
-      file.readable.pipeThrough(new DecompressionStream("gzip")),
-    ).text();
-    return /^CONFIG_QFMT_V2=/m.test(config)
-      ? undefined
-      : "this kernel has no project quotas";
-  } catch {
-    return undefined;
-  }
-}
-
-const quotasMissing = await withoutQuotas();
 
 async function makeImage(
   path: string,
@@ -387,7 +376,7 @@ for (const fstype of ["ext4", "xfs"] as const) {
       assertEquals(quotaOf(path, 7).inodes, 100);
       assertEquals(writeMany(`${path}/target/second`, 16 * MiB), undefined);
     },
-    need(`mkfs.${fstype}`) ?? quotasMissing,
+    need(`mkfs.${fstype}`) ?? quotasMissing(),
   );
 }
 

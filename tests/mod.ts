@@ -11,6 +11,7 @@ export * from "./docker_registry.ts";
 export * from "./free_port.ts";
 export * from "./leak_check.ts";
 export * from "./need.ts";
+export * from "./quotas_missing.ts";
 export * from "./real_image.ts";
 export * from "./run_program.ts";
 export * from "./temp_dir.ts";

@@ -8,6 +8,7 @@ import {
   users,
 } from "./_attachments.ts";
 import { detachHot } from "./_detach_hot.ts";
+import type { Place } from "./_driver.ts";
 import { driverOf } from "./_drivers.ts";
 import { lightly } from "./_lightly.ts";
 import { requireRow, type Row, rowOf } from "./_row.ts";
@@ -27,6 +28,18 @@ function withAttributes(
 ): Mount[] {
   const { signal: _, ...rest } = attributes;
   return mounts.map((mount) => ({ ...mount, ...rest }));
+}
+
+/** Whether every user sees it read-only, whatever they ask for. */
+function isReadonly({ row }: Place): boolean {
+  return row.kind === "view" || row.options.readonly === true;
+}
+
+/** Whether what is mounted for a volume may have mounts of its own below. */
+function hasMountsBelow({ row }: Place): boolean {
+  return row.options.mounts?.some((mount) =>
+    mount.type === "bind" && mount.recursive === true
+  ) ?? false;
 }
 
 /** Attaches a volume; see `VolumeStore.attach`. */
@@ -63,15 +76,22 @@ export async function attach(
     });
   } else insert();
   const mounts: readonly Mount[] = isStaged(place)
-    ? [{ type: "bind", source: place.staged }]
+    ? [{
+      type: "bind",
+      source: place.staged,
+      ...(hasMountsBelow(place) ? { recursive: true } : {}),
+    }]
     : driverOf(place.row.kind).mounts(place);
+  const everywhere = hasMountsBelow(place) ? "recursive" : true;
   let held = true;
   return {
     id,
-    mounts: withAttributes(
-      mounts,
-      place.row.options.readonly ? { ...options, readonly: true } : options,
-    ),
+    mounts: withAttributes(mounts, {
+      ...options,
+      ...(isReadonly(place)
+        ? { readonly: options.readonly || everywhere }
+        : {}),
+    }),
     keep() {
       if (!held) return;
       disown(state, id);

@@ -35,5 +35,5 @@ export const foreignDriver = elsewhere("foreign", (mount) => mount);
 /** A snapshot, read-only. */
 export const viewDriver = elsewhere(
   "view",
-  (mount) => ({ ...mount, readonly: true }),
+  (mount) => ({ ...mount, readonly: "recursive" }),
 );

@@ -54,8 +54,10 @@ export async function stage(
   if (isMountPoint(place.staged)) return;
   const driver = driverOf(place.row.kind);
   using left = driver.reuse?.(place);
+  const mounts = left?.mounts ?? driver.mounts(place);
   const mounted = await mount(
-    left?.mounts ?? driver.mounts(place),
+    // Unmounting all that is here must not reach where it comes from.
+    mounts.map((mount) => ({ ...mount, propagation: "rslave" })),
     place.staged,
     signal === undefined ? {} : { signal },
   );
@@ -68,7 +70,7 @@ export async function unstage(
 ): Promise<void> {
   if (isMountPoint(place.staged)) {
     driverOf(place.row.kind).settle?.(place);
-    await unmount(place.staged);
+    await unmount(place.staged, { all: true, recursive: true });
   }
   for (const path of [place.staged, `${place.staged}.lock`]) {
     await Deno.remove(path).catch((error) => {

@@ -1,39 +1,8 @@
-import { statFs } from "@containerkit/libc";
-import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { type Mount, mount } from "@containerkit/mount";
-import { need, rootTest, runProgram, tempDir } from "@containerkit/tests";
-import { openVolumes, type VolumeStore } from "./mod.ts";
-
-const MIB = 1024 * 1024;
-
-interface Fixture extends AsyncDisposable {
-  readonly volumes: VolumeStore;
-  readonly path: string;
-  /** Mounts what an attachment gives, and gives the place. */
-  show(mounts: readonly Mount[]): Promise<{ at: string } & AsyncDisposable>;
-}
-
-async function open(base?: string): Promise<Fixture> {
-  const temp = tempDir(base === undefined ? {} : { dir: base });
-  const volumes = await openVolumes({
-    root: `${temp.path}/lib`,
-    state: `${temp.path}/run`,
-  });
-  return {
-    volumes,
-    path: temp.path,
-    async show(mounts) {
-      const at = await Deno.makeTempDir({ dir: temp.path });
-      const mounted = await mount(mounts, at);
-      return { at, [Symbol.asyncDispose]: () => mounted.unmount() };
-    },
-    async [Symbol.asyncDispose]() {
-      await volumes.prune();
-      await volumes[Symbol.asyncDispose]();
-      temp[Symbol.dispose]();
-    },
-  };
-}
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import type { Mount } from "@containerkit/mount";
+import { rootTest } from "@containerkit/tests";
+import { MIB, open } from "./_test_store.ts";
+import { openVolumes } from "./mod.ts";
 
 rootTest(
   "VolumeStore keeps what is written from one use to the next",
@@ -70,100 +39,6 @@ rootTest(
 );
 
 rootTest(
-  "VolumeStore.attach() shows one image to two users at once",
-  async () => {
-    await using fixture = await open();
-    const { volumes, show } = fixture;
-    await volumes.create("data", { kind: "image", size: 16 * MIB });
-    await using first = await volumes.attach("data");
-    await using a = await show(first.mounts);
-    {
-      await using second = await volumes.attach("data");
-      await using b = await show(second.mounts);
-      await Deno.writeTextFile(`${a.at}/file`, "shared");
-      assertEquals(await Deno.readTextFile(`${b.at}/file`), "shared");
-    }
-    assertEquals(await Deno.readTextFile(`${a.at}/file`), "shared");
-  },
-);
-
-rootTest(
-  "VolumeStore.attach() never mounts an image a second time, wherever else it still is",
-  async () => {
-    await using fixture = await open();
-    const { volumes, show, path } = fixture;
-    await volumes.create("data", { kind: "image", size: 16 * MIB });
-    const first = await volumes.attach("data");
-    await Deno.mkdir(`${path}/other`);
-    // Shown by somebody else, where this process sees nothing of it.
-    await using other = new Deno.Command("unshare", {
-      args: [
-        "--mount",
-        "--propagation",
-        "private",
-        "sh",
-        "-ec",
-        'mount --bind "$1" "$2"; echo up; cat',
-        "sh",
-        `${path}/run/volumes/1`,
-        `${path}/other`,
-      ],
-      stdin: "piped",
-      stdout: "piped",
-    }).spawn();
-    for await (const _ of other.stdout) break;
-    await first[Symbol.asyncDispose]();
-    {
-      await using second = await volumes.attach("data");
-      await using shown = await show(second.mounts);
-      await Deno.writeTextFile(`${shown.at}/file`, "one filesystem");
-      assertEquals(
-        await Deno.readTextFile(`/proc/${other.pid}/root${path}/other/file`),
-        "one filesystem",
-      );
-    }
-    assertEquals(
-      await volumes.resize("data", { size: 17 * MIB }).then(
-        () => "grown",
-        (error) => error.constructor.name,
-      ),
-      canGrowMounted() ? "grown" : "NotSupported",
-    );
-    await other.stdin.close();
-    await other.status;
-    await volumes.remove("data");
-  },
-  need("unshare", "mkfs.ext4"),
-);
-
-rootTest("VolumeStore.attach() confines a subpath to the volume", async () => {
-  await using fixture = await open();
-  const { volumes, show, path } = fixture;
-  await volumes.create("data");
-  await Deno.mkdir(`${path}/outside`);
-  await volumes.populate("data", async (root) => {
-    await Deno.mkdir(`${root}/inside`);
-    await Deno.writeTextFile(`${root}/inside/file`, "in");
-    await Deno.symlink(`${path}/outside`, `${root}/link`);
-  });
-  await using use = await volumes.attach("data", { subpath: "inside" });
-  await using shown = await show(use.mounts);
-  assertEquals(await Deno.readTextFile(`${shown.at}/file`), "in");
-  for (const subpath of ["../../..", "link"]) {
-    await using climbing = await volumes.attach("data", { subpath });
-    await assertRejects(async () => {
-      await using shown = await show(climbing.mounts);
-      // A path that climbs ends at the volume's own root.
-      assertEquals(
-        [...Deno.readDirSync(shown.at)].map(({ name }) => name).sort(),
-        ["inside", "link"],
-      );
-      throw new Error("it stayed inside");
-    });
-  }
-});
-
-rootTest(
   "VolumeStore.remove() refuses what is used, and says by whom",
   async () => {
     await using fixture = await open();
@@ -182,19 +57,6 @@ rootTest(
     await assertRejects(() => volumes.remove("data"), Deno.errors.NotFound);
   },
 );
-
-rootTest("AttachedVolume.keep() leaves it to detach()", async () => {
-  await using fixture = await open();
-  const { volumes } = fixture;
-  await volumes.create("data", { kind: "image", size: 16 * MIB });
-  const use = await volumes.attach("data");
-  use.keep();
-  await use[Symbol.asyncDispose]();
-  await assertRejects(() => volumes.remove("data"), Deno.errors.Busy);
-  await volumes.detach(use.id);
-  await volumes.detach(use.id);
-  await volumes.remove("data");
-});
 
 rootTest(
   "VolumeStore.create() refuses what does not fit, and leaves nothing",
@@ -238,106 +100,6 @@ rootTest(
     await assertRejects(() => volumes.create("a"), Deno.errors.AlreadyExists);
   },
 );
-
-rootTest("VolumeStore.populate() fills once, however many ask", async () => {
-  await using fixture = await open();
-  const { volumes } = fixture;
-  await volumes.create("data", { kind: "image", size: 16 * MIB });
-  let calls = 0;
-  const fill = async (root: string) => {
-    calls++;
-    await Deno.writeTextFile(`${root}/file`, String(calls));
-  };
-  const results = await Promise.all(
-    [1, 2, 3].map(() => volumes.populate("data", fill)),
-  );
-  assertEquals(results.filter(Boolean).length, 1);
-  assertEquals(calls, 1);
-  assertEquals(volumes.get("data")?.populated, true);
-});
-
-rootTest(
-  "VolumeStore.populate() empties the volume again when it fails",
-  async () => {
-    await using fixture = await open();
-    const { volumes } = fixture;
-    await volumes.create("data");
-    await assertRejects(
-      () =>
-        volumes.populate("data", async (root) => {
-          await Deno.writeTextFile(`${root}/half`, "");
-          await assertRejects(() => volumes.attach("data"), Deno.errors.Busy);
-          await assertRejects(() => volumes.remove("data"), Deno.errors.Busy);
-          throw new Error("no more");
-        }),
-      Error,
-      "no more",
-    );
-    const { inodes } = await volumes.usage("data");
-    assertEquals(inodes, 1);
-    assertEquals(
-      await volumes.populate("data", (root) => Deno.mkdir(`${root}/d`)),
-      true,
-    );
-  },
-);
-
-/** Whether ext4 may grow while it is mounted. */
-function canGrowMounted(): boolean {
-  const status = Deno.readTextFileSync("/proc/self/status");
-  const effective = BigInt(`0x${/^CapEff:\s*(\S+)/m.exec(status)![1]}`);
-  const CAP_SYS_RESOURCE = 24n;
-  return (effective >> CAP_SYS_RESOURCE & 1n) === 1n;
-}
-
-rootTest(
-  "VolumeStore.resize() grows, in use or not, and refuses to go below",
-  async (t) => {
-    const cases = [
-      { name: "ext4", kind: "image", fstype: "ext4", size: 16 * MIB },
-      { name: "xfs", kind: "image", fstype: "xfs", size: 300 * MIB },
-      { name: "tmpfs", kind: "tmpfs", size: 4 * MIB },
-    ] as const;
-    for (const { name, size, ...options } of cases) {
-      await t.step(name, async () => {
-        await using fixture = await open();
-        const { volumes, show } = fixture;
-        await volumes.create("data", { ...options, size });
-        await volumes.resize("data", { size: 2 * size });
-        await using use = await volumes.attach("data");
-        await using shown = await show(use.mounts);
-        await Deno.writeFile(`${shown.at}/file`, new Uint8Array(3 * MIB));
-        await assertRejects(
-          () => volumes.resize("data", { size: MIB }),
-          RangeError,
-          "Cannot resize",
-        );
-        if (name === "ext4" && !canGrowMounted()) {
-          await assertRejects(
-            () => volumes.resize("data", { size: 3 * size }),
-            Deno.errors.NotSupported,
-            "CAP_SYS_RESOURCE",
-          );
-          assertEquals(volumes.get("data")?.size, 2 * size);
-          return;
-        }
-        const { size: now } = await volumes.resize("data", { size: 3 * size });
-        assertEquals(now, 3 * size);
-        assert(statFs(shown.at).size > 2 * size);
-      });
-    }
-  },
-);
-
-rootTest("VolumeStore.resize() says which kinds have a limit", async () => {
-  await using fixture = await open();
-  await fixture.volumes.create("dir");
-  await assertRejects(
-    () => fixture.volumes.resize("dir", { size: MIB }),
-    Deno.errors.NotSupported,
-    '"image"',
-  );
-});
 
 rootTest(
   "VolumeStore.clone() copies what is there, in use or not",
@@ -430,38 +192,6 @@ rootTest(
     ]);
     assertEquals(await volumes.prune(), ["b"]);
   },
-);
-
-rootTest(
-  "VolumeStore limits subvolumes of btrfs, and clones them at once",
-  async () => {
-    using temp = tempDir();
-    await runProgram("truncate", ["-s", "256M", `${temp.path}/disk`]);
-    await runProgram("mkfs.btrfs", ["-q", `${temp.path}/disk`]);
-    await Deno.mkdir(`${temp.path}/btrfs`);
-    await using _mounted = await mount(
-      { type: "image", source: `${temp.path}/disk`, fstype: "btrfs" },
-      `${temp.path}/btrfs`,
-    );
-    await runProgram("btrfs", ["quota", "enable", `${temp.path}/btrfs`]);
-    await using fixture = await open(`${temp.path}/btrfs`);
-    const { volumes, show } = fixture;
-    await volumes.create("one", { kind: "subvolume", size: 8 * MIB });
-    await using use = await volumes.attach("one");
-    await using shown = await show(use.mounts);
-    await Deno.writeTextFile(`${shown.at}/file`, "copied");
-    await assertRejects(
-      () => Deno.writeFile(`${shown.at}/big`, new Uint8Array(16 * MIB)),
-      Error,
-      "quota exceeded",
-    );
-    await volumes.clone("one", "two");
-    await using copy = await volumes.attach("two");
-    await using other = await show(copy.mounts);
-    assertEquals(await Deno.readTextFile(`${other.at}/file`), "copied");
-    assert((await volumes.usage("one")).bytes > 0);
-  },
-  need("mkfs.btrfs", "btrfs"),
 );
 
 rootTest("openVolumes() settles what a dead process left", async () => {

@@ -7,8 +7,8 @@ guestTest("quotas of mount/ and volume/", {
   kernel: "uml",
   programs: STORAGE_PROGRAMS,
   command: testsIn(
-    "--filter='/[Qq]uota|resize/'",
+    "--filter='/[Qq]uota|resize|limits/'",
     "mount/storage_test.ts",
-    "volume/volume_store_test.ts",
+    "volume/limits_test.ts",
   ),
 });

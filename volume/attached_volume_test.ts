@@ -1,0 +1,194 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import {
+  isMountPoint,
+  type Mount,
+  mount,
+  statMount,
+} from "@containerkit/mount";
+import { need, rootTest } from "@containerkit/tests";
+import { canGrowMounted, MIB, open } from "./_test_store.ts";
+
+rootTest(
+  "VolumeStore.attach() shows one image to two users at once",
+  async () => {
+    await using fixture = await open();
+    const { volumes, show } = fixture;
+    await volumes.create("data", { kind: "image", size: 16 * MIB });
+    await using first = await volumes.attach("data");
+    await using a = await show(first.mounts);
+    {
+      await using second = await volumes.attach("data");
+      await using b = await show(second.mounts);
+      await Deno.writeTextFile(`${a.at}/file`, "shared");
+      assertEquals(await Deno.readTextFile(`${b.at}/file`), "shared");
+    }
+    assertEquals(await Deno.readTextFile(`${a.at}/file`), "shared");
+  },
+);
+
+rootTest(
+  "VolumeStore.attach() never mounts an image a second time, wherever else it still is",
+  async () => {
+    await using fixture = await open();
+    const { volumes, show, path } = fixture;
+    await volumes.create("data", { kind: "image", size: 16 * MIB });
+    const first = await volumes.attach("data");
+    await Deno.mkdir(`${path}/other`);
+    // Shown by somebody else, where this process sees nothing of it.
+    await using other = new Deno.Command("unshare", {
+      args: [
+        "--mount",
+        "--propagation",
+        "private",
+        "sh",
+        "-ec",
+        'mount --bind "$1" "$2"; echo up; cat',
+        "sh",
+        `${path}/run/volumes/1`,
+        `${path}/other`,
+      ],
+      stdin: "piped",
+      stdout: "piped",
+    }).spawn();
+    for await (const _ of other.stdout) break;
+    await first[Symbol.asyncDispose]();
+    {
+      await using second = await volumes.attach("data");
+      await using shown = await show(second.mounts);
+      await Deno.writeTextFile(`${shown.at}/file`, "one filesystem");
+      assertEquals(
+        await Deno.readTextFile(`/proc/${other.pid}/root${path}/other/file`),
+        "one filesystem",
+      );
+    }
+    assertEquals(
+      await volumes.resize("data", { size: 17 * MIB }).then(
+        () => "grown",
+        (error) => error.constructor.name,
+      ),
+      canGrowMounted() ? "grown" : "NotSupported",
+    );
+    await other.stdin.close();
+    await other.status;
+    await volumes.remove("data");
+  },
+  need("unshare", "mkfs.ext4"),
+);
+
+rootTest("VolumeStore.attach() confines a subpath to the volume", async () => {
+  await using fixture = await open();
+  const { volumes, show, path } = fixture;
+  await volumes.create("data");
+  await Deno.mkdir(`${path}/outside`);
+  await volumes.populate("data", async (root) => {
+    await Deno.mkdir(`${root}/inside`);
+    await Deno.writeTextFile(`${root}/inside/file`, "in");
+    await Deno.symlink(`${path}/outside`, `${root}/link`);
+  });
+  await using use = await volumes.attach("data", { subpath: "inside" });
+  await using shown = await show(use.mounts);
+  assertEquals(await Deno.readTextFile(`${shown.at}/file`), "in");
+  for (const subpath of ["../../..", "link"]) {
+    await using climbing = await volumes.attach("data", { subpath });
+    await assertRejects(async () => {
+      await using shown = await show(climbing.mounts);
+      // A path that climbs ends at the volume's own root.
+      assertEquals(
+        [...Deno.readDirSync(shown.at)].map(({ name }) => name).sort(),
+        ["inside", "link"],
+      );
+      throw new Error("it stayed inside");
+    });
+  }
+});
+
+rootTest("AttachedVolume.keep() leaves it to detach()", async () => {
+  await using fixture = await open();
+  const { volumes } = fixture;
+  await volumes.create("data", { kind: "image", size: 16 * MIB });
+  const use = await volumes.attach("data");
+  use.keep();
+  await use[Symbol.asyncDispose]();
+  await assertRejects(() => volumes.remove("data"), Deno.errors.Busy);
+  await volumes.detach(use.id);
+  await volumes.detach(use.id);
+  await volumes.remove("data");
+});
+
+rootTest("VolumeStore.attach() gives the mount its attributes", async () => {
+  await using fixture = await open();
+  const { volumes, show } = fixture;
+  await volumes.create("data", { owner: { uid: 1000, gid: 1000 } });
+  await using use = await volumes.attach("data", {
+    nosuid: true,
+    nodev: true,
+    noexec: true,
+    propagation: "shared",
+    idmap: {
+      uids: [{ inside: 1000, outside: 5, size: 1 }],
+      gids: [{ inside: 1000, outside: 6, size: 1 }],
+    },
+  });
+  await using shown = await show(use.mounts);
+  const { options, propagation } = statMount(shown.at);
+  for (const word of ["nosuid", "nodev", "noexec"]) {
+    assert(options.includes(word), word);
+  }
+  assert(propagation.some((word) => word.startsWith("shared:")));
+  const { uid, gid } = await Deno.stat(shown.at);
+  assertEquals([uid, gid], [5, 6]);
+});
+
+rootTest(
+  "VolumeStore.attach() shows what is mounted below, read-only if asked",
+  async () => {
+    await using fixture = await open();
+    const { volumes, show, path } = fixture;
+    await Deno.mkdir(`${path}/elsewhere/below`, { recursive: true });
+    await using _elsewhere = await mount({
+      type: "bind",
+      source: `${path}/elsewhere`,
+      propagation: "shared",
+    }, `${path}/elsewhere`);
+    await using _below = await mount(
+      { type: "tmpfs" },
+      `${path}/elsewhere/below`,
+    );
+    const source: Mount = {
+      type: "bind",
+      source: `${path}/elsewhere`,
+      recursive: true,
+    };
+    await volumes.create("foreign", { kind: "foreign", mounts: [source] });
+    await volumes.create("frozen", {
+      kind: "foreign",
+      mounts: [source],
+      readonly: true,
+    });
+    await volumes.create("view", {
+      kind: "view",
+      snapshot: { key: "snap", mounts: [source] },
+    });
+    const write = async (name: string, readonly: boolean | "recursive") => {
+      await using use = await volumes.attach(name, { readonly });
+      await using shown = await show(use.mounts);
+      const results: string[] = [];
+      for (const file of ["file", "below/file"]) {
+        results.push(
+          await Deno.writeTextFile(`${shown.at}/${file}`, "").then(
+            () => "written",
+            ({ message }) => /Read-only/.test(message) ? "refused" : message,
+          ),
+        );
+      }
+      return results;
+    };
+    assertEquals(await write("foreign", false), ["written", "written"]);
+    assertEquals(await write("foreign", true), ["refused", "written"]);
+    assertEquals(await write("foreign", "recursive"), ["refused", "refused"]);
+    assertEquals(await write("view", false), ["refused", "refused"]);
+    assertEquals(await write("frozen", false), ["refused", "refused"]);
+    // What was unmounted again was only the volume's.
+    assert(isMountPoint(`${path}/elsewhere/below`));
+  },
+);

@@ -1,0 +1,195 @@
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { statFs } from "@containerkit/libc";
+import { mount } from "@containerkit/mount";
+import {
+  need,
+  quotasMissing,
+  rootTest,
+  runProgram,
+  tempDir,
+} from "@containerkit/tests";
+import { canGrowMounted, MIB, open } from "./_test_store.ts";
+
+rootTest(
+  "VolumeStore.resize() grows, in use or not, and refuses to go below",
+  async (t) => {
+    const cases = [
+      { name: "ext4", kind: "image", fstype: "ext4", size: 16 * MIB },
+      { name: "xfs", kind: "image", fstype: "xfs", size: 300 * MIB },
+      { name: "tmpfs", kind: "tmpfs", size: 4 * MIB },
+    ] as const;
+    for (const { name, size, ...options } of cases) {
+      await t.step(name, async () => {
+        await using fixture = await open();
+        const { volumes, show } = fixture;
+        await volumes.create("data", { ...options, size });
+        await volumes.resize("data", { size: 2 * size });
+        await using use = await volumes.attach("data");
+        await using shown = await show(use.mounts);
+        await Deno.writeFile(`${shown.at}/file`, new Uint8Array(3 * MIB));
+        await assertRejects(
+          () => volumes.resize("data", { size: MIB }),
+          RangeError,
+          "Cannot resize",
+        );
+        if (name === "ext4" && !canGrowMounted()) {
+          await assertRejects(
+            () => volumes.resize("data", { size: 3 * size }),
+            Deno.errors.NotSupported,
+            "CAP_SYS_RESOURCE",
+          );
+          assertEquals(volumes.get("data")?.size, 2 * size);
+          return;
+        }
+        const { size: now } = await volumes.resize("data", { size: 3 * size });
+        assertEquals(now, 3 * size);
+        assert(statFs(shown.at).size > 2 * size);
+      });
+    }
+  },
+);
+
+rootTest("VolumeStore.resize() says which kinds have a limit", async () => {
+  await using fixture = await open();
+  await fixture.volumes.create("dir");
+  await assertRejects(
+    () => fixture.volumes.resize("dir", { size: MIB }),
+    Deno.errors.NotSupported,
+    '"image"',
+  );
+});
+
+rootTest(
+  "VolumeStore limits subvolumes of btrfs, and clones them at once",
+  async () => {
+    using temp = tempDir();
+    await runProgram("truncate", ["-s", "256M", `${temp.path}/disk`]);
+    await runProgram("mkfs.btrfs", ["-q", `${temp.path}/disk`]);
+    await Deno.mkdir(`${temp.path}/btrfs`);
+    await using _mounted = await mount(
+      { type: "image", source: `${temp.path}/disk`, fstype: "btrfs" },
+      `${temp.path}/btrfs`,
+    );
+    await runProgram("btrfs", ["quota", "enable", `${temp.path}/btrfs`]);
+    await using fixture = await open(`${temp.path}/btrfs`);
+    const { volumes, show } = fixture;
+    await volumes.create("one", { kind: "subvolume", size: 8 * MIB });
+    await using use = await volumes.attach("one");
+    await using shown = await show(use.mounts);
+    await Deno.writeTextFile(`${shown.at}/file`, "copied");
+    await assertRejects(
+      () => Deno.writeFile(`${shown.at}/big`, new Uint8Array(16 * MIB)),
+      Error,
+      "quota exceeded",
+    );
+    await volumes.clone("one", "two");
+    await using copy = await volumes.attach("two");
+    await using other = await show(copy.mounts);
+    assertEquals(await Deno.readTextFile(`${other.at}/file`), "copied");
+    assert((await volumes.usage("one")).bytes > 0);
+  },
+  need("mkfs.btrfs", "btrfs"),
+);
+
+for (const fstype of ["ext4", "xfs"] as const) {
+  rootTest(
+    `VolumeStore limits folders by project quotas of ${fstype}`,
+    async () => {
+      using temp = tempDir();
+      await runProgram("truncate", ["-s", "400M", `${temp.path}/disk`]);
+      await runProgram(`mkfs.${fstype}`, [
+        "-q",
+        ...(fstype === "ext4"
+          ? ["-O", "project,quota", "-E", "quotatype=prjquota"]
+          : []),
+        `${temp.path}/disk`,
+      ]);
+      await Deno.mkdir(`${temp.path}/fs`);
+      await using _mounted = await mount({
+        type: "image",
+        source: `${temp.path}/disk`,
+        fstype,
+        options: ["prjquota"],
+      }, `${temp.path}/fs`);
+      await using fixture = await open(`${temp.path}/fs`);
+      const { volumes, show } = fixture;
+      await volumes.create("one", { kind: "quota", size: 8 * MIB, inodes: 20 });
+      await volumes.create("two", { kind: "quota", size: 8 * MIB });
+      {
+        await using use = await volumes.attach("one");
+        await using shown = await show(use.mounts);
+        const write = (name: string, size: number) =>
+          Deno.writeFile(`${shown.at}/${name}`, new Uint8Array(size));
+        await write("file", 4 * MIB);
+        assert((await volumes.usage("one")).bytes >= 4 * MIB);
+        assertEquals((await volumes.usage("one")).counted, "kernel");
+        const { message } = await assertRejects(
+          () => write("big", 8 * MIB),
+          Error,
+        );
+        assertMatch(message, /quota exceeded|No space left/);
+        await Deno.remove(`${shown.at}/big`);
+        await assertRejects(
+          () => volumes.resize("one", { size: MIB }),
+          RangeError,
+          "it holds",
+        );
+        await assertRejects(
+          () => volumes.resize("one", { inodes: 1 }),
+          RangeError,
+          "it holds",
+        );
+        await volumes.resize("one", { size: 32 * MIB });
+        await write("big", 16 * MIB);
+        await assertRejects(async () => {
+          for (let file = 0; file < 20; file++) await write(`f${file}`, 0);
+        });
+        // Each volume has a limit of its own, and a copy the same.
+        assert((await volumes.usage("two")).bytes < MIB);
+      }
+      await volumes.clone("one", "three");
+      assert((await volumes.usage("three")).bytes >= 20 * MIB);
+      assertEquals(volumes.get("three")?.size, 32 * MIB);
+      for (const name of ["one", "two", "three"]) await volumes.remove(name);
+    },
+    need(`mkfs.${fstype}`) ?? quotasMissing(),
+  );
+}
+
+rootTest(
+  "VolumeStore says when there is no space left, and leaves nothing",
+  async () => {
+    using temp = tempDir();
+    await using _small = await mount(
+      { type: "tmpfs", size: 8 * MIB },
+      temp.path,
+    );
+    await using fixture = await open(temp.path);
+    const { volumes, path } = fixture;
+    await volumes.create("data");
+    await assertRejects(
+      () =>
+        volumes.populate(
+          "data",
+          (root) => Deno.writeFile(`${root}/big`, new Uint8Array(16 * MIB)),
+        ),
+      Error,
+      "No space left",
+    );
+    assertEquals((await volumes.usage("data")).inodes, 1);
+    await volumes.populate(
+      "data",
+      (root) => Deno.writeFile(`${root}/big`, new Uint8Array(5 * MIB)),
+    );
+    await assertRejects(
+      () => volumes.clone("data", "copy"),
+      Error,
+      "No space left",
+    );
+    assertEquals(
+      volumes.list().map(({ name }) => name),
+      ["data"],
+    );
+    assertEquals([...Deno.readDirSync(`${path}/lib/volumes/data`)].length, 1);
+  },
+);
