@@ -1,5 +1,9 @@
-/** Chunks are gathered: a call costs more than copying does. */
+import { breathe } from "./_context.ts";
+
+/** Small chunks are gathered to so much: a call costs more than copying does. */
 const BUFFER = 1024 * 1024;
+/** From here on copying costs more than a call. */
+const LARGE = 128 * 1024;
 /**
  * A write that takes longer than this, in milliseconds, waits for the disk: the next ones are left to another thread. The others
  * only copy to memory, and the way to another thread and back would take longer.
@@ -7,7 +11,7 @@ const BUFFER = 1024 * 1024;
 const SLOW = 10;
 const ASIDE = 32;
 /** Writing back to the disk starts each time so much is new, so that the last sync finds little to do. */
-const WRITE_BACK = 32 * 1024 * 1024;
+const WRITE_BACK = 16 * 1024 * 1024;
 
 async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
   for (let done = 0; done < bytes.length;) {
@@ -26,6 +30,8 @@ export class AppendFile {
   #sync: Promise<void> | undefined;
   #synced: number;
   #written: number;
+  /** How much was written when the event loop had its last turn. */
+  #turned: number;
   #inFlight = 0;
   /** So many writes are left to another thread. */
   #aside = 0;
@@ -48,6 +54,7 @@ export class AppendFile {
     this.#path = options.path;
     this.#written = options.size;
     this.#synced = options.size;
+    this.#turned = options.size;
     this.#onDurable = options.onDurable;
   }
 
@@ -108,7 +115,8 @@ export class AppendFile {
     if (this.#sync !== undefined) return;
     const offset = this.#written;
     const sync = async () => {
-      using file = await Deno.open(this.#path);
+      // Not later: a caller that only computes gives the event loop no turn.
+      using file = Deno.openSync(this.#path);
       await file.syncData();
       this.#synced = offset;
       this.#onDurable(offset);
@@ -130,9 +138,21 @@ export class AppendFile {
     this.#check();
   }
 
-  /** Appends bytes; while they are being written, the caller may go on and change them. */
+  /** Appends bytes; they may be changed once it is done, though not all of them need be written by then. */
   async append(bytes: Uint8Array): Promise<void> {
     this.#check();
+    if (bytes.length >= LARGE) {
+      await this.flush();
+      this.#launch(bytes);
+      await this.settle();
+    } else await this.#gather(bytes);
+    if (this.#written - this.#turned < WRITE_BACK) return;
+    // Otherwise the end of a sync would go unnoticed, and the next one not begin.
+    this.#turned = this.#written;
+    await breathe();
+  }
+
+  async #gather(bytes: Uint8Array): Promise<void> {
     for (let done = 0; done < bytes.length;) {
       this.#buffer ??= new Uint8Array(BUFFER);
       const count = Math.min(BUFFER - this.#fill, bytes.length - done);
@@ -175,6 +195,7 @@ export class AppendFile {
     await this.#file.truncate(size);
     await this.#file.seek(size, Deno.SeekMode.Start);
     this.#written = size;
+    this.#turned = size;
     this.#synced = Math.min(this.#synced, size);
   }
 

@@ -1,4 +1,5 @@
 import type { State } from "@containerkit/state";
+import { setImmediate } from "node:timers";
 
 /** What every part of an open store works on. */
 export interface Context {
@@ -34,5 +35,5 @@ export function reason(error: unknown): string {
 
 /** Lets everything else that is ready run. */
 export function breathe(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, 0));
+  return new Promise((resolve) => void setImmediate(resolve));
 }

@@ -128,19 +128,22 @@ export class FileWriter implements BlobWriter {
     }
   }
 
-  #save(checkpoint: number): void {
+  /** @param durable Whether it has to be so before the file may change. */
+  #save(checkpoint: number, durable = false): void {
     const { state } = this.#context;
     if (this.#lock === undefined) return;
-    state.prepare(
-      `UPDATE ingests SET checkpoint = ?, updated = max(updated, ?), boot = ?,
-         rejected = CASE WHEN ? THEN NULL ELSE rejected END WHERE id = ?`,
-    ).run(
-      checkpoint,
-      this.#updated,
-      currentBoot() ?? null,
-      this.#changed ? 1 : 0,
-      this.#row.id,
-    );
+    state.transaction(() => {
+      state.prepare(
+        `UPDATE ingests SET checkpoint = ?, updated = max(updated, ?), boot = ?,
+           rejected = CASE WHEN ? THEN NULL ELSE rejected END WHERE id = ?`,
+      ).run(
+        checkpoint,
+        this.#updated,
+        currentBoot() ?? null,
+        this.#changed ? 1 : 0,
+        this.#row.id,
+      );
+    }, { durable });
   }
 
   async #exclusively<T>(action: () => Promise<T>): Promise<T> {
@@ -202,10 +205,11 @@ export class FileWriter implements BlobWriter {
       this.#changed = true;
       this.#updated = Math.max(Date.now(), this.#updated);
       try {
+        this.#appending = true;
+        const appended = this.#file.append(chunk);
         // While the part before it is still being hashed, this one is hashed from the file.
         if (!this.#behind) this.#hasher.update(chunk);
-        this.#appending = true;
-        await this.#file.append(chunk);
+        await appended;
       } catch (error) {
         throw new Error(
           `Cannot write "${this.ref}": ${reason(error)}`,
@@ -231,7 +235,7 @@ export class FileWriter implements BlobWriter {
       this.#behind = false;
       this.#changed = true;
       this.#updated = Math.max(Date.now(), this.#updated);
-      this.#save(size);
+      this.#save(size, true);
       this.#startCatchUp();
     });
   }

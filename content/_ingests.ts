@@ -74,8 +74,8 @@ export function startIngest(
 ): Start {
   const { state, namespace } = context;
   const { size, expected = null, total = null } = options;
+  const old = findIngest(context, ref);
   return state.transaction<Start>(() => {
-    const old = findIngest(context, ref);
     const now = Date.now();
     let offset = old === undefined ? 0 : trusted(old, size);
     // Content that was proven to be something else, or is too long, will not become right.
@@ -111,7 +111,8 @@ export function startIngest(
     );
     leaseItem(context, { type: "ingest", id: ref }, nextGeneration(context));
     return { row: findIngest(context, ref)!, offset };
-  });
+    // A power cut may take a new row, which leaves a file that is swept; a cut of the file must be known before it is made.
+  }, { durable: old !== undefined });
 }
 
 /** Forgets a ref. Part of a transaction; the caller holds its lock and removes or moves its file. */

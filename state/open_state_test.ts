@@ -219,3 +219,32 @@ Deno.test("snapshot() sees one moment whatever others write", async () => {
   other.close();
   assertEquals(count(state, "a"), 1);
 });
+
+Deno.test("transaction() that need not be durable leaves the next ones as durable as ever", async () => {
+  await using temp = tempDir();
+  using state = openState(`${temp.path}/state.db`, {
+    migrations: ["CREATE TABLE values_ (value INTEGER)"],
+  });
+  const level = () =>
+    Number(
+      state.database.prepare("PRAGMA synchronous").get()?.synchronous,
+    );
+  const [NORMAL, FULL] = [1, 2];
+  const write = () => {
+    state.prepare("INSERT INTO values_ VALUES (1)").run();
+    return level();
+  };
+  assertEquals(state.transaction(write, { durable: false }), NORMAL);
+  assertEquals(state.transaction(write), FULL);
+  assertThrows(() =>
+    state.transaction(() => {
+      throw new RangeError("no");
+    }, { durable: false }), RangeError);
+  assertEquals(level(), FULL);
+  // Within another one that one decides.
+  assertEquals(
+    state.transaction(() => state.transaction(write, { durable: false })),
+    FULL,
+  );
+  assertEquals(state.prepare("SELECT count(*) AS n FROM values_").get()?.n, 3);
+});

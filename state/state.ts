@@ -9,6 +9,18 @@ import type { DatabaseSync, StatementSync } from "node:sqlite";
 /** What {@linkcode State.transaction} takes: a function that does not return a promise. */
 export type Synchronous<T> = T extends PromiseLike<unknown> ? never : T;
 
+/** Options of {@linkcode State.transaction}. */
+export interface TransactionOptions {
+  /**
+   * Whether the changes survive a power cut from the moment it returns. Otherwise they become durable with the next ones that
+   * are, or later: a power cut may undo them, in order, the newest first; the end of the process does not. It saves the wait for
+   * the disk. Inside another transaction that one decides.
+   *
+   * @default {true}
+   */
+  durable?: boolean;
+}
+
 /** What SQLite says when another process held the file for the whole timeout. */
 const BUSY_REGEXP = /database (?:table )?is locked|database is busy/;
 
@@ -117,8 +129,20 @@ export class State implements Disposable {
    * @throws {TypeError} If it is asynchronous; nothing is changed then.
    * @throws {Deno.errors.Busy} If another process keeps the file locked for longer than the timeout.
    */
-  transaction<T>(fn: () => Synchronous<T>): T {
-    return this.#run("BEGIN IMMEDIATE", fn);
+  transaction<T>(
+    fn: () => Synchronous<T>,
+    options: TransactionOptions = {},
+  ): T {
+    const { database } = this;
+    if ((options.durable ?? true) || database.isTransaction) {
+      return this.#run("BEGIN IMMEDIATE", fn);
+    }
+    database.exec("PRAGMA synchronous = NORMAL");
+    try {
+      return this.#run("BEGIN IMMEDIATE", fn);
+    } finally {
+      database.exec("PRAGMA synchronous = FULL");
+    }
   }
 
   /**
