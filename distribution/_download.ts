@@ -133,14 +133,18 @@ export async function* download(
   }
 }
 
-/** Reads a blob, or a part of it, into memory. */
+/** Reads a blob, or a part of it, into memory: into the beginning of a buffer, if one is given. */
 export async function readPart(
   target: Target,
   descriptor: Descriptor,
-  options: DownloadOptions,
+  { buffer, ...options }: DownloadOptions & { buffer?: ArrayBuffer },
 ): Promise<Uint8Array<ArrayBuffer>> {
   const { offset = 0, end = descriptor.size } = options;
-  const bytes = new Uint8Array(end - offset);
+  const bytes = new Uint8Array(
+    buffer ?? new ArrayBuffer(end - offset),
+    0,
+    end - offset,
+  );
   let at = 0;
   for await (
     const chunk of download(target, descriptor, { ...options, reuse: true })

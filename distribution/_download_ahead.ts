@@ -46,9 +46,16 @@ export async function* downloadAhead(
   let { offset = 0 } = options;
   let next = offset;
   let hasRanges = false;
+  /** Used again and again: garbage of this size stays for long. */
+  const spare: ArrayBuffer[] = [];
   const fetchPiece = async (start: number, end: number, place: Disposable) => {
     using _place = place;
-    return await readPart(during, descriptor, { ...rest, offset: start, end });
+    return await readPart(during, descriptor, {
+      ...rest,
+      offset: start,
+      end,
+      buffer: spare.pop() ?? new ArrayBuffer(piece),
+    });
   };
   const topUp = () => {
     while (hasRanges && ahead.length < MAX_AHEAD && next < size) {
@@ -66,7 +73,9 @@ export async function* downloadAhead(
     while (offset < size) {
       const ready = ahead.shift();
       if (ready !== undefined) {
-        yield await ready.bytes;
+        const bytes = await ready.bytes;
+        yield bytes;
+        spare.push(bytes.buffer);
         offset = ready.end;
         topUp();
         continue;

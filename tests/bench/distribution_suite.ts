@@ -1,6 +1,9 @@
 /**
  * Transfers between a registry and a store, against crane, skopeo, oras and ctr. Ours runs in this process, the
- * peers in theirs; all start with an empty destination.
+ * peers in theirs; all start with an empty destination on the same disk, and all hash what they get.
+ *
+ * What a pull leaves is not the same: ours, skopeo's and ctr's is durable (synced before a blob gets its name); what crane and
+ * oras wrote is in memory only when they end (no fsync in their traces), and a power cut takes it. Ours is measured with it.
  */
 import { openStore } from "@containerkit/content";
 import {
@@ -23,6 +26,7 @@ import {
   startDockerRegistry,
   tempDir,
 } from "../mod.ts";
+import { startContainerd } from "./_containerd.ts";
 import type { Bench } from "./bench.ts";
 import { startDelay } from "./_delay_proxy.ts";
 
@@ -42,7 +46,26 @@ function folders(root: string): () => string {
   };
 }
 
+/** One round; gives its own time in ms if a part of it does not count. */
 type Run = (reference: string, folder: string) => Promise<unknown>;
+
+/** Fetches into containerd's store, unpacking nothing. Its start does not count. */
+async function fetchByCtr(reference: string, folder: string): Promise<number> {
+  await using containerd = await startContainerd(
+    peer("containerd")!,
+    `${folder}/containerd`,
+  );
+  const start = performance.now();
+  await runProgram(peer("ctr")!, [
+    "-a",
+    containerd.socket,
+    "content",
+    "fetch",
+    "--plain-http",
+    reference,
+  ]);
+  return performance.now() - start;
+}
 
 const PULLS: Readonly<Record<string, Run>> = {
   crane: (reference, folder) =>
@@ -68,9 +91,9 @@ const PULLS: Readonly<Record<string, Run>> = {
       reference,
       `${folder}/layout:1`,
     ]),
+  ctr: fetchByCtr,
 };
 
-/** Not skopeo: it remembers blobs of other repositories and has them mounted, which sends nothing. */
 const PUSHES: Readonly<Record<string, Run>> = {
   crane: (reference, layout) =>
     runProgram(peer("crane")!, ["push", "--insecure", layout, reference]),
@@ -82,7 +105,30 @@ const PUSHES: Readonly<Record<string, Run>> = {
       `${layout}:1`,
       reference,
     ]),
+  // It remembers blobs of other repositories and has them mounted, which sends nothing: each round gets a memory of its own.
+  skopeo: async (reference, layout) => {
+    using memory = tempDir();
+    await runProgram(program("skopeo")!, [
+      "copy",
+      "--dest-tls-verify=false",
+      `oci:${layout}:1`,
+      `docker://${reference}`,
+    ], {
+      env: {
+        _CONTAINERS_ROOTLESS_UID: "1000",
+        XDG_DATA_HOME: memory.path,
+        HOME: memory.path,
+      },
+    });
+  },
 };
+
+/** Why a peer is not measured. */
+function lacking(name: string): string | undefined {
+  return name === "ctr" && peer("containerd") === undefined
+    ? "program missing: containerd 2"
+    : need(name);
+}
 
 async function pullOurs(reference: string, root: string): Promise<Image> {
   using store = await openStore({ root });
@@ -92,7 +138,7 @@ async function pullOurs(reference: string, root: string): Promise<Image> {
 async function benchPull(bench: Bench, reference: string, root: string) {
   const fresh = folders(root);
   for (const [name, run] of Object.entries(PULLS)) {
-    const missing = need(name);
+    const missing = lacking(name);
     if (missing !== undefined) {
       bench.skip(`pull 500 MB (${name})`, missing);
       continue;
@@ -115,7 +161,7 @@ async function benchPush(
   let count = 0;
   // A repository of its own each time: in the same one all blobs would be there.
   for (const [name, run] of Object.entries(PUSHES)) {
-    const missing = need(name);
+    const missing = lacking(name);
     if (missing !== undefined) {
       bench.skip(`push 500 MB (${name})`, missing);
       continue;
@@ -137,7 +183,7 @@ async function benchDelay(bench: Bench, host: string, root: string) {
   const reference = `${proxy.host}/small:1`;
   const fresh = folders(root);
   for (const [name, run] of Object.entries(PULLS)) {
-    if (need(name) !== undefined) continue;
+    if (lacking(name) !== undefined) continue;
     await bench.compare({
       name: `pull 10 small layers, 50 ms away (${name})`,
       ours: () => pullOurs(reference, fresh()),
