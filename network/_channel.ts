@@ -1,34 +1,26 @@
-import { errno, Fd, SyscallError } from "@containerkit/libc";
+import { errno, type Fd } from "@containerkit/libc";
 import { symbols } from "./_libc.ts";
+import { NLMSG_DONE, NLMSG_ERROR, parseAck } from "./_netlink_ack.ts";
+import { int32, openNetlink } from "./_netlink_open.ts";
+import { pace, type Way } from "./_pace.ts";
 import { publishTrace } from "./_trace.ts";
 import { MessageWriter } from "./message_writer.ts";
 import type { NetNs } from "./net_ns.ts";
 import { NetlinkError } from "./netlink_error.ts";
-import { parseAttributes } from "./parse_attributes.ts";
 import { type NetlinkMessage, parseMessages } from "./parse_messages.ts";
 
-const AF_NETLINK = 16;
-const SOCK_RAW_CLOEXEC = 3 | 0o2000000;
 const SOL_SOCKET = 1;
 const SO_SNDBUFFORCE = 32;
 const SO_RCVBUFFORCE = 33;
-const SOL_NETLINK = 270;
-/** Errors that quote only the header, say what is wrong, and come for unknown fields too. */
-const SWITCHES = { CAP_ACK: 10, EXT_ACK: 11, GET_STRICT_CHK: 12 };
 const MSG_DONTWAIT = 0x40;
 const MSG_TRUNC = 0x20;
-const ENOPROTOOPT = 92;
 const EINTR = 4;
 const EAGAIN = 11;
 
-const NLMSG_ERROR = 2;
-const NLMSG_DONE = 3;
 const NLM_F_REQUEST = 1;
 const NLM_F_ACK = 4;
 const NLM_F_DUMP_INTR = 0x10;
 const NLM_F_DUMP = 0x300;
-const NLM_F_CAPPED = 0x100;
-const NLM_F_ACK_TLVS = 0x200;
 
 /** Larger than any datagram the kernel makes: it fills at most 32 KiB. */
 const BUFFER_SIZE = 65536;
@@ -43,7 +35,7 @@ export interface Wire {
   readonly type: number;
   readonly flags: number;
   readonly dump?: boolean;
-  readonly quick?: boolean;
+  readonly way: Way;
   body(writer: MessageWriter): void;
 }
 
@@ -57,17 +49,12 @@ export interface Reply {
   finished: boolean;
 }
 
-/**
- * What a conversation asks its driver to do: send bytes, or receive one
- * datagram; `slow` when the kernel may take its time inside that call.
- */
-type Step =
-  | {
-    readonly send: Uint8Array<ArrayBuffer>;
-    readonly slow: boolean;
-    readonly operation: string;
-  }
-  | { readonly slow: boolean; readonly operation: string };
+/** What a conversation asks its driver to do: send bytes, or receive one datagram. */
+type Step = {
+  readonly send?: Uint8Array<ArrayBuffer>;
+  readonly way: Way;
+  readonly operation: string;
+};
 
 /** A conversation with the kernel, driven either at once or on a thread of the pool. */
 export type Talk<T> = Generator<Step, T, Uint8Array<ArrayBuffer>>;
@@ -79,82 +66,8 @@ interface ChannelOptions {
   readonly groups?: readonly number[];
 }
 
-function int32(...values: number[]): Uint8Array<ArrayBuffer> {
-  return new Uint8Array(Int32Array.from(values).buffer);
-}
-
-function fail(action: string, syscall: string, code: number): never {
-  throw new SyscallError(action, { syscall, errno: code });
-}
-
-/** Opens and binds; the namespace of the calling thread is the socket's for life. */
-function open(protocol: number, groups: readonly number[]): Fd {
-  const libc = symbols();
-  const number = libc.socket(AF_NETLINK, SOCK_RAW_CLOEXEC, protocol);
-  if (number < 0) fail("open a netlink socket", "socket", errno());
-  const fd = new Fd(number);
-  try {
-    for (const option of Object.values(SWITCHES)) {
-      if (libc.setsockopt(number, SOL_NETLINK, option, int32(1), 4) === 0) {
-        continue;
-      }
-      const code = errno();
-      if (code !== ENOPROTOOPT) fail("set up netlink", "setsockopt", code);
-    }
-    const mask = groups.reduce((sum, group) => sum | 1 << (group - 1), 0);
-    // struct sockaddr_nl { u16 family, u16, u32 port, u32 groups }; the kernel chooses the port.
-    const address = int32(AF_NETLINK, 0, mask);
-    if (libc.bind(number, address, 12) < 0) {
-      fail("bind a netlink socket", "bind", errno());
-    }
-    // Connected to the kernel, nobody else can send to it.
-    if (libc.connect(number, int32(AF_NETLINK, 0, 0), 12) < 0) {
-      fail("connect to the kernel", "connect", errno());
-    }
-    return fd;
-  } catch (error) {
-    fd.close();
-    throw error;
-  }
-}
-
-/** Reads an NLMSG_ERROR, or an NLMSG_DONE that carries an error. */
-export function parseAck(
-  message: NetlinkMessage,
-  operation: string,
-): { error?: NetlinkError; warning?: string } {
-  const { payload, flags, type } = message;
-  if (payload.length < 4) {
-    if (type === NLMSG_DONE) return {};
-    throw new SyntaxError("Cannot parse a netlink error: it is too short");
-  }
-  const view = new DataView(payload.buffer, payload.byteOffset, payload.length);
-  const code = -view.getInt32(0, true);
-  let kernelMessage: string | undefined;
-  let offset: number | undefined;
-  let missing: number | undefined;
-  if (flags & NLM_F_ACK_TLVS) {
-    let quoted = 0;
-    if (type === NLMSG_ERROR) {
-      if (payload.length < 20) {
-        throw new SyntaxError("Cannot parse a netlink error: it is too short");
-      }
-      quoted = flags & NLM_F_CAPPED ? 16 : view.getUint32(4, true);
-    }
-    const attributes = parseAttributes(payload, 4 + (quoted + 3 & ~3));
-    const number = (data: Uint8Array<ArrayBuffer> | undefined) =>
-      data === undefined || data.length < 4
-        ? undefined
-        : new DataView(data.buffer, data.byteOffset).getUint32(0, true);
-    const text = attributes.get(1);
-    kernelMessage = text && new TextDecoder().decode(text).replace(/\0.*$/, "");
-    offset = number(attributes.get(2));
-    missing = number(attributes.get(5));
-  }
-  if (code === 0) return kernelMessage ? { warning: kernelMessage } : {};
-  const details = { errno: code, kernelMessage, offset, missing };
-  return { error: new NetlinkError(operation, details) };
-}
+/** For what is received on this thread: it is copied from at once. */
+let scratch: Uint8Array<ArrayBuffer> | undefined;
 
 /**
  * A netlink socket and one conversation after another on it.
@@ -164,7 +77,8 @@ export function parseAck(
  */
 export class Channel implements Disposable {
   readonly #fd: Fd;
-  readonly #buffer = new Uint8Array(BUFFER_SIZE);
+  /** For what another thread receives. */
+  #buffer: Uint8Array<ArrayBuffer> | undefined;
   readonly #writer = new MessageWriter();
   #sequence = 0;
   #last: Promise<unknown> = Promise.resolve();
@@ -172,7 +86,7 @@ export class Channel implements Disposable {
   #closing = false;
 
   constructor(protocol: number, options: ChannelOptions = {}) {
-    const make = () => open(protocol, options.groups ?? []);
+    const make = () => openNetlink(protocol, options.groups ?? []);
     this.#fd = options.netns === undefined ? make() : options.netns.run(make);
   }
 
@@ -215,33 +129,23 @@ export class Channel implements Disposable {
         "Cannot use the netlink socket: an asynchronous request is under way on it",
       );
     }
-    for (let step = talk.next();;) {
-      if (step.done) return step.value;
-      let result: Uint8Array<ArrayBuffer> = this.#buffer;
-      try {
-        if ("send" in step.value) this.#send(step.value);
-        else result = this.#receive(step.value.operation);
-      } catch (error) {
-        step = talk.throw(error);
-        continue;
-      }
-      step = talk.next(result);
-    }
+    let step = talk.next();
+    while (!step.done) step = this.#stepHere(talk, step.value);
+    return step.value;
   }
 
-  /** Holds a conversation after those before it, waiting for the kernel on other threads. */
+  /** Holds a conversation after those before it, without keeping the thread from others for long. */
   async run<T>(talk: () => Talk<T>, signal?: AbortSignal): Promise<T> {
     if (this.#closing) {
       throw new Deno.errors.BadResource(
         "Cannot use the netlink socket: it is closed",
       );
     }
-    this.#pending++;
-    const before = this.#last;
+    const before = this.#pending++ > 0 ? this.#last : undefined;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#last = promise;
     try {
-      await before;
+      if (before !== undefined) await before;
       signal?.throwIfAborted();
       return await this.#drive(talk());
     } finally {
@@ -252,22 +156,55 @@ export class Channel implements Disposable {
   }
 
   async #drive<T>(talk: Talk<T>): Promise<T> {
-    for (let step = talk.next();;) {
-      if (step.done) return step.value;
-      let result: Uint8Array<ArrayBuffer> = this.#buffer;
-      try {
-        if ("send" in step.value) {
-          if (step.value.slow) await this.#sendAsync(step.value);
-          else this.#send(step.value);
-        } else if (step.value.slow) {
-          result = await this.#receiveAsync(step.value.operation);
-        } else result = this.#receive(step.value.operation);
-      } catch (error) {
-        step = talk.throw(error);
-        continue;
-      }
-      step = talk.next(result);
+    let step = talk.next();
+    while (!step.done) {
+      const { way, send } = step.value;
+      if (pace.isHere(way, send?.length ?? 0)) {
+        const rest = pace.rest();
+        if (rest !== undefined) await rest;
+        step = this.#stepHere(talk, step.value);
+      } else step = await this.#stepElsewhere(talk, step.value);
     }
+    return step.value;
+  }
+
+  #stepHere<T>(talk: Talk<T>, step: Step): IteratorResult<Step, T> {
+    const { send, operation, way } = step;
+    let result: Uint8Array<ArrayBuffer>;
+    try {
+      if (send === undefined) result = this.#receive(operation);
+      else {
+        const start = pace.now();
+        this.#send(send, operation);
+        if (way === "either") pace.sent(start);
+        result = send;
+      }
+    } catch (error) {
+      return talk.throw(error);
+    }
+    return talk.next(result);
+  }
+
+  async #stepElsewhere<T>(
+    talk: Talk<T>,
+    step: Step,
+  ): Promise<IteratorResult<Step, T>> {
+    const { send, operation, way } = step;
+    let result: Uint8Array<ArrayBuffer>;
+    try {
+      if (send === undefined) result = await this.#receiveAsync(operation);
+      else {
+        const start = pace.now();
+        await this.#sendAsync(send, operation);
+        if (way === "either") pace.sent(start);
+        result = send;
+      }
+    } catch (error) {
+      return talk.throw(error);
+    } finally {
+      pace.turned();
+    }
+    return talk.next(result);
   }
 
   #reserve(size: number): void {
@@ -281,72 +218,54 @@ export class Channel implements Disposable {
     );
   }
 
-  #send(step: { send: Uint8Array<ArrayBuffer>; operation: string }): void {
-    this.#reserve(step.send.length);
+  #send(bytes: Uint8Array<ArrayBuffer>, operation: string): void {
+    this.#reserve(bytes.length);
     const { send } = symbols();
     for (;;) {
-      const sent = send(
-        this.#fd.number,
-        step.send,
-        BigInt(step.send.length),
-        0,
-      );
-      if (sent >= 0) return;
+      if (send(this.#fd.number, bytes, BigInt(bytes.length), 0) >= 0) return;
       const code = errno();
-      if (code !== EINTR) {
-        throw new NetlinkError(step.operation, { errno: code });
-      }
+      if (code !== EINTR) throw new NetlinkError(operation, { errno: code });
     }
   }
 
   async #sendAsync(
-    step: { send: Uint8Array<ArrayBuffer>; operation: string },
+    bytes: Uint8Array<ArrayBuffer>,
+    operation: string,
   ): Promise<void> {
-    this.#reserve(step.send.length);
-    const length = BigInt(step.send.length);
-    const sent = await symbols().sendAsync(
-      this.#fd.number,
-      step.send,
-      length,
-      0,
-    );
+    this.#reserve(bytes.length);
+    const { sendAsync } = symbols();
+    const length = BigInt(bytes.length);
     // The errno stayed on the other thread. A send that failed did nothing, so
     // asking again here either does it or tells why not.
-    if (sent < 0) this.#send(step);
+    if (await sendAsync(this.#fd.number, bytes, length, 0) < 0) {
+      this.#send(bytes, operation);
+    }
   }
 
   #receive(operation: string): Uint8Array<ArrayBuffer> {
     const { recv } = symbols();
+    scratch ??= new Uint8Array(BUFFER_SIZE);
     const size = BigInt(BUFFER_SIZE);
     for (;;) {
       const flags = MSG_DONTWAIT | MSG_TRUNC;
-      const count = Number(recv(this.#fd.number, this.#buffer, size, flags));
-      if (count >= 0) return this.#datagram(count);
+      const count = Number(recv(this.#fd.number, scratch, size, flags));
+      if (count >= 0) return datagram(scratch, count);
       const code = errno();
       if (code !== EINTR) throw new NetlinkError(operation, { errno: code });
     }
   }
 
   async #receiveAsync(operation: string): Promise<Uint8Array<ArrayBuffer>> {
+    const buffer = this.#buffer ??= new Uint8Array(BUFFER_SIZE);
     const count = Number(
       await symbols().recvAsync(
         this.#fd.number,
-        this.#buffer,
+        buffer,
         BigInt(BUFFER_SIZE),
         MSG_DONTWAIT | MSG_TRUNC,
       ),
     );
-    return count < 0 ? this.#receive(operation) : this.#datagram(count);
-  }
-
-  /** A copy: the buffer is used again. */
-  #datagram(count: number): Uint8Array<ArrayBuffer> {
-    if (count > BUFFER_SIZE) {
-      throw new RangeError(
-        `Cannot receive a netlink message of ${count} bytes: the buffer has ${BUFFER_SIZE}`,
-      );
-    }
-    return this.#buffer.slice(0, count);
+    return count < 0 ? this.#receive(operation) : datagram(buffer, count);
   }
 
   /** Whether a datagram waits; takes it without waiting. For monitors. */
@@ -388,13 +307,18 @@ export class Channel implements Disposable {
       return reply;
     });
     const operation = wires[0]!.operation;
-    const slow = !wires.every(({ quick }) => quick);
-    const isDump = wires.some(({ dump }) => dump);
-    yield { send: writer.bytes, slow, operation };
+    const ways = new Set(wires.map(({ way }) => way));
+    const way = ways.has("elsewhere")
+      ? "elsewhere"
+      : ways.has("either")
+      ? "either"
+      : "here";
+    yield { send: writer.bytes, way, operation };
     let left = wires.length;
-    // The first part of a dump is made inside send(2).
-    for (let more = false; left > 0; more = slow && isDump) {
-      const bytes = yield { slow: more, operation };
+    // Answers wait to be received; of a list each recv(2) makes the next part, with the lock.
+    const receiving = wires.some(({ dump }) => dump) ? way : "here";
+    while (left > 0) {
+      const bytes = yield { way: receiving, operation };
       for (const message of parseMessages(bytes)) {
         // Nothing else is expected; a stranger's answer is nobody's.
         const [wire, reply] = bySequence.get(message.sequence) ?? [];
@@ -404,6 +328,19 @@ export class Channel implements Disposable {
     }
     return replies;
   }
+}
+
+/** A copy: the buffer is used again. */
+function datagram(
+  buffer: Uint8Array<ArrayBuffer>,
+  count: number,
+): Uint8Array<ArrayBuffer> {
+  if (count > BUFFER_SIZE) {
+    throw new RangeError(
+      `Cannot receive a netlink message of ${count} bytes: the buffer has ${BUFFER_SIZE}`,
+    );
+  }
+  return buffer.slice(0, count);
 }
 
 /** Files one message under its request; tells whether it was the last one. */

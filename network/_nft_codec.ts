@@ -33,7 +33,8 @@ type Bytes = Uint8Array<ArrayBuffer>;
 type Attributes = ReadonlyMap<number, Bytes>;
 
 /** `NFTA_DATA_*` */
-const DATA = { VALUE: 1, VERDICT: 2 };
+/** What data of an element or an expression is. */
+export const DATA = { VALUE: 1, VERDICT: 2 };
 const VERDICTS = {
   drop: 0,
   accept: 1,
@@ -145,7 +146,10 @@ function writeVerdict(writer: MessageWriter, verdict: NftVerdict): void {
 }
 
 /** A verdict as data, for rules and for elements of verdict maps. */
-function writeVerdictData(writer: MessageWriter, verdict: NftVerdict): void {
+export function writeVerdictData(
+  writer: MessageWriter,
+  verdict: Omit<NftVerdict, "type">,
+): void {
   writer.nest(DATA.VERDICT, () => {
     writer.attributeBe32(1, wordNumber(VERDICTS, verdict.verdict));
     if (verdict.chain !== undefined) writer.string(2, verdict.chain);
@@ -222,11 +226,15 @@ function readImmediate(attributes: Attributes): NftExpression {
   if (verdict === undefined) {
     return { type: "immediate", ...readAll(IMMEDIATE, attributes) };
   }
-  const fields = parseAttributes(verdict);
+  return { type: "verdict", ...readVerdictData(verdict) };
+}
+
+/** Reads a verdict as data. */
+export function readVerdictData(data: Bytes): Omit<NftVerdict, "type"> {
+  const fields = parseAttributes(data);
   const code = view(required(fields, 1), 4).getInt32(0);
   const chain = fields.get(2);
   return {
-    type: "verdict",
     verdict: numberWord(VERDICTS, code),
     ...(chain && { chain: readText(chain) }),
   };

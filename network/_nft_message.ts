@@ -17,6 +17,7 @@ const MESSAGES = {
   NEWSETELEM: 12,
   GETSETELEM: 13,
   DELSETELEM: 14,
+  NEWGEN: 15,
   GETGEN: 16,
 };
 const FAMILIES: Readonly<Record<NftFamily, number>> = {

@@ -1,7 +1,8 @@
 import type { Channel, Reply, Talk, Wire } from "./_channel.ts";
 import { DumpInterruptedError } from "./dump_interrupted_error.ts";
 import type { LinkRef } from "./link.ts";
-import type { RouteRequest } from "./route_request.ts";
+import type { Way } from "./_pace.ts";
+import type { Duration, RouteRequest } from "./route_request.ts";
 
 /** How often a list that changes is read anew. */
 const ATTEMPTS = 10;
@@ -12,18 +13,27 @@ export type IndexOf = (link: LinkRef) => number;
 /** For requests that name no link. */
 export const noIndex: IndexOf = () => 0;
 
+/** Where to wait for what takes so long. */
+function wayOf(duration: Duration): Way {
+  return duration === "none"
+    ? "here"
+    : duration === "lock"
+    ? "either"
+    : "elsewhere";
+}
+
 /** What to send for a request. */
 export function toWire(
   request: RouteRequest<unknown>,
   indexOf: IndexOf,
 ): Wire {
-  const { operation, type, flags, dump, quick } = request;
+  const { operation, type, flags, dump, duration } = request;
   return {
     operation,
     type,
     flags,
     ...(dump && { dump }),
-    ...(quick && { quick }),
+    way: wayOf(duration ?? (dump ? "long" : "lock")),
     body: (writer) => request.body(writer, indexOf),
   };
 }

@@ -23,6 +23,8 @@ const OPTIONS = {
   masquerade: true,
   isolate: true,
   forwarding: true,
+  checkMac: true,
+  bandwidth: { inbound: { rate: 1e8 }, outbound: { rate: 1e8 } },
   publish: [
     { hostAddress: "0.0.0.0", hostPort: 8080, targetPort: 80 },
     { hostAddress: "127.0.0.1", hostPort: 53, targetPort: 53, protocol: "udp" },
@@ -140,7 +142,7 @@ rootTest("attach() leaves nothing when the kernel refuses", async (t) => {
     [
       "a gateway that is not on the network",
       { address: "10.77.0.2/32", gateway: "10.99.0.1" },
-      "Cannot do 1 of 4 requests: Cannot add route to 0.0.0.0/0 via 10.99.0.1",
+      "Cannot do 1 of 5 requests: Cannot add route to 0.0.0.0/0 via 10.99.0.1",
     ],
   ];
   for (const [name, change, message] of refused) {
@@ -284,7 +286,8 @@ rootTest(
   async () => {
     const netns = NetNs.create();
     const attachment = await attach(netns, { ...OPTIONS, key: "quick" });
-    await attachment.release();
+    const { flowsEnded } = await attachment.release();
+    await flowsEnded;
     const [info] = await listAttachments();
     assertEquals([info?.key, info?.published], ["quick", []]);
     netns.close();

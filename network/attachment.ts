@@ -4,7 +4,10 @@
  * @module
  */
 
+import { setImmediate } from "node:timers";
+import { removeMacChecks } from "./_mac_check.ts";
 import { detach } from "./detach.ts";
+import type { NatEntries } from "./nat_entries.ts";
 import { NatTable } from "./nat_table.ts";
 import type { PublishedPort } from "./published_port.ts";
 import type { RequestOptions } from "./route_socket.ts";
@@ -25,6 +28,19 @@ export interface AttachmentDetails {
   readonly bridge: string;
   /** The ports of the host that lead here. */
   readonly published: readonly PublishedPort[];
+  /** What was added for it to the table of address translation. */
+  readonly entries: NatEntries;
+  /** Whether it may send from its own hardware address only. */
+  readonly checksMac: boolean;
+}
+
+/** What {@linkcode Attachment.release} gives. */
+export interface Released {
+  /**
+   * Settles when the flows through the closed ports have ended too. The
+   * program does not end before; nobody else needs to wait.
+   */
+  readonly flowsEnded: Promise<void>;
 }
 
 /**
@@ -58,6 +74,12 @@ export class Attachment implements AsyncDisposable {
   readonly bridge: string;
   /** The ports of the host that lead here. */
   readonly published: readonly PublishedPort[];
+  /**
+   * What was added for it to the table of address translation. A `NatTable`
+   * that adopts it puts it back when somebody removes it.
+   */
+  readonly entries: NatEntries;
+  readonly #checksMac: boolean;
   #held = true;
 
   /**
@@ -73,6 +95,8 @@ export class Attachment implements AsyncDisposable {
     this.addresses = details.addresses;
     this.bridge = details.bridge;
     this.published = details.published;
+    this.entries = details.entries;
+    this.#checksMac = details.checksMac;
   }
 
   /** Leaves it in place: disposing then does nothing. */
@@ -84,15 +108,29 @@ export class Attachment implements AsyncDisposable {
    * Closes its ports and leaves the rest to the end of the namespace: the
    * kernel removes the link with it, later and by itself. For those who remove
    * the namespace anyway, this is quicker than disposing, by the 10 to 25 ms
-   * that the kernel takes for a link.
+   * that the kernel takes for a link. Nothing new gets in by the ports when
+   * this returns; the kernel's whole table of flows is then searched for old
+   * ones, which takes some milliseconds more and is not waited for.
    *
    * @param options How to wait.
+   * @returns What is still to be waited for, if anyone wants to.
    */
-  async release(options: RequestOptions = {}): Promise<void> {
+  async release(options: RequestOptions = {}): Promise<Released> {
     this.#held = false;
-    if (this.published.length === 0) return;
-    using nat = new NatTable();
-    await nat.unpublish({ owner: this.key }, options);
+    if (this.#checksMac) await removeMacChecks(this.key, options);
+    if (this.published.length === 0) return { flowsEnded: Promise.resolve() };
+    const nat = new NatTable();
+    try {
+      const which = { owner: this.key };
+      const closed = await nat.unpublish(which, { ...options, flows: "keep" });
+      const flowsEnded = endFlowsSoon(nat, closed);
+      // Who waits gets the error; for all others it is on the channel of traces.
+      flowsEnded.catch(() => {});
+      return { flowsEnded };
+    } catch (error) {
+      nat.close();
+      throw error;
+    }
   }
 
   /** Takes the namespace off the bridge, closes its ports, and removes a bridge that nobody uses any more. */
@@ -101,4 +139,17 @@ export class Attachment implements AsyncDisposable {
     this.#held = false;
     await detach(this.key);
   }
+}
+
+/**
+ * Waits for the caller's next step, which mostly is to remove the namespace:
+ * that waits until nobody is inside a search of the table of flows.
+ */
+async function endFlowsSoon(
+  nat: NatTable,
+  ports: readonly PublishedPort[],
+): Promise<void> {
+  using _nat = nat;
+  await new Promise((resolve) => setImmediate(resolve));
+  await nat.endFlows(ports);
 }

@@ -1,10 +1,11 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { readExpression, writeExpressions } from "./_nft_codec.ts";
 import { readComment, writeComment } from "./_nft_comment.ts";
-import { parseAck } from "./_channel.ts";
+import { parseAck } from "./_netlink_ack.ts";
 import {
   addAddress,
   addNeighbor,
+  addNextHop,
   addPortVlan,
   addRoute,
   addRule,
@@ -15,6 +16,7 @@ import {
   listAttributes,
   MessageWriter,
   NetlinkError,
+  type NextHopSpec,
   type NftExpression,
   parseAddress,
   parseAttributes,
@@ -23,7 +25,9 @@ import {
   parseMac,
   parseMessages,
   parseNeighbor,
+  parseNextHop,
   parseNftElements,
+  parseNftEvents,
   parseNftRule,
   parsePortVlans,
   parsePrefix,
@@ -602,6 +606,12 @@ const PARSERS: readonly [
   ],
   ["parseNftRule()", parseNftRule, (r) => ruleBytes(r)],
   ["parseNftElements()", parseNftElements, (r) => elementBytes(r)],
+  ["parseNftEvents()", parseNftEvents, (r) => eventBytes(r)],
+  [
+    "parseNextHop()",
+    parseNextHop,
+    (r) => payloadOf(addNextHop(randomNextHop(r))),
+  ],
   [
     "parsePortVlans()",
     parsePortVlans,
@@ -634,12 +644,57 @@ function ruleBytes(r: Random): Uint8Array<ArrayBuffer> {
   return writer.bytes.slice();
 }
 
+function eventBytes(r: Random): Uint8Array<ArrayBuffer> {
+  const writer = new MessageWriter();
+  writer.begin({ type: 0xa0f, flags: 0, sequence: r.u32() });
+  writer.u32(0).attributeBe32(1, r.u32()).attributeBe32(2, 7).string(3, "nft");
+  writer.end();
+  return writer.bytes.slice();
+}
+
+function randomNextHop(r: Random): NextHopSpec {
+  const id = r.u32();
+  if (r.coin()) {
+    const member = () => ({ id: r.u32(), weight: 1 + r.below(256) });
+    return { id, group: Array.from({ length: r.below(5) }, member) };
+  }
+  return {
+    id,
+    gateway: randomIp(r, r.pick(["ipv4", "ipv6"] as const)),
+    link: r.below(1 << 30),
+    blackhole: r.coin(),
+  };
+}
+
+Deno.test({
+  name: "next hops survive encoding and decoding",
+  permissions: "none",
+  fn() {
+    const r = random(11);
+    for (let round = 0; round < ROUNDS; round++) {
+      const spec = randomNextHop(r);
+      assertEquals(parseNextHop(payloadOf(addNextHop(spec))), {
+        id: spec.id,
+        gateway: spec.gateway,
+        link: spec.link,
+        blackhole: spec.blackhole ?? false,
+        group: spec.group ?? [],
+      });
+    }
+  },
+});
+
 function elementBytes(r: Random): Uint8Array<ArrayBuffer> {
   const writer = new MessageWriter().u32(1);
   writer.nest(3, () =>
     writer.nest(1, () => {
       writer.nest(1, () => writer.attribute(1, r.bytes(8)));
-      writer.nest(2, () => writer.attribute(1, r.bytes(8)));
+      if (r.coin()) {
+        writer.nest(2, () => writer.attribute(1, r.bytes(8)));
+      } else {
+        writer.nest(2, () =>
+          writer.nest(2, () => writer.attributeBe32(1, r.u32())));
+      }
     }));
   return writer.bytes.slice();
 }

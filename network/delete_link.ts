@@ -36,6 +36,7 @@ export function deleteLink(
       : `delete ${describeLink(link)}`,
     type: RTM.DELLINK,
     flags: 0,
+    duration: "long",
     body(writer) {
       if (typeof link === "number") {
         writeLinkHeader(writer, { index: link });

@@ -5,6 +5,7 @@
  */
 
 import { listEnds, removeIdleBridge } from "./_attachment_undo.ts";
+import { removeMacChecks } from "./_mac_check.ts";
 import { deleteLink } from "./delete_link.ts";
 import { NatTable } from "./nat_table.ts";
 import { type RequestOptions, RouteSocket } from "./route_socket.ts";
@@ -33,6 +34,7 @@ export async function detach(
   using route = new RouteSocket();
   using nat = new NatTable();
   const closed = await nat.unpublish({ owner: key }, options);
+  const checked = await removeMacChecks(key, options);
   const ends = (await listEnds(route, options)).filter((end) =>
     end.key === key
   );
@@ -43,5 +45,5 @@ export async function detach(
     ends.map(({ link }) => link.master).filter((index) => index !== undefined),
   );
   for (const bridge of bridges) await removeIdleBridge(route, bridge, options);
-  return ends.length > 0 || closed.length > 0;
+  return ends.length > 0 || closed.length > 0 || checked;
 }

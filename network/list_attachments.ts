@@ -5,6 +5,7 @@
  */
 
 import { listEnds } from "./_attachment_undo.ts";
+import { listMacChecks } from "./_mac_check.ts";
 import { getLink } from "./get_link.ts";
 import { NatTable } from "./nat_table.ts";
 import type { PublishedPort } from "./published_port.ts";
@@ -14,7 +15,7 @@ import { type RequestOptions, RouteSocket } from "./route_socket.ts";
 export interface AttachmentInfo {
   /** What it was attached with. */
   readonly key: string;
-  /** The name of the host's end; `undefined` if only ports are left, as after the end of the namespace. */
+  /** The name of the host's end; `undefined` if only rules are left, as after the end of the namespace. */
   readonly link: string | undefined;
   /** The bridge it is on. */
   readonly bridge: string | undefined;
@@ -53,6 +54,7 @@ export async function listAttachments(
     if (bridge !== undefined) bridges.set(index, bridge.name);
   }
   const keys = new Set(ends.map(({ key }) => key));
+  const others = new Set([...ports.keys(), ...await listMacChecks(options)]);
   return [
     ...ends.map(({ link, key }) => ({
       key,
@@ -60,8 +62,11 @@ export async function listAttachments(
       bridge: bridges.get(link.master ?? 0),
       published: ports.get(key) ?? [],
     })),
-    ...[...ports].filter(([key]) => !keys.has(key)).map((
-      [key, published],
-    ) => ({ key, link: undefined, bridge: undefined, published })),
+    ...[...others].filter((key) => !keys.has(key)).map((key) => ({
+      key,
+      link: undefined,
+      bridge: undefined,
+      published: ports.get(key) ?? [],
+    })),
   ];
 }

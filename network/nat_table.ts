@@ -4,40 +4,26 @@
  * @module
  */
 
-import { checkLinkName } from "./_link_message.ts";
+import { isSame, NatMemory, toState } from "./_nat_memory.ts";
 import {
-  type CheckedPort,
-  conflicts,
-  describePort,
-  expandPorts,
-  fromElement,
-  PORT_MAPS,
-  type PortMap,
-  toElement,
-} from "./_nat_ports.ts";
-import {
-  BASE_RULES,
-  bridgeRules,
-  createStructure,
-  ISOLATED,
-  isolationRule,
-  isRuleOf,
-  linkName,
-  type NatRule,
-} from "./_nat_rules.ts";
+  addMissing,
+  FAMILY,
+  isName,
+  listIsolated,
+  listNatRules,
+  listPorts,
+  type NatView,
+} from "./_nat_plan.ts";
+import { type CheckedPort, PORT_MAPS } from "./_nat_ports.ts";
+import { BASE_RULES, ISOLATED, isRuleOf } from "./_nat_rules.ts";
+import { changeNft } from "./_nft_change.ts";
 import { forgetFlows } from "./_port_flows.ts";
+import type { NatEntries } from "./nat_entries.ts";
 import type { NetNs } from "./net_ns.ts";
-import { NetlinkError } from "./netlink_error.ts";
-import { NftBatch, type NftElement } from "./nft_batch.ts";
-import {
-  getNftGeneration,
-  listNftElements,
-  listNftRules,
-  type NftRule,
-} from "./nft_list.ts";
+import type { NftBatch } from "./nft_batch.ts";
+import type { NftRule } from "./nft_list.ts";
+import { type NftEvent, NftMonitor } from "./nft_monitor.ts";
 import { NftSocket } from "./nft_socket.ts";
-import { PortInUseError } from "./port_in_use_error.ts";
-import { formatPrefix, networkOf, parsePrefix } from "./prefix.ts";
 import type { PortSpec, PublishedPort } from "./published_port.ts";
 import type { RequestOptions } from "./route_socket.ts";
 import type { Flow } from "./unstable_conntrack.ts";
@@ -65,49 +51,15 @@ export interface NatTableOptions {
   readonly owned?: boolean | undefined;
 }
 
-/** A bridge whose containers shall reach others. */
-export interface NatBridge {
-  /** The name of the bridge. */
-  readonly bridge: string;
-  /** The network of its containers. */
-  readonly subnet: string;
+/** Options of {@linkcode NatTable.unpublish}. */
+export interface UnpublishOptions extends RequestOptions {
   /**
-   * Whether what leaves by other links gets their address.
+   * Whether the flows through the ports are ended before it returns, or are
+   * left to `endFlows()`.
    *
-   * @default {true}
+   * @default {"end"}
    */
-  readonly outbound?: boolean | undefined;
-}
-
-/** What to add to a table in one go. */
-export interface NatEntries {
-  /** Bridges whose containers shall reach others. */
-  readonly bridges?: readonly NatBridge[] | undefined;
-  /** Names of bridges that shall not reach one another, except by published ports. */
-  readonly isolate?: readonly string[] | undefined;
-  /** Ports of the host that shall lead to containers. */
-  readonly publish?: readonly PortSpec[] | undefined;
-}
-
-const FAMILY = "inet";
-/** How often a change is planned anew when others change the rules too. */
-const ATTEMPTS = 32;
-
-function rulesFor(entries: NatEntries): NatRule[] {
-  const { bridges = [], isolate = [] } = entries;
-  for (const { bridge } of bridges) checkLinkName(bridge);
-  isolate.forEach(checkLinkName);
-  return [
-    ...BASE_RULES,
-    ...bridges.flatMap(({ bridge, subnet, outbound = true }) =>
-      bridgeRules({
-        bridge,
-        outbound,
-        subnet: formatPrefix(networkOf(parsePrefix(subnet))),
-      })
-    ),
-    ...isolate.map(isolationRule),
-  ];
+  readonly flows?: "end" | "keep" | undefined;
 }
 
 /**
@@ -137,9 +89,8 @@ export class NatTable implements Disposable {
   readonly table: string;
   readonly #nft: NftSocket;
   readonly #owned: boolean;
-  #rules = new Map<string, NatRule>();
-  #isolated = new Set<string>();
-  #ports: CheckedPort[] = [];
+  readonly #memory = new NatMemory();
+  #last: Promise<void> = Promise.resolve();
 
   /**
    * Opens a socket; the table is made by the first change.
@@ -166,18 +117,23 @@ export class NatTable implements Disposable {
     entries: NatEntries,
     options: RequestOptions = {},
   ): Promise<void> {
-    const rules = rulesFor(entries);
-    const isolated = entries.isolate ?? [];
-    const ports = (entries.publish ?? []).flatMap(expandPorts);
-    await this.#change(async (batch) => {
-      await this.#addRules(batch, rules, options);
-      await this.#addIsolated(batch, isolated, options);
-      await this.#addPorts(batch, ports, options);
-    }, options);
-    await this.#forgetStale(ports);
-    for (const rule of rules) this.#rules.set(rule.comment, rule);
-    for (const bridge of isolated) this.#isolated.add(bridge);
-    this.#ports.push(...ports);
+    const state = toState(entries);
+    const plan = (batch: NftBatch) =>
+      addMissing(this.#view(options), batch, state);
+    await this.#change(plan, options, () => this.#memory.add(state));
+    await this.#forgetStale(state.ports);
+  }
+
+  /**
+   * Takes what others added for its own, without looking whether it is there:
+   * `ensure()` and `watch()` put it back until the result is disposed. Do that
+   * before it is removed.
+   *
+   * @param entries What was added, such as the `entries` of an attachment.
+   * @returns Disposing it leaves the entries to others again.
+   */
+  adopt(entries: NatEntries): Disposable {
+    return this.#memory.add(toState(entries));
   }
 
   /**
@@ -209,21 +165,56 @@ export class NatTable implements Disposable {
    * ruleset` and a reload of a firewall do.
    *
    * @param options How to wait.
+   * @returns Whether anything was missing.
+   * @throws {PortInUseError} If somebody else has published a port meanwhile.
    * @throws {NetlinkError} If the kernel refuses.
    */
-  async ensure(options: RequestOptions = {}): Promise<void> {
-    const rules = [...BASE_RULES, ...this.#rules.values()];
-    const ports = this.#ports;
-    await this.#change(async (batch) => {
-      await this.#addRules(batch, rules, options);
-      await this.#addIsolated(batch, [...this.#isolated], options);
+  async ensure(options: RequestOptions = {}): Promise<boolean> {
+    let missing = false;
+    const plan = async (batch: NftBatch) => {
+      const { rules, isolated, ports } = this.#memory.all;
       const there = await this.published(options);
-      await this.#addPorts(
-        batch,
-        ports.filter((port) => !there.some((other) => isSame(port, other))),
-        options,
-      );
-    }, options);
+      await addMissing(this.#view(options), batch, {
+        rules,
+        isolated,
+        ports: ports.filter((port) => !there.some((one) => isSame(port, one))),
+      });
+      missing = !batch.isEmpty;
+    };
+    await this.#change(plan, options, () => {});
+    return missing;
+  }
+
+  /**
+   * Puts back what this object added or adopted whenever somebody removes it,
+   * until the signal ends it.
+   *
+   * @param options The signal, and how to wait.
+   * @returns What happened before something was put back, each time after that; `undefined` if it was missing from the start.
+   * @throws {PortInUseError} If somebody else has published a port meanwhile.
+   * @throws {NetlinkError} If the kernel refuses.
+   *
+   * @example Usage
+   * ```ts ignore
+   * import { attach, NatTable } from "@containerkit/network";
+   *
+   * using nat = new NatTable();
+   * const options = { bridge: "ck0", address: "10.88.0.2/16", masquerade: true };
+   * await using attachment = await attach({ path: "/run/netns/blue" }, options);
+   * using _adopted = nat.adopt(attachment.entries);
+   * for await (const event of nat.watch()) console.log("put back after", event);
+   * ```
+   */
+  async *watch(
+    options: RequestOptions = {},
+  ): AsyncGenerator<NftEvent | undefined> {
+    const { signal } = options;
+    using netns = this.#nft.openNetns();
+    using monitor = new NftMonitor({ netns, signal });
+    if (await this.ensure(options)) yield undefined;
+    for await (const event of monitor) {
+      if (await this.ensure(options)) yield event;
+    }
   }
 
   /**
@@ -235,9 +226,8 @@ export class NatTable implements Disposable {
   async published(options: RequestOptions = {}): Promise<PublishedPort[]> {
     const ports: PublishedPort[] = [];
     for (const map of PORT_MAPS) {
-      for (const { port } of await this.#elements(map, options)) {
-        ports.push(port);
-      }
+      const found = await listPorts(this.#view(options), map);
+      ports.push(...found.map(({ port }) => port));
     }
     return ports;
   }
@@ -246,21 +236,21 @@ export class NatTable implements Disposable {
    * Closes ports, and ends the flows through them.
    *
    * @param which Which ones: all of an owner, or what the function says.
-   * @param options How to wait.
+   * @param options How to wait, and what becomes of the flows.
    * @returns What was published.
    */
   async unpublish(
     which: { readonly owner: string } | ((port: PublishedPort) => boolean),
-    options: RequestOptions = {},
+    options: UnpublishOptions = {},
   ): Promise<PublishedPort[]> {
     const fits = typeof which === "function"
       ? which
       : (port: PublishedPort) => port.owner === which.owner;
     let closed: PublishedPort[] = [];
-    await this.#change(async (batch) => {
+    const plan = async (batch: NftBatch) => {
       closed = [];
       for (const map of PORT_MAPS) {
-        const found = (await this.#elements(map, options))
+        const found = (await listPorts(this.#view(options), map))
           .filter(({ port }) => fits(port));
         if (found.length === 0) continue;
         closed.push(...found.map(({ port }) => port));
@@ -269,11 +259,23 @@ export class NatTable implements Disposable {
           found.map(({ element: { key } }) => ({ key })),
         );
       }
-    }, options);
+    };
+    await this.#change(plan, options, () => this.#memory.forgetPorts(fits));
     // It is done: what follows is not to be aborted.
-    await forgetFlows(this.#nft, closed, isLedBy);
-    this.#ports = this.#ports.filter((port) => !fits(port));
+    if (options.flows !== "keep") await this.endFlows(closed);
     return closed;
+  }
+
+  /**
+   * Ends the flows through ports that were closed with `flows: "keep"`. The
+   * kernel's whole table of flows is searched for them, which takes some
+   * milliseconds; until then flows that were there go on.
+   *
+   * @param ports The ports that were closed.
+   * @throws {NetlinkError} If the kernel refuses.
+   */
+  async endFlows(ports: readonly PublishedPort[]): Promise<void> {
+    await forgetFlows(this.#nft, ports, isLedBy);
   }
 
   /**
@@ -287,8 +289,8 @@ export class NatTable implements Disposable {
     bridge: string,
     options: RequestOptions = {},
   ): Promise<void> {
-    await this.#change(async (batch) => {
-      const rules = await this.#listRules(options);
+    const plan = async (batch: NftBatch) => {
+      const rules = await listNatRules(this.#view(options));
       const gone = rules.filter(({ comment }) => isRuleOf(bridge, comment));
       const isBase = ({ comment }: NftRule) =>
         BASE_RULES.some((rule) => rule.comment === comment);
@@ -302,14 +304,11 @@ export class NatTable implements Disposable {
         return;
       }
       for (const { chain, handle } of gone) batch.deleteRules(chain, handle);
-      const isolated = await this.#isolatedElements(options);
+      const isolated = await listIsolated(this.#view(options));
       const element = isolated.find(({ key }) => isName(key, bridge));
       if (element !== undefined) batch.deleteElements(ISOLATED, [element]);
-    }, options);
-    for (const comment of this.#rules.keys()) {
-      if (isRuleOf(bridge, comment)) this.#rules.delete(comment);
-    }
-    this.#isolated.delete(bridge);
+    };
+    await this.#change(plan, options, () => this.#memory.forgetBridge(bridge));
   }
 
   /** Closes the socket; what is in the kernel stays unless the table is owned. */
@@ -336,121 +335,29 @@ export class NatTable implements Disposable {
     }
   }
 
-  /** Plans and commits until nobody interfered. */
+  /** One change after another: what is remembered is what the last one left. */
   async #change(
     plan: (batch: NftBatch) => Promise<void>,
     options: RequestOptions,
+    done: () => unknown,
   ): Promise<void> {
-    for (let attempt = 1;; attempt++) {
-      const generation = await this.#nft.request(getNftGeneration(), options);
-      const batch = new NftBatch(FAMILY, this.table);
-      await plan(batch);
-      try {
-        return await this.#nft.commit(batch, { ...options, generation });
-      } catch (error) {
-        const stale = error instanceof NetlinkError &&
-          error.code === "ERESTART";
-        if (!stale || attempt === ATTEMPTS) throw error;
-      }
+    const before = this.#last;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#last = promise;
+    try {
+      await before;
+      const ref = { family: FAMILY, table: this.table } as const;
+      await changeNft(this.#nft, ref, { ...options, plan });
+      done();
+    } finally {
+      resolve();
     }
   }
 
-  #listRules(options: RequestOptions): Promise<NftRule[]> {
-    return this.#nft.request(
-      listNftRules({ family: FAMILY, table: this.table }),
-      options,
-    );
+  #view(options: RequestOptions): NatView {
+    const { table } = this;
+    return { nft: this.#nft, table, owned: this.#owned, wait: options };
   }
-
-  async #addRules(
-    batch: NftBatch,
-    wanted: readonly NatRule[],
-    options: RequestOptions,
-  ): Promise<void> {
-    const present = await this.#listRules(options);
-    const there = new Set(present.map(({ comment }) => comment));
-    const missing = wanted.filter(({ comment }) => !there.has(comment));
-    if (missing.length === 0) return;
-    createStructure(batch, { owned: this.#owned });
-    const added = new Set<string>();
-    for (const { chain, comment, expressions } of missing) {
-      if (added.has(comment)) continue;
-      added.add(comment);
-      batch.appendRule(chain, expressions, { comment });
-    }
-  }
-
-  async #addIsolated(
-    batch: NftBatch,
-    bridges: readonly string[],
-    options: RequestOptions,
-  ): Promise<void> {
-    if (bridges.length === 0) return;
-    const there = await this.#isolatedElements(options);
-    const missing = bridges.filter((bridge) =>
-      !there.some(({ key }) => isName(key, bridge))
-    );
-    batch.addElements(
-      ISOLATED,
-      missing.map((bridge) => ({ key: linkName(bridge) })),
-    );
-  }
-
-  #isolatedElements(options: RequestOptions): Promise<NftElement[]> {
-    return this.#nft.request(
-      listNftElements({ family: FAMILY, table: this.table, set: ISOLATED }),
-      options,
-    );
-  }
-
-  async #addPorts(
-    batch: NftBatch,
-    ports: readonly CheckedPort[],
-    options: RequestOptions,
-  ): Promise<void> {
-    const families = new Set(ports.map(({ map }) => map.family));
-    for (const family of families) {
-      const maps = PORT_MAPS.filter((map) => map.family === family);
-      const taken: PublishedPort[] = [];
-      for (const map of maps) {
-        for (const { port } of await this.#elements(map, options)) {
-          taken.push(port);
-        }
-      }
-      const index = Map.groupBy(taken, ({ hostPort }) => hostPort);
-      for (const map of maps) {
-        const mine = ports.filter((port) => port.map === map);
-        for (const port of mine) {
-          const holder = index.get(port.hostPort)
-            ?.find((other) => conflicts(port, other));
-          if (holder !== undefined) {
-            throw new PortInUseError(describePort(port), holder);
-          }
-          const same = index.get(port.hostPort) ?? [];
-          index.set(port.hostPort, [...same, port]);
-        }
-        batch.addElements(map.name, mine.map(toElement));
-      }
-    }
-  }
-
-  async #elements(
-    map: PortMap,
-    options: RequestOptions,
-  ): Promise<{ element: NftElement; port: PublishedPort }[]> {
-    const elements = await this.#nft.request(
-      listNftElements({ family: FAMILY, table: this.table, set: map.name }),
-      options,
-    );
-    return elements.flatMap((element) => {
-      const port = fromElement(map, element);
-      return port === undefined ? [] : [{ element, port }];
-    });
-  }
-}
-
-function isName(key: Uint8Array, bridge: string): boolean {
-  return linkName(bridge).every((byte, index) => key[index] === byte);
 }
 
 /** Whether a flow goes to a port of the host and is not led on. */
@@ -462,10 +369,4 @@ function isStale(flow: Flow): boolean {
 function isLedBy(flow: Flow, port: PublishedPort): boolean {
   return flow.reply.source === port.target &&
     flow.reply.sourcePort === port.targetPort;
-}
-
-function isSame(a: PublishedPort, b: PublishedPort): boolean {
-  return a.protocol === b.protocol && a.hostAddress === b.hostAddress &&
-    a.hostPort === b.hostPort && a.target === b.target &&
-    a.targetPort === b.targetPort && a.owner === b.owner;
 }

@@ -6,30 +6,21 @@
 
 import {
   CloneFlag,
-  cString,
-  errno,
   Fd,
   ioctl,
-  mkdirAt,
   openAt,
-  OpenFlag,
   setNs,
   SyscallError,
-  unlinkAt,
   unshare,
 } from "@containerkit/libc";
+import { CURRENT, excursion } from "./_excursion.ts";
 import { isNetNs } from "./_is_net_ns.ts";
-import { symbols } from "./_libc.ts";
+import { ownCookie } from "./_net_ns_cookie.ts";
+import { pinAt } from "./_net_ns_pin.ts";
 import { removeNetNs } from "./remove_net_ns.ts";
 
-/** The thread's own: `/proc/self` is the main thread's, which may be elsewhere. */
-const CURRENT = "/proc/thread-self/ns/net";
-const MS_BIND = 4096n;
+const SIOCGSKNS = 0x894c;
 const PIDFD_GET_NET_NAMESPACE = 0xff04;
-const AF_INET = 2;
-const SOCK_DGRAM_CLOEXEC = 2 | 0o2000000;
-const SOL_SOCKET = 1;
-const SO_NETNS_COOKIE = 71;
 
 /** Options of {@linkcode NetNs.create}. */
 export interface NetNsCreateOptions {
@@ -44,67 +35,6 @@ export interface NetNsCreateOptions {
 
 /** Where a namespace can be named: by an object that is open, or by path. */
 export type NetNsSource = NetNs | { readonly path: string };
-
-function makeFolders(path: string): void {
-  for (
-    let at = path.indexOf("/", 1);
-    at !== -1;
-    at = path.indexOf("/", at + 1)
-  ) {
-    try {
-      mkdirAt(undefined, path.slice(0, at), 0o755);
-    } catch (error) {
-      if (!(error instanceof SyscallError) || error.code !== "EEXIST") {
-        throw error;
-      }
-    }
-  }
-}
-
-/** Mounts a namespace file on a new file: the way that pins namespaces. */
-function pinAt(source: string, path: string): void {
-  if (!path.startsWith("/")) {
-    throw new TypeError(
-      `Cannot pin a network namespace at "${path}": expected an absolute path`,
-    );
-  }
-  makeFolders(path);
-  const flags = OpenFlag.RDONLY | OpenFlag.CREAT | OpenFlag.EXCL;
-  openAt(undefined, path, { flags, mode: 0o444 }).close();
-  const { mount } = symbols();
-  if (mount(cString(source), cString(path), null, MS_BIND, null) === 0) return;
-  const code = errno();
-  unlinkAt(undefined, path);
-  throw new SyscallError(`pin a network namespace at "${path}"`, {
-    syscall: "mount",
-    errno: code,
-    path,
-  });
-}
-
-/** Goes back to where the thread was; if that fails nothing may go on. */
-function restore(home: Fd): void {
-  try {
-    setNs(home, CloneFlag.NEWNET);
-  } catch (cause) {
-    throw new Error(
-      "Cannot go back to the own network namespace: this thread is of no further use",
-      { cause },
-    );
-  }
-}
-
-/** Runs `fn` with a descriptor of the namespace the thread is in, and goes back there. */
-function excursion<T>(fn: (home: Fd) => T): T {
-  using home = openAt(undefined, CURRENT);
-  // In a user namespace that does not own the home, leaving would work and coming back would not.
-  setNs(home, CloneFlag.NEWNET);
-  try {
-    return fn(home);
-  } finally {
-    restore(home);
-  }
-}
 
 function isAsync(fn: unknown): boolean {
   const tag = Object.prototype.toString.call(fn);
@@ -210,6 +140,21 @@ export class NetNs implements Disposable {
   }
 
   /**
+   * Opens the one that a socket is in.
+   *
+   * @param socket The socket; it stays the caller's.
+   * @returns The namespace.
+   * @throws {SyscallError} If it is no socket, or the kernel refuses: `EPERM` without root.
+   */
+  static fromSocket(socket: Fd): NetNs {
+    const number = ioctl(socket, SIOCGSKNS, {
+      name: "SIOCGSKNS",
+      action: "open the network namespace of a socket",
+    });
+    return new NetNs(new Fd(number), undefined, false);
+  }
+
+  /**
    * Opens the one this thread is in.
    *
    * @returns The namespace.
@@ -233,7 +178,7 @@ export class NetNs implements Disposable {
    * The inode number, which `lsns` shows, is used again at once.
    */
   get cookie(): bigint {
-    this.#cookie ??= this.run(readCookie);
+    this.#cookie ??= this.run(ownCookie);
     return this.#cookie;
   }
 
@@ -319,28 +264,4 @@ function openByPidFd(pidfd: Fd): Fd {
     setNs(pidfd, CloneFlag.NEWNET);
     return openAt(undefined, CURRENT);
   });
-}
-
-function readCookie(): bigint {
-  const { socket, getsockopt } = symbols();
-  const number = socket(AF_INET, SOCK_DGRAM_CLOEXEC, 0);
-  if (number < 0) {
-    const code = errno();
-    throw new SyscallError("read the cookie of a network namespace", {
-      syscall: "socket",
-      errno: code,
-    });
-  }
-  using _socket = new Fd(number);
-  const value = new BigUint64Array(1);
-  const bytes = new Uint8Array(value.buffer);
-  const size = new Uint8Array(Uint32Array.of(8).buffer);
-  if (getsockopt(number, SOL_SOCKET, SO_NETNS_COOKIE, bytes, size) < 0) {
-    const code = errno();
-    throw new SyscallError("read the cookie of a network namespace", {
-      syscall: "getsockopt",
-      errno: code,
-    });
-  }
-  return value[0]!;
 }

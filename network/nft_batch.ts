@@ -6,10 +6,11 @@
 
 import type { Wire } from "./_channel.ts";
 import { writeComment } from "./_nft_comment.ts";
-import { writeExpressions } from "./_nft_codec.ts";
+import { writeExpressions, writeVerdictData } from "./_nft_codec.ts";
 import { nftFamily, nftType } from "./_nft_message.ts";
+import type { Way } from "./_pace.ts";
 import type { MessageWriter } from "./message_writer.ts";
-import type { NftExpression } from "./nft_expression.ts";
+import type { NftExpression, NftVerdict } from "./nft_expression.ts";
 
 /** Which packets a table sees; `inet` is both `ip` and `ip6`. */
 export type NftFamily = "inet" | "ip" | "ip6" | "bridge" | "netdev";
@@ -48,6 +49,8 @@ export interface NftSetSpec {
   readonly dataType?: number | undefined;
   /** The size of what keys are mapped to, in bytes. */
   readonly dataLength?: number | undefined;
+  /** Makes it a map of verdicts, for a lookup into register 0; instead of `dataType`. */
+  readonly verdicts?: boolean | undefined;
   /** Of a concatenation of intervals, the sizes of its fields. */
   readonly fields?: readonly number[] | undefined;
   /** Whether elements are ranges. */
@@ -60,6 +63,8 @@ export interface NftElement {
   readonly key: Uint8Array<ArrayBuffer>;
   /** What it is mapped to. */
   readonly data?: Uint8Array<ArrayBuffer> | undefined;
+  /** What it is mapped to in a map of verdicts. */
+  readonly verdict?: Omit<NftVerdict, "type"> | undefined;
   /** A text of up to 127 bytes that `nft` shows. */
   readonly comment?: string | undefined;
   /** Whether it is the end of a range: the first key that is not in it. */
@@ -77,6 +82,8 @@ const HOOKS: Readonly<Record<NftHook, number>> = {
   postrouting: 4,
 };
 const TABLE_OWNER = 2;
+/** What a map of verdicts maps to; it is no type that `nft` knows by number. */
+const TYPE_VERDICT = 0xffffff00;
 const SET_INTERVAL = 4;
 const SET_MAP = 8;
 const SET_CONCATENATION = 0x80;
@@ -127,13 +134,18 @@ export class NftBatch {
 
   #add(
     operation: string,
-    message: { type: Parameters<typeof nftType>[0]; flags?: number },
+    message: {
+      type: Parameters<typeof nftType>[0];
+      flags?: number;
+      way?: Way;
+    },
     body: (writer: MessageWriter) => void,
   ): void {
     this.wires.push({
       operation: `${operation} in table ${this.family} "${this.table}"`,
       type: nftType(message.type),
       flags: message.flags ?? 0,
+      way: message.way ?? "either",
       body: (writer) => {
         writer.u8(nftFamily(this.family)).u8(0).be16(0);
         writer.string(1, this.table);
@@ -157,7 +169,7 @@ export class NftBatch {
 
   /** Deletes the table with all that is in it; one that is missing is an error. */
   deleteTable(): void {
-    this.#add("delete it", { type: "DELTABLE" }, () => {});
+    this.#add("delete it", { type: "DELTABLE", way: "elsewhere" }, () => {});
   }
 
   /**
@@ -191,7 +203,7 @@ export class NftBatch {
   deleteChain(name: string): void {
     this.#add(
       `delete chain "${name}"`,
-      { type: "DELCHAIN" },
+      { type: "DELCHAIN", way: "elsewhere" },
       (writer) => writer.string(3, name),
     );
   }
@@ -246,7 +258,8 @@ export class NftBatch {
    */
   createSet(name: string, spec: NftSetSpec): void {
     const id = ++this.#sets;
-    const { dataType, dataLength, fields, interval } = spec;
+    const { dataLength, fields, interval, verdicts } = spec;
+    const dataType = verdicts ? TYPE_VERDICT : spec.dataType;
     const flags = (dataType === undefined ? 0 : SET_MAP) |
       (interval ? SET_INTERVAL : 0) |
       (interval && fields ? SET_CONCATENATION : 0);
@@ -335,9 +348,12 @@ export class NftBatch {
 }
 
 function writeElement(writer: MessageWriter, element: NftElement): void {
-  const { key, data, comment, intervalEnd } = element;
+  const { key, data, verdict, comment, intervalEnd } = element;
   writer.nest(1, () => writer.attribute(1, key));
   if (data !== undefined) writer.nest(2, () => writer.attribute(1, data));
+  if (verdict !== undefined) {
+    writer.nest(2, () => writeVerdictData(writer, verdict));
+  }
   if (intervalEnd) writer.attributeBe32(3, ELEMENT_INTERVAL_END);
   if (comment !== undefined) writeComment(writer, { type: 6, comment });
 }

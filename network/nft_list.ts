@@ -5,7 +5,7 @@
  */
 
 import { be32, be64, readFields, readText, view } from "./_fields.ts";
-import { readExpression } from "./_nft_codec.ts";
+import { DATA, readExpression, readVerdictData } from "./_nft_codec.ts";
 import { readComment } from "./_nft_comment.ts";
 import { nftFamily, nftType } from "./_nft_message.ts";
 import type { MessageWriter } from "./message_writer.ts";
@@ -59,7 +59,7 @@ export function getNftGeneration(): RouteRequest<number> {
     operation: "read the generation of nftables",
     type: nftType("GETGEN"),
     flags: 0,
-    quick: true,
+    duration: "none",
     body: (writer) => void writer.u8(0).u8(0).be16(0),
     decode(messages) {
       const data = parseAttributes(messages[0]!.payload, NFGEN).get(1);
@@ -88,7 +88,7 @@ export function listNftTables(family: NftFamily): RouteRequest<string[]> {
     type: nftType("GETTABLE"),
     flags: 0,
     dump: true,
-    quick: true,
+    duration: "none",
     body: (writer) => void writeTable(writer, family),
     decode: (messages) => names(messages, 1),
   };
@@ -123,7 +123,7 @@ export function listNftChains(ref: NftTableRef): RouteRequest<string[]> {
     type: nftType("GETCHAIN"),
     flags: 0,
     dump: true,
-    quick: true,
+    duration: "none",
     body: (writer) => void writeTable(writer, ref.family),
     // The kernel does not choose by table here.
     decode: (messages) =>
@@ -156,7 +156,7 @@ export function listNftRules(
     type: nftType("GETRULE"),
     flags: 0,
     dump: true,
-    quick: true,
+    duration: "none",
     body(writer) {
       writeTable(writer, ref.family).string(1, ref.table);
       if (ref.chain !== undefined) writer.string(2, ref.chain);
@@ -229,7 +229,7 @@ export function listNftElements(
     type: nftType("GETSETELEM"),
     flags: 0,
     dump: true,
-    quick: true,
+    duration: "none",
     body(writer) {
       writeTable(writer, ref.family).string(1, ref.table).string(2, ref.set);
     },
@@ -265,11 +265,12 @@ export function parseNftElements(
   if (list === undefined) return [];
   return listAttributes(list).map(({ data }) => {
     const attributes = parseAttributes(data);
-    const valueOf = (type: number) => {
+    const valueOf = (type: number, kind = DATA.VALUE) => {
       const nest = attributes.get(type);
-      return nest && parseAttributes(nest).get(1);
+      return nest && parseAttributes(nest).get(kind);
     };
     const key = valueOf(1);
+    const verdict = valueOf(2, DATA.VERDICT);
     if (key === undefined) {
       throw new SyntaxError("Cannot parse an nftables element: it has no key");
     }
@@ -277,6 +278,7 @@ export function parseNftElements(
     return {
       key,
       data: valueOf(2),
+      ...(verdict && { verdict: readVerdictData(verdict) }),
       comment: readComment(attributes.get(6)),
       ...(flags && (flags & 1) !== 0 && { intervalEnd: true }),
     };

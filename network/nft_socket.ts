@@ -4,11 +4,12 @@
  * @module
  */
 
-import { Channel, parseAck, type Talk } from "./_channel.ts";
+import { Channel, type Talk } from "./_channel.ts";
+import { NLMSG_ERROR, parseAck } from "./_netlink_ack.ts";
 import { noIndex, perform } from "./_perform.ts";
 import { publishTrace } from "./_trace.ts";
 import { MessageWriter } from "./message_writer.ts";
-import type { NetNs } from "./net_ns.ts";
+import { NetNs } from "./net_ns.ts";
 import type { NetlinkError } from "./netlink_error.ts";
 import type { NftBatch } from "./nft_batch.ts";
 import { parseMessages } from "./parse_messages.ts";
@@ -38,7 +39,6 @@ const NETLINK_NETFILTER = 12;
 const BATCH_BEGIN = 16;
 const BATCH_END = 17;
 const SUBSYSTEM = 10;
-const NLMSG_ERROR = 2;
 const NLM_F_REQUEST = 1;
 const NLM_F_ACK = 4;
 
@@ -66,6 +66,16 @@ export class NftSocket implements Disposable {
    */
   constructor(options: NftSocketOptions = {}) {
     this.#channel = new Channel(NETLINK_NETFILTER, { netns: options.netns });
+  }
+
+  /**
+   * Opens the namespace it talks about.
+   *
+   * @returns The namespace.
+   * @throws {SyscallError} If the kernel refuses: `EPERM` without root.
+   */
+  openNetns(): NetNs {
+    return NetNs.fromSocket(this.#channel.descriptor);
   }
 
   /**
@@ -164,10 +174,14 @@ export class NftSocket implements Disposable {
     next(BATCH_END, 0, operation);
     writer.u8(0).u8(0).be16(SUBSYSTEM);
     writer.end();
-    yield { send: writer.bytes, slow: true, operation };
+    // Chains and tables end when nobody is in them any more: the kernel waits for that.
+    const way = batch.wires.some((wire) => wire.way === "elsewhere")
+      ? "elsewhere"
+      : "either";
+    yield { send: writer.bytes, way, operation };
     const errors: NetlinkError[] = [];
     for (let done = false; !done;) {
-      const bytes = yield { slow: false, operation };
+      const bytes = yield { way: "here", operation };
       for (const message of parseMessages(bytes)) {
         const { sequence, type } = message;
         const name = operations.get(sequence);

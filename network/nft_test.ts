@@ -17,6 +17,7 @@ import {
   NetNs,
   NftBatch,
   type NftExpression,
+  NftMonitor,
   NftSocket,
   PortInUseError,
 } from "./mod.ts";
@@ -255,3 +256,126 @@ rootTest("NatTable leaves what others have in its table", async () => {
   await nat.removeBridge("br1");
   assert(output(netns, "nft", ["list", "ruleset"]).includes("mine br0"));
 }, noNft);
+
+rootTest(
+  "a map of verdicts decides as nft(8) shows it, and is read back",
+  async () => {
+    using netns = NetNs.create();
+    using nft = new NftSocket({ netns });
+    const batch = started();
+    batch.createSet("fate", { keyType: 13, keyLength: 2, verdicts: true });
+    const elements = [
+      { key: Uint8Array.of(0, 22), verdict: { verdict: "accept" } },
+      {
+        key: Uint8Array.of(0, 80),
+        verdict: { verdict: "jump", chain: "other" },
+      },
+      { key: Uint8Array.of(1, 0), verdict: { verdict: "drop" } },
+    ] as const;
+    batch.addElements("fate", elements);
+    batch.appendRule("input", [
+      { type: "meta", key: "l4proto", register: 1 },
+      { type: "cmp", op: "eq", register: 1, data: Uint8Array.of(6) },
+      { type: "payload", base: "transport", offset: 2, length: 2, register: 1 },
+      { type: "lookup", set: "fate", register: 1, into: 0 },
+    ]);
+    await nft.commit(batch);
+    const text = output(netns, "nft", ["list", "table", "inet", "t"]).replace(
+      /\s+/g,
+      " ",
+    );
+    for (
+      const part of [
+        "map fate { type inet_service : verdict elements = { 22 : accept, 80 : jump other, 256 : drop } }",
+        "tcp dport vmap @fate",
+      ]
+    ) assert(text.includes(part), `${part} is not in ${text}`);
+    const found = await nft.request(listNftElements({ ...REF, set: "fate" }));
+    assertEquals(
+      found.map(({ key, verdict }) => ({ key, verdict }))
+        .toSorted((a, b) => a.key[0]! - b.key[0]! || a.key[1]! - b.key[1]!),
+      elements.map((element) => ({ ...element })),
+    );
+  },
+  noNft,
+);
+
+rootTest("NftMonitor tells who changed the rules", async () => {
+  using netns = NetNs.create();
+  using nft = new NftSocket({ netns });
+  using monitor = new NftMonitor({ netns });
+  output(netns, "nft", ["add", "table", "inet", "t"]);
+  for await (const event of monitor) {
+    assert(event.type === "commit");
+    assertEquals(event.program, "nft");
+    assertEquals(event.generation, await nft.request(getNftGeneration()));
+    break;
+  }
+}, noNft);
+
+rootTest(
+  "NatTable.watch() puts back what somebody flushed, and nothing that was given up",
+  async () => {
+    using netns = NetNs.create();
+    using nat = new NatTable({ netns });
+    const port = {
+      hostAddress: "0.0.0.0",
+      hostPort: 8080,
+      target: "10.77.0.2",
+      targetPort: 80,
+    };
+    await nat.add({
+      bridges: [{ bridge: "ckt0", subnet: "10.77.0.0/24" }],
+      isolate: ["ckt0"],
+      publish: [{ ...port, owner: "me" }],
+    });
+    // What another program added, in its own words.
+    using other = new NatTable({ netns });
+    const entries = { publish: [{ ...port, hostPort: 9090, owner: "it" }] };
+    await other.add(entries);
+    const adopted = nat.adopt(entries);
+    const list = () => output(netns, "nft", ["list", "ruleset"]);
+    const before = list();
+    const controller = new AbortController();
+    const watching = nat.watch({ signal: controller.signal });
+    const first = watching.next();
+    for (
+      const words of ["flush ruleset", "flush map inet containerkit ports4"]
+    ) {
+      output(netns, "nft", words.split(" "));
+      const { value } =
+        await (words === "flush ruleset" ? first : watching.next());
+      // The first may have been missed by the monitor, and found by looking.
+      if (value !== undefined) assertEquals(value.program, "nft");
+      assertEquals(list(), before, words);
+    }
+    adopted[Symbol.dispose]();
+    await other.unpublish({ owner: "it" });
+    const rest = list();
+    output(netns, "nft", ["flush", "ruleset"]);
+    const { value } = await watching.next();
+    assertEquals(value?.type, "commit");
+    assertEquals(list(), rest);
+    const last = watching.next();
+    controller.abort();
+    await assertRejects(() => last, DOMException);
+  },
+  noNft,
+);
+
+rootTest("unpublish() can leave the flows to endFlows()", async () => {
+  using netns = NetNs.create();
+  using nat = new NatTable({ netns });
+  await nat.publish({
+    protocol: "udp",
+    hostAddress: "0.0.0.0",
+    hostPort: 53,
+    target: "10.77.0.2",
+    targetPort: 53,
+    owner: "me",
+  });
+  const closed = await nat.unpublish({ owner: "me" }, { flows: "keep" });
+  assertEquals(closed.map(({ hostPort }) => hostPort), [53]);
+  assertEquals(await nat.published(), []);
+  await nat.endFlows(closed);
+});

@@ -14,6 +14,7 @@ import {
 } from "@containerkit/libc";
 import { isNetNs } from "./_is_net_ns.ts";
 import { symbols } from "./_libc.ts";
+import { pace } from "./_pace.ts";
 
 const MNT_DETACH = 2;
 
@@ -72,6 +73,7 @@ export function removeNetNs(path: string): boolean {
       path,
     });
   }
+  if (pinned) pace.ended();
   try {
     unlinkAt(undefined, path);
   } catch (error) {

@@ -4,16 +4,15 @@
  * @module
  */
 
-import type { Fd } from "@containerkit/libc";
-import { waitReadable } from "@containerkit/libc";
 import { Channel } from "./_channel.ts";
+import { Monitor } from "./_monitor.ts";
 import { type Address, parseAddress } from "./address.ts";
 import { type Link, parseLink } from "./link.ts";
 import { type Neighbor, parseNeighbor } from "./neighbor.ts";
 import type { NetNs } from "./net_ns.ts";
-import { NetlinkError } from "./netlink_error.ts";
 import { type NetlinkMessage, parseMessages } from "./parse_messages.ts";
-import { parseRoute, type Route } from "./route.ts";
+import { parseRoute } from "./parse_route.ts";
+import type { Route } from "./route_spec.ts";
 import { parseRule, type RuleSpec } from "./rule.ts";
 
 /** What can be watched. */
@@ -138,9 +137,7 @@ function readEvent(message: NetlinkMessage): RouteEvent | undefined {
  * ```
  */
 export class RouteMonitor implements AsyncIterable<RouteEvent>, Disposable {
-  readonly #channel: Channel;
-  readonly #signal: AbortSignal | undefined;
-  readonly #end = new AbortController();
+  readonly #monitor: Monitor;
 
   /**
    * Starts to watch.
@@ -152,63 +149,32 @@ export class RouteMonitor implements AsyncIterable<RouteEvent>, Disposable {
     const { groups = ["link", "address", "route"], netns } = options;
     const { bufferSize = 4 << 20, signal } = options;
     signal?.throwIfAborted();
-    this.#signal = signal;
-    this.#channel = new Channel(NETLINK_ROUTE, {
+    const channel = new Channel(NETLINK_ROUTE, {
       netns,
       groups: groups.flatMap((group) => GROUPS[group]),
     });
-    this.#channel.setReceiveBuffer(bufferSize);
+    channel.setReceiveBuffer(bufferSize);
+    this.#monitor = new Monitor(channel, signal);
   }
 
   /** Gives the changes as they come, until the end of the watching. */
   async *[Symbol.asyncIterator](): AsyncGenerator<RouteEvent> {
-    const signals = [this.#end.signal, this.#signal];
-    const signal = AbortSignal.any(signals.filter((one) => one !== undefined));
-    while (!this.#end.signal.aborted) {
-      this.#signal?.throwIfAborted();
-      const events = this.#read();
-      if (events.length > 0) yield* events;
-      else if (!await wait(this.#channel.descriptor, signal)) {
-        // Aborted from outside is an error, closed is the end.
-        this.#signal?.throwIfAborted();
+    for await (const bytes of this.#monitor.datagrams()) {
+      if (bytes === undefined) yield { type: "overrun" };
+      else {
+        yield* parseMessages(bytes).map(readEvent)
+          .filter((event) => event !== undefined);
       }
     }
-  }
-
-  #read(): RouteEvent[] {
-    let bytes: Uint8Array<ArrayBuffer> | undefined;
-    try {
-      bytes = this.#channel.poll();
-    } catch (error) {
-      if (error instanceof NetlinkError && error.code === "ENOBUFS") {
-        return [{ type: "overrun" }];
-      }
-      throw error;
-    }
-    if (bytes === undefined) return [];
-    return parseMessages(bytes).map(readEvent)
-      .filter((event) => event !== undefined);
   }
 
   /** Ends the watching. */
   close(): void {
-    this.#end.abort();
-    this.#channel.close();
+    this.#monitor.close();
   }
 
   /** Ends the watching at the end of a `using` block. */
   [Symbol.dispose](): void {
     this.close();
-  }
-}
-
-/** Whether there is something to read, or the waiting ended. */
-async function wait(fd: Fd, signal: AbortSignal): Promise<boolean> {
-  try {
-    await waitReadable(fd, { signal });
-    return true;
-  } catch (error) {
-    if (signal.aborted) return false;
-    throw error;
   }
 }

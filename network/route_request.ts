@@ -25,8 +25,12 @@ export interface RouteRequest<T> {
   readonly flags: number;
   /** Whether it asks for a list. */
   readonly dump?: boolean;
-  /** Whether the kernel answers without waiting for a lock: then no thread is needed to wait. */
-  readonly quick?: boolean;
+  /**
+   * How long the kernel may take, which decides where it is waited for.
+   *
+   * @default {"long" for a list, else "lock"}
+   */
+  readonly duration?: Duration;
   /** Links that are named and whose index is needed first. */
   readonly links?: readonly LinkRef[];
   /** Writes what follows the header. */
@@ -38,6 +42,12 @@ export interface RouteRequest<T> {
   /** What to ask where an old kernel grants the request and answers nothing. */
   readonly fallback?: RouteRequest<T>;
 }
+
+/**
+ * How long the kernel takes to answer: no time; as long as others hold its
+ * lock, mostly none; or longer, as it waits for what is under way elsewhere.
+ */
+export type Duration = "none" | "lock" | "long";
 
 /** What to do if the thing is there already. */
 export type IfExists = "error" | "ignore" | "replace";

@@ -5,6 +5,7 @@
  */
 
 import { Channel, type Reply, type Talk } from "./_channel.ts";
+import { socketCookie } from "./_net_ns_cookie.ts";
 import {
   type IndexOf,
   noIndex,
@@ -46,8 +47,10 @@ const ENODEV = 19;
  * A socket of rtnetlink(7): links, addresses, routes, neighbours and rules of
  * one network namespace, from wherever the program is.
  *
- * Requests wait for the kernel's locks on other threads; their `Sync` twins are
- * for use inside {@linkcode NetNs.run} and for programs that do nothing else.
+ * A request is sent on this thread while the kernel answers within the call,
+ * and waited for on another thread when its locks are held, as while many
+ * namespaces end. The `Sync` twins always wait here: they are for use inside
+ * {@linkcode NetNs.run} and for programs that do nothing else.
  *
  * @example Usage
  * ```ts
@@ -70,6 +73,11 @@ export class RouteSocket implements Disposable {
    */
   constructor(options: RouteSocketOptions = {}) {
     this.#channel = new Channel(NETLINK_ROUTE, { netns: options.netns });
+  }
+
+  /** The cookie of the namespace it talks about, see `NetNs.cookie`. */
+  get netnsCookie(): bigint {
+    return socketCookie(this.#channel.descriptor);
   }
 
   /**

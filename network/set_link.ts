@@ -93,6 +93,9 @@ export function setLink(link: LinkRef, change: LinkChange): RouteRequest<void> {
     operation: `change ${describeLink(link)}`,
     type: RTM.NEWLINK,
     flags: 0,
+    // What leaves its place waits for the packets that are on their way there.
+    ...((change.up === false || master !== undefined || netns !== undefined) &&
+      { duration: "long" as const }),
     links: master === undefined || master === null ? links : [...links, master],
     body(writer, indexOf) {
       const bits = [

@@ -62,6 +62,8 @@ const DUAL = {
   forwarding: true,
 } as const;
 
+const DNS = { hostPort: 5353, targetPort: 53, protocol: "udp" } as const;
+
 function join(
   netns: NetNs,
   host: number,
@@ -123,12 +125,8 @@ rootTest(
       publish: [
         { hostAddress: "0.0.0.0", hostPort: 8080, targetPort: 80 },
         { hostAddress: "2001:db8::1", hostPort: 8080, targetPort: 80 },
-        {
-          hostAddress: "192.0.2.1",
-          hostPort: 5353,
-          targetPort: 53,
-          protocol: "udp",
-        },
+        { ...DNS, hostAddress: "0.0.0.0" },
+        { ...DNS, hostAddress: "2001:db8::1" },
       ],
     });
     assertEquals(
@@ -141,14 +139,22 @@ rootTest(
     );
     await talk(host, a, { hostname: "2001:db8::1", port: 8080 });
     await talk(a, a, { hostname: "2001:db8::1", port: 8080 });
-    await using _server = await echoDatagrams(a, {
-      hostname: "10.77.0.2",
-      port: 53,
-    });
-    assertEquals(
-      await askDatagram(world, { hostname: "192.0.2.1", port: 5353 }),
-      "192.0.2.2",
-    );
+    for (
+      const [target, from, hostname, seen] of [
+        ["10.77.0.2", world, "192.0.2.1", "192.0.2.2"],
+        ["fd77::2", world, "2001:db8::1", "2001:db8::2"],
+        // From the same container, the host and its own 127.0.0.1: by the bridge.
+        ["10.77.0.2", a, "10.77.0.1", "10.77.0.1"],
+        ["10.77.0.2", host, "192.0.2.1", "192.0.2.1"],
+        ["10.77.0.2", host, "127.0.0.1", "10.77.0.1"],
+      ] as const
+    ) {
+      await using _server = await echoDatagrams(a, {
+        hostname: target,
+        port: 53,
+      });
+      assertEquals(await askDatagram(from, { hostname, port: 5353 }), seen);
+    }
   },
 );
 
@@ -344,5 +350,78 @@ rootTest(
     assertEquals(await ask(), "192.0.2.2");
     await nat.unpublish({ owner: "me" });
     assertEquals(await ask(), "nothing");
+    await nat.publish(port);
+    assertEquals(await ask(), "192.0.2.2");
+    const closed = await nat.unpublish({ owner: "me" }, { flows: "keep" });
+    assertEquals(await ask(), "192.0.2.2", "the flow that was there goes on");
+    await nat.endFlows(closed);
+    assertEquals(await ask(), "nothing");
   },
 );
+
+rootTest(
+  "containers reach one another by TCP and UDP, IPv4 and IPv6",
+  async () => {
+    using a = NetNs.create();
+    using b = NetNs.create();
+    await using _one = await join(a, 2, { checkMac: true });
+    await using _two = await join(b, 3);
+    for (const hostname of ["10.77.0.3", "fd77::3"]) {
+      const mine = hostname.replace(/3$/, "2");
+      assertEquals(await talk(a, b, { hostname }), mine);
+      await using _server = await echoDatagrams(b, { hostname, port: 53 });
+      assertEquals(await askDatagram(a, { hostname, port: 53 }), mine);
+    }
+  },
+);
+
+rootTest(
+  "a container with checkMac cannot speak with another's hardware address",
+  async () => {
+    using a = NetNs.create();
+    using b = NetNs.create();
+    using host = NetNs.current();
+    await using one = await join(a, 2, { checkMac: true, key: "one" });
+    await using two = await join(b, 3, { checkMac: true, key: "two" });
+    await talk(a, b, { hostname: "10.77.0.3" });
+    const shown = output(host, "nft", [
+      "list",
+      "table",
+      "bridge",
+      "containerkit",
+    ]);
+    for (const { link, mac } of [one, two]) {
+      assertEquals(shown.includes(`"${link}" . ${mac}`), true, shown);
+    }
+    using inner = new RouteSocket({ netns: a });
+    await inner.request(setLink("eth0", { address: two.mac }));
+    await using _server = await echoDatagrams(b, {
+      hostname: "10.77.0.3",
+      port: 53,
+    });
+    const ask = () => askDatagram(a, { hostname: "10.77.0.3", port: 53 });
+    assertEquals(await ask(), "nothing");
+    // Another address of its own is as wrong.
+    await inner.request(setLink("eth0", { address: "02:00:00:00:00:99" }));
+    assertEquals(await ask(), "nothing");
+    await inner.request(setLink("eth0", { address: one.mac }));
+    assertEquals(await ask(), "10.77.0.2");
+  },
+);
+
+rootTest("watch() keeps the port of an attachment open", async () => {
+  using a = NetNs.create();
+  using host = NetNs.current();
+  await using one = await join(a, 2, {
+    masquerade: true,
+    publish: [{ hostAddress: "127.0.0.1", hostPort: 8080, targetPort: 80 }],
+  });
+  using nat = new NatTable();
+  using _adopted = nat.adopt(one.entries);
+  const watching = nat.watch();
+  const next = watching.next();
+  output(host, "nft", ["flush", "ruleset"]);
+  await next;
+  await talk(host, a, { hostname: "127.0.0.1", port: 8080 });
+  await watching.return(undefined);
+});

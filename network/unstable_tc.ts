@@ -9,7 +9,15 @@
  * @module
  */
 
-import { numberWord, readText, view } from "./_fields.ts";
+import {
+  type Fields,
+  numberWord,
+  readFields,
+  readText,
+  u32,
+  view,
+  writeFields,
+} from "./_fields.ts";
 import { describeLink } from "./_link_message.ts";
 import { deleted, nothing } from "./_route_request.ts";
 import type { LinkRef } from "./link.ts";
@@ -47,6 +55,8 @@ export interface Qdisc {
   readonly parent: "root" | "ingress" | number;
   /** Of a `tbf`, what passes in the long run, in bytes per second. */
   readonly rate: number | undefined;
+  /** Of an `fq`, its limits. */
+  readonly fairQueue: FairQueueOptions | undefined;
 }
 
 const RTM = { NEWQDISC: 36, DELQDISC: 37, GETQDISC: 38 };
@@ -115,6 +125,7 @@ export function limitLink(
     operation: `limit ${describeLink(link)} to ${rate} bytes per second`,
     type: RTM.NEWQDISC,
     flags: CREATE_REPLACE,
+    duration: "long",
     links: [link],
     body(writer, indexOf) {
       writeHeader(writer, indexOf(link), PARENTS.root);
@@ -128,6 +139,67 @@ export function limitLink(
         if (rate >= U32) writer.attribute64(TBF.RATE64, BigInt(rate));
         writer.attribute32(TBF.BURST, burst);
       });
+    },
+    decode: nothing,
+  };
+}
+
+/** Options of a fair queue, see tc-fq(8). */
+export interface FairQueueOptions {
+  /** How many packets wait at most. */
+  readonly limit?: number | undefined;
+  /** How many of one flow. */
+  readonly flowLimit?: number | undefined;
+  /** How many bytes of a flow pass before it is another's turn. */
+  readonly quantum?: number | undefined;
+  /** What one flow may send, in bytes per second. */
+  readonly flowMaxRate?: number | undefined;
+}
+
+const FAIR_QUEUE: Fields<FairQueueOptions> = {
+  limit: u32(1),
+  flowLimit: u32(2),
+  quantum: u32(3),
+  flowMaxRate: u32(7),
+};
+
+/**
+ * Shares out what a link sends among its flows, and spaces out the packets of
+ * each; what paces TCP with BBR.
+ *
+ * @experimental **UNSTABLE**: New API, yet to be vetted.
+ *
+ * @param link Its index or name.
+ * @param options The limits.
+ * @returns A request without an answer.
+ * @throws {RangeError} If a number is out of range.
+ *
+ * @example Usage
+ * ```ts ignore
+ * import { RouteSocket } from "@containerkit/network";
+ * import { shareLink } from "@containerkit/network/unstable-tc";
+ *
+ * using route = new RouteSocket();
+ * await route.request(shareLink("eth0"));
+ * ```
+ */
+export function shareLink(
+  link: LinkRef,
+  options: FairQueueOptions = {},
+): RouteRequest<void> {
+  return {
+    operation: `share out ${describeLink(link)} among flows`,
+    type: RTM.NEWQDISC,
+    flags: CREATE_REPLACE,
+    duration: "long",
+    links: [link],
+    body(writer, indexOf) {
+      writeHeader(writer, indexOf(link), PARENTS.root);
+      writer.string(TCA.KIND, "fq");
+      writer.nest(
+        TCA.OPTIONS,
+        () => writeFields(writer, FAIR_QUEUE, options),
+      );
     },
     decode: nothing,
   };
@@ -155,6 +227,7 @@ export function unlimitLink(link: LinkRef): RouteRequest<boolean> {
     operation: `remove the limit of ${describeLink(link)}`,
     type: RTM.DELQDISC,
     flags: 0,
+    duration: "long",
     links: [link],
     body: (writer, indexOf) => writeHeader(writer, indexOf(link), PARENTS.root),
     ...deleted(["ENOENT"]),
@@ -211,12 +284,16 @@ export function parseQdisc(payload: Uint8Array<ArrayBuffer>): Qdisc {
   const kind = readText(attributes.get(TCA.KIND) ?? new Uint8Array());
   const parent = header.getUint32(12, true);
   const known = numberWord<"root" | "ingress">(PARENTS, parent);
-  const options = kind === "tbf" ? attributes.get(TCA.OPTIONS) : undefined;
+  const data = attributes.get(TCA.OPTIONS);
+  const options = data && parseAttributes(data);
   return {
     link: header.getInt32(4, true),
     kind,
     parent: Object.hasOwn(PARENTS, known) ? known : parent,
-    rate: options && readRate(parseAttributes(options)),
+    rate: options && kind === "tbf" ? readRate(options) : undefined,
+    fairQueue: options && kind === "fq"
+      ? readFields(FAIR_QUEUE, options)
+      : undefined,
   };
 }
 

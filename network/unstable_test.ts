@@ -8,11 +8,19 @@ import {
   createLink,
   deleteLink,
   getLink,
+  MessageWriter,
+  NetlinkError,
   NetNs,
   RouteSocket,
   setLink,
 } from "./mod.ts";
-import { limitLink, listQdiscs, unlimitLink } from "./unstable_tc.ts";
+import {
+  limitLink,
+  listQdiscs,
+  parseQdisc,
+  shareLink,
+  unlimitLink,
+} from "./unstable_tc.ts";
 import { Tun } from "./unstable_tun.ts";
 
 rootTest(
@@ -33,7 +41,7 @@ rootTest(
       const qdiscs = await route.request(listQdiscs());
       assertEquals(
         qdiscs.find((one) => one.link === link),
-        { link, kind: "tbf", parent: "root", rate },
+        { link, kind: "tbf", parent: "root", rate, fairQueue: undefined },
       );
     }
     assertEquals(await route.request(unlimitLink("i0")), true);
@@ -46,6 +54,72 @@ rootTest(
     );
   },
   need("tc"),
+);
+
+const FAIR = {
+  limit: 5000,
+  flowLimit: 50,
+  quantum: 3000,
+  flowMaxRate: 1_000_000,
+};
+
+Deno.test({
+  name: "a fair queue survives encoding and decoding",
+  permissions: "none",
+  fn() {
+    const writer = new MessageWriter();
+    shareLink(1, FAIR).body(writer, Number);
+    assertEquals(parseQdisc(writer.bytes), {
+      link: 1,
+      kind: "fq",
+      parent: "root",
+      rate: undefined,
+      fairQueue: FAIR,
+    });
+  },
+});
+
+/** Whether this kernel has no fair queue: its own answer. */
+function lacksFairQueue(): string | undefined {
+  if (Deno.build.os !== "linux" || Deno.uid() !== 0) return undefined;
+  using netns = NetNs.create();
+  using route = new RouteSocket({ netns });
+  try {
+    route.requestSync(shareLink(1));
+    return undefined;
+  } catch (error) {
+    return error instanceof NetlinkError &&
+        error.kernelMessage === "Specified qdisc kind is unknown"
+      ? "the kernel has no fair queue"
+      : undefined;
+  }
+}
+
+rootTest("shareLink() shares out as tc(8) shows it", async () => {
+  using netns = NetNs.create();
+  using route = new RouteSocket({ netns });
+  await route.request(shareLink("lo", FAIR));
+  const [shown] = json(netns, "tc", ["-j", "qdisc", "show", "dev", "lo"]);
+  assertEquals([shown.kind, shown.options.limit], ["fq", FAIR.limit]);
+  const [seen] = await route.request(listQdiscs());
+  assertEquals(
+    [seen?.kind, seen?.fairQueue?.flowMaxRate],
+    ["fq", FAIR.flowMaxRate],
+  );
+}, need("tc") ?? lacksFairQueue());
+
+rootTest(
+  "a queue that the kernel lacks is a typed error with its words",
+  async () => {
+    using netns = NetNs.create();
+    using route = new RouteSocket({ netns });
+    await assertRejects(
+      () => route.request(shareLink("lo")),
+      NetlinkError,
+      'Cannot share out link "lo" among flows: Specified qdisc kind is unknown (ENOENT)',
+    );
+  },
+  lacksFairQueue() === undefined ? "the kernel has a fair queue" : undefined,
 );
 
 /** How many bytes a namespace gets from another in a second at most. */
@@ -77,19 +151,20 @@ async function throughput(
   return bytes / seconds;
 }
 
-rootTest("limitLink() limits both directions of a container", async () => {
+rootTest("attach() limits both directions of a container", async () => {
   using netns = NetNs.create();
   using host = NetNs.current();
-  using route = new RouteSocket();
-  using inner = new RouteSocket({ netns });
+  const limit = { rate: 2_000_000, burst: 65_536 };
   await using one = await attach(netns, {
     bridge: "ckt0",
     address: "10.77.0.2/24",
     gateway: "10.77.0.1",
+    bandwidth: { inbound: limit, outbound: limit },
   });
-  const limit = { rate: 2_000_000, burst: 65_536 };
-  await route.request(limitLink(one.link, limit));
-  await inner.request(limitLink("eth0", limit));
+  for (const [where, link] of [[host, one.link], [netns, "eth0"]] as const) {
+    const [shown] = json(where, "tc", ["-j", "qdisc", "show", "dev", link]);
+    assertEquals([shown.kind, shown.options.rate], ["tbf", limit.rate]);
+  }
   for (
     const [from, to, hostname] of [[host, netns, "10.77.0.2"], [
       netns,

@@ -63,7 +63,7 @@ async function timeAttach(
   const start = performance.now();
   const attachment = await attach({ path }, options(change));
   const time = performance.now() - start;
-  await attachment.release();
+  await (await attachment.release()).flowsEnded;
   return time;
 }
 
@@ -111,7 +111,6 @@ async function messages(): Promise<Uint8Array[]> {
       addAddress(2, address),
       addRoute({ destination: "0.0.0.0/0", gateway, link: 2 }),
     ],
-    [getLink(2)],
   ].map((requests) => frame(requests, bridge));
 }
 
@@ -346,9 +345,10 @@ async function teardown(bench: Bench, folder: string): Promise<void> {
       }),
     );
     const start = performance.now();
-    await attachment.release();
+    const { flowsEnded } = await attachment.release();
     removeNetNs(path);
     times.push(performance.now() - start);
+    await flowsEnded;
   }
   times.sort((a, b) => a - b);
   bench.report("teardown of attach + NAT + one port", times[10]!, 1, "ms");

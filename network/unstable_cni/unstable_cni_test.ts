@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { need, program, rootTest, tempDir, testIf } from "@containerkit/tests";
-import { output } from "./_programs_test.ts";
-import { deleteLink, getLink, NetNs, RouteSocket, setLink } from "./mod.ts";
+import { output } from "../_programs_test.ts";
+import { deleteLink, getLink, NetNs, RouteSocket, setLink } from "../mod.ts";
 import {
   addToNetwork,
   checkNetwork,
@@ -12,7 +12,7 @@ import {
   parseCniNetwork,
   pluginVersions,
   removeFromNetwork,
-} from "./unstable_cni.ts";
+} from "../unstable_cni.ts";
 
 const missing = need("bridge", "portmap", "host-local", "iptables");
 const hasPlugins = program("portmap") === undefined

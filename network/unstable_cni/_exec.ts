@@ -1,4 +1,4 @@
-import { CniError } from "./unstable_cni_error.ts";
+import { CniError } from "./cni_error.ts";
 
 /** What a plugin is called with. */
 export interface CniCall {

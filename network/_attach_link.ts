@@ -1,0 +1,175 @@
+import type { Plan } from "./_attach_plan.ts";
+import { randomMac } from "./_attach_plan.ts";
+import { removeIdleBridge } from "./_attachment_undo.ts";
+import { bridgeTag } from "./_owner_tag.ts";
+import { addAddress } from "./address.ts";
+import { createLink } from "./create_link.ts";
+import { deleteLink } from "./delete_link.ts";
+import { getLink } from "./get_link.ts";
+import { formatIp } from "./ip.ts";
+import type { Link } from "./link.ts";
+import type { NetNs } from "./net_ns.ts";
+import { NetlinkError } from "./netlink_error.ts";
+import { formatPrefix } from "./prefix.ts";
+import { addRoute } from "./route.ts";
+import { RouteBatchError } from "./route_batch_error.ts";
+import type { RouteRequest } from "./route_request.ts";
+import type { RequestOptions, RouteSocket } from "./route_socket.ts";
+import { setLink } from "./set_link.ts";
+import { limitLink } from "./unstable_tc.ts";
+
+/** How often a bridge that somebody removes meanwhile is made anew. */
+const ATTEMPTS = 8;
+
+/** Never the same twice: a name stays taken for a while after its namespace is gone. */
+function randomName(): string {
+  const letters = "abcdefghijklmnopqrstuvwxyz234567";
+  const bytes = crypto.getRandomValues(new Uint8Array(10));
+  return `veth${Array.from(bytes, (byte) => letters[byte & 31]).join("")}`;
+}
+
+function isCode(error: unknown, ...codes: string[]): boolean {
+  return error instanceof NetlinkError && codes.includes(error.code);
+}
+
+/**
+ * Makes a link and tags it in one go: a program that is killed in between has
+ * either done nothing or left something that can be found.
+ */
+async function makeTagged(
+  route: RouteSocket,
+  requests: readonly [RouteRequest<Link>, ...RouteRequest<void>[]],
+  wait: RequestOptions,
+): Promise<Link> {
+  try {
+    const [link] = await route.batch(requests, wait);
+    return link as Link;
+  } catch (error) {
+    // Where the first fails, the next fails for the lack of it.
+    throw error instanceof RouteBatchError ? error.errors[0] : error;
+  }
+}
+
+/** Finds the bridge or makes it. */
+async function ensureBridge(
+  route: RouteSocket,
+  plan: Plan,
+  wait: RequestOptions,
+): Promise<Link> {
+  const { bridge, mtu } = plan;
+  let link = await route.request(getLink(bridge), wait);
+  if (link === undefined) {
+    try {
+      await makeTagged(
+        route,
+        [
+          createLink({
+            kind: "bridge",
+            name: bridge,
+            address: randomMac(),
+            mtu,
+            up: true,
+          }),
+          setLink(bridge, { alias: bridgeTag }),
+        ],
+        wait,
+      );
+    } catch (error) {
+      if (!isCode(error, "EEXIST")) throw error;
+      // Somebody was quicker: it is theirs and ours.
+    }
+    link = await route.request(getLink(bridge), wait);
+    if (link === undefined) return await ensureBridge(route, plan, wait);
+  }
+  if (link.kind !== "bridge") {
+    throw new TypeError(
+      `Cannot attach to "${bridge}": it is ${
+        link.kind === undefined ? "no bridge" : `a ${link.kind} link`
+      }`,
+    );
+  }
+  return link;
+}
+
+/** A bridge of ours has the gateways' addresses. */
+function addGateways(bridge: Link, plan: Plan): RouteRequest<void>[] {
+  if (bridge.alias !== bridgeTag) return [];
+  return plan.gateways.map((gateway) => {
+    const { length } = plan.addresses.find(({ address }) =>
+      address.length === gateway.length
+    )!;
+    const address = formatPrefix({ address: gateway, length });
+    return addAddress(bridge.index, address, { ifExists: "ignore" });
+  });
+}
+
+/** Makes the pair on the bridge; starts over if the bridge goes in between. */
+export async function createPair(
+  route: RouteSocket,
+  netns: NetNs,
+  options: { readonly plan: Plan; readonly wait: RequestOptions },
+): Promise<{ bridge: Link; link: Link }> {
+  const { plan, wait } = options;
+  for (let attempt = 1;; attempt++) {
+    const name = randomName();
+    let bridge: Link | undefined;
+    try {
+      bridge = await ensureBridge(route, plan, wait);
+      const link = await makeTagged(
+        route,
+        [
+          createLink({
+            kind: "veth",
+            name,
+            master: bridge.index,
+            mtu: plan.mtu,
+            up: true,
+            peer: { name: plan.name, netns, address: plan.mac, mtu: plan.mtu },
+          }),
+          setLink(name, {
+            alias: plan.tag,
+            // A port of the host may lead back to where the packet came from.
+            ...(plan.published.length > 0 && { port: { hairpin: true } }),
+          }),
+          ...addGateways(bridge, plan),
+        ],
+        wait,
+      );
+      return { bridge, link };
+    } catch (error) {
+      // Who stops waiting does not know what was made: the kernel does.
+      const made = await route.request(getLink(name));
+      if (made !== undefined) await route.request(deleteLink(made.index));
+      const found = await route.request(getLink(plan.bridge));
+      if (found !== undefined) await removeIdleBridge(route, found.index);
+      const gone = isCode(error, "ENODEV", "EINVAL") && bridge !== undefined &&
+        (await route.request(getLink(bridge.index))) === undefined;
+      if (!gone || attempt === ATTEMPTS) throw error;
+    }
+  }
+}
+
+/** What is done inside: the links up, the addresses, the way out; all in one go. */
+export async function configure(
+  inner: RouteSocket,
+  index: number,
+  options: { readonly plan: Plan; readonly wait: RequestOptions },
+): Promise<void> {
+  const { plan, wait } = options;
+  const { outbound } = plan.bandwidth;
+  await inner.batch([
+    setLink(1, { up: true }),
+    setLink(index, { up: true }),
+    ...(outbound === undefined ? [] : [limitLink(index, outbound)]),
+    ...plan.addresses.map((address) =>
+      addAddress(index, formatPrefix(address))
+    ),
+    ...plan.gateways.map((gateway) =>
+      addRoute({
+        destination: gateway.length === 4 ? "0.0.0.0/0" : "::/0",
+        gateway: formatIp(gateway),
+        link: index,
+      })
+    ),
+  ], wait);
+}

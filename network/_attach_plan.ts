@@ -1,0 +1,109 @@
+import { checkLinkName } from "./_link_message.ts";
+import { expandPorts } from "./_nat_ports.ts";
+import { keyTag } from "./_owner_tag.ts";
+import type { AttachBandwidth, AttachOptions } from "./attach_options.ts";
+import { formatIp, parseIp } from "./ip.ts";
+import { formatMac } from "./mac.ts";
+import type { NatEntries } from "./nat_entries.ts";
+import {
+  formatPrefix,
+  type IpPrefix,
+  networkOf,
+  parsePrefix,
+} from "./prefix.ts";
+import type { PortSpec, PublishedPort } from "./published_port.ts";
+
+/** The options, parsed and checked against one another. */
+export interface Plan {
+  readonly bridge: string;
+  readonly name: string;
+  readonly key: string;
+  readonly tag: string;
+  readonly addresses: readonly IpPrefix[];
+  readonly gateways: readonly Uint8Array<ArrayBuffer>[];
+  readonly nat: NatEntries | undefined;
+  readonly published: readonly PublishedPort[];
+  readonly mac: string;
+  readonly mtu: number | undefined;
+  readonly bandwidth: AttachBandwidth;
+  readonly checkMac: boolean;
+}
+
+function asList(value: string | readonly string[] | undefined): string[] {
+  return value === undefined ? [] : typeof value === "string" ? [value] : [
+    ...value,
+  ];
+}
+
+/** Checks the options. */
+export function makePlan(cookie: bigint, options: AttachOptions): Plan {
+  const { bridge, name = "eth0", mac = randomMac(), mtu } = options;
+  checkLinkName(bridge);
+  checkLinkName(name);
+  const addresses = asList(options.address).map(parsePrefix);
+  if (addresses.length === 0) {
+    throw new TypeError("Cannot attach a namespace without an address");
+  }
+  const gateways = asList(options.gateway)
+    .map((gateway) => parsePrefix(gateway).address);
+  for (const gateway of gateways) {
+    const same = gateways.filter(({ length }) => length === gateway.length);
+    const mine = addresses.find(({ address }) =>
+      address.length === gateway.length
+    );
+    if (same.length > 1 || mine === undefined) {
+      throw new TypeError(
+        `Cannot attach with the gateway ${
+          formatIp(gateway)
+        }: expected one for each family of addresses`,
+      );
+    }
+  }
+  const key = options.key ?? String(cookie);
+  const tag = keyTag(key);
+  const publish = (options.publish ?? []).map((port): PortSpec => {
+    const size = parseIp(port.hostAddress).length;
+    const target = addresses.find(({ address }) => address.length === size);
+    if (target === undefined) {
+      throw new TypeError(
+        `Cannot publish on ${port.hostAddress}: the namespace gets no address of that family`,
+      );
+    }
+    return { ...port, target: formatIp(target.address), owner: key };
+  });
+  const { masquerade = false, isolate = false } = options;
+  const needsNat = masquerade || isolate || publish.length > 0;
+  return {
+    bridge,
+    name,
+    key,
+    tag,
+    addresses,
+    gateways,
+    mac,
+    mtu,
+    bandwidth: options.bandwidth ?? {},
+    checkMac: options.checkMac ?? false,
+    published: publish.flatMap(expandPorts).map(({ map: _, ...port }) => port),
+    nat: needsNat
+      ? {
+        bridges: masquerade || publish.length > 0
+          ? addresses.map((address) => ({
+            bridge,
+            subnet: formatPrefix(networkOf(address)),
+            outbound: masquerade,
+          }))
+          : [],
+        isolate: isolate ? [bridge] : [],
+        publish,
+      }
+      : undefined,
+  };
+}
+
+/** Locally administered. A bridge that is given none takes its ports', and changes as they come and go. */
+export function randomMac(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(6));
+  bytes[0] = bytes[0]! & 0xfc | 2;
+  return formatMac(bytes);
+}

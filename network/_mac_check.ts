@@ -1,0 +1,124 @@
+import { changeNft } from "./_nft_change.ts";
+import { linkName } from "./_nat_rules.ts";
+import { parseMac } from "./mac.ts";
+import type { NftBatch, NftElement } from "./nft_batch.ts";
+import type { NftExpression } from "./nft_expression.ts";
+import { listNftElements } from "./nft_list.ts";
+import { NftSocket } from "./nft_socket.ts";
+import type { RequestOptions } from "./route_socket.ts";
+
+/** A link that may send from one hardware address only. */
+interface MacCheck {
+  /** The host's end. */
+  readonly link: string;
+  /** The address of the end in the namespace. */
+  readonly mac: string;
+  /** Whose it is. */
+  readonly key: string;
+}
+
+const TABLE = { family: "bridge", table: "containerkit" } as const;
+const CHAIN = "macs";
+/** The links that are looked at, and with which addresses they may send. */
+const CHECKED = "checked";
+const ALLOWED = "allowed";
+const TYPE = { ifname: 41, ether: 9 };
+const BITS = 6;
+/** Before the bridge learns where an address is from what it forwards. */
+const PRIORITY = -300;
+const REG = 1;
+const REG32 = 8;
+const NAME_WORDS = 4;
+
+const RULE: readonly NftExpression[] = [
+  { type: "meta", key: "iifname", register: REG },
+  { type: "lookup", set: CHECKED, register: REG },
+  { type: "meta", key: "iifname", register: REG32 },
+  {
+    type: "payload",
+    base: "link",
+    offset: 6,
+    length: 6,
+    register: REG32 + NAME_WORDS,
+  },
+  { type: "lookup", set: ALLOWED, register: REG32, inverted: true },
+  { type: "verdict", verdict: "drop" },
+];
+
+function allowedKey({ link, mac }: MacCheck): Uint8Array<ArrayBuffer> {
+  const key = new Uint8Array(24);
+  key.set(linkName(link));
+  key.set(parseMac(mac), 16);
+  return key;
+}
+
+function list(
+  nft: NftSocket,
+  set: string,
+  options: RequestOptions,
+): Promise<NftElement[]> {
+  return nft.request(listNftElements({ ...TABLE, set }), options);
+}
+
+function createTable(batch: NftBatch): void {
+  batch.createTable();
+  batch.createSet(CHECKED, { keyType: TYPE.ifname, keyLength: 16 });
+  batch.createSet(ALLOWED, {
+    keyType: TYPE.ifname << BITS | TYPE.ether,
+    keyLength: 24,
+  });
+  batch.createChain(CHAIN, {
+    type: "filter",
+    hook: "prerouting",
+    priority: PRIORITY,
+  });
+  batch.appendRule(CHAIN, RULE, { comment: "hardware addresses" });
+}
+
+/** Drops what comes by a link from another hardware address than its own. */
+export async function addMacCheck(
+  check: MacCheck,
+  options: RequestOptions = {},
+): Promise<void> {
+  using nft = new NftSocket();
+  const plan = async (batch: NftBatch) => {
+    if ((await list(nft, CHECKED, options)).length === 0) createTable(batch);
+    const comment = check.key;
+    batch.addElements(CHECKED, [{ key: linkName(check.link), comment }]);
+    batch.addElements(ALLOWED, [{ key: allowedKey(check), comment }]);
+  };
+  await changeNft(nft, TABLE, { ...options, plan });
+}
+
+/** The keys that have links that are looked at. */
+export async function listMacChecks(
+  options: RequestOptions = {},
+): Promise<string[]> {
+  using nft = new NftSocket();
+  const elements = await list(nft, CHECKED, options);
+  return elements.flatMap(({ comment }) => comment ?? []);
+}
+
+/** Removes what was added for a key, and the table with the last of it. */
+export async function removeMacChecks(
+  key: string,
+  options: RequestOptions = {},
+): Promise<boolean> {
+  using nft = new NftSocket();
+  let found = false;
+  const plan = async (batch: NftBatch) => {
+    const checked = await list(nft, CHECKED, options);
+    const gone = checked.filter(({ comment }) => comment === key);
+    found = gone.length > 0;
+    if (!found) return;
+    if (gone.length === checked.length) return batch.deleteTable();
+    const allowed = await list(nft, ALLOWED, options);
+    const keys = (elements: readonly NftElement[]) =>
+      elements.filter(({ comment }) => comment === key)
+        .map(({ key }) => ({ key }));
+    batch.deleteElements(CHECKED, keys(checked));
+    batch.deleteElements(ALLOWED, keys(allowed));
+  };
+  await changeNft(nft, TABLE, { ...options, plan });
+  return found;
+}

@@ -1,0 +1,89 @@
+import { checkLinkName } from "../_link_message.ts";
+import type {
+  CniAttachment,
+  CniNetwork,
+  CniOptions,
+  CniResult,
+} from "./cni_types.ts";
+
+/** Where results are kept if nobody says. */
+const CACHE = "/run/containerkit/cni";
+const NAME_REGEXP = /^[A-Za-z0-9][A-Za-z0-9_.-]*$/;
+
+/** What is kept of an `ADD`, for the calls after it. */
+export interface CacheEntry {
+  readonly kind: "cniCacheV1";
+  readonly networkName: string;
+  readonly containerId: string;
+  readonly ifName: string;
+  readonly attachment: CniAttachment;
+  readonly network: CniNetwork;
+  readonly result: CniResult;
+}
+
+/** Checks what becomes part of a path. */
+export function checkName(what: string, name: string): void {
+  if (!NAME_REGEXP.test(name)) {
+    throw new TypeError(
+      `Cannot use the ${what} ${
+        JSON.stringify(name)
+      }: expected letters, digits and "_.-", starting with a letter or digit`,
+    );
+  }
+}
+
+/** Where the result of a container on a network is kept; no name has a "@". */
+export function cacheFile(
+  network: CniNetwork,
+  attachment: CniAttachment,
+  options: CniOptions,
+): string {
+  const { containerId, ifName = "eth0" } = attachment;
+  checkName("network", network.name);
+  checkName("container id", containerId);
+  checkLinkName(ifName);
+  return `${
+    options.cache ?? CACHE
+  }/${network.name}@${containerId}@${ifName}.json`;
+}
+
+/** What is kept there. */
+export async function readCache(path: string): Promise<CacheEntry | undefined> {
+  try {
+    return JSON.parse(await Deno.readTextFile(path));
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
+/** Keeps a result. */
+export async function writeCache(
+  file: string,
+  entry: CacheEntry,
+): Promise<void> {
+  const folder = file.slice(0, file.lastIndexOf("/"));
+  await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
+  const temporary = `${file}.${crypto.randomUUID()}`;
+  await Deno.writeTextFile(temporary, JSON.stringify(entry), { mode: 0o600 });
+  await Deno.rename(temporary, file);
+}
+
+/** All that is kept of a network. */
+export async function listCache(
+  network: CniNetwork,
+  options: CniOptions,
+): Promise<CacheEntry[]> {
+  const folder = options.cache ?? CACHE;
+  const entries: CacheEntry[] = [];
+  try {
+    for await (const { name } of Deno.readDir(folder)) {
+      if (!name.endsWith(".json")) continue;
+      const entry = await readCache(`${folder}/${name}`);
+      if (entry?.networkName === network.name) entries.push(entry);
+    }
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+  return entries;
+}

@@ -1,0 +1,38 @@
+/**
+ * Asking plugins what they know.
+ *
+ * @experimental **UNSTABLE**: New API, yet to be vetted.
+ *
+ * @module
+ */
+
+import { call } from "./_call.ts";
+import type { CniOptions } from "./cni_types.ts";
+
+/**
+ * Asks which versions of the specification a plugin knows.
+ *
+ * @experimental **UNSTABLE**: New API, yet to be vetted.
+ *
+ * @param plugin The name of the program.
+ * @param options Where plugins are.
+ * @returns The versions.
+ * @throws {CniError} If it does not answer.
+ *
+ * @example Usage
+ * ```ts ignore
+ * import { pluginVersions } from "@containerkit/network/unstable-cni";
+ *
+ * console.log(await pluginVersions("bridge"));
+ * ```
+ */
+export async function pluginVersions(
+  plugin: string,
+  options: CniOptions = {},
+): Promise<string[]> {
+  const config = { cniVersion: "1.1.0" };
+  const answer = await call("VERSION", options, { plugin, config }) as {
+    supportedVersions?: string[];
+  };
+  return answer?.supportedVersions ?? [];
+}
