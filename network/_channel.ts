@@ -1,13 +1,9 @@
 import { errno, type Fd } from "@containerkit/libc";
 import { symbols } from "./_libc.ts";
-import { NLMSG_DONE, NLMSG_ERROR, parseAck } from "./_netlink_ack.ts";
 import { int32, openNetlink } from "./_netlink_open.ts";
 import { pace, type Way } from "./_pace.ts";
-import { publishTrace } from "./_trace.ts";
-import { MessageWriter } from "./message_writer.ts";
 import type { NetNs } from "./net_ns.ts";
 import { NetlinkError } from "./netlink_error.ts";
-import { type NetlinkMessage, parseMessages } from "./parse_messages.ts";
 
 const SOL_SOCKET = 1;
 const SO_SNDBUFFORCE = 32;
@@ -17,37 +13,10 @@ const MSG_TRUNC = 0x20;
 const EINTR = 4;
 const EAGAIN = 11;
 
-const NLM_F_REQUEST = 1;
-const NLM_F_ACK = 4;
-const NLM_F_DUMP_INTR = 0x10;
-const NLM_F_DUMP = 0x300;
-
 /** Larger than any datagram the kernel makes: it fills at most 32 KiB. */
 const BUFFER_SIZE = 65536;
 /** What a socket may queue unasked is about 200 KiB; a message more than that needs asking. */
 const DEFAULT_BUFFER = 100_000;
-/** So many answers fit into the receive buffer at once; an echoed link has up to 4 KiB there. */
-const PIPELINE = 32;
-
-/** One message to send, and how to speak of it when it fails. */
-export interface Wire {
-  readonly operation: string;
-  readonly type: number;
-  readonly flags: number;
-  readonly dump?: boolean;
-  readonly way: Way;
-  body(writer: MessageWriter): void;
-}
-
-/** What came back for one message. */
-export interface Reply {
-  readonly messages: NetlinkMessage[];
-  /** Set when the kernel refused. */
-  error?: NetlinkError;
-  /** Whether the list changed while it was read. */
-  interrupted: boolean;
-  finished: boolean;
-}
 
 /** What a conversation asks its driver to do: send bytes, or receive one datagram. */
 type Step = {
@@ -79,7 +48,6 @@ export class Channel implements Disposable {
   readonly #fd: Fd;
   /** For what another thread receives. */
   #buffer: Uint8Array<ArrayBuffer> | undefined;
-  readonly #writer = new MessageWriter();
   #sequence = 0;
   #last: Promise<unknown> = Promise.resolve();
   #pending = 0;
@@ -277,57 +245,6 @@ export class Channel implements Disposable {
       throw error;
     }
   }
-
-  /**
-   * Sends the messages and collects what the kernel answers to each. They are
-   * carried out in order, each on its own: one that fails does not stop the next.
-   */
-  *exchange(wires: readonly Wire[]): Talk<Reply[]> {
-    const replies: Reply[] = [];
-    for (let at = 0; at < wires.length; at += PIPELINE) {
-      replies.push(...yield* this.#pipeline(wires.slice(at, at + PIPELINE)));
-    }
-    return replies;
-  }
-
-  *#pipeline(wires: readonly Wire[]): Talk<Reply[]> {
-    const start = performance.now();
-    const writer = this.#writer;
-    writer.clear();
-    const bySequence = new Map<number, [Wire, Reply]>();
-    const replies = wires.map((wire) => {
-      const sequence = this.nextSequence();
-      const flags = wire.flags | NLM_F_REQUEST |
-        (wire.dump ? NLM_F_DUMP : NLM_F_ACK);
-      writer.begin({ type: wire.type, flags, sequence });
-      wire.body(writer);
-      writer.end();
-      const reply = { messages: [], interrupted: false, finished: false };
-      bySequence.set(sequence, [wire, reply]);
-      return reply;
-    });
-    const operation = wires[0]!.operation;
-    const ways = new Set(wires.map(({ way }) => way));
-    const way = ways.has("elsewhere")
-      ? "elsewhere"
-      : ways.has("either")
-      ? "either"
-      : "here";
-    yield { send: writer.bytes, way, operation };
-    let left = wires.length;
-    // Answers wait to be received; of a list each recv(2) makes the next part, with the lock.
-    const receiving = wires.some(({ dump }) => dump) ? way : "here";
-    while (left > 0) {
-      const bytes = yield { way: receiving, operation };
-      for (const message of parseMessages(bytes)) {
-        // Nothing else is expected; a stranger's answer is nobody's.
-        const [wire, reply] = bySequence.get(message.sequence) ?? [];
-        if (wire === undefined || reply === undefined) continue;
-        if (collect(message, wire, reply, start)) left--;
-      }
-    }
-    return replies;
-  }
 }
 
 /** A copy: the buffer is used again. */
@@ -341,30 +258,4 @@ function datagram(
     );
   }
   return buffer.slice(0, count);
-}
-
-/** Files one message under its request; tells whether it was the last one. */
-function collect(
-  message: NetlinkMessage,
-  wire: Wire,
-  reply: Reply,
-  start: number,
-): boolean {
-  if (message.flags & NLM_F_DUMP_INTR) reply.interrupted = true;
-  if (message.type !== NLMSG_ERROR && message.type !== NLMSG_DONE) {
-    reply.messages.push(message);
-    return false;
-  }
-  if (reply.finished) return false;
-  reply.finished = true;
-  const { operation } = wire;
-  const { error, warning } = parseAck(message, operation);
-  if (error !== undefined) reply.error = error;
-  publishTrace(() => ({
-    operation,
-    details: warning === undefined ? {} : { warning },
-    ms: performance.now() - start,
-    ...(error && { error }),
-  }));
-  return true;
 }

@@ -1,7 +1,8 @@
 import { changeNft } from "./_nft_change.ts";
 import { linkName } from "./_nat_rules.ts";
 import { parseMac } from "./mac.ts";
-import type { NftBatch, NftElement } from "./nft_batch.ts";
+import type { NftBatch } from "./nft_batch.ts";
+import type { NftElement } from "./nft_types.ts";
 import type { NftExpression } from "./nft_expression.ts";
 import { listNftElements } from "./nft_list.ts";
 import { NftSocket } from "./nft_socket.ts";

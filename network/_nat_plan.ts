@@ -9,7 +9,8 @@ import {
 } from "./_nat_ports.ts";
 import type { NatState } from "./_nat_memory.ts";
 import { createStructure, ISOLATED, linkName } from "./_nat_rules.ts";
-import type { NftBatch, NftElement } from "./nft_batch.ts";
+import type { NftBatch } from "./nft_batch.ts";
+import type { NftElement } from "./nft_types.ts";
 import { listNftElements, listNftRules, type NftRule } from "./nft_list.ts";
 import type { NftSocket } from "./nft_socket.ts";
 import { PortInUseError } from "./port_in_use_error.ts";

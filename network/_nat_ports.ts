@@ -1,6 +1,6 @@
 import { formatEndpoint } from "./_endpoint.ts";
 import { formatIp, parseIp } from "./ip.ts";
-import type { NftElement, NftSetSpec } from "./nft_batch.ts";
+import type { NftElement, NftSetSpec } from "./nft_types.ts";
 import type {
   PortProtocol,
   PortSpec,

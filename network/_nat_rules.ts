@@ -1,6 +1,7 @@
 import { parseIp } from "./ip.ts";
 import { PORT_MAPS, type PortMap } from "./_nat_ports.ts";
-import type { NftBaseChain, NftBatch } from "./nft_batch.ts";
+import type { NftBatch } from "./nft_batch.ts";
+import type { NftBaseChain } from "./nft_types.ts";
 import type { NftExpression } from "./nft_expression.ts";
 import { networkOf, parsePrefix, prefixMask } from "./prefix.ts";
 

@@ -1,4 +1,4 @@
-import type { NftFamily } from "./nft_batch.ts";
+import type { NftFamily } from "./nft_types.ts";
 
 const SUBSYSTEM = 10 << 8;
 const MESSAGES = {

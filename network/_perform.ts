@@ -1,4 +1,5 @@
-import type { Channel, Reply, Talk, Wire } from "./_channel.ts";
+import type { Channel, Talk } from "./_channel.ts";
+import { exchange, type Reply, type Wire } from "./_exchange.ts";
 import { DumpInterruptedError } from "./dump_interrupted_error.ts";
 import type { LinkRef } from "./link.ts";
 import type { Way } from "./_pace.ts";
@@ -53,7 +54,7 @@ export function* perform<T>(
   indexOf: IndexOf,
 ): Talk<T> {
   for (let attempt = 1;; attempt++) {
-    const [reply] = yield* channel.exchange([toWire(request, indexOf)]);
+    const [reply] = yield* exchange(channel, [toWire(request, indexOf)]);
     const { error, interrupted, messages } = reply!;
     if (interrupted && attempt < ATTEMPTS) continue;
     const silent = error === undefined && messages.length === 0;

@@ -34,6 +34,7 @@ export * from "./nft_expression.ts";
 export * from "./nft_list.ts";
 export * from "./nft_monitor.ts";
 export * from "./nft_socket.ts";
+export * from "./nft_types.ts";
 export * from "./parse_attributes.ts";
 export * from "./parse_messages.ts";
 export * from "./parse_route.ts";

@@ -9,7 +9,7 @@ import { DATA, readExpression, readVerdictData } from "./_nft_codec.ts";
 import { readComment } from "./_nft_comment.ts";
 import { nftFamily, nftType } from "./_nft_message.ts";
 import type { MessageWriter } from "./message_writer.ts";
-import type { NftElement, NftFamily } from "./nft_batch.ts";
+import type { NftElement, NftFamily } from "./nft_types.ts";
 import type { NftExpression } from "./nft_expression.ts";
 import { listAttributes, parseAttributes } from "./parse_attributes.ts";
 import type { RouteRequest } from "./route_request.ts";

@@ -4,7 +4,8 @@
  * @module
  */
 
-import { Channel, type Reply, type Talk } from "./_channel.ts";
+import { Channel, type Talk } from "./_channel.ts";
+import { exchange, type Reply } from "./_exchange.ts";
 import { socketCookie } from "./_net_ns_cookie.ts";
 import {
   type IndexOf,
@@ -167,7 +168,7 @@ export class RouteSocket implements Disposable {
     if (requests.length === 0) return [] as unknown as Answers<R>;
     const indexOf = yield* this.#resolve(requests);
     const wires = requests.map((request) => toWire(request, indexOf));
-    const replies = yield* this.#channel.exchange(wires);
+    const replies = yield* exchange(this.#channel, wires);
     const results: BatchResult[] = [];
     for (const [index, request] of requests.entries()) {
       try {
@@ -201,7 +202,8 @@ export class RouteSocket implements Disposable {
     const indexes = new Map<string, number>();
     if (names.size > 0) {
       const lookups = Array.from(names, getLink);
-      const replies = yield* this.#channel.exchange(
+      const replies = yield* exchange(
+        this.#channel,
         lookups.map((lookup) => toWire(lookup, noIndex)),
       );
       for (const [at, name] of [...names].entries()) {
