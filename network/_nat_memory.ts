@@ -23,9 +23,10 @@ export function toState(entries: NatEntries): NatState {
   const { bridges = [], isolate = [], publish = [] } = entries;
   for (const { bridge } of bridges) checkLinkName(bridge);
   isolate.forEach(checkLinkName);
+  const isNothing = bridges.length + isolate.length + publish.length === 0;
   return {
     rules: [
-      ...BASE_RULES,
+      ...isNothing ? [] : BASE_RULES,
       ...bridges.flatMap(({ bridge, subnet, outbound = true }) =>
         bridgeRules({
           bridge,
@@ -57,9 +58,7 @@ export class NatMemory {
     return {
       rules: states.flatMap(({ rules }) => rules),
       isolated: [...new Set(states.flatMap(({ isolated }) => isolated))],
-      ports: ports.filter((port, index) =>
-        ports.findIndex((one) => isSame(one, port)) === index
-      ),
+      ports: [...new Map(ports.map((port) => [portKey(port), port])).values()],
     };
   }
 
@@ -81,14 +80,22 @@ export class NatMemory {
   }
 
   #change(change: (state: NatState) => NatState): void {
-    // In place: who holds a state forgets the changed one too.
-    for (const state of this.#states) Object.assign(state, change(state));
+    for (const state of this.#states) {
+      // In place: who holds a state forgets the changed one too.
+      const { rules, ports, isolated } = Object.assign(state, change(state));
+      const isEmpty = ports.length + isolated.length === 0 &&
+        rules.every((rule) => BASE_RULES.includes(rule));
+      if (isEmpty) this.#states.delete(state);
+    }
   }
+}
+
+function portKey(port: PublishedPort): string {
+  const { protocol, hostAddress, hostPort, target, targetPort, owner } = port;
+  return [protocol, hostAddress, hostPort, target, targetPort, owner].join(" ");
 }
 
 /** Whether both are the same port and lead to the same place. */
 export function isSame(a: PublishedPort, b: PublishedPort): boolean {
-  return a.protocol === b.protocol && a.hostAddress === b.hostAddress &&
-    a.hostPort === b.hostPort && a.target === b.target &&
-    a.targetPort === b.targetPort && a.owner === b.owner;
+  return portKey(a) === portKey(b);
 }
