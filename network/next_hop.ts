@@ -46,7 +46,7 @@ export interface NextHopSpec {
    * @default {"ipv4"}
    */
   readonly family?: "ipv4" | "ipv6" | undefined;
-  /** Drops what goes this way. */
+  /** Drops what goes this way; needs the loopback link to be up. */
   readonly blackhole?: boolean | undefined;
   /** Others among which flows are shared out, instead of all the above. */
   readonly group?: readonly NextHopMember[] | undefined;

@@ -20,7 +20,7 @@ rootTest("next hops are as ip(8) shows them, and carry routes", async () => {
   using netns = NetNs.create();
   using route = new RouteSocket({ netns });
   await route.batch([
-    createLink({ kind: "bridge", name: "br0" }),
+    setLink(1, { up: true }),
     createLink({ kind: "veth", name: "v0", up: true, peer: { name: "v1" } }),
     setLink("v1", { up: true }),
   ]);
