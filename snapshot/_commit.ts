@@ -165,12 +165,14 @@ export async function commitAll(
     }
     if (durability !== "none") await syncFilesystem(store.root);
     signal?.throwIfAborted();
-    store.state.transaction(() => {
-      for (const [index, pending] of all.entries()) {
-        check(store, pending, all.slice(0, index));
-        settle(store, pending, created);
-      }
-    });
+    await store.referring(() =>
+      store.state.transaction(() => {
+        for (const [index, pending] of all.entries()) {
+          check(store, pending, all.slice(0, index));
+          settle(store, pending, created);
+        }
+      })
+    );
   } catch (error) {
     for (const { row, lock, held, sealed } of all) {
       if (sealed !== undefined) removeSidecar(store.folder(row.id).dir);

@@ -89,13 +89,15 @@ export async function makeSnapshot(
   }
   let made: Row | undefined;
   try {
-    const row = store.quickly(() => {
-      const row = insert(store, key, make);
-      made = row;
-      store.makeFolder(row.id);
-      driver.create(store.place(row));
-      return row;
-    });
+    const begin = () =>
+      store.quickly(() => {
+        const row = insert(store, key, make);
+        made = row;
+        store.makeFolder(row.id);
+        driver.create(store.place(row));
+        return row;
+      });
+    const row = parent === undefined ? begin() : await store.referring(begin);
     if (driver.fill !== undefined) {
       await driver.fill(store.place(row), signal);
       store.quickly(() => rows.ready(row.id));

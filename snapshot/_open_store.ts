@@ -19,16 +19,28 @@ function moveDamaged(path: string): void {
   }
 }
 
-function open(root: string, driver: Driver, rebuilds: boolean): Store {
+function open(
+  root: string,
+  { driver, gcLock, rebuilds }: {
+    driver: Driver;
+    gcLock: string;
+    rebuilds: boolean;
+  },
+): Store {
   const path = `${root}/state.db`;
-  const options = { migrations: MIGRATIONS };
+  const openRecords = () =>
+    new Store(root, {
+      driver,
+      gcLock,
+      state: openState(path, { migrations: MIGRATIONS }),
+    });
   try {
-    return new Store(root, { driver, state: openState(path, options) });
+    return openRecords();
   } catch (error) {
     if (!rebuilds || !(error instanceof Deno.errors.InvalidData)) throw error;
   }
   moveDamaged(path);
-  const store = new Store(root, { driver, state: openState(path, options) });
+  const store = openRecords();
   try {
     rebuild(store);
   } catch (error) {
@@ -50,7 +62,11 @@ export async function openStore(
     Deno.mkdirSync(`${root}/${dir}`, { recursive: true, mode: 0o700 });
   }
   const driver = makeDriver(root);
-  const store = open(root, driver, options.rebuild === true);
+  const store = open(root, {
+    driver,
+    gcLock: `${base}/gc.lock`,
+    rebuilds: options.rebuild === true,
+  });
   try {
     await recover(store);
   } catch (error) {

@@ -198,18 +198,21 @@ export class StoreSnapshotter implements Snapshotter, HandleOwner {
       checkLabels("update", name, options.labels);
       checkOptions("update", name, options, ["labels", "replace"]);
       const { rows, state } = this.#store;
-      return state.transaction(() => {
-        const row = this.#store.require("update", name);
-        const old = options.replace === true ? {} : JSON.parse(row.labels);
-        const labels = Object.entries({ ...old, ...options.labels })
-          .filter(([, value]) => value !== null);
-        rows.label(
-          row.id,
-          JSON.stringify(Object.fromEntries(labels)),
-          Date.now(),
-        );
-        return toInfo(rows.get(row.id)!);
-      });
+      // What was just updated is kept for a while.
+      return this.#store.referring(() =>
+        state.transaction(() => {
+          const row = this.#store.require("update", name);
+          const old = options.replace === true ? {} : JSON.parse(row.labels);
+          const labels = Object.entries({ ...old, ...options.labels })
+            .filter(([, value]) => value !== null);
+          rows.label(
+            row.id,
+            JSON.stringify(Object.fromEntries(labels)),
+            Date.now(),
+          );
+          return toInfo(rows.get(row.id)!);
+        })
+      );
     });
   }
 

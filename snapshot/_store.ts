@@ -1,5 +1,5 @@
 import type { Fd } from "@containerkit/libc";
-import type { State, Synchronous } from "@containerkit/state";
+import { lockFile, type State, type Synchronous } from "@containerkit/state";
 import type { Driver, Folder, Place } from "./_driver.ts";
 import { tryHold, tryUpgrade } from "./_hold.ts";
 import { openRows, type Row, type Rows } from "./_rows.ts";
@@ -29,9 +29,14 @@ export class Store implements Disposable {
   readonly #removals = new Set<Promise<void>>();
   /** Locks on snapshots that somebody in this process works with, by id. */
   readonly #holds = new Map<number, Fd>();
+  readonly #gcLock: string;
 
-  constructor(root: string, options: { driver: Driver; state: State }) {
+  constructor(
+    root: string,
+    options: { driver: Driver; state: State; gcLock: string },
+  ) {
     this.root = root;
+    this.#gcLock = options.gcLock;
     this.driver = options.driver;
     this.state = options.state;
     this.rows = openRows(options.state);
@@ -50,6 +55,15 @@ export class Store implements Disposable {
     } finally {
       database.exec("PRAGMA synchronous = FULL");
     }
+  }
+
+  /**
+   * Does something that refers to a layer, or needs it to stay. Garbage collection, of whatever process, removes nothing
+   * meanwhile, and looks again before it goes on.
+   */
+  async referring<T>(fn: () => Synchronous<T>): Promise<T> {
+    using _lock = await lockFile(this.#gcLock, { exclusive: false });
+    return fn() as T;
   }
 
   /** The folder of a snapshot. */

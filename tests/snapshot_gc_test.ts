@@ -1,0 +1,76 @@
+import { assertEquals } from "@std/assert";
+import { collect, openStore } from "@containerkit/content";
+import { openOverlay, openTarindex, unpack } from "@containerkit/snapshot";
+import { lockFile } from "@containerkit/state";
+import { DatabaseSync } from "node:sqlite";
+import { imageLayers } from "./faults/_snapshot_world.ts";
+import { rootTest, tempDir } from "./mod.ts";
+
+const ROUNDS = 20;
+
+for (
+  const [driver, open] of Object.entries({
+    overlay: openOverlay,
+    tarindex: openTarindex,
+  })
+) {
+  rootTest(
+    `${driver}: what refers to a layer waits while garbage is removed`,
+    async () => {
+      await using temp = tempDir({ dir: "/var/tmp" });
+      await using store = await open({ root: temp.path });
+      const { chainId } = await unpack(imageLayers(0), store);
+      await using work = await store.prepare("work");
+      const lock = await lockFile(`${temp.path}/gc.lock`);
+      const waiting = [
+        unpack(imageLayers(0), store),
+        unpack(imageLayers(1), store),
+        store.prepare("other", chainId).then((made) => made.keep()),
+        work.commit("layer"),
+      ];
+      const first = await Promise.race([
+        ...waiting.map((one) => one.then(() => "done")),
+        // What refers to nothing does not wait.
+        store.prepare("alone").then((made) => {
+          made.keep();
+          return "alone";
+        }),
+      ]);
+      assertEquals(first, "alone");
+      await assertNone(store.walk({ name: "other" }));
+      await assertNone(store.walk({ name: "layer" }));
+      lock.close();
+      await Promise.all(waiting);
+    },
+  );
+
+  rootTest(
+    `${driver}: a layer that is found while garbage is collected is there afterwards`,
+    async () => {
+      await using temp = tempDir({ dir: "/var/tmp" });
+      using content = await openStore({ root: temp.path });
+      await using store = await open({ root: temp.path });
+      // Another process would have the store open itself.
+      await using other = await open({ root: temp.path });
+      let removed = 0;
+      for (let round = 0; round < ROUNDS; round++) {
+        await unpack(imageLayers(round % 3), store);
+        const path = `${temp.path}/snapshots/${store.driver}/state.db`;
+        using database = new DatabaseSync(path, { timeout: 5000 });
+        database.exec("UPDATE snapshots SET created = 0, updated = 0");
+        const [found, collected] = await Promise.all([
+          unpack(imageLayers(round % 3), other),
+          collect(content, { collectables: [store.collectable] }),
+        ]);
+        removed += collected.removed.length;
+        await using _work = await other.prepare("work", found.chainId);
+      }
+      assertEquals(removed > 0, true);
+      assertEquals(await store.fsck(), []);
+    },
+  );
+}
+
+async function assertNone(items: AsyncIterable<unknown>): Promise<void> {
+  assertEquals(await Array.fromAsync(items), []);
+}
