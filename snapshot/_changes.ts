@@ -18,15 +18,14 @@ export function changesOf(
   if (place.kind === "view") {
     throw new SnapshotStateError("diff", place.key, "it is a view");
   }
-  if (place.options.idmap !== undefined && place.parents.length > 0) {
-    throw new SnapshotStateError(
-      "diff",
-      place.key,
-      "its files bear the ids that its id map shows; commit it, which gives them back their own",
-    );
-  }
+  const { idmap } = place.options;
   const content = `${place.dir}/fs`;
   return place.parents.length === 0
     ? diffLayers(undefined, content, options)
-    : diffUpper(content, { ...options, ...(lower && { lower }) });
+    : diffUpper(content, {
+      ...options,
+      ...(lower && { lower }),
+      // What is written through an overlay bears the ids that its map shows.
+      ...(idmap && { idmap }),
+    });
 }

@@ -1,10 +1,20 @@
 import {
-  FileType,
-  getXattr,
-  listXattrs,
+  listDir,
+  O_NOFOLLOW,
+  openChild,
+  procPath,
+  readLinkAt,
+  refused,
+  S_IFCHR,
+  S_IFDIR,
+  S_IFLNK,
+  S_IFMT,
+  S_IFREG,
   type Stat,
-  statAt,
-} from "@containerkit/libc";
+} from "./_files.ts";
+import { openRoot } from "./_parent_layers.ts";
+import { closing, compareNames, openDir, statAt } from "./_walk_dir.ts";
+import { getXattr, listXattrs } from "./_xattrs.ts";
 
 const BUFFER = 1 << 20;
 const MOST_PROBLEMS = 100;
@@ -15,8 +25,26 @@ interface Comparison {
   readonly buffers: readonly [Uint8Array, Uint8Array];
 }
 
-function namesOf(dir: string): string[] {
-  return [...Deno.readDirSync(dir)].map(({ name }) => name).sort();
+/** The same name in both trees, in open directories. */
+interface Pair {
+  readonly dirs: readonly [number, number];
+  readonly name: string;
+  /** Its path in the tree. */
+  readonly path: string;
+}
+
+function namesOf(fd: number, path: string): string[] {
+  return listDir(fd, path).map(({ name }) => name).sort(compareNames);
+}
+
+async function openFile(
+  fd: number,
+  { name, path }: Pair,
+): Promise<Deno.FsFile> {
+  const file = openChild(fd, name, O_NOFOLLOW);
+  if (file < 0) throw refused("open", "openat2", -file, path);
+  using _file = closing(file);
+  return await Deno.open(`/proc/self/fd/${file}`);
 }
 
 function readFull(file: Deno.FsFile, buffer: Uint8Array): number {
@@ -29,13 +57,9 @@ function readFull(file: Deno.FsFile, buffer: Uint8Array): number {
   return length;
 }
 
-async function sameBytes(
-  a: string,
-  b: string,
-  with_: Comparison,
-): Promise<boolean> {
-  using first = await Deno.open(a);
-  using second = await Deno.open(b);
+async function sameBytes(pair: Pair, with_: Comparison): Promise<boolean> {
+  using first = await openFile(pair.dirs[0], pair);
+  using second = await openFile(pair.dirs[1], pair);
   const [x, y] = with_.buffers;
   for (;;) {
     with_.signal?.throwIfAborted();
@@ -48,9 +72,10 @@ async function sameBytes(
   }
 }
 
-function xattrsOf(path: string): string {
-  return listXattrs(path).filter((name) => !name.startsWith("security.selinux"))
-    .sort().map((name) => `${name}=${getXattr(path, name)}`).join(" ");
+function xattrsOf(fd: number, { name, path }: Pair): string {
+  const at = procPath(fd, name);
+  return listXattrs(at, path).filter((key) => key !== "security.selinux")
+    .sort().map((key) => `${key}=${getXattr(at, key, path)}`).join(" ");
 }
 
 /** What is not alike of two files, but for what they hold. */
@@ -61,54 +86,65 @@ function unlike(a: Stat, b: Stat): string | undefined {
   if (a.uid !== b.uid || a.gid !== b.gid) {
     return `it belongs to ${b.uid}:${b.gid} instead of ${a.uid}:${a.gid}`;
   }
-  if (a.deviceMajor !== b.deviceMajor || a.deviceMinor !== b.deviceMinor) {
+  if (a.major !== b.major || a.minor !== b.minor) {
     return "it is another device";
   }
-  const kind = a.mode & FileType.MASK;
+  const kind = a.mode & S_IFMT;
   // A folder that no layer describes, and a mark that hides, are as old as they are on disk.
-  if (kind === FileType.DIRECTORY || kind === FileType.CHAR) return;
+  if (kind === S_IFDIR || kind === S_IFCHR) return;
   if (a.size !== b.size) return `it has ${b.size} bytes instead of ${a.size}`;
-  if (a.mtime !== b.mtime) return "it was changed at another time";
+  if (a.mtime !== b.mtime || a.mtimeNs !== b.mtimeNs) {
+    return "it was changed at another time";
+  }
 }
 
-async function compare(
-  a: string,
-  b: string,
-  path: string,
-  with_: Comparison,
-): Promise<void> {
+async function compare(pair: Pair, with_: Comparison): Promise<void> {
   const { problems } = with_;
+  const { dirs: [a, b], name, path } = pair;
   if (problems.length >= MOST_PROBLEMS) return;
   const note = (problem: string) =>
     void problems.push(`"${path || "/"}": ${problem}`);
-  const [x, y] = [statAt(undefined, a + path), statAt(undefined, b + path)];
+  const [x, y] = [statAt(a, name, path), statAt(b, name, path)];
   const different = unlike(x, y);
   if (different !== undefined) return note(different);
-  if (xattrsOf(a + path) !== xattrsOf(b + path)) {
+  if (xattrsOf(a, pair) !== xattrsOf(b, pair)) {
     note("its attributes are others");
   }
-  switch (x.mode & FileType.MASK) {
-    case FileType.REGULAR:
-      if (!await sameBytes(a + path, b + path, with_)) {
-        note("it holds something else");
-      }
+  switch (x.mode & S_IFMT) {
+    case S_IFREG:
+      if (!await sameBytes(pair, with_)) note("it holds something else");
       return;
-    case FileType.SYMLINK:
-      if (Deno.readLinkSync(a + path) !== Deno.readLinkSync(b + path)) {
+    case S_IFLNK:
+      if (readLinkAt(a, name) !== readLinkAt(b, name)) {
         note("it is a link to somewhere else");
       }
       return;
-    case FileType.DIRECTORY:
-      break;
-    default:
-      return;
+    case S_IFDIR:
+      return await compareDirs(pair, with_);
   }
-  const [expected, found] = [namesOf(a + path), new Set(namesOf(b + path))];
-  for (const name of expected) {
-    if (!found.delete(name)) note(`"${name}" is missing`);
-    else await compare(a, b, `${path}/${name}`, with_);
+}
+
+async function compareDirs(
+  { dirs: [a, b], name, path }: Pair,
+  with_: Comparison,
+): Promise<void> {
+  const isRoot = name === "";
+  const [one, other] = [a, b].map((fd) =>
+    openDir(fd, isRoot ? "." : name, path)
+  ) as [number, number];
+  using _one = closing(one);
+  using _other = closing(other);
+  const [expected, found] = [namesOf(one, path), new Set(namesOf(other, path))];
+  const note = (child: string, problem: string) =>
+    void with_.problems.push(`"${path || "/"}": "${child}" is ${problem}`);
+  for (const child of expected) {
+    if (!found.delete(child)) note(child, "missing");
+    else {
+      const pair = { name: child, path: `${path}/${child}` };
+      await compare({ dirs: [one, other], ...pair }, with_);
+    }
   }
-  for (const name of found) note(`"${name}" is too much`);
+  for (const child of found) note(child, "too much");
 }
 
 /**
@@ -124,11 +160,9 @@ export async function compareTrees(
 ): Promise<string[]> {
   const problems: string[] = [];
   const buffers = [new Uint8Array(BUFFER), new Uint8Array(BUFFER)] as const;
-  // The path of an open mount is a link to it, which is not what is compared.
-  await compare(`${expected}/.`, `${found}/.`, "", {
-    problems,
-    signal,
-    buffers,
-  });
+  const dirs = [openRoot(expected), openRoot(found)] as const;
+  using _expected = closing(dirs[0]);
+  using _found = closing(dirs[1]);
+  await compare({ dirs, name: "", path: "" }, { problems, signal, buffers });
   return problems;
 }

@@ -1,94 +1,211 @@
-import {
-  chmodAt,
-  chownAt,
-  FileType,
-  getXattr,
-  linkAt,
-  listXattrs,
-  mknodAt,
-  setXattr,
-  type Stat,
-  statAt,
-  symlinkAt,
-  utimesAt,
-} from "@containerkit/libc";
+import { errno } from "@containerkit/libc";
 import { cloneFile } from "@containerkit/mount/reflink";
+import {
+  AT_SYMLINK_NOFOLLOW,
+  CName,
+  listDir,
+  O_CLOEXEC,
+  O_NOFOLLOW,
+  openChild,
+  procPath,
+  readLinkAt,
+  refused,
+  S_IFDIR,
+  S_IFLNK,
+  S_IFMT,
+  S_IFREG,
+  type Stat,
+  timespecs,
+} from "./_files.ts";
+import { layerSymbols } from "./_layer_symbols.ts";
+import { makeDevice } from "./_make_device.ts";
+import { openRoot } from "./_parent_layers.ts";
+import { closing, openDir, statAt } from "./_walk_dir.ts";
+import { getXattr, listXattrs, setXattr } from "./_xattrs.ts";
 
+const AT_FDCWD = -100;
+const CREATE = 1 | 0o100 | 0o200 | O_NOFOLLOW | O_CLOEXEC;
 /** Up to here a copy holds nobody up. */
 const SMALL = 1 << 20;
+const first = new CName();
+const second = new CName();
 
-/** Where the names of files with several of them are, by inode. */
-type Links = Map<bigint, string>;
+/** A file that is copied: the open directories it lies and will lie in. */
+interface Copied {
+  readonly from: number;
+  readonly to: number;
+  readonly name: string;
+  /** Where it will lie, in full. */
+  readonly path: string;
+  readonly stat: Stat;
+}
 
-async function makeFile(
-  from: string,
-  to: string,
-  options: { stat: Stat; signal: AbortSignal | undefined },
-): Promise<void> {
-  const { stat, signal } = options;
-  switch (stat.mode & FileType.MASK) {
-    case FileType.REGULAR:
-      // Both share blocks where the filesystem can; for small files the way over another thread takes longer.
-      if (stat.size <= SMALL) Deno.copyFileSync(from, to);
-      else await cloneFile(from, to, { mode: 0o600, signal });
-      return;
-    case FileType.SYMLINK:
-      symlinkAt(Deno.readLinkSync(from), { path: to });
-      return;
-    case FileType.DIRECTORY:
-      Deno.mkdirSync(to, { mode: 0o700 });
-      return;
-    default:
-      mknodAt(undefined, to, {
-        mode: stat.mode,
-        major: stat.deviceMajor,
-        minor: stat.deviceMinor,
+interface Work {
+  /** Where the names of files with several of them are, by inode. */
+  readonly links: Map<bigint, string>;
+  readonly signal: AbortSignal | undefined;
+}
+
+function tried(
+  result: number,
+  what: { action: string; call: string; path: string },
+): void {
+  if (result !== 0) {
+    throw refused(what.action, what.call, errno(), what.path);
+  }
+}
+
+/** Both share blocks where the filesystem can. */
+async function copyFile(file: Copied, { signal }: Work): Promise<void> {
+  const { from, to, name, path, stat } = file;
+  if (stat.size > SMALL && name.isWellFormed()) {
+    await cloneFile(procPath(from, name), procPath(to, name), {
+      mode: 0o600,
+      signal,
+    });
+    return;
+  }
+  const source = openChild(from, name, O_NOFOLLOW);
+  if (source < 0) throw refused("open", "openat2", -source, path);
+  using _source = closing(source);
+  const target = layerSymbols().openat(to, first.set(name), CREATE, 0o600);
+  if (target < 0) throw refused("create", "openat", errno(), path);
+  using _target = closing(target);
+  const [one, other] = [source, target].map((fd) => `/proc/self/fd/${fd}`) as [
+    string,
+    string,
+  ];
+  // For small files the way over another thread takes longer.
+  if (stat.size <= SMALL) Deno.copyFileSync(one, other);
+  else await Deno.copyFile(one, other);
+}
+
+async function makeFile(file: Copied, work: Work): Promise<void> {
+  const { from, to, name, path, stat } = file;
+  const libc = layerSymbols();
+  const what = { action: "create", path };
+  switch (stat.mode & S_IFMT) {
+    case S_IFREG:
+      return await copyFile(file, work);
+    case S_IFLNK: {
+      const target = readLinkAt(from, name);
+      if (typeof target === "number") {
+        throw refused("read the link", "readlinkat", -target, path);
+      }
+      const result = libc.symlinkat(first.set(target), to, second.set(name));
+      return tried(result, { ...what, call: "symlinkat" });
+    }
+    case S_IFDIR:
+      return tried(libc.mkdirat(to, first.set(name), 0o700), {
+        ...what,
+        call: "mkdirat",
       });
+    default: {
+      const device = makeDevice(stat.major, stat.minor);
+      const result = libc.mknodat(to, first.set(name), stat.mode, device);
+      return tried(result, { ...what, call: "mknodat" });
+    }
   }
 }
 
 /** Owner first: a change of it takes set-user-ID bits and capabilities away. */
-function dress(from: string, to: string, stat: Stat): void {
-  chownAt(undefined, to, { uid: stat.uid, gid: stat.gid });
-  const isLink = (stat.mode & FileType.MASK) === FileType.SYMLINK;
-  if (!isLink) chmodAt(undefined, to, stat.mode & 0o7777);
-  for (const name of listXattrs(from)) {
-    const value = getXattr(from, name);
-    if (value !== undefined) setXattr(to, name, value);
+function dress({ from, to, name, path, stat }: Copied): void {
+  const libc = layerSymbols();
+  const { uid, gid, mode } = stat;
+  const self = first.set(name === "" ? "." : name);
+  tried(libc.fchownat(to, self, uid, gid, AT_SYMLINK_NOFOLLOW), {
+    action: "set the owner of",
+    call: "fchownat",
+    path,
+  });
+  const [source, target] = [procPath(from, name), procPath(to, name)];
+  if ((mode & S_IFMT) !== S_IFLNK) {
+    tried(libc.chmod(first.set(target), mode & 0o7777), {
+      action: "set the mode of",
+      call: "chmod",
+      path,
+    });
+  }
+  for (const key of listXattrs(source, path)) {
+    const value = getXattr(source, key, path);
+    if (value === undefined) continue;
+    const code = setXattr(target, key, new Uint8Array(value));
+    if (code !== 0) {
+      throw refused(`set the attribute ${key} of`, "lsetxattr", code, path);
+    }
   }
 }
 
-async function copy(
-  from: string,
-  to: string,
-  options: { links: Links; signal: AbortSignal | undefined },
+function setTimes({ to, name, path, stat }: Copied): void {
+  const times = timespecs(stat.atime, stat.atimeNs, stat.mtime, stat.mtimeNs);
+  const self = first.set(name === "" ? "." : name);
+  const result = layerSymbols().utimensat(to, self, times, AT_SYMLINK_NOFOLLOW);
+  tried(result, { action: "set the times of", call: "utimensat", path });
+}
+
+async function copyAll(
+  from: number,
+  to: number,
+  path: string,
+  work: Work,
 ): Promise<void> {
-  const { links, signal } = options;
-  const stat = statAt(undefined, from);
-  const isDirectory = (stat.mode & FileType.MASK) === FileType.DIRECTORY;
-  if (!isDirectory && stat.links > 1) {
-    const other = links.get(stat.inode);
-    if (other !== undefined) return linkAt({ path: other }, { path: to });
-    links.set(stat.inode, to);
+  work.signal?.throwIfAborted();
+  for (const { name } of listDir(from, path)) {
+    const stat = statAt(from, name, `${path}/${name}`);
+    await copy({ from, to, name, path: `${path}/${name}`, stat }, work);
   }
-  await makeFile(from, to, { stat, signal });
-  dress(from, to, stat);
-  if (isDirectory) {
-    for (const { name } of Deno.readDirSync(from)) {
-      await copy(`${from}/${name}`, `${to}/${name}`, options);
+}
+
+async function copy(file: Copied, work: Work): Promise<void> {
+  const { from, to, name, path, stat } = file;
+  const isDirectory = (stat.mode & S_IFMT) === S_IFDIR;
+  if (!isDirectory && stat.nlink > 1) {
+    const other = work.links.get(stat.ino);
+    if (other !== undefined) {
+      const result = layerSymbols().linkat(
+        AT_FDCWD,
+        first.set(other),
+        to,
+        second.set(name),
+        0,
+      );
+      return tried(result, { action: "create", call: "linkat", path });
     }
+    work.links.set(stat.ino, path);
   }
-  utimesAt(undefined, to, { atime: stat.atime, mtime: stat.mtime });
+  await makeFile(file, work);
+  dress(file);
+  if (isDirectory) {
+    const [source, target] = [
+      openDir(from, name, path),
+      openDir(to, name, path),
+    ];
+    using _source = closing(source);
+    using _target = closing(target);
+    await copyAll(source, target, path, work);
+  }
+  setTimes(file);
 }
 
 /**
  * Copies a tree with all that belongs to it: owners, permissions, times,
  * attributes, links between its files. Blocks are shared where the filesystem can.
+ *
+ * @param to What must not be there yet.
  */
 export async function copyTree(
   from: string,
   to: string,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  await copy(from, to, { links: new Map(), signal });
+  const source = openRoot(from);
+  using _source = closing(source);
+  Deno.mkdirSync(to, { mode: 0o700 });
+  const target = openRoot(to);
+  using _target = closing(target);
+  const stat = statAt(source, "", from);
+  const root = { from: source, to: target, name: "", path: to, stat };
+  dress(root);
+  await copyAll(source, target, to, { links: new Map(), signal });
+  setTimes(root);
 }

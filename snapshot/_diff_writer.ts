@@ -1,5 +1,6 @@
 /** Turns changes into the entries of a layer, hard links and parents included. */
 import { errno } from "@containerkit/libc";
+import type { IdMap } from "@containerkit/mount";
 import { encodeTarHeader, TypeFlag } from "@containerkit/tar";
 import { WHITEOUT_PREFIX } from "@containerkit/tar/layer";
 import {
@@ -20,6 +21,7 @@ import {
   type Stat,
 } from "./_files.ts";
 import { layerSymbols } from "./_layer_symbols.ts";
+import { unmapId } from "./_unmap_id.ts";
 import { getXattr, listXattrs } from "./_xattrs.ts";
 import { DiffError } from "./diff_error.ts";
 
@@ -81,6 +83,7 @@ export interface DiffWriterOptions {
   /** Later times become this, in seconds. */
   readonly latest: number;
   readonly isXattrKept: (key: string) => boolean;
+  readonly idmap: IdMap | undefined;
 }
 
 export class DiffWriter {
@@ -202,11 +205,11 @@ export class DiffWriter {
   }
 
   #common(stat: Stat) {
-    const { latest } = this.#options;
+    const { latest, idmap } = this.#options;
     return {
       mode: stat.mode & 0o7777,
-      uid: stat.uid,
-      gid: stat.gid,
+      uid: unmapId(stat.uid, idmap?.uids ?? []),
+      gid: unmapId(stat.gid, idmap?.gids ?? []),
       mtime: Math.min(stat.mtime, latest),
     };
   }

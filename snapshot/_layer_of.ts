@@ -19,7 +19,7 @@ export function makeWriter(
   const isXattrKept = options.isXattrKept ?? isPortableXattr;
   const latest = options.sourceDateEpoch ?? Infinity;
   const writer = new DiffWriter(
-    { isXattrKept, latest },
+    { isXattrKept, latest, idmap: options.idmap },
     (path) => reopen(root, path),
   );
   return { writer, isXattrKept };

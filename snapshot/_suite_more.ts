@@ -1,4 +1,5 @@
 import { chainIds, DigestMismatchError } from "@containerkit/oci";
+import { UntarStream } from "@containerkit/tar";
 import { readLayer } from "@containerkit/tar/layer";
 import {
   check,
@@ -536,6 +537,91 @@ export const MORE_CASES: Readonly<Record<string, SuiteCase>> = {
         Deno.lstatSync(`${mounted}/etc`).uid,
         100_000,
         "the owner in a view",
+      );
+    });
+    // As a process in the user namespace: what it writes is its own in the layer, whoever reads it.
+    await withMounts(context, work.mounts, async (mounted) => {
+      const id = "100000";
+      const script = "rm passwd; printf changed >passwd; printf new >new";
+      const { success } = await new Deno.Command("setpriv", {
+        args: [
+          ...[`--reuid=${id}`, `--regid=${id}`, "--clear-groups"],
+          ...["sh", "-c", script],
+        ],
+        cwd: `${mounted}/etc`,
+      }).output();
+      check(success, "a process of the user namespace cannot write");
+      Deno.chownSync(`${mounted}/etc/new`, 100_000 + 33, 100_000 + 34);
+      Deno.chmodSync(`${mounted}/etc/new`, 0o4755);
+    });
+    const layer = await work.diff({ compression: "none" });
+    await using copy = await snapshotter.prepare("copy", chainId);
+    await copy.apply(layer.readable);
+    await copy.commit("copied");
+    await work.commit("committed");
+    for (const name of ["copied", "committed"]) {
+      await withView(context, name, (mounted) => {
+        const found = describeTree(mounted)
+          .filter((line) => /^(| *|\/etc.*) \d+ /.test(line));
+        same(
+          found,
+          [
+            " 755 0:0/",
+            "/etc 755 0:0/",
+            "/etc/new 4755 33:34 = new",
+            "/etc/passwd 644 0:0 = changed",
+            "/etc/passwd- 644 0:0 = root",
+          ],
+          `the owners of ${name}`,
+        );
+      });
+    }
+  },
+
+  async NamesThatAreNoText(context) {
+    const { snapshotter } = context;
+    const odd = "odd\udcff\udc80";
+    const layers = [
+      await layerOf([
+        dir(odd),
+        file(`${odd}/file`, "1"),
+        link(`${odd}/file`, `${odd}-link`),
+        symlink(odd, `${odd}-symlink`),
+      ]),
+      await layerOf([file(`${odd}/${odd}`, "2"), file("plain", "3")]),
+    ];
+    const { chainId } = await unpack(layers, snapshotter);
+    const source = layers[1]!;
+    same(
+      await snapshotter.verify(chainId, { source }),
+      { ok: true, exact: true, problems: [] },
+      "verify",
+    );
+    await using work = await snapshotter.prepare("work", chainId);
+    await withMounts(context, work.mounts, (mounted) => {
+      writeFiles(mounted, { "/plain": "changed" });
+    });
+    check((await snapshotter.usage("work")).size > 0, "it takes nothing");
+    const { readable } = await work.diff({ compression: "none" });
+    const names: string[] = [];
+    await readable.pipeThrough(new UntarStream()).pipeTo(
+      new WritableStream({
+        async write({ path, readable }) {
+          names.push(path);
+          await readable?.cancel();
+        },
+      }),
+    );
+    same(names, ["plain"], "what changed");
+    await work.commit("layer");
+    await using copy = await snapshotter.prepare("copy", "layer");
+    const whole = await copy.diff({ compression: "none" });
+    await whole.readable.pipeTo(new WritableStream());
+    await withView(context, "layer", (mounted) => {
+      same(
+        [...Deno.readDirSync(mounted)].length,
+        4,
+        "how many names the root has",
       );
     });
   },

@@ -1,20 +1,58 @@
+import { errno } from "@containerkit/libc";
+import type { IdMap } from "@containerkit/mount";
 import {
-  chmodAt,
-  chownAt,
-  FileType,
-  getXattr,
-  setXattr,
-  statAt,
-} from "@containerkit/libc";
-import type { IdMap, IdMapRange } from "@containerkit/mount";
+  AT_SYMLINK_NOFOLLOW,
+  CName,
+  listDir,
+  procPath,
+  refused,
+  S_IFDIR,
+  S_IFLNK,
+  S_IFMT,
+  S_IFREG,
+  type Stat,
+} from "./_files.ts";
+import { layerSymbols } from "./_layer_symbols.ts";
+import { openRoot } from "./_parent_layers.ts";
+import { unmapId } from "./_unmap_id.ts";
+import { closing, openDir, statAt } from "./_walk_dir.ts";
+import { getXattr, setXattr } from "./_xattrs.ts";
 
 const CAPABILITY = "security.capability";
+const name_ = new CName();
 
-function unmapId(id: number, ranges: readonly IdMapRange[]): number {
-  const range = ranges.find(({ outside, size }) =>
-    id >= outside && id < outside + size
-  );
-  return range === undefined ? id : id - range.outside + range.inside;
+/** Gives one file its ids back. */
+function unmap(
+  file: { fd: number; name: string; path: string; stat: Stat },
+  idmap: IdMap,
+): void {
+  const { fd, name, path, stat: { uid, gid, mode } } = file;
+  const owner = {
+    uid: unmapId(uid, idmap.uids),
+    gid: unmapId(gid, idmap.gids),
+  };
+  if (owner.uid === uid && owner.gid === gid) return;
+  const at = procPath(fd, name);
+  const kind = mode & S_IFMT;
+  const capability = kind === S_IFREG
+    ? getXattr(at, CAPABILITY, path)
+    : undefined;
+  const libc = layerSymbols();
+  const self = name_.set(name === "" ? "." : name);
+  if (
+    libc.fchownat(fd, self, owner.uid, owner.gid, AT_SYMLINK_NOFOLLOW) !== 0
+  ) {
+    throw refused("set the owner of", "fchownat", errno(), path);
+  }
+  // chown(2) takes these away.
+  if (kind !== S_IFLNK && libc.chmod(name_.set(at), mode & 0o7777) !== 0) {
+    throw refused("set the mode of", "chmod", errno(), path);
+  }
+  if (capability === undefined) return;
+  const code = setXattr(at, CAPABILITY, new Uint8Array(capability));
+  if (code !== 0) {
+    throw refused(`set the attribute ${CAPABILITY} of`, "setxattr", code, path);
+  }
 }
 
 /**
@@ -24,23 +62,26 @@ function unmapId(id: number, ranges: readonly IdMapRange[]): number {
  * the ids that the map shows. Done again, it changes nothing that is in no range.
  */
 export function unmapTree(path: string, idmap: IdMap): void {
-  const { uid, gid, mode } = statAt(undefined, path);
-  const owner = {
-    uid: unmapId(uid, idmap.uids),
-    gid: unmapId(gid, idmap.gids),
+  // A file with several names is given its ids once.
+  const seen = new Set<bigint>();
+  const visit = (fd: number, folder: string): void => {
+    for (const { name } of listDir(fd, folder)) {
+      const shown = `${folder}/${name}`;
+      const stat = statAt(fd, name, shown);
+      const isDir = (stat.mode & S_IFMT) === S_IFDIR;
+      if (!isDir && stat.nlink > 1) {
+        if (seen.has(stat.ino)) continue;
+        seen.add(stat.ino);
+      }
+      unmap({ fd, name, path: shown, stat }, idmap);
+      if (!isDir) continue;
+      const child = openDir(fd, name, shown);
+      using _child = closing(child);
+      visit(child, shown);
+    }
   };
-  const kind = mode & FileType.MASK;
-  if (owner.uid !== uid || owner.gid !== gid) {
-    const capability = kind === FileType.REGULAR
-      ? getXattr(path, CAPABILITY)
-      : undefined;
-    chownAt(undefined, path, owner);
-    // chown(2) takes these away.
-    if (kind !== FileType.SYMLINK) chmodAt(undefined, path, mode & 0o7777);
-    if (capability !== undefined) setXattr(path, CAPABILITY, capability);
-  }
-  if (kind !== FileType.DIRECTORY) return;
-  for (const { name } of Deno.readDirSync(path)) {
-    unmapTree(`${path}/${name}`, idmap);
-  }
+  const root = openRoot(path);
+  using _root = closing(root);
+  unmap({ fd: root, name: "", path, stat: statAt(root, "", path) }, idmap);
+  visit(root, path);
 }

@@ -1,4 +1,7 @@
+import { listDir, S_IFDIR, S_IFMT } from "./_files.ts";
+import { openRoot } from "./_parent_layers.ts";
 import type { SnapshotUsage } from "./snapshot_info.ts";
+import { closing, openDir, statAt } from "./_walk_dir.ts";
 
 /** How many files to look at before others get their turn. */
 const BATCH = 2048;
@@ -9,31 +12,33 @@ export async function measureTree(
   dir: string,
   signal?: AbortSignal,
 ): Promise<SnapshotUsage> {
-  const seen = new Set<number>();
-  const folders = [dir];
-  let size = (Deno.lstatSync(dir).blocks ?? 0) * BLOCK;
-  let inodes = 1;
+  const seen = new Set<bigint>();
   let batch = 0;
-  for (
-    let folder = folders.pop();
-    folder !== undefined;
-    folder = folders.pop()
-  ) {
-    for (const entry of Deno.readDirSync(folder)) {
-      const path = `${folder}/${entry.name}`;
-      const info = Deno.lstatSync(path);
+  const root = openRoot(dir);
+  using _root = closing(root);
+  let size = statAt(root, "", dir).blocks * BLOCK;
+  let inodes = 1;
+  const visit = async (fd: number, path: string): Promise<void> => {
+    for (const { name } of listDir(fd, path)) {
+      const shown = `${path}/${name}`;
+      const stat = statAt(fd, name, shown);
       if (++batch % BATCH === 0) {
         await new Promise((resolve) => setTimeout(resolve, 0));
         signal?.throwIfAborted();
       }
-      if (entry.isDirectory) folders.push(path);
-      else if ((info.nlink ?? 1) > 1) {
-        if (seen.has(info.ino!)) continue;
-        seen.add(info.ino!);
+      const isDir = (stat.mode & S_IFMT) === S_IFDIR;
+      if (!isDir && stat.nlink > 1) {
+        if (seen.has(stat.ino)) continue;
+        seen.add(stat.ino);
       }
-      size += (info.blocks ?? 0) * BLOCK;
+      size += stat.blocks * BLOCK;
       inodes++;
+      if (!isDir) continue;
+      const child = openDir(fd, name, shown);
+      using _child = closing(child);
+      await visit(child, shown);
     }
-  }
+  };
+  await visit(root, dir);
   return { size, inodes };
 }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { IdMap } from "@containerkit/mount";
 import type { Compression } from "@containerkit/tar/layer";
 
 /** Options of {@linkcode diffLayers} and {@linkcode diffUpper}. */
@@ -23,6 +24,8 @@ export interface DiffLayersOptions {
    * the overlay (`trusted.*`, `user.overlay.*`) and of the host (labels and measurements).
    */
   readonly isXattrKept?: (name: string) => boolean;
+  /** Owners on disk (`outside`) and what they are in the layer (`inside`); one that is not in it stays. */
+  readonly idmap?: IdMap;
   /** Ends it early. */
   readonly signal?: AbortSignal;
 }
