@@ -19,6 +19,7 @@ export * from "./compress.ts";
 export * from "./decompress.ts";
 export * from "./detect_compression.ts";
 export * from "./layer_engine.ts";
+export * from "./merge_layers.ts";
 export * from "./parse_whiteout.ts";
 export * from "./read_layer.ts";
 export * from "./read_layer_chunks.ts";

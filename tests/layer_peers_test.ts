@@ -9,6 +9,7 @@ import {
   runProgram,
   tempDir,
 } from "@containerkit/tests";
+import { kept, makeLayout, type StoredLayer } from "./layer_layout.ts";
 
 /** Two states of a tree: what a first layer brings, and what a second changes. */
 const BASE = `
@@ -32,25 +33,16 @@ const CHANGE = `
   find etc/passwd etc/new var/cache usr/bin usr/share/doc -exec touch -h -d @1600000000 {} +
 `;
 
-const architecture = Deno.build.arch === "aarch64" ? "arm64" : "amd64";
-
-interface Layer {
-  readonly path: string;
-  readonly digest: string;
-  readonly size: number;
-  readonly diffId: string;
-}
-
 /** Makes both layers with diffLayers(), and the tree that they must give. */
 async function makeLayers(
   temp: string,
-): Promise<{ layers: Layer[]; tree: string }> {
+): Promise<{ layers: StoredLayer[]; tree: string }> {
   const [before, after] = [`${temp}/before`, `${temp}/after`];
   Deno.mkdirSync(before);
   await runProgram("sh", ["-ec", BASE], { cwd: before });
   await runProgram("cp", ["-a", before, after]);
   await runProgram("sh", ["-ec", CHANGE], { cwd: after });
-  const layers: Layer[] = [];
+  const layers: StoredLayer[] = [];
   for (
     const [index, layer] of [
       diffLayers(undefined, before),
@@ -62,69 +54,6 @@ async function makeLayers(
     layers.push({ path, ...await layer.digests });
   }
   return { layers, tree: after };
-}
-
-/** An OCI image layout of the layers, with the tag `t`. */
-async function makeLayout(
-  temp: string,
-  layers: readonly Layer[],
-): Promise<string> {
-  const layout = `${temp}/layout`;
-  Deno.mkdirSync(`${layout}/blobs/sha256`, { recursive: true });
-  const put = async (value: unknown) => {
-    const bytes = new TextEncoder().encode(JSON.stringify(value));
-    const hex = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes))
-      .toHex();
-    await Deno.writeFile(`${layout}/blobs/sha256/${hex}`, bytes);
-    return { digest: `sha256:${hex}`, size: bytes.length };
-  };
-  for (const { path, digest } of layers) {
-    await Deno.copyFile(path, `${layout}/blobs/sha256/${digest.slice(7)}`);
-  }
-  const type = "application/vnd.oci.image";
-  const config = await put({
-    architecture,
-    os: "linux",
-    config: {},
-    rootfs: { type: "layers", diff_ids: layers.map(({ diffId }) => diffId) },
-  });
-  const manifest = await put({
-    schemaVersion: 2,
-    mediaType: `${type}.manifest.v1+json`,
-    config: { mediaType: `${type}.config.v1+json`, ...config },
-    layers: layers.map(({ digest, size }) => ({
-      mediaType: `${type}.layer.v1.tar+gzip`,
-      digest,
-      size,
-    })),
-  });
-  await Deno.writeTextFile(
-    `${layout}/oci-layout`,
-    '{"imageLayoutVersion":"1.0.0"}',
-  );
-  await Deno.writeTextFile(
-    `${layout}/index.json`,
-    JSON.stringify({
-      schemaVersion: 2,
-      manifests: [{
-        mediaType: `${type}.manifest.v1+json`,
-        ...manifest,
-        annotations: { "org.opencontainers.image.ref.name": "t" },
-      }],
-    }),
-  );
-  return layout;
-}
-
-/** What peers keep too: they differ in the times of directories and in attributes other than capabilities. */
-function kept(lines: readonly string[]): string[] {
-  return lines.filter((line) => !line.startsWith(" d ") && line !== "").map((
-    line,
-  ) =>
-    line.startsWith("# file:")
-      ? line.replace(/ user\.\S+/g, "")
-      : line.replace(/( d .*) \S+$/, "$1")
-  ).filter((line) => !/^# file: \S+$/.test(line));
 }
 
 rootTest("applyLayer() gives what the layers were made of", async () => {

@@ -5,10 +5,11 @@
  */
 
 import type { History } from "@containerkit/oci";
+import { mergeLayers } from "@containerkit/tar/layer";
 import type { BlobStore } from "../blob_store.ts";
 import type { Image } from "../image.ts";
+import { withSignal } from "../_store.ts";
 import { familyOf } from "./_media_types.ts";
-import { mergeLayers } from "./_merge_layers.ts";
 import { countsLayers, rebuild } from "./_rebuild.ts";
 import { packLayer, type PackLayerOptions } from "./pack_layer.ts";
 
@@ -70,7 +71,7 @@ export async function squash(
     );
   }
   const archive = await mergeLayers(layers.slice(from), {
-    ...rest,
+    ...withSignal(rest),
     keepWhiteouts: from > 0,
   });
   const merged = await packLayer(store, archive, {

@@ -1,0 +1,286 @@
+/** What several layers come to when they lie on one another. */
+import {
+  OPAQUE_WHITEOUT,
+  parseWhiteout,
+  type Whiteout,
+  WHITEOUT_PREFIX,
+} from "./parse_whiteout.ts";
+import { type TarHeader, TypeFlag } from "./tar_header.ts";
+
+const MAX_LINKS = 40;
+
+/** An entry by where it stands. */
+export interface EntryId {
+  readonly layer: number;
+  readonly index: number;
+}
+
+/** One path, reached without symbolic links. */
+interface Node {
+  readonly parent: Node | undefined;
+  readonly children: Map<string, Node>;
+  entry: Entry | undefined;
+  /** A layer has something in it, so that it is a directory even without an entry. */
+  isImplied: boolean;
+  /** Whether whatever layers below have is gone: at this path, or just what they have below it. */
+  hides: "path" | "content" | undefined;
+}
+
+interface Entry extends EntryId {
+  readonly isDirectory: boolean;
+  /** Of a hard link, the entry whose content it has. */
+  readonly target: Entry | undefined;
+  /** Of a symbolic link, where it leads. */
+  readonly symlink: string | undefined;
+  /** Its path, once it is known to stay. */
+  path?: string;
+}
+
+/** What becomes of the entries. */
+export interface Plan {
+  /** What an entry is written as: nothing, itself, or under other names. */
+  readonly writes: ReadonlyMap<string, Write>;
+  /** Directories without an entry that would be lost, for what was in them is hidden, or would look like those below. */
+  readonly directories: readonly string[];
+  /** Paths of whiteouts that are needed for what lies below. */
+  readonly whiteouts: readonly string[];
+}
+
+/** How an entry is written. */
+export interface Write {
+  /** Its path. */
+  readonly path: string;
+  /** Of a hard link, the path that it points to. */
+  readonly linkname?: string;
+}
+
+/** The name of an entry in a plan. */
+export function keyOf({ layer, index }: EntryId): string {
+  return `${layer}/${index}`;
+}
+
+/** The parts of a path inside a layer; a path that leads out of it is refused. */
+function partsOf(path: string): string[] {
+  const parts = path.split("/").filter((part) => part !== "" && part !== ".");
+  if (parts.includes("..")) {
+    throw new SyntaxError(
+      `Cannot merge layers: the path ${JSON.stringify(path)} leads out of them`,
+    );
+  }
+  return parts;
+}
+
+function createNode(parent: Node | undefined): Node {
+  return {
+    parent,
+    children: new Map(),
+    entry: undefined,
+    isImplied: false,
+    hides: undefined,
+  };
+}
+
+/** The paths of several layers, filled from the lowest up. */
+export class LayerTree {
+  readonly #root = createNode(undefined);
+  readonly #links: Entry[] = [];
+  readonly #isOnOthers: boolean;
+  #layer = -1;
+
+  /** @param isOnOthers Whether something lies below the lowest. */
+  constructor(isOnOthers: boolean) {
+    this.#isOnOthers = isOnOthers;
+  }
+
+  /** Takes the headers of one layer. */
+  async add(headers: AsyncIterable<TarHeader>): Promise<void> {
+    this.#layer++;
+    const entries: { header: TarHeader; index: number; below?: Entry }[] = [];
+    const marks: { parts: string[]; whiteout: Whiteout }[] = [];
+    let index = 0;
+    for await (const header of headers) {
+      const parts = partsOf(header.name);
+      const whiteout = parseWhiteout(parts.at(-1) ?? "");
+      if (whiteout !== undefined) {
+        marks.push({ parts: parts.slice(0, -1), whiteout });
+      } else {
+        // The layer may hide what it links to.
+        const below = header.typeflag === TypeFlag.LINK
+          ? this.#find(partsOf(header.linkname)).entry
+          : undefined;
+        entries.push({ header, index, ...(below && { below }) });
+      }
+      index++;
+    }
+    // They hide what lies below only, wherever in the layer they stand.
+    for (const { parts, whiteout } of marks) {
+      if (whiteout.kind === "hide") this.#hide([...parts, whiteout.name]);
+      else if (whiteout.kind === "opaque") this.#empty(parts);
+    }
+    for (const entry of entries) this.#put(entry);
+  }
+
+  /**
+   * Finds a path; symbolic links on the way to its last part are followed, as if the layers were all there is.
+   *
+   * @param isMade Whether directories on the way are made.
+   */
+  #find(parts: readonly string[], isMade = false): Node {
+    const rest = parts.toReversed();
+    let node = this.#root;
+    let links = 0;
+    for (let part = rest.pop(); part !== undefined; part = rest.pop()) {
+      if (part === "" || part === ".") continue;
+      if (part === "..") {
+        node = node.parent ?? node;
+        continue;
+      }
+      let child = node.children.get(part);
+      if (child === undefined) {
+        child = createNode(node);
+        node.children.set(part, child);
+      }
+      const symlink = rest.length === 0 ? undefined : child.entry?.symlink;
+      if (symlink === undefined) {
+        if (isMade && rest.length > 0) child.isImplied = true;
+        node = child;
+        continue;
+      }
+      if (++links > MAX_LINKS) {
+        throw new SyntaxError(
+          `Cannot merge layers: the path ${
+            JSON.stringify(parts.join("/"))
+          } goes through too many links`,
+        );
+      }
+      if (symlink.startsWith("/")) node = this.#root;
+      rest.push(...symlink.split("/").reverse());
+    }
+    return node;
+  }
+
+  #hide(parts: readonly string[]): void {
+    const node = this.#find(parts);
+    node.children.clear();
+    node.entry = undefined;
+    node.isImplied = false;
+    node.hides = "path";
+  }
+
+  #empty(parts: readonly string[]): void {
+    // The mark lies in the directory: a link to it is followed.
+    const node = this.#find([...parts, "."]);
+    node.children.clear();
+    node.hides ??= "content";
+  }
+
+  #put(
+    { header, index, below }: {
+      header: TarHeader;
+      index: number;
+      below?: Entry;
+    },
+  ): void {
+    const node = this.#find(partsOf(header.name), true);
+    const isDirectory = header.typeflag === TypeFlag.DIRECTORY;
+    const linked = header.typeflag === TypeFlag.LINK
+      ? this.#find(partsOf(header.linkname)).entry ?? below
+      : undefined;
+    // Where others lie below, the target may be there.
+    if (
+      header.typeflag === TypeFlag.LINK && linked === undefined &&
+      !this.#isOnOthers
+    ) {
+      throw new SyntaxError(
+        `Cannot merge layers: the link ${
+          JSON.stringify(header.name)
+        } points to nothing`,
+      );
+    }
+    // A name that is a link to itself already stays as it is.
+    if (linked !== undefined && linked === node.entry) return;
+    if (!isDirectory || node.entry?.isDirectory === false) {
+      node.children.clear();
+      node.isImplied = false;
+      node.hides = "path";
+    }
+    const entry: Entry = {
+      layer: this.#layer,
+      index,
+      isDirectory,
+      // A link to a link has the content of that one's target.
+      target: linked?.target ?? linked,
+      symlink: header.typeflag === TypeFlag.SYMLINK
+        ? header.linkname
+        : linked?.symlink,
+    };
+    node.entry = entry;
+    if (entry.target !== undefined) this.#links.push(entry);
+  }
+
+  /** Says what is to be written so that one layer does what all of them did. */
+  plan(): Plan {
+    const alive = new Set<Entry>();
+    const whiteouts: string[] = [];
+    const directories: string[] = [];
+    const visit = (
+      node: Node,
+      parts: readonly string[],
+      isHidden: boolean,
+    ): boolean => {
+      if (node.entry !== undefined) {
+        node.entry.path = parts.join("/");
+        alive.add(node.entry);
+      }
+      const mark = isHidden ? undefined : whiteoutOf(node, parts);
+      if (mark !== undefined) whiteouts.push(mark);
+      const isCovered = isHidden || node.hides !== undefined;
+      let isAlive = node.entry !== undefined;
+      for (const [name, child] of node.children) {
+        if (visit(child, [...parts, name], isCovered)) isAlive = true;
+      }
+      const isLost = !isAlive && (isCovered || !this.#isOnOthers);
+      // One that takes the place of another does not look like it.
+      const isNew = node.hides === "path" && this.#isOnOthers && !isHidden;
+      if (node.entry === undefined && node.isImplied && (isLost || isNew)) {
+        directories.push(parts.join("/"));
+        isAlive = true;
+      }
+      return isAlive;
+    };
+    visit(this.#root, [], false);
+    const writes = new Map<string, Write>();
+    for (const entry of alive) {
+      if (entry.target === undefined) {
+        writes.set(keyOf(entry), { path: entry.path! });
+      }
+    }
+    for (const link of this.#links) {
+      if (!alive.has(link)) continue;
+      const target = keyOf(link.target!);
+      const written = writes.get(target);
+      if (written === undefined) {
+        // The target itself is gone: the first of its links takes its place, content and all.
+        writes.set(target, { path: link.path! });
+      } else {
+        writes.set(keyOf(link), { path: link.path!, linkname: written.path });
+      }
+    }
+    return { writes, directories, whiteouts };
+  }
+}
+
+/** The mark that a node needs when something may lie below it. */
+function whiteoutOf(node: Node, parts: readonly string[]): string | undefined {
+  if (node.hides === undefined) return undefined;
+  const isGone = node.hides === "path" && node.entry === undefined &&
+    !node.isImplied && node.children.size === 0;
+  if (isGone) {
+    return [...parts.slice(0, -1), `${WHITEOUT_PREFIX}${parts.at(-1)}`].join(
+      "/",
+    );
+  }
+  return node.entry === undefined || node.entry.isDirectory
+    ? [...parts, OPAQUE_WHITEOUT].join("/")
+    : undefined;
+}
