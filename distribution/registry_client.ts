@@ -289,6 +289,12 @@ export class RegistryClient implements Disposable {
     if (endpoint.namespace !== undefined && typeof request.path === "string") {
       url.searchParams.set("ns", endpoint.namespace);
     }
+    // Deno's fetch() reads files as well.
+    if (url.protocol !== "http:" && url.protocol !== "https:") {
+      throw new TypeError(
+        `Cannot ${request.action}: "${url.protocol}" is neither http nor https`,
+      );
+    }
     for (let hops = 0;; hops++) {
       const isOwn = url.origin === endpoint.base.origin;
       const headers: Record<string, string> = {
