@@ -142,9 +142,9 @@ export class Channel implements Disposable {
     try {
       if (send === undefined) result = this.#receive(operation);
       else {
-        const start = pace.now();
-        this.#send(send, operation);
-        if (way === "either") pace.sent(start);
+        const act = () => this.#send(send, operation);
+        if (way === "either") pace.measure(act);
+        else act();
         result = send;
       }
     } catch (error) {
@@ -157,14 +157,12 @@ export class Channel implements Disposable {
     talk: Talk<T>,
     step: Step,
   ): Promise<IteratorResult<Step, T>> {
-    const { send, operation, way } = step;
+    const { send, operation } = step;
     let result: Uint8Array<ArrayBuffer>;
     try {
       if (send === undefined) result = await this.#receiveAsync(operation);
       else {
-        const start = pace.now();
         await this.#sendAsync(send, operation);
-        if (way === "either") pace.sent(start);
         result = send;
       }
     } catch (error) {

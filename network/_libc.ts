@@ -35,6 +35,8 @@ const TABLE = {
     result: "isize",
     nonblocking: true,
   },
+  /** `int getrusage(int who, struct rusage *usage)` */
+  getrusage: { parameters: ["i32", "buffer"], result: "i32" },
   /** `int mount(const char *source, const char *target, const char *type, unsigned long flags, const void *data)` */
   mount: {
     parameters: ["buffer", "buffer", "buffer", "u64", "buffer"],

@@ -1,11 +1,13 @@
 import { setImmediate } from "node:timers";
+import { symbols } from "./_libc.ts";
 
 /** So long the thread may go on before the event loop gets a turn, in milliseconds. */
 const STRETCH = 2;
-/** A request that took longer has waited for the kernel's lock. */
+/** A request that took longer, and slept, has waited for the kernel's lock. */
 const LONG = 2;
-/** So long others hold the lock on from then; each one that waits makes it longer. */
+/** So long the lock is taken to be held from then; twice as long if it still is. */
 const BUSY = 30;
+const LONGEST = 240;
 /** The kernel ends one namespace in so long, and holds the lock for parts of it. */
 const ENDING = 2;
 /** So many that wait for their end are many. */
@@ -19,11 +21,21 @@ export type Way = "here" | "elsewhere" | "either";
 /** What tells the time and lets the event loop turn. */
 interface Clock {
   now(): number;
+  /** How often the thread went to sleep; when others take its processor it does not. */
+  sleeps(): number;
   turn(): Promise<void>;
 }
 
+const RUSAGE_THREAD = 1;
+/** `struct rusage`; `ru_nvcsw` is at 128. */
+const usage = new DataView(new ArrayBuffer(144));
+
 const CLOCK: Clock = {
   now: () => performance.now(),
+  sleeps() {
+    symbols().getrusage(RUSAGE_THREAD, new Uint8Array(usage.buffer));
+    return usage.getUint32(128, true);
+  },
   turn: () => new Promise((resolve) => setImmediate(resolve)),
 };
 
@@ -32,24 +44,20 @@ const CLOCK: Clock = {
  * sooner than another thread could start; but all namespaces share one lock,
  * and who holds it for long stops the thread that asks, and all that it serves.
  *
- * So requests are sent on this thread until one had to wait; then, for as long
- * as any has to, on threads of the pool. Between requests the event loop gets
- * its turn at least every two milliseconds.
+ * So requests are sent on this thread until one had to wait; then, for a while,
+ * on threads of the pool. Between requests the event loop gets its turn at least
+ * every two milliseconds.
  */
 export class Pace {
   readonly #clock: Clock;
   #turned = -Infinity;
   #busyUntil = -Infinity;
+  #busy = BUSY;
   #ending = 0;
   #ended = 0;
 
   constructor(clock: Clock = CLOCK) {
     this.#clock = clock;
-  }
-
-  /** The time, for {@linkcode Pace.sent}. */
-  now(): number {
-    return this.#clock.now();
   }
 
   /** Whether to send on this thread. */
@@ -69,10 +77,17 @@ export class Pace {
     this.#turned = this.#clock.now();
   }
 
-  /** A request was sent that the kernel answers at once, if it has the lock. */
-  sent(start: number): void {
-    const now = this.#clock.now();
-    if (now - start > LONG) this.#busyUntil = now + BUSY;
+  /** Sends a request on this thread, and learns from how long it took. */
+  measure(send: () => void): void {
+    const start = this.#clock.now();
+    const sleeps = this.#clock.sleeps();
+    send();
+    const end = this.#clock.now();
+    if (end - start <= LONG) this.#busy = BUSY;
+    else if (this.#clock.sleeps() !== sleeps) {
+      this.#busyUntil = end + this.#busy;
+      this.#busy = Math.min(this.#busy * 2, LONGEST);
+    }
   }
 
   /** A namespace ends; many of them hold the lock for long. */
@@ -81,7 +96,7 @@ export class Pace {
     const done = (now - this.#ended) / ENDING;
     this.#ending = Math.max(0, this.#ending - done) + 1;
     this.#ended = now;
-    if (this.#ending > MANY) this.#busyUntil = now + BUSY;
+    if (this.#ending > MANY) this.#busyUntil = now + this.#ending * ENDING;
   }
 }
 

@@ -8,47 +8,66 @@ import { getLink, NetNs, RouteSocket } from "./mod.ts";
 function standing() {
   let time = 0;
   let turns = 0;
+  let sleeps = 0;
   const pace = new Pace({
     now: () => time,
+    sleeps: () => sleeps,
     turn: () => {
       turns++;
       return Promise.resolve();
     },
   });
+  const pass = (ms: number) => void (time += ms);
   return {
     pace,
-    pass: (ms: number) => void (time += ms),
+    pass,
     turns: () => turns,
+    /** A request that waits for a lock. */
+    wait: (ms: number) =>
+      pace.measure(() => {
+        sleeps++;
+        pass(ms);
+      }),
+    /** A request that works, or whose thread others keep from working. */
+    work: (ms: number) => pace.measure(() => pass(ms)),
+    isHere: () => pace.isHere("either", 100),
   };
 }
 
 Deno.test("Pace sends here until a request had to wait, then elsewhere for a while", () => {
-  const { pace, pass } = standing();
-  const ask = (took: number) => {
-    const start = pace.now();
-    pass(took);
-    pace.sent(start);
-  };
-  assertEquals(pace.isHere("either", 100), true);
-  ask(1.9);
-  assertEquals(pace.isHere("either", 100), true);
-  ask(2.1);
-  assertEquals(pace.isHere("either", 100), false);
-  pass(29);
-  ask(5);
-  pass(29);
-  assertEquals(pace.isHere("either", 100), false, "each that waits counts");
-  pass(1);
-  assertEquals(pace.isHere("either", 100), true);
+  const { pass, wait, work, isHere } = standing();
+  wait(1.9);
+  assertEquals(isHere(), true);
+  work(50);
+  assertEquals(isHere(), true, "busy processors are no lock");
+  wait(2.1);
+  assertEquals(isHere(), false);
+  pass(29.9);
+  assertEquals(isHere(), false);
+  pass(0.2);
+  assertEquals(isHere(), true);
+});
+
+Deno.test("Pace waits longer each time the lock is still held, up to a limit", () => {
+  const { pass, wait, work, isHere } = standing();
+  for (const span of [30, 60, 120, 240, 240]) {
+    wait(5);
+    pass(span - 1);
+    assertEquals(isHere(), false, `${span}`);
+    pass(1);
+    assertEquals(isHere(), true, `${span}`);
+  }
+  work(0.1);
+  wait(5);
+  pass(30);
+  assertEquals(isHere(), true, "one that did not wait starts anew");
 });
 
 Deno.test("Pace knows by itself what is short, what is long and what is much", () => {
-  const { pace, pass } = standing();
+  const { pace, wait } = standing();
   assertEquals(pace.isHere("elsewhere", 100), false);
   assertEquals(pace.isHere("either", 4097), false);
-  const start = pace.now();
-  pass(50);
-  pace.sent(start);
+  wait(50);
   assertEquals(pace.isHere("here", 4097), true);
 });
 
@@ -63,7 +82,10 @@ Deno.test("Pace takes many namespaces that end for a lock that is held", () => {
   assertEquals(pace.isHere("either", 100), true, "a few at once");
   pace.ended();
   assertEquals(pace.isHere("either", 100), false, "many at once");
-  pass(30);
+  for (let one = 9; one < 100; one++) pace.ended();
+  pass(198);
+  assertEquals(pace.isHere("either", 100), false, "the more, the longer");
+  pass(2);
   assertEquals(pace.isHere("either", 100), true);
 });
 
