@@ -47,8 +47,11 @@ export async function send(
       ),
     );
   let timer = setTimeout(late, timeout);
+  let isAnswered = false;
   const body = typeof sending.body === "function"
     ? watch(sending.body(), () => {
+      // An answer may come before the end of the body: nothing is late then.
+      if (isAnswered) return;
       clearTimeout(timer);
       timer = setTimeout(late, timeout);
     })
@@ -85,6 +88,7 @@ export async function send(
       why: `${url.host} cannot be reached: ${reasonOf(error)}`,
     }, { cause: error });
   } finally {
+    isAnswered = true;
     clearTimeout(timer);
   }
 }

@@ -204,3 +204,19 @@ Deno.test("a token server that is busy is asked again, one that is slow or silen
   );
   assert(!Deno.inspect(error).includes("s3cret"));
 });
+
+Deno.test("push() leaves no timer behind when a server answers before it read all", async () => {
+  let refusals = 1;
+  await using faulty = await start((request) =>
+    request.method === "PATCH" && refusals-- > 0
+      // The body is still on its way.
+      ? new Response(null, { status: 503 })
+      : undefined
+  );
+  // The sanitizer of the test finds a timer that would keep a program from ending.
+  await push(
+    testImage({ seed: 2, layers: [8_000_000] }),
+    `${faulty.host}/app:2`,
+    { client: faulty.client },
+  );
+});
