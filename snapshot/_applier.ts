@@ -11,6 +11,7 @@ import {
   undressDirectory,
 } from "./_attributes.ts";
 import { cleanPath } from "./_clean_path.ts";
+import { copyUp } from "./_copy_up.ts";
 import type { Dir, DirTree } from "./_dir_tree.ts";
 import { lstatAt } from "./_files.ts";
 import { hide, makeOpaque, removeFrom } from "./_hide.ts";
@@ -23,6 +24,7 @@ import {
   makeLink,
   makeNode,
   makeSymlink,
+  missingTarget,
 } from "./_make_entry.ts";
 import type { Pace } from "./_pace.ts";
 import { setSize, writeAll, writeAt, writeElsewhere } from "./_write_all.ts";
@@ -126,11 +128,12 @@ export class Applier implements TarSink, Disposable {
       return;
     }
     const isMade = this.#make(header, parent, name);
+    if (isMade === undefined) return this.#linkBelow(header);
     if (!isMade) return this.#makeRoom(header, parent, name);
   }
 
-  /** Makes an entry. Gives false if a directory is in the way. */
-  #make(header: TarHeader, parent: Dir, name: string): boolean {
+  /** Makes an entry. Gives false if a directory is in the way, `undefined` if what it links to is not there. */
+  #make(header: TarHeader, parent: Dir, name: string): boolean | undefined {
     const context = this.#context;
     switch (header.typeflag) {
       case TypeFlag.FILE: {
@@ -160,6 +163,22 @@ export class Applier implements TarSink, Disposable {
   *#makeRoom(header: TarHeader, parent: Dir, name: string): Generator<void> {
     this.#lastPrefix = undefined;
     yield* removeFrom(this.#context, parent, name);
+    const more = this.#begin(header);
+    if (more !== undefined) yield* more;
+  }
+
+  /** Makes a hard link to what the layers below have, if they do. */
+  *#linkBelow(header: TarHeader): Generator<void> {
+    this.#lastPrefix = undefined;
+    const context = this.#context;
+    const names = cleanPath(header.linkname);
+    const base = names.pop();
+    const dir = base === undefined || context.rules.parents === undefined
+      ? undefined
+      : context.tree.walk(names, this.#makeParent, header.name);
+    const isCopied = base !== undefined && dir !== undefined &&
+      (yield* copyUp(context, dir, base));
+    if (!isCopied) throw missingTarget(header);
     const more = this.#begin(header);
     if (more !== undefined) yield* more;
   }

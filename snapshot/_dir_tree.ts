@@ -48,6 +48,8 @@ export class Dir {
   children: Map<string, Dir> | undefined;
   /** Names this layer wrote, in a directory that is not fresh. */
   written: Set<string> | undefined;
+  /** Names that were copied from the layers below, for this layer links to them. */
+  copied: Set<string> | undefined;
   /** Names this layer hides. */
   hidden: Set<string> | undefined;
 
@@ -71,6 +73,7 @@ export class Dir {
 
   /** Notes that a name was written. */
   write(name: string): void {
+    this.copied?.delete(name);
     if (!this.fresh) (this.written ??= new Set()).add(name);
   }
 }

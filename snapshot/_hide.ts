@@ -36,8 +36,9 @@ export function* hide(
   name: string,
 ): Generator<void> {
   const dir = parent.children?.get(name);
-  const isMine = parent.fresh || parent.written?.has(name) ||
-    (dir !== undefined && hasWritten(dir));
+  const isCopied = parent.copied?.delete(name) ?? false;
+  const isMine = !isCopied && (parent.fresh || parent.written?.has(name) ||
+    (dir !== undefined && hasWritten(dir)));
   if (!isMine) yield* removeFrom(context, parent, name);
   else {
     const found = lstatAt(context.tree.fd(parent), name);
@@ -82,6 +83,8 @@ function* clear(context: ApplyContext, dir: Dir): Generator<void> {
     dir.fresh = true;
     dir.written = undefined;
   }
+  for (const name of dir.copied ?? []) yield* removeFrom(context, dir, name);
+  dir.copied = undefined;
   for (const name of dir.hidden ?? []) {
     yield;
     context.rules.marks.unhide(context.marksOf(dir), name);

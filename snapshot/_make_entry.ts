@@ -215,22 +215,25 @@ function makeDevice(major: number, minor: number): bigint {
     (low & 0xffffff00n) << 12n | low & 0xffn;
 }
 
-function missingTarget({ name, linkname }: TarHeader): LayerError {
+/** What a hard link to nothing is. */
+export function missingTarget({ name, linkname }: TarHeader): LayerError {
   return new LayerError(
     name,
     `it is a link to ${JSON.stringify(linkname)}, which is not there`,
   );
 }
 
-/** Makes a hard link. Gives false if a directory is there. */
+/** Makes a hard link. Gives false if a directory is there, `undefined` if its target is not. */
 export function makeLink(
   context: ApplyContext,
   header: TarHeader,
   spot: Spot,
-): boolean {
+): boolean | undefined {
   const { parent, name } = spot;
   const { tree } = context;
-  const { dir: target, name: base } = findTarget(context, header);
+  const found = findTarget(context, header);
+  if (found === undefined) return undefined;
+  const { dir: target, name: base } = found;
   const libc = layerSymbols();
   for (;;) {
     const result = libc.linkat(
@@ -242,7 +245,7 @@ export function makeLink(
     );
     if (result === 0) break;
     const code = errno();
-    if (code === ENOENT) throw missingTarget(header);
+    if (code === ENOENT) return undefined;
     if (code !== EEXIST) throw refused("create", "linkat", code, header.name);
     const one = lstatAt(tree.fd(target), base);
     const other = lstatAt(tree.fd(parent), name);
@@ -260,12 +263,14 @@ export function makeLink(
 function findTarget(
   { tree }: ApplyContext,
   header: TarHeader,
-): { dir: Dir; name: string } {
+): { dir: Dir; name: string } | undefined {
   const names = cleanPath(header.linkname);
   const name = names.pop();
   const dir = name === undefined
     ? undefined
     : tree.walk(names, () => undefined, header.name);
-  if (name === undefined || dir === undefined) throw missingTarget(header);
-  return { dir, name };
+  // What stands at a hidden name is its mark.
+  return name === undefined || dir === undefined || dir.hidden?.has(name)
+    ? undefined
+    : { dir, name };
 }

@@ -43,6 +43,18 @@ export function openRoot(path: string): number {
   return fd;
 }
 
+/** Opens a directory of a layer by the parts of its path. */
+function openPath(root: number, names: readonly string[]): number {
+  let fd = openChild(root, ".", O_DIRECTORY);
+  for (const name of names) {
+    const next = fd < 0 ? fd : openChild(fd, name, O_DIRECTORY);
+    if (fd >= 0) layerSymbols().close(fd);
+    fd = next;
+  }
+  if (fd < 0) throw refused("open", "openat2", -fd, names.join("/"));
+  return fd;
+}
+
 /** Attributes that belong to a file, not to the overlay it lies in. */
 export function readXattrs(
   path: string,
@@ -79,6 +91,29 @@ export class ParentLayers implements Disposable {
       const found = this.#look(root, parts);
       if (found === "hidden") return undefined;
       if (found !== "next") return found;
+    }
+    return undefined;
+  }
+
+  /** The same, kept open; `undefined` if nothing is there. */
+  open(names: readonly string[]):
+    | { dirfd: number; name: string; stat: Stat } & Disposable
+    | undefined {
+    const parts = names.filter((name) => name !== "");
+    const name = parts.at(-1);
+    if (name === undefined) return undefined;
+    for (const root of this.#roots) {
+      const found = this.#look(root, parts);
+      if (found === "next") continue;
+      if (found === "hidden" || found === undefined) return undefined;
+      const dirfd = openPath(root, parts.slice(0, -1));
+      const stat = lstatAt(dirfd, name);
+      const close = () => void layerSymbols().close(dirfd);
+      if (typeof stat === "number") {
+        close();
+        throw refused("look at", "statx", -stat, name);
+      }
+      return { dirfd, name, stat, [Symbol.dispose]: close };
     }
     return undefined;
   }

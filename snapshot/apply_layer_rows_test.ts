@@ -553,6 +553,60 @@ rootTest("applyLayer() A10 stops when aborted and lets go of all", async () => {
   assert(cancelled);
 });
 
+for (const hides of ["nothing", "early", "late", "all of it"]) {
+  rootTest(
+    `applyLayer() A9 links to a file that only a layer below an overlay has, and hides ${hides}`,
+    async () => {
+      await using temp = tempDir();
+      const [lower, upper] = [`${temp.path}/lower`, `${temp.path}/upper`];
+      Deno.mkdirSync(`${lower}/d`, { recursive: true });
+      Deno.mkdirSync(upper);
+      Deno.writeTextFileSync(`${lower}/d/f`, "x".repeat(3_000_000));
+      Deno.chownSync(`${lower}/d/f`, 3, 4);
+      Deno.chmodSync(`${lower}/d/f`, 0o4751);
+      Deno.utimeSync(`${lower}/d/f`, 5000, 6000);
+      Deno.symlinkSync("f", `${lower}/d/s`);
+      const options = { format: "overlay", parents: [lower] } as const;
+      const links = [link("d/f", "e/g"), link("d/s", "t")];
+      const mark = file("d/.wh.f");
+      const applied = hides === "early"
+        ? applyLayer(layer(mark, ...links), upper, options)
+        : hides === "late"
+        ? applyLayer(layer(...links, mark), upper, options)
+        : hides === "all of it"
+        ? applyLayer(layer(...links, file("d/.wh..wh..opq")), upper, options)
+        : applyLayer(layer(...links), upper, options);
+      if (hides === "early") {
+        await assertRejects(() => applied, LayerError, "not there");
+        return;
+      }
+      await applied;
+      const { size, mode, uid, gid, mtime, ino, nlink } = Deno.lstatSync(
+        `${upper}/e/g`,
+      );
+      assertEquals(
+        [size, mode! & 0o7777, uid, gid, mtime?.getTime()],
+        [3_000_000, 0o4751, 3, 4, 6_000_000],
+      );
+      assertEquals(Deno.readLinkSync(`${upper}/t`), "f");
+      if (hides === "nothing") {
+        assertEquals(nlink, 2);
+        assertEquals(Deno.lstatSync(`${upper}/d/f`).ino, ino);
+        assertEquals(names(`${upper}/d`), ["f", "s"]);
+      } else {
+        assertEquals(nlink, 1);
+        assertEquals(
+          names(`${upper}/d`),
+          hides === "late" ? ["f", "s"] : [],
+        );
+        if (hides === "late") {
+          assert(Deno.lstatSync(`${upper}/d/f`).isCharDevice);
+        }
+      }
+    },
+  );
+}
+
 rootTest(
   "applyLayer() lets others work while it removes a large tree",
   async () => {

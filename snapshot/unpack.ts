@@ -6,6 +6,7 @@
 
 import { chainIds, DigestMismatchError, parseDigest } from "@containerkit/oci";
 import type { LayerSource } from "./layer_source.ts";
+import { LayerError } from "./layer_error.ts";
 import { RebaseError } from "./rebase_error.ts";
 import type {
   Snapshot,
@@ -281,7 +282,15 @@ async function unpackTogether(
     if (snapshot === undefined) continue;
     todo.push({ step, snapshot: claims.use(snapshot) });
   }
-  await applyTogether(work, todo);
+  try {
+    await applyTogether(work, todo);
+  } catch (error) {
+    if (!(error instanceof LayerError)) throw error;
+    // One may need what is below it, such as the target of a hard link: each on its parent then.
+    for (const { snapshot } of todo) await snapshot[Symbol.asyncDispose]();
+    for (const { step } of todo) await unpackOne(work, step);
+    return;
+  }
   if (durability === "full") {
     for (const one of todo.splice(0)) await commitOrRetry(work, [one], "full");
   }
