@@ -66,6 +66,8 @@ const CONCURRENCY = 10;
  * @param options The client, the platform, who admits it.
  * @returns The image.
  * @throws {RegistryError} If the registry does not have it, or refuses.
+ * @throws {NetworkError} If it cannot be reached, or breaks off again and again.
+ * @throws {ProtocolError} If it answers what it must not.
  * @throws {Deno.errors.NotFound} If there is no image for the platform.
  * @throws {DigestMismatchError} If the registry gave something else.
  *

@@ -15,6 +15,7 @@ import {
   createImage,
   type Image,
   type Layer,
+  listTags,
   openImage,
   openRepository,
   openStoreRepository,
@@ -366,4 +367,48 @@ Deno.test("createImage() refuses parts that do not fit", async () => {
       open,
     )
   );
+});
+
+Deno.test("push() gives the tag that the reference means", async () => {
+  await using faulty = startFaulty();
+  const { client, host } = faulty;
+  const image = testImage();
+  const { digest } = image.descriptor;
+  await push(image, `${host}/app@${digest}`, { client });
+  assertEquals(await Array.fromAsync(listTags(`${host}/app`, { client })), []);
+  await push(image, `${host}/app`, { client });
+  await push(image, `${host}/app:2@${digest}`, { client });
+  assertEquals(
+    await Array.fromAsync(listTags(`${host}/app`, { client })),
+    ["2", "latest"],
+  );
+  await assertRejects(
+    () => push(testImage({ seed: 2 }), `${host}/app@${digest}`, { client }),
+    TypeError,
+    `the image is`,
+  );
+});
+
+Deno.test("pull() of a name that the store does not have asks for the manifest at once", async () => {
+  await using faulty = startFaulty();
+  const { client, host } = faulty;
+  const image = testImage();
+  await push(image, `${host}/app:1`, { client });
+  const names = new Set<string>();
+  const store = Object.assign(createMemoryStore(), {
+    images: {
+      get: (name: string) => Promise.resolve(names.has(name) || undefined),
+    },
+  });
+  const manifests = async () => {
+    faulty.requests.length = 0;
+    const pulled = await pull(`${host}/app:1`, store, { client });
+    assertEquals(pulled.root, image.descriptor);
+    return faulty.requests.filter((text) => text.includes("/manifests/"))
+      .map((text) => text.split(" ")[0]);
+  };
+  assertEquals(await manifests(), ["GET"]);
+  names.add(`${host}/app:1`);
+  assertEquals(await manifests(), ["HEAD"]);
+  assertEquals(faulty.requests.length, 1);
 });

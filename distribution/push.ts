@@ -14,7 +14,8 @@ import { parseReference } from "./parse_reference.ts";
 import type { PushOptions } from "./push_options.ts";
 
 /**
- * Pushes an image: the blobs that the registry does not have, then the manifest. Without a tag it goes by its digest.
+ * Pushes an image: the blobs that the registry does not have, then the manifest. It gets the tag of the reference; one with
+ * neither tag nor digest means `latest`, as everywhere, and one with a digest only gives it no tag.
  *
  * An upload that breaks off goes on where the registry says it broke. An image with a `subject` becomes its referrer, also
  * where the registry has no API for that. A signature goes where signatures of its format are looked for: of the reference
@@ -27,6 +28,8 @@ import type { PushOptions } from "./push_options.ts";
  * @param options The client, and how it is sent.
  * @returns The descriptor of the manifest.
  * @throws {RegistryError} If the registry refuses.
+ * @throws {NetworkError} If it cannot be reached, or breaks off again and again.
+ * @throws {ProtocolError} If it answers what it must not.
  *
  * @example Usage
  * ```ts ignore
