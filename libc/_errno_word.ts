@@ -1,6 +1,8 @@
 import { openLibc } from "./_open_libc.ts";
 
 const TABLE = {
+  /** `const char *gnu_get_libc_version(void)`: what another libc has not, so that opening it fails. */
+  gnu_get_libc_version: { parameters: [], result: "pointer" },
   /** `int *__errno_location(void)` */
   __errno_location: { parameters: [], result: "pointer" },
   /** `void *memcpy(void *to, const void *from, size_t size)` */

@@ -51,8 +51,9 @@ export function library<const S extends Deno.ForeignLibraryInterface>(
   let traced: Deno.StaticForeignLibraryInterface<S> | undefined;
   const give = () => {
     if (opened === undefined) {
+      // Finds where it is before a call fails, not after; and refuses what is no glibc.
+      readErrno();
       opened = openLibc(symbols);
-      readErrno(); // finds where it is before a call fails, not after
     }
     if (!tracesCalls()) return opened.symbols;
     return traced ??= traceLibrary(symbols, opened.symbols);

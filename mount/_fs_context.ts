@@ -8,6 +8,7 @@ import {
   SyscallError,
 } from "@containerkit/libc";
 import { explain } from "./_explain.ts";
+import type { FilesystemOptions } from "./_filesystems.ts";
 import { symbols, Sys } from "./_symbols.ts";
 
 const FSOPEN_CLOEXEC = 1;
@@ -29,7 +30,7 @@ export function fitsValue(text: string): boolean {
 }
 
 /** A filesystem being configured, as fsopen(2) starts it. */
-export class FsContext implements Disposable {
+export class FsContext implements FilesystemOptions, Disposable {
   readonly type: string;
   readonly fd: Fd;
   /** Kept open until the filesystem is made, for values by way of `/proc/self/fd`. */

@@ -12,6 +12,12 @@ const CMD_CREATE = 6;
 const UMOUNT_NOFOLLOW = 8;
 
 const onPool = library({
+  /** `int mount(const char *source, const char *target, const char *type, unsigned long flags, const void *data)`, on a thread of the pool. */
+  mount: {
+    parameters: ["buffer", "buffer", "buffer", "u64", "buffer"],
+    result: "i32",
+    nonblocking: true,
+  },
   /** `int umount2(const char *target, int flags)`, on a thread of the pool. */
   umount2: {
     parameters: ["buffer", "i32"],
@@ -85,4 +91,24 @@ export async function createOnPool(fd: number): Promise<boolean> {
     null,
     0,
   ) === 0;
+}
+
+/** What mount(2) takes. */
+export interface MountCall {
+  readonly source: Uint8Array<ArrayBuffer>;
+  readonly target: Uint8Array<ArrayBuffer>;
+  readonly type: Uint8Array<ArrayBuffer>;
+  readonly flags: bigint;
+  readonly data: Uint8Array<ArrayBuffer>;
+}
+
+/**
+ * Mounts on another thread, unless that sees other mounts.
+ *
+ * @returns Whether it is mounted; the number of the error is on the other thread.
+ */
+export async function mountOnPool(call: MountCall): Promise<boolean> {
+  if (hasOwnMounts()) return false;
+  const { source, target, type, flags, data } = call;
+  return await onPool().mount(source, target, type, flags, data) === 0;
 }

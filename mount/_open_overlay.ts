@@ -1,28 +1,16 @@
-import {
-  cString,
-  errno,
-  type Fd,
-  openAt,
-  OpenFlag,
-  SyscallError,
-} from "@containerkit/libc";
-import { explain } from "./_explain.ts";
+import type { Fd } from "@containerkit/libc";
 import { attributeFlags } from "./_flags.ts";
 import { fitsValue, FsContext } from "./_fs_context.ts";
 import { cloneTree } from "./_open_tree.ts";
 import { type OverlayMode, overlayMode } from "./_overlay_mode.ts";
-import { escapeLayer, escapeOption } from "./_overlay_words.ts";
+import { overlayOptions } from "./_overlay_options.ts";
+import { mountByPage, nameOf, openDirectory } from "./_overlay_page.ts";
 import { applyAttributes, applyIdmap } from "./_set_attributes.ts";
 import { StageDirectory } from "./_stage_directory.ts";
-import { symbols } from "./_symbols.ts";
 import type { MountSource, OverlayMount } from "./mount.ts";
 import type { MountFd } from "./mount_fd.ts";
 import { userNamespace } from "./user_namespace.ts";
 
-/** `OVL_MAX_STACK` of the kernel. */
-const MAX_LAYERS = 500;
-/** mount(2) reads one page, its NUL included, and drops the rest without a word. */
-const MAX_PAGE = 4095;
 const READONLY = 1;
 
 /** How a nested mount is made; `open()` itself. */
@@ -32,49 +20,6 @@ export type OpenNested = (
 
 /** A layer as the kernel gets it: by name, or as a mount that is attached nowhere. */
 type Layer = string | Fd;
-
-/** Refuses what the kernel would refuse with a number alone, or truncate. */
-export function checkOverlay(mount: OverlayMount): void {
-  const fail = (why: string): never => {
-    throw new TypeError(`Cannot mount the overlay: ${why}`);
-  };
-  const layers = mount.lower.length + (mount.data?.length ?? 0);
-  if (mount.lower.length === 0) fail("it has no lower layer");
-  if (layers > MAX_LAYERS) {
-    fail(
-      `${layers} layers are more than the kernel's ${MAX_LAYERS}: merge some of them`,
-    );
-  }
-  if ((mount.upper === undefined) !== (mount.work === undefined)) {
-    fail("upper and work go together");
-  }
-  for (
-    const path of [
-      ...mount.lower,
-      ...mount.data ?? [],
-      mount.upper ?? "/",
-      mount.work ?? "/",
-    ]
-  ) {
-    if (typeof path === "string" && !path.startsWith("/")) {
-      fail(`"${path}" is no absolute path`);
-    }
-  }
-}
-
-/** Options that hold whatever the way of mounting is, `true` for a word alone. */
-function overlayOptions(
-  mount: OverlayMount,
-): [key: string, value: string | true][] {
-  const options: Record<string, string | true> = { ...mount.options };
-  // With an index a second use of the upper would be refused by number alone, and lowers could never change.
-  if (
-    mount.upper !== undefined && options.index === undefined &&
-    options.nfs_export === undefined
-  ) options.index = "off";
-  if (mount.volatile) options.volatile = true;
-  return Object.entries(options);
-}
 
 /** Makes an overlay that is attached nowhere, in the best way the kernel has. */
 export async function openOverlay(
@@ -87,7 +32,7 @@ export async function openOverlay(
   const mode = overlayMode();
   // From here on nothing waits: what is staged is gone again before anybody else runs.
   if (mode === "detached") return create(mount, { lower, data, mode, stack });
-  if (mode === "page") return createByPage(mount, { lower, data, stack });
+  if (mode === "page") return createByPage(mount, { lower, data });
   const isStaged = [...lower, ...data].some((layer) =>
     typeof layer !== "string"
   );
@@ -182,21 +127,10 @@ function addDirectory(
   else context.setFd(key, directory);
 }
 
-function openDirectory(path: string, stack: DisposableStack): Fd {
-  return stack.use(
-    openAt(undefined, path, OpenFlag.PATH | OpenFlag.DIRECTORY),
-  );
-}
-
-/** A short name of any directory, for the time of a call. */
-function nameOf(directory: Fd): string {
-  return `/proc/self/fd/${directory.number}`;
-}
-
 /** By mount(2), in a place of its own, and then a copy of that mount that is attached nowhere. */
 function createByPage(
   mount: OverlayMount,
-  { lower, data, stack }: Omit<Parts, "mode">,
+  { lower, data }: Pick<Parts, "lower" | "data">,
 ): Fd {
   using stage = new StageDirectory();
   const place = stage.makeDirectory();
@@ -204,26 +138,7 @@ function createByPage(
     layers.map((layer) =>
       typeof layer === "string" ? layer : stage.attach(layer)
     );
-  const page = writePage(
-    mount,
-    { lower: names(lower), data: names(data) },
-    stack,
-  );
-  const result = symbols().mount(
-    cString("overlay"),
-    cString(place),
-    cString("overlay"),
-    0n,
-    cString(page),
-  );
-  if (result !== 0) {
-    const code = errno();
-    throw new SyscallError("mount overlay", {
-      syscall: "mount",
-      errno: code,
-      detail: explain(code, { call: "fsconfig", type: "overlay" }),
-    });
-  }
+  mountByPage(mount, { lower: names(lower), data: names(data), place });
   const tree = cloneTree(place);
   try {
     applyAttributes(
@@ -235,37 +150,4 @@ function createByPage(
     throw error;
   }
   return tree;
-}
-
-/** The options of mount(2): with the names of the layers, or when these take too much room with short ones. */
-function writePage(
-  mount: OverlayMount,
-  { lower, data }: { lower: string[]; data: string[] },
-  stack: DisposableStack,
-): string {
-  const write = (name: (path: string) => string) => {
-    const word = (path: string) => escapeOption(escapeLayer(name(path)));
-    const plain = (path: string) =>
-      escapeOption(name(path).replaceAll("\\", "\\\\"));
-    return [
-      `lowerdir=${lower.map(word).join(":")}${
-        data.map((path) => `::${word(path)}`).join("")
-      }`,
-      ...(mount.upper === undefined ? [] : [`upperdir=${plain(mount.upper)}`]),
-      ...(mount.work === undefined ? [] : [`workdir=${plain(mount.work)}`]),
-      ...overlayOptions(mount).map(([key, value]) =>
-        value === true ? key : `${key}=${escapeOption(value)}`
-      ),
-    ].join(",");
-  };
-  const size = (text: string) => new TextEncoder().encode(text).length;
-  const full = write((path) => path);
-  if (size(full) <= MAX_PAGE) return full;
-  const short = write((path) => nameOf(openDirectory(path, stack)));
-  if (size(short) <= MAX_PAGE) return short;
-  throw new TypeError(
-    `Cannot mount the overlay: ${lower.length} layers take ${
-      size(short)
-    } bytes, and before Linux 6.7 the kernel drops what is beyond ${MAX_PAGE}: merge some of them`,
-  );
 }

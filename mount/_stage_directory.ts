@@ -6,12 +6,15 @@ import {
   SyscallError,
   unlinkAt,
 } from "@containerkit/libc";
+import { explain } from "./_explain.ts";
 import { FsContext } from "./_fs_context.ts";
+import { refusedMountApi } from "./_mount_api.ts";
 import { symbols } from "./_symbols.ts";
 import { MountFd } from "./mount_fd.ts";
 
 const MNT_DETACH = 2;
 const UMOUNT_NOFOLLOW = 8;
+const MS_PRIVATE = 1 << 18;
 
 /**
  * A place where mounts are attached for a moment, for kernels that take no mount
@@ -25,6 +28,10 @@ export class StageDirectory implements Disposable {
   constructor() {
     this.path = Deno.makeTempDirSync({ prefix: "containerkit-stage-" });
     try {
+      if (refusedMountApi() !== undefined) {
+        mountByCall(this.path);
+        return;
+      }
       using context = new FsContext("tmpfs");
       context.set("source", "containerkit-stage");
       context.set("mode", "700");
@@ -41,6 +48,16 @@ export class StageDirectory implements Disposable {
   makeDirectory(): string {
     const path = `${this.path}/${this.#count++}`;
     mkdirAt(undefined, path, 0o700);
+    return path;
+  }
+
+  /** An empty file in it. */
+  makeFile(): string {
+    const path = `${this.path}/${this.#count++}`;
+    Deno.writeFileSync(path, new Uint8Array(), {
+      createNew: true,
+      mode: 0o600,
+    });
     return path;
   }
 
@@ -62,5 +79,30 @@ export class StageDirectory implements Disposable {
       });
     }
     unlinkAt(undefined, this.path, { directory: true });
+  }
+}
+
+/** The same small filesystem where only mount(2) is allowed. */
+function mountByCall(path: string): void {
+  const target = cString(path);
+  const call = (type: string | null, flags: number) => {
+    const word = type === null ? null : cString(type);
+    const data = type === null ? null : cString("mode=700");
+    const source = cString("containerkit-stage");
+    const result = symbols().mount(source, target, word, BigInt(flags), data);
+    if (result === 0) return;
+    const code = errno();
+    throw new SyscallError(`mount a place to work in on "${path}"`, {
+      syscall: "mount",
+      errno: code,
+      detail: explain(code, { call: "mount" }),
+    });
+  };
+  call("tmpfs", 0);
+  try {
+    call(null, MS_PRIVATE);
+  } catch (error) {
+    symbols().umount2(target, MNT_DETACH | UMOUNT_NOFOLLOW);
+    throw error;
   }
 }

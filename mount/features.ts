@@ -4,13 +4,15 @@
  * @module
  */
 
-import { cString, errno, openAt, OpenFlag } from "@containerkit/libc";
+import { errno, openAt, OpenFlag } from "@containerkit/libc";
 import { FsContext } from "./_fs_context.ts";
+import { refusedMountApi } from "./_mount_api.ts";
 import { overlayMode } from "./_overlay_mode.ts";
 import { symbols, Sys } from "./_symbols.ts";
 
 /** What may be missing. */
 export type FeatureName =
+  | "detached-mounts"
   | "overlay"
   | "overlay-layer-names"
   | "overlay-layer-descriptors"
@@ -58,25 +60,33 @@ export function features(): Features {
 }
 
 function probe(): Features {
+  const refused = refusedMountApi();
   const mode = overlayMode();
   const overlay = filesystem("overlay");
   const isAt = (...modes: string[]) => modes.includes(mode);
   return {
+    "detached-mounts": refused === undefined
+      ? undefined
+      : `${refused}: mount() goes by mount(2), open() and mapped ids are not to be had`,
     overlay,
     "overlay-layer-names": isAt("page")
-      ? "Linux 6.7 is needed: all layers have to fit in one page, which is some 200"
+      ? `${
+        refused ?? "Linux 6.7 is needed"
+      }: all layers have to fit in one page, which is some 200`
       : undefined,
     "overlay-layer-descriptors": isAt("page", "names")
-      ? "Linux 6.13 is needed: layers are given by name"
+      ? `${refused ?? "Linux 6.13 is needed"}: layers are given by name`
       : undefined,
     "overlay-detached-layers": isAt("detached")
       ? undefined
-      : "Linux 6.15 is needed: nested mounts are attached for a moment",
+      : `${
+        refused ?? "Linux 6.15 is needed"
+      }: nested mounts are attached for a moment`,
     "overlay-volatile": overlay ?? option("volatile"),
     "overlay-userxattr": overlay ?? option("userxattr"),
     "overlay-metacopy": overlay ?? option("metacopy", "on"),
     erofs: filesystem("erofs"),
-    "erofs-files": filesystem("erofs") ?? erofsFiles(),
+    "erofs-files": filesystem("erofs") ?? refused ?? erofsFiles(),
     ext4: filesystem("ext4"),
     xfs: filesystem("xfs"),
     btrfs: filesystem("btrfs"),
@@ -84,15 +94,7 @@ function probe(): Features {
     tmpfs: filesystem("tmpfs"),
     fuse: filesystem("fuse"),
     loop: device("/dev/loop-control"),
-    idmap: call(() =>
-      symbols().mount_setattr(
-        Sys.MOUNT_SETATTR,
-        -1,
-        cString(""),
-        0,
-        new Uint8Array(32),
-        32n,
-      ), "Linux 5.12"),
+    idmap: refused,
     statmount: call(() =>
       symbols().statmount(
         Sys.STATMOUNT,
@@ -111,6 +113,11 @@ function reasonOf(error: unknown): string {
 }
 
 function filesystem(type: string): string | undefined {
+  if (refusedMountApi() !== undefined) {
+    return Deno.readTextFileSync("/proc/filesystems").includes(`\t${type}\n`)
+      ? undefined
+      : `the kernel does not list the filesystem "${type}", or its module is not loaded`;
+  }
   try {
     new FsContext(type)[Symbol.dispose]();
     return undefined;

@@ -2,6 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { library } from "@containerkit/libc";
 import { isMountPoint, listMounts, type Mount, mount, unmount } from "./mod.ts";
 import { forceOverlayMode, type OverlayMode } from "./_overlay_mode.ts";
+import { refusedMountApi } from "./_mount_api.ts";
 import { rootTest, tempDir } from "../tests/mod.ts";
 
 const IS_LONG = Deno.env.get("CONTAINERKIT_LONG") !== undefined;
@@ -156,6 +157,7 @@ rootTest(
       assert(failures.has(syscall), `${[...failures]} without ${syscall}`);
     }
   },
+  Deno.build.os === "linux" ? refusedMountApi() : undefined,
 );
 
 rootTest(

@@ -4,15 +4,8 @@
  * @module
  */
 
-import {
-  cString,
-  errno,
-  Fd,
-  FileType,
-  type Stat,
-  statAt,
-  SyscallError,
-} from "@containerkit/libc";
+import { cString, errno, Fd, statAt, SyscallError } from "@containerkit/libc";
+import { agree } from "./_agree.ts";
 import { explain } from "./_explain.ts";
 import { AT_FDCWD, propagationFlags } from "./_flags.ts";
 import { inNamespace, openMountNamespace } from "./_in_namespace.ts";
@@ -26,20 +19,6 @@ const MOVE_MOUNT_T_EMPTY_PATH = 0x40;
 const MOVE_MOUNT_BENEATH = 0x200;
 
 const EMPTY = cString("");
-
-/** Whether both are directories, or both are not; also when one is missing. */
-function agree(fd: Fd, target: string | Fd): boolean {
-  const isDirectory = ({ mode }: Stat) =>
-    (mode & FileType.MASK) === FileType.DIRECTORY;
-  try {
-    const place = target instanceof Fd
-      ? statAt(target, "")
-      : statAt(undefined, target, { follow: true });
-    return isDirectory(statAt(fd, "")) === isDirectory(place);
-  } catch {
-    return true;
-  }
-}
 
 /** Options of {@linkcode MountFd.attach}. */
 export interface AttachOptions {

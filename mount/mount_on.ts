@@ -5,6 +5,8 @@
  */
 
 import { SyscallError, tracer } from "@containerkit/libc";
+import { refusedMountApi } from "./_mount_api.ts";
+import { mountByCall } from "./_mount_by_call.ts";
 import type { Mount } from "./mount.ts";
 import { Mounted } from "./mounted.ts";
 import { open } from "./open.ts";
@@ -75,15 +77,21 @@ async function mountStack(
   );
   try {
     for (const mount of mounts) {
+      const refused = refusedMountApi();
+      if (refused !== undefined) {
+        const { signal } = options;
+        const action = `mount ${describe(mount)}`;
+        ids.push(await mountByCall(mount, path, { refused, signal, action }));
+        continue;
+      }
       using tree = await open(mount, options);
       options.signal?.throwIfAborted();
-      const { id } = tree;
+      ids.push(tree.id); // before: what fails after attaching is undone too
       try {
         tree.attach(path);
       } catch (error) {
         throw withAction(error, `mount ${describe(mount)}`);
       }
-      ids.push(id);
     }
   } catch (error) {
     await new Mounted(path, ids, { recursive }).unmount();

@@ -5,32 +5,20 @@
  */
 
 import { type Fd, openAt, openAt2, OpenFlag, tracer } from "@containerkit/libc";
-import { pickAttributes } from "./_attributes.ts";
+import { checkMount, onlyLayer } from "./_check_mount.ts";
+import { btrfs, image, isReadonlyImage, raw, tmpfs } from "./_filesystems.ts";
 import {
-  btrfs,
-  type Filesystem,
-  image,
-  isReadonlyImage,
-  openErofs,
+  makeErofs,
   openFilesystem,
   openLargeFilesystem,
-  setOptions,
-  tmpfs,
 } from "./_open_filesystem.ts";
-import { checkOverlay, openOverlay } from "./_open_overlay.ts";
+import { openOverlay } from "./_open_overlay.ts";
 import { cloneTree } from "./_open_tree.ts";
 import { overlayMode } from "./_overlay_mode.ts";
 import { applyAttributes, applyIdmap } from "./_set_attributes.ts";
 import { StageDirectory } from "./_stage_directory.ts";
-import { fromContainerd } from "./from_containerd.ts";
 import { openLoopDevice } from "./loop_device.ts";
-import type {
-  BindMount,
-  ImageMount,
-  Mount,
-  OverlayMount,
-  RawMount,
-} from "./mount.ts";
+import type { BindMount, ImageMount, Mount } from "./mount.ts";
 import { MountFd } from "./mount_fd.ts";
 import { userNamespace } from "./user_namespace.ts";
 
@@ -73,7 +61,7 @@ async function openMount(
   options: OpenOptions,
 ): Promise<MountFd> {
   options.signal?.throwIfAborted();
-  const mount = given.type === "raw" ? normalizeRaw(given) : given;
+  const mount = checkMount(given);
   const tree = await build(mount, options);
   try {
     return new MountFd(finish(tree, mount), {
@@ -92,28 +80,22 @@ async function build(mount: Mount, options: OpenOptions): Promise<Fd> {
     case "tmpfs":
       return openFilesystem(tmpfs(mount), mount);
     case "erofs":
-      for (const path of [mount.source, ...mount.devices ?? []]) {
-        requireAbsolute(path);
-      }
-      return openErofs(mount);
+      return await makeErofs(
+        mount,
+        (filesystem) => openFilesystem(filesystem, mount),
+      );
     case "btrfs":
       return await openLargeFilesystem(btrfs(mount), mount);
     case "image":
       return await openImage(mount);
-    case "overlay":
-      checkOverlay(mount);
-      return mount.upper === undefined && mount.lower.length === 1 &&
-          !mount.data?.length
-        ? await openOnlyLayer(mount, options)
-        : await openOverlay(mount, (nested) => open(nested, options));
+    case "overlay": {
+      const only = onlyLayer(mount);
+      return only === undefined
+        ? await openOverlay(mount, (nested) => open(nested, options))
+        : (await open(only, options)).fd;
+    }
     case "raw":
       return await openLargeFilesystem(raw(mount), mount);
-    default:
-      throw new TypeError(
-        `Cannot mount: there is no type ${
-          JSON.stringify((mount as { type: unknown }).type)
-        }`,
-      );
   }
 }
 
@@ -167,7 +149,6 @@ function takeDetachedSubpath(tree: Fd, subpath: string): Fd {
 }
 
 function openBind(mount: BindMount): Fd {
-  requireAbsolute(mount.source);
   const recursive = mount.recursive ?? false;
   if (mount.subpath === undefined) {
     return cloneTree(mount.source, { recursive });
@@ -177,54 +158,8 @@ function openBind(mount: BindMount): Fd {
 }
 
 async function openImage(mount: ImageMount): Promise<Fd> {
-  requireAbsolute(mount.source);
   using device = openLoopDevice(mount.source, {
     readonly: isReadonlyImage(mount),
   });
   return await openLargeFilesystem(image(mount, device), mount);
-}
-
-/** The kernel refuses an overlay of one layer, which would be that layer. */
-async function openOnlyLayer(
-  mount: OverlayMount,
-  options: OpenOptions,
-): Promise<Fd> {
-  const { subpath: _, ...attributes } = pickAttributes(mount);
-  const [only] = mount.lower;
-  const alone: Mount = typeof only === "string"
-    ? { type: "bind", source: only, ...attributes, readonly: true }
-    : { ...only!, ...attributes, readonly: true };
-  return (await open(alone, options)).fd;
-}
-
-/** What its option words say becomes attributes, and what is another type becomes that. */
-function normalizeRaw(mount: RawMount): Mount {
-  const found = fromContainerd({
-    type: mount.fstype,
-    source: mount.source,
-    options: mount.options,
-  });
-  return { ...found, ...pickAttributes(mount) };
-}
-
-function raw(mount: RawMount): Filesystem {
-  // Such as fuse.sshfs: what stands behind the dot is for people.
-  const [type, subtype] =
-    /^(fuse|fuseblk)\.(.+)$/.exec(mount.fstype)?.slice(1) ??
-      [mount.fstype];
-  return {
-    type: type!,
-    isReadonly: Boolean(mount.readonly),
-    configure(context) {
-      if (mount.source !== "") context.setPath("source", mount.source);
-      if (subtype !== undefined) context.set("subtype", subtype);
-      setOptions(context, mount.options);
-    },
-  };
-}
-
-function requireAbsolute(path: string): void {
-  if (!path.startsWith("/")) {
-    throw new TypeError(`Cannot mount "${path}": it is no absolute path`);
-  }
 }

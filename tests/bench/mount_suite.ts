@@ -5,6 +5,7 @@ import {
   cString,
   errno,
   errnoName,
+  libcPath,
   library,
   openAt,
   OpenFlag,
@@ -70,6 +71,12 @@ const CALLS = {
   },
   /** `int umount2(const char *target, int flags)` */
   umount2: { parameters: ["buffer", "i32"], result: "i32" },
+} as const;
+
+/** A call that does nothing: what is around it shows. */
+const GETPPID = {
+  /** `pid_t getppid(void)` */
+  getppid: { parameters: [], result: "i32" },
 } as const;
 
 async function run(command: string, args: readonly string[]): Promise<string> {
@@ -158,6 +165,17 @@ async function compareCalls(bench: Bench, folder: string): Promise<void> {
     goal: 1.3,
     rounds: 12,
   });
+  const plain = Deno.dlopen(libcPath(), GETPPID);
+  using traceable = library(GETPPID);
+  const { getppid } = plain.symbols;
+  await bench.compare({
+    name: "a call that could be traced, against one that could not",
+    ours: () => each(300_000, () => traceable().getppid()),
+    peer: () => each(300_000, () => getppid()),
+    goal: 1.1,
+    rounds: 12,
+  });
+  plain.close();
   const tmpfs: Mount = { type: "tmpfs", size: 4096 };
   await bench.compare({
     name: "mount() and unmount() of the package, against its calls in C",

@@ -1,0 +1,122 @@
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { openAt, OpenFlag, SyscallError } from "@containerkit/libc";
+import { isMountPoint, listMounts, open, statMount, unmount } from "./mod.ts";
+import { refusedMountApi } from "./_mount_api.ts";
+import { rootTest, tempDir } from "../tests/mod.ts";
+
+/** Runs something beside a process that has mounts of its own. */
+async function withOtherMounts(
+  use: (pid: number) => Promise<void>,
+): Promise<void> {
+  const child = new Deno.Command("unshare", {
+    args: [
+      "--mount",
+      "--propagation",
+      "private",
+      "sh",
+      "-c",
+      "echo ready; exec cat",
+    ],
+    stdin: "piped",
+    stdout: "piped",
+  }).spawn();
+  const output = child.stdout.getReader();
+  await output.read();
+  try {
+    await use(child.pid);
+  } finally {
+    await child.stdin.close();
+    while (!(await output.read()).done);
+    await child.status;
+  }
+}
+
+const REFUSED = Deno.build.os === "linux" ? refusedMountApi() : undefined;
+
+rootTest(
+  "attachIn() attaches in the mounts of another process, and only there",
+  async () => {
+    await using temp = tempDir();
+    const target = `${temp.path}/target`;
+    Deno.mkdirSync(target);
+    await withOtherMounts(async (pid) => {
+      using tree = await open({ type: "tmpfs", size: 4096, nosuid: true });
+      await tree.attachIn(pid, target);
+      assertThrows(() => tree.path, Deno.errors.BadResource);
+      assert(!isMountPoint(target));
+      const [found] = listMounts({ pid, under: target });
+      assertEquals(found?.type, "tmpfs");
+      assert(found?.options.includes("nosuid"));
+      using again = await open({ type: "tmpfs" });
+      const error = await assertRejects(
+        () => again.attachIn(pid, `${target}/none`),
+        SyscallError,
+        `Cannot attach the mount to "${target}/none" in the mounts of process ${pid}: openat2 failed with ENOENT`,
+      );
+      assertEquals(error.target, `${target}/none`);
+      // It is still open, and can go elsewhere.
+      using namespace = openAt(undefined, `/proc/${pid}/ns/mnt`);
+      await again.attachIn(namespace, target);
+      assertEquals(listMounts({ pid, under: target }).length, 2);
+    });
+  },
+  REFUSED,
+);
+
+rootTest(
+  "attachIn() says that a process has ended, and keeps the mount",
+  async () => {
+    const child = new Deno.Command("true").spawn();
+    await child.status;
+    using tree = await open({ type: "tmpfs" });
+    await assertRejects(
+      () => tree.attachIn(child.pid, "/mnt"),
+      Deno.errors.NotFound,
+      `Cannot attach the mount in the mounts of process ${child.pid}: there is no such process`,
+    );
+    Deno.writeTextFileSync(`${tree.path}/still`, "");
+  },
+  REFUSED,
+);
+
+rootTest("attach() beneath swaps a mount that is in use", async () => {
+  await using temp = tempDir();
+  const { path } = temp;
+  using first = await open({ type: "tmpfs", size: 4096 });
+  first.attach(path);
+  using second = await open({ type: "tmpfs", size: 8192 });
+  second.attach(path, { beneath: true });
+  assertEquals(listMounts({ under: path }).length, 2);
+  assert(statMount(path).superOptions.includes("size=4k"));
+  await unmount(path);
+  assert(statMount(path).superOptions.includes("size=8k"));
+  await unmount(path);
+}, REFUSED);
+
+rootTest(
+  "attach() takes a descriptor, and says what does not fit",
+  async () => {
+    await using temp = tempDir();
+    const { path } = temp;
+    Deno.mkdirSync(`${path}/place`);
+    Deno.writeTextFileSync(`${path}/file`, "");
+    using tree = await open({ type: "tmpfs" });
+    const error = assertThrows(
+      () => tree.attach(`${path}/file`),
+      SyscallError,
+      "one is a directory and the other is not",
+    );
+    assertEquals(error.target, `${path}/file`);
+    Deno.mkdirSync(`${tree.path}/inside`);
+    {
+      using inside = openAt(undefined, `${tree.path}/inside`, OpenFlag.PATH);
+      assertThrows(() => tree.attach(inside), SyscallError);
+    }
+    {
+      using place = openAt(undefined, `${path}/place`, OpenFlag.PATH);
+      tree.attach(place);
+    }
+    await unmount(`${path}/place`);
+  },
+  REFUSED,
+);
