@@ -4,16 +4,10 @@
  * @module
  */
 
-import {
-  openAt,
-  OpenFlag,
-  statAt,
-  SyscallError,
-  tracer,
-} from "@containerkit/libc";
+import { statAt, SyscallError, tracer } from "@containerkit/libc";
+import { applyPropagationByCall } from "./_classic_attributes.ts";
 import { unmountHere } from "./_long_calls.ts";
 import { mountExists } from "./_mount_exists.ts";
-import { applyPropagation } from "./_set_attributes.ts";
 import { unmount, type UnmountOptions } from "./unmount.ts";
 
 const trace = tracer("containerkit:mount");
@@ -92,11 +86,8 @@ export class Mounted implements AsyncDisposable {
       }
     }
     if (!this.#recursive) return await unmount(this.target, options);
-    {
-      // Else what is below would go from where it was bound from, too.
-      using tree = openAt(undefined, this.target, OpenFlag.PATH);
-      applyPropagation(tree, "rslave");
-    }
+    // Else what is below would go from where it was bound from, too.
+    applyPropagationByCall(this.target, "rslave");
     await unmount(this.target, { ...options, recursive: true });
   }
 

@@ -45,7 +45,7 @@ for (const [code, files] of Object.entries(FILES)) {
       const output = new TextDecoder().decode(stdout);
       assert(success, output + new TextDecoder().decode(stderr));
       const count = (what: string) =>
-        Number(new RegExp(`(\\d+) ${what}`).exec(output)?.[1]);
+        Number(new RegExp(`(\\d+) ${what}`).exec(output)?.[1] ?? 0);
       assert(count("passed") >= files.length * 2, output);
       // Mounts that are attached nowhere, and mapped ids.
       assert(count("ignored") <= 20, output);
