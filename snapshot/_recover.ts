@@ -2,7 +2,7 @@ import type { Fd } from "@containerkit/libc";
 import { bootId } from "@containerkit/state";
 import type { Row } from "./_rows.ts";
 import { tryHold } from "./_hold.ts";
-import type { Store } from "./_store.ts";
+import { isNotFound, type Store } from "./_store.ts";
 
 /** A folder in the trash, locked by us. */
 interface Condemned {
@@ -22,7 +22,13 @@ function exists(path: string): boolean {
 
 /** Takes a lock; `"gone"` if there is nothing to lock, `undefined` if somebody is at work there. */
 function tryExclude(dir: string): Fd | "gone" | undefined {
-  return exists(dir) ? tryHold(dir, "exclusive") : "gone";
+  try {
+    return tryHold(dir, "exclusive");
+  } catch (error) {
+    // Another process may remove what is in the trash at any moment.
+    if (isNotFound(error)) return "gone";
+    throw error;
+  }
 }
 
 function settle(store: Store, row: Row): Condemned | undefined {

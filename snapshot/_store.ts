@@ -7,7 +7,8 @@ import { openRows, type Row, type Rows } from "./_rows.ts";
 /** How many removals of files may be under way. */
 const MOST_REMOVALS = 64;
 
-function isNotFound(error: unknown): boolean {
+/** Whether an error, of Deno or of a system call, says that there is no such file. */
+export function isNotFound(error: unknown): boolean {
   return error instanceof Deno.errors.NotFound ||
     (error instanceof Error && "code" in error && error.code === "ENOENT");
 }

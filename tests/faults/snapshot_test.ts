@@ -45,6 +45,14 @@ function startWorker(
   }).spawn();
 }
 
+function killWorker(worker: Deno.ChildProcess): void {
+  try {
+    worker.kill("SIGKILL");
+  } catch {
+    // It is dead already: its status says why.
+  }
+}
+
 /** What must hold of a store whatever happened to those who used it. */
 async function checkStore(open: Open, root: string): Promise<void> {
   await using store = await open({ root });
@@ -82,21 +90,29 @@ for (const [driver, open] of Object.entries(DRIVERS)) {
         const workers = [0, 1].map((at) =>
           startWorker(driver, temp.path, seed + at)
         );
-        for (const worker of workers) {
-          const reader = worker.stdout.getReader();
-          await reader.read();
-          await new Promise((resolve) =>
-            setTimeout(resolve, Math.random() * 300)
-          );
-          worker.kill("SIGKILL");
-          const { signal, code } = await worker.status;
-          const stderr = await new Response(worker.stderr).text();
-          assertEquals({ signal, code, stderr }, {
-            signal: "SIGKILL",
-            code: 137,
-            stderr: "",
-          });
-          await reader.cancel();
+        try {
+          for (const worker of workers) {
+            const reader = worker.stdout.getReader();
+            await reader.read();
+            await new Promise((resolve) =>
+              setTimeout(resolve, Math.random() * 300)
+            );
+            killWorker(worker);
+            const { signal, code } = await worker.status;
+            const stderr = await new Response(worker.stderr).text();
+            assertEquals({ signal, code, stderr }, {
+              signal: "SIGKILL",
+              code: 137,
+              stderr: "",
+            });
+            await reader.cancel();
+          }
+        } finally {
+          // A failure must not hide behind that of the folder's removal, which they write to.
+          for (const worker of workers) {
+            killWorker(worker);
+            await worker.status;
+          }
         }
         await checkStore(open, temp.path);
       }

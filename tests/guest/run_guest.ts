@@ -94,6 +94,26 @@ async function makeScratch(folder: string): Promise<string> {
   return path;
 }
 
+/** A process and all that descend from it. */
+function withDescendants(pid: number): number[] {
+  const children = new Map<number, number[]>();
+  for (const { name } of Deno.readDirSync("/proc")) {
+    if (!/^\d+$/.test(name)) continue;
+    try {
+      const stat = Deno.readTextFileSync(`/proc/${name}/stat`);
+      const parent = Number(
+        stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1],
+      );
+      children.set(parent, [...children.get(parent) ?? [], Number(name)]);
+    } catch {
+      // It has ended meanwhile.
+    }
+  }
+  const found = [pid];
+  for (const one of found) found.push(...children.get(one) ?? []);
+  return found;
+}
+
 async function watch(
   child: Deno.ChildProcess,
   { onLine, timeout }: {
@@ -106,7 +126,16 @@ async function watch(
   const end = (reason: "cut" | "late") => {
     if (state !== "on") return;
     state = reason;
+    // User-mode Linux has helpers, which would go on writing and hold its output open.
+    const all = withDescendants(child.pid);
     child.kill("SIGKILL");
+    for (const pid of all) {
+      try {
+        Deno.kill(pid, "SIGKILL");
+      } catch {
+        // It is dead already.
+      }
+    }
   };
   const timer = setTimeout(() => end("late"), timeout);
   let rest = "";
