@@ -27,6 +27,8 @@ export interface BlobWriter {
    * @param size How many bytes to keep.
    */
   truncate?(size: number): Promise<void>;
+  /** The digest of what is written so far, by sha256 unless the descriptor says otherwise: where it is there, nobody hashes the same bytes again. */
+  digest?(): Promise<string>;
   /** Gives up writing; what was written may be resumed later. */
   abort(): Promise<void>;
 }

@@ -11,8 +11,14 @@ import {
   TypeFlag,
   UntarStream,
 } from "@containerkit/tar";
-import { type LayerDigests, readLayer } from "@containerkit/tar/layer";
-import type { BlobStore } from "../blob_store.ts";
+import {
+  detectCompression,
+  type LayerDigests,
+  MAGIC_LENGTH,
+  readLayerChunks,
+} from "@containerkit/tar/layer";
+import { concat } from "../_concat.ts";
+import type { BlobStore, BlobWriter } from "../blob_store.ts";
 import { type CallOptions, withSignal } from "../_store.ts";
 import { cleanPath, digestOfPath, resolveLink } from "./_archive_path.ts";
 
@@ -39,6 +45,10 @@ export interface Contents {
 /** Told how far it is. */
 export interface ReadContentsOptions extends CallOptions {
   readonly onBlob: (digest: string, size: number) => void;
+  /** Called before each file that is no document of the archive, with the documents so far. */
+  readonly beforeFile?: (
+    documents: ReadonlyMap<string, Uint8Array>,
+  ) => Promise<void>;
 }
 
 function fail(why: string): never {
@@ -91,6 +101,61 @@ async function forget(store: BlobStore, digest: string): Promise<void> {
   await writer.abort();
 }
 
+/** The first bytes of a stream, and all of it. */
+async function peek(
+  body: ReadableStream<Uint8Array>,
+): Promise<{ head: Uint8Array; chunks: AsyncIterable<Uint8Array> }> {
+  const iterator = body[Symbol.asyncIterator]();
+  const first: Uint8Array[] = [];
+  for (let length = 0; length < MAGIC_LENGTH;) {
+    const { done, value } = await iterator.next();
+    if (done) break;
+    first.push(value);
+    length += value.length;
+  }
+  async function* all() {
+    yield* first;
+    yield* { [Symbol.asyncIterator]: () => iterator };
+  }
+  const length = first.reduce((sum, chunk) => sum + chunk.length, 0);
+  return {
+    head: concat(first, length).subarray(0, MAGIC_LENGTH),
+    chunks: all(),
+  };
+}
+
+/** Writes what passes through. */
+async function* tee(
+  chunks: AsyncIterable<Uint8Array>,
+  writer: BlobWriter,
+  { signal }: CallOptions,
+): AsyncGenerator<Uint8Array> {
+  for await (const chunk of chunks) {
+    signal?.throwIfAborted();
+    await writer.write(chunk);
+    yield chunk;
+  }
+}
+
+/** Writes a file; its digest is the writer's, and it is hashed here only if the writer has none or it is compressed. */
+async function writeFile(
+  body: ReadableStream<Uint8Array>,
+  writer: BlobWriter,
+  options: CallOptions,
+): Promise<LayerDigests> {
+  const { head, chunks } = await peek(body);
+  const copied = tee(chunks, writer, options);
+  const compression = detectCompression(head);
+  if (compression !== "none" || writer.digest === undefined) {
+    const layer = ReadableStream.from(copied);
+    return await readLayerChunks(layer, () => {}, withSignal(options));
+  }
+  let size = 0;
+  for await (const chunk of copied) size += chunk.length;
+  const digest = await writer.digest();
+  return { digest, size, diffId: digest, diffSize: size, compression };
+}
+
 /** Stores a file as it comes, and finds out what it is. */
 async function storeFile(
   store: BlobStore,
@@ -102,18 +167,7 @@ async function storeFile(
     withSignal(options),
   );
   try {
-    const copied = body.pipeThrough(
-      new TransformStream<Uint8Array, Uint8Array>({
-        async transform(chunk, controller) {
-          options.signal?.throwIfAborted();
-          await writer.write(chunk);
-          controller.enqueue(chunk);
-        },
-      }),
-    );
-    const { readable, digests } = readLayer(copied, withSignal(options));
-    await readable.pipeTo(new WritableStream());
-    const found = await digests;
+    const found = await writeFile(body, writer, options);
     await writer.commit(found.size, found.digest).catch((error) => {
       if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
     });
@@ -165,6 +219,7 @@ export async function readContents(
     const body = readable ?? new Blob().stream();
     const digest = digestOfPath(path);
     if (digest !== undefined) {
+      await options.beforeFile?.(documents);
       await storeBlob(store, body, { ...options, digest, size: header.size });
       blobs.add(digest);
       options.onBlob(digest, header.size);

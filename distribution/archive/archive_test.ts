@@ -7,6 +7,7 @@ import {
 } from "@containerkit/oci";
 import { TarStream, type TarStreamInput, UntarStream } from "@containerkit/tar";
 import { compress } from "@containerkit/tar/layer";
+import type { BlobStore } from "../blob_store.ts";
 import { openImage } from "../open_image.ts";
 import { packImage, packIndex } from "../pack/mod.ts";
 import { createMemoryStore } from "../registry/create_memory_store.ts";
@@ -21,6 +22,7 @@ import {
   copyContent,
   exportArchive,
   importArchive,
+  importLayout,
   openLayout,
   storeRepository,
 } from "./mod.ts";
@@ -255,6 +257,182 @@ Deno.test("importArchive() takes signatures along, and asks them", async () => {
   );
 });
 
+/** A store that counts, with what was written but not committed. */
+function watched(store = createMemoryStore()) {
+  const committed: string[] = [];
+  const opened: string[] = [];
+  return {
+    committed,
+    opened,
+    store: {
+      stat: store.stat,
+      open: store.open,
+      async writer(...given: Parameters<typeof store.writer>) {
+        opened.push(given[1]?.descriptor?.digest ?? given[0]);
+        const writer = await store.writer(...given);
+        return {
+          get offset() {
+            return writer.offset;
+          },
+          write: writer.write,
+          truncate: writer.truncate!,
+          abort: writer.abort,
+          async commit(size: number, digest: string) {
+            await writer.commit(size, digest);
+            committed.push(digest);
+          },
+        };
+      },
+    } satisfies BlobStore,
+  };
+}
+
+Deno.test("importArchive() asks for admission before the first layer, and stores nothing of what is refused", async () => {
+  const { store, image, named } = await packed();
+  const refused = watched();
+  await assertRejects(
+    () =>
+      importArchive(exportArchive(store, [named]), refused.store, {
+        admit: () => Promise.reject(new RangeError("not this one")),
+      }),
+    RangeError,
+    "not this one",
+  );
+  assertEquals(refused.opened, []);
+  const taken = watched();
+  let before: number | undefined;
+  await importArchive(exportArchive(store, [named]), taken.store, {
+    admit(found) {
+      assertEquals(found.descriptor.digest, image.descriptor.digest);
+      before = taken.opened.length;
+      return Promise.resolve();
+    },
+  });
+  assertEquals(before, 0);
+  assertEquals(
+    taken.committed.toSorted(),
+    [image.descriptor, image.manifest.config, ...image.layers]
+      .map(({ digest }) => digest).toSorted(),
+  );
+});
+
+Deno.test("importArchive() holds back what comes before admission can be asked for, in any order of entries", async () => {
+  const { store, image, named } = await packed();
+  const files = Object.entries(await untar(exportArchive(store, [named])));
+  const big = new Uint8Array(5 << 20);
+  const stray = encoder.encode('{"stray":true}');
+  const extra: [string, Uint8Array][] = [
+    [`blobs/sha256/${digestBytes(big).slice(7)}`, big],
+    [`blobs/sha256/${digestBytes(stray).slice(7)}`, stray],
+  ];
+  for (
+    const list of [
+      [...extra, ...files.toReversed()],
+      [...files, ...extra],
+      [...files.toReversed(), ...extra],
+    ]
+  ) {
+    const refused = watched();
+    await assertRejects(
+      () =>
+        importArchive(tar(list), refused.store, {
+          admit: () => Promise.reject(new RangeError("not this one")),
+        }),
+      RangeError,
+      "not this one",
+    );
+    assertEquals(refused.committed, []);
+    const taken = watched();
+    const [found] = await importArchive(tar(list), taken.store, {
+      admit: () => Promise.resolve(),
+    });
+    assertEquals(found?.names, [NAME]);
+    // What no admitted image is made of is dropped.
+    assertEquals(taken.committed.length, 2 + image.layers.length);
+  }
+});
+
+Deno.test("importArchive() admits docker archives by what they turn out to be", async () => {
+  const files = await oldDockerArchive();
+  const refused = watched();
+  await assertRejects(
+    () =>
+      importArchive(tar(files), refused.store, {
+        admit: () => Promise.reject(new RangeError("not this one")),
+      }),
+    RangeError,
+    "not this one",
+  );
+  assertEquals(refused.committed, []);
+  const taken = watched();
+  const asked: string[] = [];
+  const [image] = await importArchive(tar(files), taken.store, {
+    admit({ reference }) {
+      asked.push(reference);
+      return Promise.resolve();
+    },
+  });
+  assertEquals(asked, image?.names);
+  // Two files, a config and a manifest.
+  assertEquals(taken.committed.length, 4);
+});
+
+Deno.test("importArchive() goes on within a blob, and takes a layer's digest from its writer", async () => {
+  const { store, image, named } = await packed();
+  const bytes = await new Response(exportArchive(store, [named])).bytes();
+  const { digest } = image.layers[0]!;
+  const memory = createMemoryStore();
+  const earlier = await memory.writer(`import-${digest}`);
+  const layer = await new Response(await store.open(digest)).bytes();
+  await earlier.write(layer.subarray(0, 40));
+  let written = 0;
+  await importArchive(new Blob([bytes]).stream(), {
+    ...memory,
+    async writer(ref, options) {
+      const writer = await memory.writer(ref, options);
+      if (options?.descriptor?.digest !== digest) return writer;
+      assertEquals(writer.offset, 40);
+      return {
+        ...writer,
+        get offset() {
+          return writer.offset;
+        },
+        write(chunk) {
+          written += chunk.length;
+          return writer.write(chunk);
+        },
+      };
+    },
+  });
+  assertEquals(written, layer.length - 40);
+
+  const files = await oldDockerArchive();
+  const asked: string[] = [];
+  const other = createMemoryStore();
+  await importArchive(tar(files), {
+    ...other,
+    async writer(ref, options) {
+      const writer = await other.writer(ref, options);
+      const chunks: Uint8Array[] = [];
+      return {
+        ...writer,
+        write(chunk) {
+          chunks.push(chunk.slice());
+          return writer.write(chunk);
+        },
+        async digest() {
+          const actual = digestBytes(
+            await new Blob(chunks as BlobPart[]).bytes(),
+          );
+          asked.push(actual);
+          return actual;
+        },
+      };
+    },
+  });
+  assertEquals(asked, [digestBytes(files["aaa/layer.tar"] as Uint8Array)]);
+});
+
 /** An archive of `docker save` before version 25, whose second layer is a link to the first of another image. */
 async function oldDockerArchive() {
   const [first, second] = await Promise.all([layerTar("1"), layerTar("2")]);
@@ -476,4 +654,50 @@ Deno.test("copyContent() never leaves an image without its parts", async () => {
   );
   assertEquals(await other.stat(image.descriptor.digest), undefined);
   assert("config" in parseManifest(image.raw.manifest));
+});
+
+Deno.test("importLayout() asks for admission before it copies, and takes signatures along", async () => {
+  const { store, image, named } = await packed();
+  const { privateKey, publicKey } = generateKey("ecdsa-p256");
+  const signature = await sign(image.descriptor, keySigner(privateKey));
+  const path = await Deno.makeTempDir();
+  const layout = await openLayout(path, { create: true });
+  await copyContent(store, image.descriptor, { to: layout });
+  await layout.add(named);
+  const layers = new Map(
+    signature.layers.map((layer) => [layer.digest, layer.open]),
+  );
+  const put = async (digest: string, body: ReadableStream<Uint8Array>) => {
+    const bytes = await new Response(body).bytes();
+    const writer = await layout.writer(digest, { descriptor: { digest } });
+    await writer.write(bytes);
+    await writer.commit(bytes.length, digest);
+  };
+  for (const [digest, open] of layers) await put(digest, await open());
+  const { config } = signature.manifest;
+  await put(config.digest, new Blob(["{}"]).stream());
+  await put(
+    signature.descriptor.digest,
+    new Blob([new Uint8Array(signature.raw.manifest)]).stream(),
+  );
+  await layout.add({ descriptor: signature.descriptor });
+  const to = watched();
+  const key = generateKey("ecdsa-p256").publicKey;
+  await assertRejects(
+    () =>
+      importLayout(layout, to.store, {
+        admit: verifier({ authorities: [{ type: "key", key }] }),
+      }),
+    VerificationError,
+  );
+  assertEquals(to.opened, []);
+  const images = await importLayout(layout, to.store, {
+    admit: verifier({ authorities: [{ type: "key", key: publicKey }] }),
+  });
+  assertEquals(
+    images.map(({ names, isReferrer }) => [names, isReferrer]),
+    [[[NAME], false], [[], true]],
+  );
+  assert(to.committed.includes(image.layers[0]!.digest));
+  await Deno.remove(path, { recursive: true });
 });

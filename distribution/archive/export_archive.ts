@@ -6,6 +6,7 @@
 
 import {
   type Descriptor,
+  isLayerType,
   MediaType,
   parsePlatform,
   type Platform,
@@ -113,15 +114,29 @@ async function ociFiles(
   work: Work,
 ): Promise<File[]> {
   const { format = "oci-docker" } = work.options;
-  const all = await withReferrers(images, work);
-  const blobs = await collect(all, work);
-  const files = [
-    fileOf("index.json", layoutIndex(all)),
+  const listed = await withReferrers(images, work);
+  const all = [...(await collect(listed, work)).values()];
+  const documents = [
+    fileOf("index.json", layoutIndex(listed)),
     fileOf("oci-layout", encodeJson({ imageLayoutVersion: "1.0.0" })),
-    ...[...blobs.values()].map((descriptor) => blobFile(descriptor, work)),
+    ...(format === "oci" ? [] : [await layoutManifest(images, work)]),
   ];
-  if (format === "oci") return files;
-  return [...files, await layoutManifest(images, work)];
+  const blobs = Object.groupBy(
+    all,
+    ({ mediaType }) => isLayerType(mediaType) ? "layer" : "other",
+  );
+  const { other = [], layer = [] } = blobs;
+  // Layers last: whoever reads it as a stream knows before them what the images are, and who signed them.
+  return [
+    ...byPath(documents),
+    ...byPath(other.map((descriptor) => blobFile(descriptor, work))),
+    ...byPath(layer.map((descriptor) => blobFile(descriptor, work))),
+  ];
+}
+
+/** In an order that depends on nothing else. */
+function byPath(files: readonly File[]): File[] {
+  return files.toSorted((a, b) => a.path < b.path ? -1 : 1);
 }
 
 async function* write(
@@ -129,10 +144,9 @@ async function* write(
   work: Work,
 ): AsyncGenerator<Uint8Array> {
   const files = work.options.format === "docker"
-    ? await dockerFiles(images, work)
+    ? byPath(await dockerFiles(images, work))
     : await ociFiles(images, work);
-  const sorted = files.toSorted((a, b) => a.path < b.path ? -1 : 1);
-  yield* writeTar(sorted);
+  yield* writeTar(files);
 }
 
 /**

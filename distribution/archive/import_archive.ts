@@ -4,21 +4,17 @@
  * @module
  */
 
-import {
-  type Descriptor,
-  type ImageIndex,
-  MediaType,
-  parseManifest,
-} from "@containerkit/oci";
+import { type Descriptor, MediaType, parseManifest } from "@containerkit/oci";
 import type { BlobStore } from "../blob_store.ts";
 import type { Found } from "../pull.ts";
-import { type CallOptions, withSignal } from "../_store.ts";
+import { withSignal } from "../_store.ts";
 import { type Contents, readContents } from "./_contents.ts";
 import { type ArchivedImage, readDockerArchive } from "./_docker_archive.ts";
 import { checkLayoutVersion } from "./_layout_version.ts";
 import { dockerNames, namesOf } from "./_image_names.ts";
-import { walk } from "./_walk.ts";
-import { storeRepository } from "./store_repository.ts";
+import { createGate } from "./_gate.ts";
+import { Staging } from "./_staging.ts";
+import { toImported } from "./_to_imported.ts";
 
 /** One step of an import or export. */
 export interface ArchiveEvent {
@@ -38,7 +34,10 @@ export interface ImportOptions {
    * @default {"skip"}
    */
   readonly missing?: "skip" | "fail";
-  /** Asked about every image before the import tells of it; a rejection ends it, and what was stored is named by nobody. */
+  /**
+   * Asked about every image once all that could speak for it is there, which in archives of `exportArchive()` is before their first layer;
+   * a rejection ends the import, and none of the archive is in the store then.
+   */
   readonly admit?: (found: Found) => Promise<unknown>;
   /** Told how far it is. */
   readonly onProgress?: (event: ArchiveEvent) => void;
@@ -60,13 +59,17 @@ function fail(why: string, cause?: unknown): never {
   throw new SyntaxError(`Cannot read archive: ${why}`, { cause });
 }
 
-function readLayout({ documents }: Contents): ImageIndex {
+function readLayout(
+  documents: ReadonlyMap<string, Uint8Array>,
+  options: ImportOptions,
+): ArchivedImage[] {
   const layout = documents.get("oci-layout");
   if (layout !== undefined) checkLayoutVersion(layout);
   const index = parseManifest(documents.get("index.json")!, {
     mediaType: MediaType.Index,
   });
-  return "manifests" in index ? index : fail('"index.json" is no index');
+  if (!("manifests" in index)) fail('"index.json" is no index');
+  return group(index.manifests, options);
 }
 
 /** One image a digest: an index lists each of its names by itself. */
@@ -93,9 +96,7 @@ async function readImages(
 ): Promise<ArchivedImage[]> {
   const { documents } = contents;
   // Newer archives are both; the image layout keeps the digests.
-  if (documents.has("index.json")) {
-    return group(readLayout(contents).manifests, options);
-  }
+  if (documents.has("index.json")) return readLayout(documents, options);
   if (!documents.has("manifest.json")) {
     fail('it has neither "index.json" nor "manifest.json"');
   }
@@ -104,21 +105,6 @@ async function readImages(
     descriptor,
     names: dockerNames(names),
   }));
-}
-
-/** The tags that cosign keeps signatures, attestations and bills of materials under. */
-const COSIGN_TAG_REGEXP = /:[a-z0-9]+-[0-9a-f]{64,128}\.(sig|att|sbom)$/;
-
-/** What an image says something of. */
-async function subjectOf(
-  store: BlobStore,
-  descriptor: Descriptor,
-  options: CallOptions,
-): Promise<Descriptor | undefined> {
-  const stream = await store.open(descriptor.digest, withSignal(options));
-  return parseManifest(await new Response(stream).bytes(), {
-    mediaType: descriptor.mediaType,
-  }).subject;
 }
 
 /**
@@ -148,29 +134,25 @@ export async function importArchive(
   store: BlobStore,
   options: ImportOptions = {},
 ): Promise<ImportedImage[]> {
-  const { admit, missing = "skip", onProgress } = options;
+  const { admit, onProgress } = options;
   const signal = withSignal(options);
-  const contents = await readContents(archive, store, {
+  await using staging = admit === undefined ? undefined : new Staging(store);
+  const to = staging ?? store;
+  const gate = staging === undefined || admit === undefined
+    ? undefined
+    : createGate(staging, { admit, ...signal });
+  const contents = await readContents(archive, to, {
     ...signal,
     onBlob: (digest, size) => onProgress?.({ digest, size }),
+    ...(gate === undefined ? {} : {
+      beforeFile: (documents: ReadonlyMap<string, Uint8Array>) =>
+        documents.has("index.json")
+          ? gate.tryEarly(() => readLayout(documents, options))
+          : Promise.resolve(),
+    }),
   });
-  const found = await readImages(contents, store, options);
-  const images: ImportedImage[] = [];
-  for (const { descriptor, names } of found) {
-    for await (const _ of walk(store, descriptor, { ...signal, missing }));
-    const subject = await subjectOf(store, descriptor, signal);
-    const isReferrer = subject !== undefined ||
-      names.some((name) => COSIGN_TAG_REGEXP.test(name));
-    images.push({ descriptor, names, isReferrer });
-  }
-  if (admit === undefined) return images;
-  const registry = storeRepository(store, images);
-  for (const { descriptor, names, isReferrer } of images) {
-    // What is about another image is what that one is judged by.
-    if (isReferrer) continue;
-    for (const reference of names.length === 0 ? [descriptor.digest] : names) {
-      await admit({ reference, descriptor, registry });
-    }
-  }
+  const found = await readImages(contents, to, options);
+  const images = await toImported(to, found, options);
+  await gate?.finish(images);
   return images;
 }

@@ -14,5 +14,6 @@
 export * from "./copy_content.ts";
 export * from "./export_archive.ts";
 export * from "./import_archive.ts";
+export * from "./import_layout.ts";
 export * from "./open_layout.ts";
 export * from "./store_repository.ts";

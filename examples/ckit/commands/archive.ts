@@ -1,11 +1,10 @@
 import type { Store } from "@containerkit/content";
 import {
-  copyContent,
   exportArchive,
   importArchive,
-  type ImportedImage,
+  importLayout,
+  type ImportOptions,
   openLayout,
-  storeRepository,
 } from "@containerkit/distribution/archive";
 import {
   convert as convertImage,
@@ -29,28 +28,6 @@ async function isDirectory(path: string): Promise<boolean> {
   }
 }
 
-/** Imports a folder as an archive would be. */
-async function importFolder(
-  path: string,
-  store: Store,
-  options: { repository?: string; signal: AbortSignal },
-): Promise<ImportedImage[]> {
-  const layout = await openLayout(path, options);
-  const images = await layout.list();
-  for (const { descriptor } of images) {
-    await copyContent(layout, descriptor, {
-      to: store,
-      missing: "skip",
-      signal: options.signal,
-    });
-  }
-  return images.map(({ descriptor, names = [] }) => ({
-    descriptor,
-    names,
-    isReferrer: false,
-  }));
-}
-
 const importCommand: Command = {
   name: "import",
   usage: "[--name REPOSITORY] [--policy FILE | --key FILE...] FILE|FOLDER|-",
@@ -68,26 +45,24 @@ const importCommand: Command = {
     const admit = await readAdmit(args);
     using content = await openContent(context);
     await using lease = await content.leases.create();
-    const options = {
+    const options: ImportOptions = {
       signal,
       ...(repository === undefined ? {} : { repository }),
+      ...(admit === undefined
+        ? {}
+        : { admit: (found) => admit({ ...found, signal }) }),
     };
     const images = path !== "-" && await isDirectory(path)
-      ? await importFolder(path, lease.store, options)
+      ? await importLayout(
+        await openLayout(path, options),
+        lease.store,
+        options,
+      )
       : await importArchive(
         path === "-" ? Deno.stdin.readable : (await Deno.open(path)).readable,
         lease.store,
         options,
       );
-    if (admit !== undefined) {
-      const registry = storeRepository(lease.store, images);
-      for (const { descriptor, names, isReferrer } of images) {
-        if (isReferrer) continue;
-        for (const reference of names) {
-          await admit({ reference, descriptor, registry, signal });
-        }
-      }
-    }
     for (const { descriptor, names } of images) {
       for (const name of names) {
         await content.images.create(name, descriptor, { replace: true });

@@ -1,0 +1,250 @@
+/**
+ * What an import holds back until its images are admitted.
+ *
+ * @module
+ */
+
+import {
+  digestBytes,
+  DigestMismatchError,
+  parseDigest,
+} from "@containerkit/oci";
+import { concat } from "../_concat.ts";
+import type { BlobStore, BlobWriter } from "../blob_store.ts";
+
+/** Larger blobs are no documents. */
+const MAX_DOCUMENT = 4 * 1024 * 1024;
+const MAX_DOCUMENTS = 64 * 1024 * 1024;
+/** Each of the others is an open file. */
+const MAX_PENDING = 512;
+const BRACE = 0x7b;
+
+/** Where that goes which no admitted image is made of. */
+const NOWHERE: BlobWriter = {
+  offset: 0,
+  write: () => Promise.resolve(),
+  commit: () => Promise.resolve(),
+  abort: () => Promise.resolve(),
+};
+
+/** A blob that is whole but for its commit. */
+interface Pending {
+  readonly size: number;
+  readonly writer: BlobWriter;
+  /** Whether another attempt can go on with what is written. */
+  readonly isResumable: boolean;
+}
+
+/**
+ * A store in front of another one. Until {@linkcode Staging.release} nothing gets there: documents are kept in memory and can be read,
+ * all else is written, but not committed.
+ */
+export class Staging implements BlobStore, AsyncDisposable {
+  readonly #inner: BlobStore;
+  readonly #documents = new Map<string, Uint8Array<ArrayBuffer>>();
+  readonly #pending = new Map<string, Pending>();
+  #bytes = 0;
+  /** Digests of what goes into the store; nothing does before that is known. */
+  #wanted: ReadonlySet<string> | undefined;
+
+  constructor(inner: BlobStore) {
+    this.#inner = inner;
+  }
+
+  /** Whether nothing is held back any more. */
+  get isReleased(): boolean {
+    return this.#wanted !== undefined;
+  }
+
+  /** How many documents there are. */
+  get count(): number {
+    return this.#documents.size;
+  }
+
+  stat(digest: string): Promise<{ readonly size: number } | undefined> {
+    const size = this.#documents.get(digest)?.length ??
+      this.#pending.get(digest)?.size;
+    return size === undefined
+      ? this.#inner.stat(digest)
+      : Promise.resolve({ size });
+  }
+
+  open(
+    digest: string,
+    options: Parameters<BlobStore["open"]>[1] = {},
+  ): Promise<ReadableStream<Uint8Array>> {
+    const { offset = 0, length = Infinity } = options;
+    const bytes = this.#documents.get(digest);
+    if (bytes !== undefined) {
+      return Promise.resolve(
+        new Blob([bytes.subarray(offset, offset + length)]).stream(),
+      );
+    }
+    if (this.#pending.has(digest)) {
+      return Promise.reject(
+        new Deno.errors.NotFound(
+          `Cannot open "${digest}": its image is not admitted yet`,
+        ),
+      );
+    }
+    return this.#inner.open(digest, options);
+  }
+
+  async writer(
+    ref: string,
+    options: Parameters<BlobStore["writer"]>[1] = {},
+  ): Promise<BlobWriter> {
+    const { digest, size = Infinity } = options.descriptor ?? {};
+    if (this.#wanted !== undefined) {
+      return digest !== undefined && !this.#wanted.has(digest)
+        ? NOWHERE
+        : await this.#inner.writer(ref, options);
+    }
+    if (digest === undefined || size > MAX_DOCUMENT) {
+      return this.#hold(await this.#inner.writer(ref, options), digest);
+    }
+    return this.#gather(ref, options);
+  }
+
+  /** A writer whose commit waits. */
+  #hold(writer: BlobWriter, expected: string | undefined): BlobWriter {
+    return {
+      get offset() {
+        return writer.offset;
+      },
+      write: (chunk) => writer.write(chunk),
+      ...(writer.digest === undefined
+        ? {}
+        : { digest: () => writer.digest!() }),
+      ...(writer.truncate === undefined
+        ? {}
+        : { truncate: (size: number) => writer.truncate!(size) }),
+      abort: () => writer.abort(),
+      commit: async (size, digest) => {
+        if (this.#pending.has(digest)) return await discard(writer);
+        if (this.#pending.size === MAX_PENDING) {
+          throw new RangeError(
+            `Cannot hold back more than ${MAX_PENDING} layers: the archive names its images after them`,
+          );
+        }
+        const isResumable = expected !== undefined;
+        this.#pending.set(digest, { size, writer, isResumable });
+      },
+    };
+  }
+
+  /** A writer of what may be a document. */
+  #gather(
+    ref: string,
+    options: Parameters<BlobStore["writer"]>[1],
+  ): BlobWriter {
+    let chunks: Uint8Array[] = [];
+    let length = 0;
+    return {
+      offset: 0,
+      write(chunk) {
+        if (length + chunk.length > MAX_DOCUMENT) {
+          throw new RangeError(
+            `Cannot write "${ref}": it is larger than it was said to be`,
+          );
+        }
+        chunks.push(chunk.slice());
+        length += chunk.length;
+        return Promise.resolve();
+      },
+      abort() {
+        chunks = [];
+        return Promise.resolve();
+      },
+      commit: async (size, digest) => {
+        const bytes = concat(chunks, length);
+        const actual = digestBytes(bytes, parseDigest(digest).algorithm);
+        if (length !== size || actual !== digest) {
+          throw new DigestMismatchError(`commit "${digest}"`, {
+            expected: length === size ? digest : `${size} bytes`,
+            actual: length === size ? actual : `${length} bytes`,
+          });
+        }
+        if (bytes[0] === BRACE) this.#keep(digest, bytes);
+        else {
+          const inner = await this.#inner.writer(ref, options);
+          const writer = this.#hold(inner, digest);
+          await writer.write(bytes.subarray(writer.offset));
+          await writer.commit(size, digest);
+        }
+      },
+    };
+  }
+
+  #keep(digest: string, bytes: Uint8Array<ArrayBuffer>): void {
+    this.#bytes += bytes.length;
+    if (this.#bytes > MAX_DOCUMENTS) {
+      throw new RangeError(
+        `Cannot hold back more than ${MAX_DOCUMENTS} bytes of documents`,
+      );
+    }
+    this.#documents.set(digest, bytes);
+  }
+
+  /**
+   * Puts what was held back into the store, layers first; from now on what comes goes there at once.
+   *
+   * @param wanted Digests of what the admitted images are made of: all else is dropped.
+   */
+  async release(wanted: ReadonlySet<string>): Promise<void> {
+    this.#wanted = wanted;
+    for (const [digest, { size, writer }] of this.#pending) {
+      await (wanted.has(digest)
+        ? ignoreExisting(writer.commit(size, digest))
+        : discard(writer));
+      this.#pending.delete(digest);
+    }
+    for (const [digest, bytes] of [...this.#documents].toReversed()) {
+      if (wanted.has(digest)) await this.#store(digest, bytes);
+      this.#documents.delete(digest);
+    }
+  }
+
+  async #store(digest: string, bytes: Uint8Array): Promise<void> {
+    const size = bytes.length;
+    const storing = async () => {
+      const writer = await this.#inner.writer(`import-${digest}`, {
+        descriptor: { digest, size },
+      });
+      await writer.write(bytes.subarray(writer.offset));
+      await writer.commit(size, digest);
+    };
+    await ignoreExisting(storing());
+  }
+
+  /** Forgets what was held back: nobody may go on with it. */
+  async discard(): Promise<void> {
+    this.#documents.clear();
+    for (const [digest, { writer }] of this.#pending) {
+      this.#pending.delete(digest);
+      await discard(writer);
+    }
+  }
+
+  /** Gives up what was held back; another attempt goes on from there where that is possible. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const [digest, { writer, isResumable }] of this.#pending) {
+      this.#pending.delete(digest);
+      await (isResumable ? writer.abort() : discard(writer));
+    }
+  }
+}
+
+async function discard(writer: BlobWriter): Promise<void> {
+  await writer.truncate?.(0).catch(() => {});
+  await writer.abort();
+}
+
+/** The same content may have come by another way meanwhile. */
+async function ignoreExisting(done: Promise<void>): Promise<void> {
+  try {
+    await done;
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+  }
+}
