@@ -17,6 +17,15 @@ const OPTIONS = [
   "signal",
 ];
 
+/** A layer whose folder is in the trash: who was removing it died before that was recorded. */
+class Displaced extends Error {}
+
+function lost(action: string, key: string, parent: string): Error {
+  return new Deno.errors.NotFound(
+    `Cannot ${action} snapshot "${key}": the files of its parent "${parent}" are gone; repair it`,
+  );
+}
+
 /** What to make. */
 export interface MakeOptions {
   readonly kind: "active" | "view";
@@ -36,6 +45,7 @@ function insert(store: Store, key: string, make: MakeOptions): Row {
   const below = parent === undefined
     ? null
     : findParent(store, parent, { action, key }).id;
+  if (below !== null && !store.hasFolder(below)) throw new Displaced();
   const { volatile, sizeLimit, idmap } = options;
   const now = Date.now();
   const id = rows.insert({
@@ -85,6 +95,8 @@ export async function makeSnapshot(
   if (known?.creating === 1 || known?.transient === 1) await recover(store);
   if (parent !== undefined && driver.prepareParent !== undefined) {
     const below = findParent(store, parent, { action, key });
+    if (!store.hasFolder(below.id)) await recover(store);
+    if (!store.hasFolder(below.id)) throw lost(action, key, parent);
     await driver.prepareParent(store.place(below), signal);
   }
   let made: Row | undefined;
@@ -97,7 +109,16 @@ export async function makeSnapshot(
         driver.create(store.place(row));
         return row;
       });
-    const row = parent === undefined ? begin() : await store.referring(begin);
+    const row = parent === undefined
+      ? begin()
+      : await store.referring(begin).catch(async (error) => {
+        if (!(error instanceof Displaced)) throw error;
+        await recover(store);
+        return await store.referring(begin);
+      }).catch((error) => {
+        if (!(error instanceof Displaced)) throw error;
+        throw lost(action, key, parent);
+      });
     if (driver.fill !== undefined) {
       await driver.fill(store.place(row), signal);
       store.quickly(() => rows.ready(row.id));

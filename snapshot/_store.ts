@@ -72,6 +72,17 @@ export class Store implements Disposable {
     return { id, dir: `${this.root}/layers/${id}` };
   }
 
+  /** Whether the folder of a snapshot is in its place. */
+  hasFolder(id: number): boolean {
+    try {
+      Deno.lstatSync(this.folder(id).dir);
+      return true;
+    } catch (error) {
+      if (isNotFound(error)) return false;
+      throw error;
+    }
+  }
+
   /** A row as the driver sees it. */
   place(row: Row): Place {
     const parents = row.parent === null

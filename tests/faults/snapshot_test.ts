@@ -277,4 +277,26 @@ for (const [driver, open] of Object.entries(DRIVERS)) {
       assertEquals((await store.verify(chainId, { source: layer! })).ok, true);
     },
   );
+
+  rootTest(
+    `${driver}: a layer whose removal was cut off is built upon by who has the store open`,
+    async () => {
+      await using temp = tempDir({ dir: "/var/tmp" });
+      await using store = await open({ root: temp.path });
+      const { chainId } = await unpack(imageLayers(0).slice(0, 1), store);
+      const root = `${temp.path}/snapshots/${driver}`;
+      const id = [...Deno.readDirSync(`${root}/layers`)][0]!.name;
+      // As when the process dies between the move and its record.
+      Deno.renameSync(`${root}/layers/${id}`, `${root}/trash/${id}.x`);
+      await using _work = await store.prepare("work", chainId);
+      assertEquals(await store.fsck(), []);
+      await _work[Symbol.asyncDispose]();
+      Deno.removeSync(`${root}/layers/${id}`, { recursive: true });
+      await assertRejects(
+        () => store.prepare("work", chainId),
+        Deno.errors.NotFound,
+        "repair it",
+      );
+    },
+  );
 }
