@@ -1,12 +1,17 @@
 import { openAt, OpenFlag, syncFs } from "@containerkit/libc";
-import { bootId, syncDirectory, withIntent } from "@containerkit/state";
+import {
+  bootId,
+  type State,
+  syncDirectory,
+  withIntent,
+} from "@containerkit/state";
 import { placeOf, type Store } from "./_stage.ts";
 import type { CreateVolumeOptions } from "./create_volume_options.ts";
 import type { Place } from "./_driver.ts";
 import { driverOf } from "./_drivers.ts";
 import { checkLimit, checkName } from "./_names.ts";
 import { currentProcess } from "./_process.ts";
-import { removeFiles } from "./_remove.ts";
+import { discardOrphan, removeFiles } from "./_remove.ts";
 import { findRow, type KindOptions, requireRow, type Row } from "./_row.ts";
 import { whileMounted } from "./_while_mounted.ts";
 
@@ -102,6 +107,10 @@ export async function createVolume(
     ...(inodes === undefined ? {} : { inodes }),
   });
   signal?.throwIfAborted();
+  const isEmpty = creation.make === undefined && creation.fill === undefined;
+  if (isEmpty && driver.createNow !== undefined) {
+    return createNow(store, name, options);
+  }
   let row: Row;
   await withIntent(state, {
     record() {
@@ -118,8 +127,9 @@ export async function createVolume(
         if (kind !== "foreign" && kind !== "view") {
           await whileMounted(store, row, signal, async (root) => {
             await prepareRoot(root, row);
-            if (fill === undefined) return;
-            await fill(root);
+            if (fill !== undefined) await fill(root);
+            // Owner and mode of the root too.
+            if (fill === undefined) return syncDirectory(root);
             using folder = openAt(undefined, root, OpenFlag.DIRECTORY);
             await syncFs(folder);
           });
@@ -129,15 +139,52 @@ export async function createVolume(
       syncDirectory(place.folder);
       syncDirectory(`${store.root}/data`);
     },
-    settle: () =>
-      void state.prepare(
-        "UPDATE volumes SET phase = 'ready', owner = NULL, populated = ? WHERE id = ?",
-      ).run(creation.populated ? 1 : 0, row.id),
+    settle: () => finish(state, row, creation.populated ?? false),
     undo: () => removeFiles(store, row),
     forget: () =>
       void state.prepare("DELETE FROM volumes WHERE id = ?").run(row.id),
   });
   return requireRow(state, name, "create");
+}
+
+/**
+ * Makes a volume within the transaction of its row: one wait for the disk after
+ * that for the folder. A crash before it ends leaves a folder without a row,
+ * which nobody but the next to get that number, or to open the store, finds.
+ */
+function createNow(
+  store: Store,
+  name: string,
+  options: CreateVolumeOptions,
+): Row {
+  const { state, root } = store;
+  let made: string | undefined;
+  try {
+    return state.transaction(() => {
+      insert(store, name, options);
+      const row = findRow(state, name)!;
+      const place = placeOf(store, row);
+      discardOrphan(store, row.id);
+      driverOf(row.kind).createNow!(place);
+      made = place.folder;
+      const { owner, mode } = row.options;
+      Deno.chownSync(place.folder, owner.uid, owner.gid);
+      Deno.chmodSync(place.folder, mode);
+      syncDirectory(place.folder);
+      syncDirectory(`${root}/data`);
+      finish(state, row, false);
+      return requireRow(state, name, "create");
+    });
+  } catch (error) {
+    if (made !== undefined) Deno.removeSync(made, { recursive: true });
+    throw error;
+  }
+}
+
+function finish(state: State, row: Row, populated: boolean): void {
+  state.prepare(
+    "UPDATE volumes SET phase = 'ready', owner = NULL, populated = ? WHERE id = ?",
+  ).run(populated ? 1 : 0, row.id);
 }
 
 /** Owner and mode of a new root; what mkfs leaves in it would keep it from being empty. */

@@ -1,5 +1,4 @@
 import type { VolumeDriver } from "./_driver.ts";
-import { rootOf } from "./_folders.ts";
 
 const HINT =
   'a folder has no limit of its own; the kinds "quota", "subvolume", "image" and "tmpfs" have';
@@ -13,10 +12,12 @@ export const dirDriver: VolumeDriver = {
       throw new TypeError(`Cannot limit a volume of kind "dir": ${HINT}`);
     }
   },
-  async create({ folder }) {
-    await Deno.mkdir(rootOf(folder));
+  // The volume's own folder is the volume.
+  create: () => Promise.resolve(),
+  createNow({ folder }) {
+    Deno.mkdirSync(folder, { mode: 0o700 });
   },
-  mounts: ({ folder }) => [{ type: "bind", source: rootOf(folder) }],
+  mounts: ({ folder }) => [{ type: "bind", source: folder }],
   usage: () => Promise.resolve(undefined),
   resize: () =>
     Promise.reject(

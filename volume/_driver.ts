@@ -23,6 +23,11 @@ export interface VolumeDriver {
   check(options: { size?: number; inodes?: number; folder: string }): void;
   /** Makes it, and what is in its folder durable. */
   create(place: Place, signal: AbortSignal | undefined): Promise<void>;
+  /**
+   * Makes an empty one in place of `create`, where that is quickly done and leaves nothing but the folder, which is not there yet.
+   * Runs inside the transaction of its row. Owner and mode are the caller's.
+   */
+  createNow?(place: Place): void;
   /** What to mount for its root. */
   mounts(place: Place): readonly Mount[];
   /**

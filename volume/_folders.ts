@@ -1,4 +1,4 @@
-/** The folder that holds the data of kinds that keep it as files. */
+/** The folder that holds the data of kinds that keep it as files and need one beside. */
 export function rootOf(folder: string): string {
   return `${folder}/data`;
 }

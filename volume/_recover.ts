@@ -11,7 +11,7 @@ import { users } from "./_attachments.ts";
 import { driverOf } from "./_drivers.ts";
 import { currentProcess, isAlive } from "./_process.ts";
 import { emptyFolder, settleFilling } from "./_populate.ts";
-import { removeFiles } from "./_remove.ts";
+import { discardOrphan, removeFiles } from "./_remove.ts";
 import { readRows, type Row } from "./_row.ts";
 import { whileMounted } from "./_while_mounted.ts";
 
@@ -60,6 +60,14 @@ export async function recover(store: Store): Promise<void> {
     state.prepare("DELETE FROM volumes WHERE id = ?").run(row.id);
   }
   await unstageUnused(store);
+  // A folder comes with its row or after it; listed first, one without a row is nobody's.
+  const folders = [...Deno.readDirSync(`${root}/data`)].map(({ name }) => name);
+  state.transaction<void>(() => {
+    const known = new Set(readRows(state).map(({ id }) => String(id)));
+    for (const name of folders) {
+      if (!known.has(name)) discardOrphan(store, Number(name));
+    }
+  });
   for await (const { name } of Deno.readDir(`${root}/trash`)) {
     // Another process may be at it.
     await Deno.remove(`${root}/trash/${name}`, { recursive: true }).catch(

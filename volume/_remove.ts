@@ -17,17 +17,40 @@ export async function removeFiles(store: Store, row: Row): Promise<void> {
   if (isStaged(place)) {
     await whileStaging(place, undefined, () => unstage(place));
   }
+  const { remove } = driverOf(row.kind);
+  if (remove !== undefined && exists(place.folder)) await remove(place);
+  const trash = discard(store, row.id);
+  if (trash !== undefined) await Deno.remove(trash, { recursive: true });
+}
+
+function exists(path: string): boolean {
   try {
-    await Deno.stat(place.folder);
+    Deno.lstatSync(path);
+    return true;
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return;
+    if (error instanceof Deno.errors.NotFound) return false;
     throw error;
   }
-  await driverOf(row.kind).remove?.(place);
-  // In the trash the folder is out of the way at once; what a crash leaves there the next open removes.
-  const trash = `${store.root}/trash/${row.id}-${crypto.randomUUID()}`;
-  await Deno.rename(place.folder, trash);
-  await Deno.remove(trash, { recursive: true });
+}
+
+/**
+ * Puts the folder of a volume into the trash, if it is there: it is out of the
+ * way at once, and what a crash leaves in the trash the next open removes.
+ */
+function discard(store: Store, id: number): string | undefined {
+  const trash = `${store.root}/trash/${id}-${crypto.randomUUID()}`;
+  try {
+    Deno.renameSync(`${store.root}/data/${id}`, trash);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+  return trash;
+}
+
+/** Gets a folder out of the way that a crash left without its row; inside a transaction, as no row can come then. */
+export function discardOrphan(store: Store, id: number): void {
+  discard(store, id);
 }
 
 /** Removes a volume; see `VolumeStore.remove`. */

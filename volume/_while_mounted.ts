@@ -7,9 +7,16 @@ import {
   whileStaging,
 } from "./_stage.ts";
 import { users } from "./_attachments.ts";
+import type { BindMount } from "@containerkit/mount";
+import type { Place } from "./_driver.ts";
 import { driverOf } from "./_drivers.ts";
-import { rootOf } from "./_folders.ts";
 import type { Row } from "./_row.ts";
+
+/** Where the root of a volume is that needs no mount: what it shows is a folder. */
+function unstagedRoot(place: Place): string {
+  const [mount] = driverOf(place.row.kind).mounts(place);
+  return (mount as BindMount).source;
+}
 
 /** Calls a function with the root of a volume, which is mounted for it if need be. */
 export async function whileMounted<T>(
@@ -19,7 +26,7 @@ export async function whileMounted<T>(
   fn: (root: string) => Promise<T>,
 ): Promise<T> {
   const place = placeOf(store, row);
-  if (!isStaged(place)) return await fn(rootOf(place.folder));
+  if (!isStaged(place)) return await fn(unstagedRoot(place));
   return await whileStaging(place, signal, async () => {
     await stage(place, signal);
     try {
