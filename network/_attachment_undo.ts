@@ -1,7 +1,7 @@
 import { bridgeTag, keyOf } from "./_owner_tag.ts";
 import { deleteLink } from "./delete_link.ts";
 import { getLink } from "./get_link.ts";
-import type { Link } from "./link.ts";
+import type { Link, LinkRef } from "./link.ts";
 import { listLinks } from "./list_links.ts";
 import { NatTable } from "./nat_table.ts";
 import type { RequestOptions, RouteSocket } from "./route_socket.ts";
@@ -26,17 +26,17 @@ export async function listEnds(
  */
 export async function removeIdleBridge(
   route: RouteSocket,
-  bridge: number,
+  bridge: LinkRef,
   options: RequestOptions = {},
 ): Promise<boolean> {
   const link = await route.request(getLink(bridge), options);
   if (link?.alias !== bridgeTag) return false;
   const ports = await route.request(
-    listLinks({ master: bridge, statistics: false }),
+    listLinks({ master: link.index, statistics: false }),
     options,
   );
   if (ports.length > 0) return false;
-  await route.request(deleteLink(bridge), options);
+  await route.request(deleteLink(link.index), options);
   using nat = new NatTable();
   await nat.removeBridge(link.name, options);
   return true;
