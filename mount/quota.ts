@@ -234,7 +234,8 @@ function quotactl(
 }
 
 /**
- * Limits what a project may take; at the limit writes fail with `EDQUOT`, on xfs `ENOSPC`.
+ * Limits what a project may take; at the limit writes fail with `EDQUOT`, on xfs `ENOSPC`. On ext4 a process with
+ * `CAP_SYS_RESOURCE` is not held to it.
  *
  * @param file Any file of the filesystem, by path or descriptor.
  * @param project The number, from 1.

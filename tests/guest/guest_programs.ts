@@ -1,6 +1,7 @@
 /** What the tests of mounts, snapshots and volumes call. */
 export const STORAGE_PROGRAMS: readonly string[] = [
   "unshare",
+  "setpriv",
   "mkfs.ext4",
   "mkfs.xfs",
   "mkfs.btrfs",

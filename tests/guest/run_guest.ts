@@ -68,7 +68,7 @@ export async function runGuest(options: GuestOptions): Promise<GuestResult> {
         ...(mirror === undefined ? [] : [`JSR_URL=${mirror}`]),
       ],
     });
-    // Now and then an emulated kernel falls over before it reaches the command.
+    // Now and then a kernel falls over, or ends without a word, before it reaches the command.
     for (let attempt = 1;; attempt++) {
       const child = new Deno.Command(command, {
         args,
@@ -78,10 +78,19 @@ export async function runGuest(options: GuestOptions): Promise<GuestResult> {
         stdout: "piped",
         stderr: "piped",
       }).spawn();
-      const result = await watch(child, { onLine, timeout });
+      let isCut = false;
+      const result = await watch(child, {
+        timeout,
+        onLine: (line, { cut }) =>
+          onLine?.(line, {
+            cut() {
+              isCut = true;
+              cut();
+            },
+          }),
+      });
       const isBooted = result.output.includes(COMMAND_MARK);
-      const isPanic = result.output.includes("Kernel panic");
-      if (isBooted || !isPanic || attempt === BOOTS) return result;
+      if (isBooted || isCut || attempt === BOOTS) return result;
     }
   } finally {
     await Deno.remove(folder, { recursive: true });

@@ -7,7 +7,7 @@ guestTest("quotas of mount/ and volume/", {
   kernel: "uml",
   programs: STORAGE_PROGRAMS,
   command: testsIn(
-    "--filter='/[Qq]uota|resize|limits/'",
+    "--filter='/project quotas|setQuota|resize.. grows/'",
     "mount/storage_test.ts",
     "volume/limits_test.ts",
   ),
