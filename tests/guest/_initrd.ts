@@ -60,7 +60,16 @@ async function copyPrograms(
 
 function init({ command, modules = [] }: InitrdOptions): string {
   return `#!/bin/busybox sh
-/bin/busybox --install -s /bin
+# Nobody can pivot away from the very first root, as runtimes do: a bind of it on top has what that takes.
+if [ -z "$MOVED" ]; then
+  /bin/busybox --install -s /bin
+  export MOVED=1
+  mkdir -p /moved
+  mount --bind / /moved
+  cd /moved
+  mount --move . /
+  exec chroot . /init
+fi
 export PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/tmp NO_COLOR=1 DENO_DIR=/tmp/deno DENO_NO_UPDATE_CHECK=1 CONTAINERKIT_IN_GUEST=1
 mkdir -p /proc /sys /dev /run /tmp /etc
 mount -t proc proc /proc
