@@ -1,6 +1,5 @@
-import { cString, errno, SyscallError } from "@containerkit/libc";
+import { callMount } from "./_call_mount.ts";
 import { propagationFlags } from "./_flags.ts";
-import { symbols } from "./_symbols.ts";
 import { listMounts } from "./list_mounts.ts";
 import type { MountAttributes, Propagation } from "./mount.ts";
 import { statMount } from "./stat_mount.ts";
@@ -30,27 +29,6 @@ const BY_WORD: Readonly<Record<string, number>> = {
   ...ATIME,
   ro: 1,
 };
-
-/** Calls mount(2) where it changes a mount, or binds or moves one. */
-export function callMount(
-  { source = null, target, flags, action }: {
-    source?: string | null;
-    target: string;
-    flags: number;
-    action: string;
-  },
-): number {
-  const result = symbols().mount(
-    source === null ? null : cString(source),
-    cString(target),
-    null,
-    BigInt(flags),
-    null,
-  );
-  if (result === 0) return 0;
-  const code = errno();
-  throw new SyscallError(action, { syscall: "mount", errno: code });
-}
 
 /** Flags that a mount has now: a remount that leaves one out would take it away. */
 function currentFlags(path: string): number {

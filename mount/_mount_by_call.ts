@@ -1,17 +1,10 @@
-import {
-  type Fd,
-  openAt,
-  openAt2,
-  OpenFlag,
-  statAt,
-  SyscallError,
-} from "@containerkit/libc";
+import { type Fd, openAt, openAt2, OpenFlag, statAt } from "@containerkit/libc";
 import { agree } from "./_agree.ts";
 import { checkMount, onlyLayer } from "./_check_mount.ts";
+import { callMount } from "./_call_mount.ts";
 import {
   applyByRemount,
   applyPropagationByCall,
-  callMount,
 } from "./_classic_attributes.ts";
 import { explain } from "./_explain.ts";
 import {
@@ -76,19 +69,18 @@ export async function mountByCall(
 }
 
 function move(place: string, target: string, action: string): void {
-  try {
-    callMount({ source: place, target, flags: MS_MOVE, action });
-  } catch (error) {
-    if (!(error instanceof SyscallError)) throw error;
-    throw new SyscallError(action, {
-      syscall: "mount",
-      errno: error.errno,
+  callMount({
+    source: place,
+    target,
+    flags: MS_MOVE,
+    action,
+    describe: (errno) => ({
       target,
       detail: agree(place, target)
-        ? explain(error.errno, { call: "mount" })
+        ? explain(errno, { call: "mount" })
         : "one is a directory and the other is not",
-    });
-  }
+    }),
+  });
 }
 
 /** Makes it on the stage, with its attributes, and gives where. */
@@ -171,24 +163,16 @@ function bindPart(
   }
   const directory = stage.makeDirectory();
   const place = agree(shown, directory) ? directory : stage.makeFile();
-  try {
-    callMount({
-      source: typeof shown === "string"
-        ? shown
-        : `/proc/self/fd/${shown.number}`,
-      target: place,
-      flags: MS_BIND | (recursive ? MS_REC : 0),
-      action,
-    });
-  } catch (error) {
-    if (!(error instanceof SyscallError)) throw error;
-    throw new SyscallError(action, {
-      syscall: "mount",
-      errno: error.errno,
+  callMount({
+    source: typeof shown === "string" ? shown : `/proc/self/fd/${shown.number}`,
+    target: place,
+    flags: MS_BIND | (recursive ? MS_REC : 0),
+    action,
+    describe: (errno) => ({
       path: source,
-      detail: explain(error.errno, { call: "open_tree" }),
-    });
-  }
+      detail: explain(errno, { call: "open_tree" }),
+    }),
+  });
   return place;
 }
 

@@ -6,13 +6,11 @@ import {
   OpenFlag,
   SyscallError,
 } from "@containerkit/libc";
+import { MAX_PAGE } from "./_call_mount.ts";
 import { explain } from "./_explain.ts";
 import type { FilesystemOptions } from "./_filesystems.ts";
 import { mountOnPool } from "./_long_calls.ts";
 import { symbols } from "./_symbols.ts";
-
-/** mount(2) reads one page, its NUL included, and drops the rest without a word. */
-const MAX_PAGE = 4095;
 
 /** Words that are flags of mount(2): those of the filesystem, not of the mount. */
 const FLAGS: Readonly<Record<string, number>> = {

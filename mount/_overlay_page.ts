@@ -1,19 +1,9 @@
-import {
-  cString,
-  errno,
-  type Fd,
-  openAt,
-  OpenFlag,
-  SyscallError,
-} from "@containerkit/libc";
+import { type Fd, openAt, OpenFlag } from "@containerkit/libc";
+import { callMount, MAX_PAGE } from "./_call_mount.ts";
 import { explain } from "./_explain.ts";
 import { overlayOptions } from "./_overlay_options.ts";
 import { escapeLayer, escapeOption } from "./_overlay_words.ts";
-import { symbols } from "./_symbols.ts";
 import type { OverlayMount } from "./mount.ts";
-
-/** mount(2) reads one page, its NUL included, and drops the rest without a word. */
-const MAX_PAGE = 4095;
 
 /** Mounts an overlay of named layers on a place, by mount(2). */
 export function mountByPage(
@@ -26,21 +16,16 @@ export function mountByPage(
 ): void {
   using stack = new DisposableStack();
   const page = writePage(mount, { lower, data }, stack);
-  const result = symbols().mount(
-    cString("overlay"),
-    cString(place),
-    cString("overlay"),
-    0n,
-    cString(page),
-  );
-  if (result !== 0) {
-    const code = errno();
-    throw new SyscallError("mount overlay", {
-      syscall: "mount",
-      errno: code,
-      detail: explain(code, { call: "fsconfig", type: "overlay" }),
-    });
-  }
+  callMount({
+    source: "overlay",
+    target: place,
+    type: "overlay",
+    data: page,
+    action: "mount overlay",
+    describe: (errno) => ({
+      detail: explain(errno, { call: "fsconfig", type: "overlay" }),
+    }),
+  });
 }
 
 export function openDirectory(path: string, stack: DisposableStack): Fd {

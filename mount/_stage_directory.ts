@@ -6,6 +6,7 @@ import {
   SyscallError,
   unlinkAt,
 } from "@containerkit/libc";
+import { callMount } from "./_call_mount.ts";
 import { explain } from "./_explain.ts";
 import { FsContext } from "./_fs_context.ts";
 import { refusedMountApi } from "./_mount_api.ts";
@@ -84,25 +85,19 @@ export class StageDirectory implements Disposable {
 
 /** The same small filesystem where only mount(2) is allowed. */
 function mountByCall(path: string): void {
-  const target = cString(path);
-  const call = (type: string | null, flags: number) => {
-    const word = type === null ? null : cString(type);
-    const data = type === null ? null : cString("mode=700");
-    const source = cString("containerkit-stage");
-    const result = symbols().mount(source, target, word, BigInt(flags), data);
-    if (result === 0) return;
-    const code = errno();
-    throw new SyscallError(`mount a place to work in on "${path}"`, {
-      syscall: "mount",
-      errno: code,
-      detail: explain(code, { call: "mount" }),
-    });
+  const call = {
+    target: path,
+    action: `mount a place to work in on "${path}"`,
+    describe: (errno: number) => ({
+      detail: explain(errno, { call: "mount" }),
+    }),
   };
-  call("tmpfs", 0);
+  const source = "containerkit-stage";
+  callMount({ ...call, source, type: "tmpfs", data: "mode=700" });
   try {
-    call(null, MS_PRIVATE);
+    callMount({ ...call, flags: MS_PRIVATE });
   } catch (error) {
-    symbols().umount2(target, MNT_DETACH | UMOUNT_NOFOLLOW);
+    symbols().umount2(cString(path), MNT_DETACH | UMOUNT_NOFOLLOW);
     throw error;
   }
 }
