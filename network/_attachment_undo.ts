@@ -1,10 +1,11 @@
+import { removeMacChecks } from "./_mac_check.ts";
 import { bridgeTag, keyOf } from "./_owner_tag.ts";
 import { deleteLink } from "./delete_link.ts";
 import { getLink } from "./get_link.ts";
 import type { Link, LinkRef } from "./link.ts";
 import { listLinks } from "./list_links.ts";
 import { NatTable } from "./nat_table.ts";
-import type { RequestOptions, RouteSocket } from "./route_socket.ts";
+import { type RequestOptions, RouteSocket } from "./route_socket.ts";
 
 /** The host's ends of attachments. */
 export async function listEnds(
@@ -40,4 +41,34 @@ export async function removeIdleBridge(
   using nat = new NatTable();
   await nat.removeBridge(link.name, options);
   return true;
+}
+
+/** What {@linkcode undoAttachment} is told besides the key. */
+export interface UndoAttachmentOptions extends RequestOptions {
+  /** The bridge it was on: the end of the namespace may have taken the link, which tells it. */
+  readonly bridge?: string;
+}
+
+/** Takes a namespace off its bridge, and tells whether there was anything to undo. */
+export async function undoAttachment(
+  key: string,
+  { bridge, ...options }: UndoAttachmentOptions,
+): Promise<boolean> {
+  using route = new RouteSocket();
+  using nat = new NatTable();
+  const closed = await nat.unpublish({ owner: key }, options);
+  const checked = await removeMacChecks(key, options);
+  const ends = (await listEnds(route, options)).filter((end) =>
+    end.key === key
+  );
+  for (const { link } of ends) {
+    await route.request(deleteLink(link.index), options);
+  }
+  const bridges = new Set<LinkRef | undefined>(
+    ends.length === 0 ? [bridge] : ends.map(({ link }) => link.master),
+  );
+  for (const one of bridges) {
+    if (one !== undefined) await removeIdleBridge(route, one, options);
+  }
+  return ends.length > 0 || closed.length > 0 || checked;
 }

@@ -32,8 +32,7 @@ import { parseAttributes } from "./parse_attributes.ts";
 type Bytes = Uint8Array<ArrayBuffer>;
 type Attributes = ReadonlyMap<number, Bytes>;
 
-/** `NFTA_DATA_*` */
-/** What data of an element or an expression is. */
+/** `NFTA_DATA_*`: what data of an element or an expression is. */
 export const DATA = { VALUE: 1, VERDICT: 2 };
 const VERDICTS = {
   drop: 0,

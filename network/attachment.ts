@@ -5,13 +5,12 @@
  */
 
 import { setImmediate } from "node:timers";
-import { removeIdleBridge } from "./_attachment_undo.ts";
+import { undoAttachment } from "./_attachment_undo.ts";
 import { removeMacChecks } from "./_mac_check.ts";
-import { detach } from "./detach.ts";
 import type { NatEntries } from "./nat_entries.ts";
 import { NatTable } from "./nat_table.ts";
 import type { PublishedPort } from "./published_port.ts";
-import { type RequestOptions, RouteSocket } from "./route_socket.ts";
+import type { RequestOptions } from "./route_socket.ts";
 
 /** What {@linkcode Attachment} is made of. */
 export interface AttachmentDetails {
@@ -138,10 +137,7 @@ export class Attachment implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     if (!this.#held) return;
     this.#held = false;
-    await detach(this.key);
-    // The end of the namespace may have taken the link, which told the bridge.
-    using route = new RouteSocket();
-    await removeIdleBridge(route, this.bridge);
+    await undoAttachment(this.key, { bridge: this.bridge });
   }
 }
 

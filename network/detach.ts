@@ -4,11 +4,8 @@
  * @module
  */
 
-import { listEnds, removeIdleBridge } from "./_attachment_undo.ts";
-import { removeMacChecks } from "./_mac_check.ts";
-import { deleteLink } from "./delete_link.ts";
-import { NatTable } from "./nat_table.ts";
-import { type RequestOptions, RouteSocket } from "./route_socket.ts";
+import { undoAttachment } from "./_attachment_undo.ts";
+import type { RequestOptions } from "./route_socket.ts";
 
 /**
  * Undoes `attach()` by its key, from any process, from what the kernel knows:
@@ -27,23 +24,9 @@ import { type RequestOptions, RouteSocket } from "./route_socket.ts";
  * await detach("web");
  * ```
  */
-export async function detach(
+export function detach(
   key: string,
   options: RequestOptions = {},
 ): Promise<boolean> {
-  using route = new RouteSocket();
-  using nat = new NatTable();
-  const closed = await nat.unpublish({ owner: key }, options);
-  const checked = await removeMacChecks(key, options);
-  const ends = (await listEnds(route, options)).filter((end) =>
-    end.key === key
-  );
-  for (const { link } of ends) {
-    await route.request(deleteLink(link.index), options);
-  }
-  const bridges = new Set(
-    ends.map(({ link }) => link.master).filter((index) => index !== undefined),
-  );
-  for (const bridge of bridges) await removeIdleBridge(route, bridge, options);
-  return ends.length > 0 || closed.length > 0 || checked;
+  return undoAttachment(key, options);
 }
