@@ -25,6 +25,7 @@ import {
 } from "./_files.ts";
 import { markOpaque, pathIn } from "./_hide.ts";
 import { layerSymbols } from "./_layer_symbols.ts";
+import { makeDevice } from "./_make_device.ts";
 import { removeFile } from "./_remove_tree.ts";
 import { LayerError } from "./layer_error.ts";
 
@@ -206,13 +207,6 @@ function checkDevice({ name, devmajor, devminor }: TarHeader): void {
       );
     }
   }
-}
-
-/** `makedev(3)`. */
-function makeDevice(major: number, minor: number): bigint {
-  const [high, low] = [BigInt(major), BigInt(minor)];
-  return (high & 0xfffff000n) << 32n | (high & 0xfffn) << 8n |
-    (low & 0xffffff00n) << 12n | low & 0xffn;
 }
 
 /** What a hard link to nothing is. */
