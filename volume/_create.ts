@@ -11,7 +11,7 @@ import type { Place } from "./_driver.ts";
 import { driverOf } from "./_drivers.ts";
 import { checkLimit, checkName } from "./_names.ts";
 import { currentProcess } from "./_process.ts";
-import { discardOrphan, removeFiles } from "./_remove.ts";
+import { discard, removeFiles } from "./_remove.ts";
 import { findRow, type KindOptions, requireRow, type Row } from "./_row.ts";
 import { whileMounted } from "./_while_mounted.ts";
 
@@ -164,7 +164,7 @@ function createNow(
       insert(store, name, options);
       const row = findRow(state, name)!;
       const place = placeOf(store, row);
-      discardOrphan(store, row.id);
+      discard(store, row.id);
       driverOf(row.kind).createNow!(place);
       made = place.folder;
       const { owner, mode } = row.options;

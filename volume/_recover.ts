@@ -11,7 +11,7 @@ import { users } from "./_attachments.ts";
 import { driverOf } from "./_drivers.ts";
 import { currentProcess, isAlive } from "./_process.ts";
 import { emptyFolder, settleFilling } from "./_populate.ts";
-import { discardOrphan, removeFiles } from "./_remove.ts";
+import { discard, removeFiles } from "./_remove.ts";
 import { readRows, type Row } from "./_row.ts";
 import { whileMounted } from "./_while_mounted.ts";
 
@@ -65,7 +65,7 @@ export async function recover(store: Store): Promise<void> {
   state.transaction<void>(() => {
     const known = new Set(readRows(state).map(({ id }) => String(id)));
     for (const name of folders) {
-      if (!known.has(name)) discardOrphan(store, Number(name));
+      if (!known.has(name)) discard(store, Number(name));
     }
   });
   for await (const { name } of Deno.readDir(`${root}/trash`)) {

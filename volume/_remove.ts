@@ -42,8 +42,10 @@ function exists(path: string): boolean {
 /**
  * Puts the folder of a volume into the trash, if it is there: it is out of the
  * way at once, and what a crash leaves in the trash the next open removes.
+ *
+ * @returns Where it is there; `undefined` if there was none.
  */
-function discard(store: Store, id: number): string | undefined {
+export function discard(store: Store, id: number): string | undefined {
   const trash = `${store.root}/trash/${id}-${crypto.randomUUID()}`;
   try {
     Deno.renameSync(`${store.root}/data/${id}`, trash);
@@ -52,11 +54,6 @@ function discard(store: Store, id: number): string | undefined {
     throw error;
   }
   return trash;
-}
-
-/** Gets a folder out of the way that a crash left without its row; inside a transaction, as no row can come then. */
-export function discardOrphan(store: Store, id: number): void {
-  discard(store, id);
 }
 
 /** Removes a volume; see `VolumeStore.remove`. */

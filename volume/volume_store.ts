@@ -7,10 +7,9 @@
 import { type FileLock, lockFile } from "@containerkit/state";
 import { attach, detach } from "./_attach.ts";
 import type { Store } from "./_stage.ts";
-import { users } from "./_attachments.ts";
 import type { AttachedVolume, AttachVolumeOptions } from "./attached_volume.ts";
 import { attachIn } from "./_attach_in.ts";
-import { findHot } from "./_attachments.ts";
+import { findHot, users } from "./_attachments.ts";
 import { cloneVolume } from "./_clone.ts";
 import { createVolume } from "./_create.ts";
 import type { CreateVolumeOptions } from "./create_volume_options.ts";
