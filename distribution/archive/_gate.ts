@@ -17,10 +17,10 @@ import type { Found } from "../pull.ts";
 import type { ArchivedImage } from "./_docker_archive.ts";
 import type { Staging } from "./_staging.ts";
 import { isReferrer } from "./_to_imported.ts";
+import { MANIFEST_LIMIT } from "./_walk.ts";
 import type { ImportedImage } from "./import_archive.ts";
 import { storeRepository } from "./store_repository.ts";
 
-const LIMIT = 4 * 1024 * 1024;
 const MAX_DEPTH = 8;
 
 /** What a gate asks. */
@@ -78,7 +78,7 @@ async function survey(
     }
     if (!isIndexType(mediaType) && !isManifestType(mediaType)) return;
     const document = parseManifest(
-      await readBlob(store, descriptor, { limit: LIMIT, signal }),
+      await readBlob(store, descriptor, { limit: MANIFEST_LIMIT, signal }),
       descriptor,
     );
     const below = "manifests" in document

@@ -8,11 +8,9 @@ import { type Descriptor, parseManifest } from "@containerkit/oci";
 import { readBlob } from "../_read_blob.ts";
 import type { BlobStore } from "../blob_store.ts";
 import type { ArchivedImage } from "./_docker_archive.ts";
-import { walk } from "./_walk.ts";
+import { MANIFEST_LIMIT, walk } from "./_walk.ts";
 import type { ImportedImage, ImportOptions } from "./import_archive.ts";
 
-/** The largest manifest that is read, in bytes. */
-const LIMIT = 4 * 1024 * 1024;
 /** The tags that cosign keeps signatures, attestations and bills of materials under. */
 const COSIGN_TAG_REGEXP = /:[a-z0-9]+-[0-9a-f]{64,128}\.(sig|att|sbom)$/;
 
@@ -34,7 +32,10 @@ async function subjectOf(
   descriptor: Descriptor,
   signal: AbortSignal | undefined,
 ): Promise<Descriptor | undefined> {
-  const bytes = await readBlob(store, descriptor, { limit: LIMIT, signal });
+  const bytes = await readBlob(store, descriptor, {
+    limit: MANIFEST_LIMIT,
+    signal,
+  });
   return parseManifest(bytes, descriptor).subject;
 }
 

@@ -17,7 +17,7 @@ import { readBlob } from "../_read_blob.ts";
 import type { CallOptions } from "../_store.ts";
 
 /** The largest manifest that is read, in bytes. */
-const MANIFEST_LIMIT = 4 * 1024 * 1024;
+export const MANIFEST_LIMIT = 4 * 1024 * 1024;
 /** How deep indexes may stand in one another. */
 const MAX_DEPTH = 8;
 

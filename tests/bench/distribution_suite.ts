@@ -2,8 +2,9 @@
  * Transfers between a registry and a store, against crane, skopeo, oras and ctr. Ours runs in this process, the
  * peers in theirs; all start with an empty destination on the same disk, and all hash what they get.
  *
- * What a pull leaves is not the same: ours, skopeo's and ctr's is durable (synced before a blob gets its name); what crane and
- * oras wrote is in memory only when they end (no fsync in their traces), and a power cut takes it. Ours is measured with it.
+ * What a pull leaves is not the same: ours and skopeo's is durable (synced before a blob gets its name); what crane and
+ * oras wrote is in memory only when they end (no fsync in their traces), and a power cut takes it. ctr was not traced.
+ * Ours is measured with it.
  */
 import { openStore } from "@containerkit/content";
 import {
