@@ -4,6 +4,7 @@
  * @module
  */
 
+import { dirname } from "@std/path/posix/dirname";
 import { classify, lastError } from "./_classify.ts";
 import { checkId } from "./_check_id.ts";
 import { trace } from "./_trace.ts";
@@ -167,7 +168,7 @@ export function createRuntime(options: RuntimeOptions = {}): Runtime {
         () =>
           spawnWith(command, line, {
             ...options,
-            env: copyFolder(options.logFile.replace(/\/?[^/]*$/, "") || "/"),
+            env: copyFolder(dirname(options.logFile)),
           }),
       );
     } catch (cause) {

@@ -18,7 +18,7 @@ import { TarError } from "./tar_error.ts";
 /** Below this a high ratio is no sign of a bomb. */
 const RATIO_FREE = 1 << 20;
 
-/** The hash functions of `node:crypto`. */
+/** A hash function of the engine, or of `node:crypto`. */
 function openHash(
   algorithm: DigestAlgorithm,
   engine: LayerEngine | undefined,

@@ -49,8 +49,7 @@ export interface LayerReader {
 /**
  * Decompresses a layer, by its magic bytes, and hashes it both as stored and uncompressed, in one pass.
  *
- * gzip may have several members, zstd
- * several frames and skippable ones. Bytes behind the end of the archive count for both digests.
+ * A gzip may have several members, a zstd several frames and skippable ones. Bytes behind the end of the archive count for both digests.
  *
  * @param layer The layer as stored.
  * @param options Hash functions, limits, progress and signal.
