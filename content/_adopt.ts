@@ -5,7 +5,7 @@ import { type BlobRow, findRow, insertBlob, seesForeign } from "./_blobs.ts";
 import type { Context } from "./_context.ts";
 import { type Edge, maybeManifest, readEdges } from "./_edges.ts";
 import { hashFile } from "./_hash_file.ts";
-import { blobPath, openFile } from "./_layout.ts";
+import { blobPath, lstatFile, openFile } from "./_layout.ts";
 
 function identify({ dev, ino, size, mtime }: Deno.FileInfo): string {
   return `${dev} ${ino} ${size} ${mtime?.getTime()}`;
@@ -72,6 +72,9 @@ export async function adopt(
   syncDirectory(dirname(blobPath(path, digest)));
   state.transaction(() => {
     if (findRow(context, digest) !== undefined) return;
+    // It may have been removed while it was hashed.
+    const still = lstatFile(blobPath(path, digest));
+    if (still === undefined || identify(still) !== identity) return;
     insertBlob(context, digest, { size: found.size, mediaType, edges });
   });
   return findRow(context, digest);

@@ -173,6 +173,7 @@ export function insertBlob(
     else add.run(digestId, otherId, kind);
   }
   leaseItem(context, { type: "blob", id: digest }, generation);
+  state.prepare("DELETE FROM removals WHERE digest = ?").run(digest);
 }
 
 /** Whether this view sees what other programs put into the layout. */

@@ -14,7 +14,7 @@ import { hashFile } from "./_hash_file.ts";
 import { currentBoot, deleteIngest, type IngestRow } from "./_ingests.ts";
 import { checkLabels, type Labels } from "./_labels.ts";
 import { blobPath, makeFolder } from "./_layout.ts";
-
+import { isRemovalNoted, noteRemoval } from "./_removal.ts";
 import type { BlobWriter, CommitOptions, WriterStatus } from "./blob_writer.ts";
 
 /** What a writer is made of. */
@@ -365,7 +365,7 @@ export class FileWriter implements BlobWriter {
     });
   }
 
-  /** The order that survives a crash: data durable, file in place, row. */
+  /** The order that survives a crash: data durable, note of the file, file in place, row. */
   async #place(digest: string, options: CommitOptions): Promise<void> {
     const { state, path } = this.#context;
     const { file, path: source } = this.#open();
@@ -377,24 +377,32 @@ export class FileWriter implements BlobWriter {
       mediaType: options.mediaType ?? this.#mediaType,
     });
     makeFolder(dirname(target));
-    // Under the database's write lock, so that no other process removes or commits the same blob in between.
-    const exists = state.transaction<boolean>(() => {
-      const there = keepBlob(this.#context, digest);
-      if (there) Deno.removeSync(source);
-      else {
-        rename(source, target, digest);
-        Deno.chmodSync(target, 0o444);
-        syncDirectory(dirname(target));
-        insertBlob(this.#context, digest, {
-          size,
-          mediaType,
-          labels: options.labels,
-          edges,
-        });
-      }
-      deleteIngest(this.#context, this.ref);
-      return there;
-    });
+    let exists: boolean | undefined;
+    do {
+      // Until the row is there, only this tells of the file; and a collection that was faster takes it away again.
+      state.transaction(() => noteRemoval(this.#context, digest), {
+        durable: false,
+      });
+      // Under the database's write lock, so that no other process removes or commits the same blob in between.
+      exists = state.transaction<boolean | undefined>(() => {
+        const there = keepBlob(this.#context, digest);
+        if (there) Deno.removeSync(source);
+        else {
+          if (!isRemovalNoted(this.#context, digest)) return undefined;
+          rename(source, target, digest);
+          Deno.chmodSync(target, 0o444);
+          syncDirectory(dirname(target));
+          insertBlob(this.#context, digest, {
+            size,
+            mediaType,
+            labels: options.labels,
+            edges,
+          });
+        }
+        deleteIngest(this.#context, this.ref);
+        return there;
+      });
+    } while (exists === undefined);
     if (exists) {
       throw new Deno.errors.AlreadyExists(
         `Cannot commit "${digest}": it is there already`,

@@ -111,7 +111,7 @@ CREATE TABLE labels (
   PRIMARY KEY (kind, key, value, owner)
 ) WITHOUT ROWID;
 
--- Files of removed blobs that may still be there.
+-- Files that no row shows: of removed blobs that may still be there, and of blobs that are just being committed.
 CREATE TABLE removals (digest TEXT PRIMARY KEY) WITHOUT ROWID;
 `,
 ];

@@ -33,10 +33,10 @@ import type { CollectableReference } from "./collectable.ts";
 import type { Ingests } from "./ingests.ts";
 import type { Leases } from "./leases.ts";
 import { changeLabels, indexLabels, type Labels } from "./_labels.ts";
-import { blobPath, openFile, removeFiles } from "./_layout.ts";
+import { blobPath, openFile } from "./_layout.ts";
 import { listBlobs, toInfo } from "./_list.ts";
 import { putBlob } from "./_put.ts";
-import { removeBlobs } from "./_removal.ts";
+import { removeBlobs, removeNoted } from "./_removal.ts";
 import { trace } from "./_trace.ts";
 import type { BlobReader } from "./blob_reader.ts";
 import type { BlobWriter } from "./blob_writer.ts";
@@ -355,10 +355,10 @@ export class FileStore implements Store {
     parseDigest(digest);
     const context = this.#context;
     if (findRow(context, digest) === undefined) return false;
-    const trash = context.state.transaction<string[]>(() =>
+    const unshown = context.state.transaction<string[]>(() =>
       removeBlobs(context, [digest])
     );
-    await removeFiles(trash);
+    await removeNoted(context, unshown);
     trace("delete", { digest });
     return true;
   }

@@ -5,11 +5,11 @@ import { takeInManifests } from "./_foreign.ts";
 import { writeIndex } from "./_index_json.ts";
 import { discardIngest, type IngestRow } from "./_ingests.ts";
 import { indexLabels } from "./_labels.ts";
-import { blobPath, lstatFile, removeFile, removeFiles } from "./_layout.ts";
+import { lstatFile, removeFile } from "./_layout.ts";
 import { Marker } from "./_mark.ts";
 import { NOWHERE } from "./_node.ts";
 import { gcLockPath, removeReferences } from "./_references.ts";
-import { removeBlobs } from "./_removal.ts";
+import { removeBlobs, removeNoted } from "./_removal.ts";
 import { trace } from "./_trace.ts";
 import type { Collectable } from "./collectable.ts";
 import type { Collected, CollectOptions, Removed } from "./collect.ts";
@@ -69,7 +69,8 @@ export class Sweeper {
     await takeInManifests(this.#context);
     if (!this.#isDry) {
       await this.#finishCommits();
-      this.#finishRemovals();
+      await this.#finishRemovals();
+      this.#correctClock();
     }
     this.#expireLeases();
     await this.#marker.mark();
@@ -113,24 +114,21 @@ export class Sweeper {
     }
   }
 
-  /** Files whose rows are gone already: the machine may have gone down before they were. */
-  #finishRemovals(): void {
-    const { state, path } = this.#context;
-    state.transaction(() => {
-      // A clock that was ahead must not keep things for longer than the right one would.
-      state.prepare("UPDATE blobs SET held = ?1 WHERE held > ?1").run(
-        this.#now,
-      );
-      for (
-        const { digest } of state.prepare("SELECT digest FROM removals").all()
-      ) {
-        const known = state.prepare(
-          "SELECT 1 FROM digests JOIN blobs ON blobs.digest = digests.id WHERE digests.digest = ?",
-        ).get(digest!);
-        if (known === undefined) removeFile(blobPath(path, String(digest)));
-      }
-      state.prepare("DELETE FROM removals").run();
-    });
+  /** Files whose rows are gone already, or never came: a crash leaves them. */
+  async #finishRemovals(): Promise<void> {
+    const { state } = this.#context;
+    const rows = state.prepare("SELECT digest FROM removals").all();
+    await removeNoted(
+      this.#context,
+      rows.map(({ digest }) => String(digest)),
+    );
+  }
+
+  /** A clock that was ahead must not keep things for longer than the right one would. */
+  #correctClock(): void {
+    this.#context.state.prepare(
+      "UPDATE blobs SET held = ?1 WHERE held > ?1",
+    ).run(this.#now);
   }
 
   #expireLeases(): void {
@@ -215,7 +213,7 @@ export class Sweeper {
     const collectables = this.#options.collectables ?? [];
     using _lock = collectables.length === 0 ? undefined : await this.#lock();
     if (collectables.length > 0) await this.#marker.remarkListed();
-    const trash = this.#context.state.transaction<string[]>(() => {
+    const unshown = this.#context.state.transaction<string[]>(() => {
       this.#marker.remark();
       const garbage = batch.filter((row) => this.#isGarbage(row));
       for (const { namespace, digest, size } of garbage) {
@@ -231,7 +229,7 @@ export class Sweeper {
         removeBlobs(this.#view(namespace), [digest])
       );
     });
-    await removeFiles(trash);
+    await removeNoted(this.#context, unshown);
   }
 
   async #lock() {

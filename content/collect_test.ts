@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { MediaType } from "@containerkit/oci";
 import { lockFile, tryLockFile } from "@containerkit/state";
+import { DatabaseSync } from "node:sqlite";
 import { tempDir } from "../tests/mod.ts";
 import {
   collect,
@@ -349,6 +350,45 @@ Deno.test("collect() leaves other programs' files alone, and orphans() lists the
   for (const path of foreign) {
     assertEquals(Deno.readTextFileSync(`${store.path}/${path}`), "x");
   }
+});
+
+Deno.test("collect() removes files whose removal or commit was cut off, and keeps the ones that a blob has again", async () => {
+  await using temp = tempDir();
+  using store = await openStore({ root: temp.path });
+  const [kept, lost] = [await putBlob(store), await putBlob(store)];
+  await store.images.create("kept", kept);
+  {
+    // What a crash leaves: the file in place, and of what should tell of it only the note.
+    using database = new DatabaseSync(`${store.path}/state.db`);
+    const note = database.prepare("INSERT INTO removals VALUES (?)");
+    for (const { digest } of [kept, lost]) note.run(digest);
+    database.exec(
+      `DELETE FROM blobs WHERE digest = (SELECT id FROM digests WHERE digest = '${lost.digest}')`,
+    );
+  }
+  await collect(store, { grace: 0 });
+  assertEquals(await digests(store), [kept.digest]);
+  assertEquals(
+    [...Deno.readDirSync(`${store.path}/blobs/sha256`)].map(({ name }) =>
+      `sha256:${name}`
+    ),
+    [kept.digest],
+  );
+  using database = new DatabaseSync(`${store.path}/state.db`);
+  assertEquals(database.prepare("SELECT * FROM removals").all(), []);
+});
+
+Deno.test("collect() leaves a file that came back after its removal was finished", async () => {
+  await using temp = tempDir();
+  using store = await openStore({ root: temp.path });
+  const { digest } = await putBlob(store);
+  const file = `${store.path}/blobs/${digest.replace(":", "/")}`;
+  const bytes = Deno.readFileSync(file);
+  assert(await store.delete(digest));
+  // Another program writes the same blob into the layout, and no name tells of it yet.
+  Deno.writeFileSync(file, bytes);
+  await collect(store, NOW);
+  assertEquals(Deno.readFileSync(file), bytes);
 });
 
 Deno.test("collect() removes a blob from one namespace and keeps the other's file", async () => {

@@ -172,6 +172,17 @@ Deno.test("a file that another program put into blobs/ is hashed before it count
   assertEquals(await store.stat(wrong), { size: 5 });
 });
 
+Deno.test("a file that another program removes while it is hashed is not taken in", async () => {
+  await using temp = tempDir();
+  using store = await openStore({ root: temp.path });
+  const digest = digestBytes("right");
+  Deno.writeTextFileSync(fileOf(store, digest), "right");
+  const found = store.stat(digest);
+  Deno.removeSync(fileOf(store, digest));
+  assertEquals(await found, undefined);
+  assertEquals(await Array.fromAsync(store.list()), []);
+});
+
 Deno.test("list() filters by containerd's language", async () => {
   await using temp = tempDir();
   using store = await openStore({ root: temp.path });
