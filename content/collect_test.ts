@@ -5,7 +5,6 @@ import { DatabaseSync } from "node:sqlite";
 import { tempDir } from "../tests/mod.ts";
 import {
   collect,
-  type Collectable,
   type CollectableItem,
   type CollectableReference,
   openStore,
@@ -13,6 +12,7 @@ import {
   type Store,
   why,
 } from "./mod.ts";
+import { fakeCollectable } from "./testdata/fake_collectable.ts";
 import {
   putBlob,
   putIndex,
@@ -25,34 +25,6 @@ const NOW = { grace: 0, ingestAge: 0 };
 async function digests(store: Store): Promise<string[]> {
   const list = await Array.fromAsync(store.list());
   return list.map(({ digest }) => digest).toSorted();
-}
-
-/** Things of another component in memory. */
-function fakeCollectable(
-  type: string,
-  things: Map<
-    string,
-    Partial<CollectableItem> & { references?: CollectableReference[] }
-  >,
-): Collectable & { readonly removed: string[] } {
-  const removed: string[] = [];
-  return {
-    type,
-    removed,
-    async *list() {
-      for (const [id, { references: _, ...item }] of things) {
-        yield { id, created: new Date(0), ...item };
-      }
-    },
-    async *references(id) {
-      yield* things.get(id)?.references ?? [];
-    },
-    // deno-lint-ignore require-await
-    async remove(id) {
-      removed.push(id);
-      things.delete(id);
-    },
-  };
 }
 
 Deno.test("collect() keeps what a name reaches and removes the rest", async () => {
