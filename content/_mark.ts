@@ -1,4 +1,3 @@
-import { lstatFile } from "./_layout.ts";
 import { Bits } from "./_bits.ts";
 import { breathe, type Context } from "./_context.ts";
 import { type EdgeTable, loadEdges } from "./_edge_table.ts";
@@ -11,8 +10,17 @@ import {
   nodeKey,
   NOWHERE,
   place,
+  type Root,
 } from "./_node.ts";
-import type { Collectable, CollectableReference } from "./collectable.ts";
+import {
+  ANY,
+  imageRoots,
+  ingestRoots,
+  leaseRoots,
+  listedRoots,
+} from "./_roots.ts";
+import { listThings, referencesOf } from "./_listed.ts";
+import type { Collectable } from "./collectable.ts";
 import { containerdReferences } from "./containerd_references.ts";
 
 const PAGE = 5000;
@@ -51,6 +59,8 @@ export class Marker {
   readonly #queue: (readonly [node: Node, flat: boolean])[] = [];
   readonly #blobQueue: (readonly [namespace: number, digest: number])[] = [];
   #labels: Labels | undefined;
+  /** Digests of which references are stated, or labels say some; `undefined` is any. */
+  #stated: Set<number> | undefined;
   readonly #listed = new Map<string, Map<string, Listed>>();
   #namespaces: readonly number[] = [];
 
@@ -82,7 +92,12 @@ export class Marker {
     this.#namespaces = state.prepare("SELECT id FROM namespaces").all()
       .map(({ id }) => Number(id));
     this.#edges = await loadEdges(this.#context);
-    await this.#list();
+    for (const collectable of this.#options.collectables) {
+      this.#listed.set(
+        collectable.type,
+        await listThings(collectable, this.#options.signal),
+      );
+    }
     const labels = new Labels(
       this.#context,
       this.#listed,
@@ -90,13 +105,13 @@ export class Marker {
     );
     this.#labels = labels;
     this.#findStated();
-    this.#markImages(0);
+    this.#markImages(ANY);
     await this.#drain();
-    this.#markLeases(0);
+    this.#keepAll(leaseRoots(this.#context, this.#options.now, ANY));
     this.#markHeld();
     this.markIngests();
-    for (const { node, cause } of labels.roots()) this.#keep(node, { cause });
-    this.#markListed();
+    this.#keepAll(labels.roots());
+    this.#keepAll(listedRoots(this.#context, this.#listed, this.#options));
     await this.#drain();
     // From here on what is new is read from the database.
     this.#edges = undefined;
@@ -138,7 +153,7 @@ export class Marker {
       this.#blobQueue.push([namespace, digest]);
     }
     this.#markImages(since);
-    this.#markLeases(since);
+    this.#keepAll(leaseRoots(this.#context, this.#options.now, since));
     for (
       const row of state.prepare(
         "SELECT namespace, target_type AS type, target AS id FROM refs WHERE generation > ?",
@@ -169,7 +184,7 @@ export class Marker {
         ) continue;
         known.set(item.id, {
           item,
-          references: await this.#referencesOf(collectable, item.id),
+          references: await referencesOf(collectable, item.id),
         });
         const node = {
           namespace: NOWHERE,
@@ -181,31 +196,6 @@ export class Marker {
       }
     }
     this.#drainAll();
-  }
-
-  async #referencesOf(
-    collectable: Collectable,
-    id: string,
-  ): Promise<CollectableReference[]> {
-    const references: CollectableReference[] = [];
-    for await (const { type, id: other } of collectable.references(id)) {
-      references.push({ type, id: other });
-    }
-    return references;
-  }
-
-  async #list(): Promise<void> {
-    for (const collectable of this.#options.collectables) {
-      const known = new Map<string, Listed>();
-      for await (const item of collectable.list()) {
-        this.#options.signal?.throwIfAborted();
-        known.set(item.id, {
-          item,
-          references: await this.#referencesOf(collectable, item.id),
-        });
-      }
-      this.#listed.set(collectable.type, known);
-    }
   }
 
   #keepBlob(
@@ -305,8 +295,6 @@ export class Marker {
       this.#expandStated(this.#blobNode(namespace, digest));
     }
   }
-  /** Digests of which references are stated, or labels say some; `undefined` is any. */
-  #stated: Set<number> | undefined;
 
   /** Follows what a thing is made of, and unless it is kept flat what it refers to. */
   #expand(node: Node, flat: boolean): void {
@@ -357,61 +345,22 @@ export class Marker {
     }
   }
 
-  /** Names keep what they stand for, unless a label says that they have expired. */
   #markImages(since: number): void {
-    const { state } = this.#context;
-    for (let last = 0;;) {
-      const rows = state.prepare(
-        `SELECT id, namespace, name, labels FROM images
-         WHERE id > ? AND generation > ? ORDER BY id LIMIT ${PAGE}`,
-      ).all(last, since === 0 ? -1 : since);
-      for (const { namespace, name, labels } of rows) {
-        const { expires, references } = containerdReferences(
-          JSON.parse(String(labels)),
-        );
-        if (expires !== undefined && expires.getTime() <= this.#options.now) {
-          continue;
+    const { now } = this.#options;
+    for (const { node, references } of imageRoots(this.#context, now, since)) {
+      if (since >= 0) {
+        // It may stand for something else by now, and refer to other things.
+        this.#others.delete(nodeKey(node));
+        for (const reference of references) {
+          this.#keep({ ...node, ...reference }, { cause: node });
         }
-        const node = {
-          namespace: Number(namespace),
-          type: "image",
-          id: String(name),
-        };
-        if (since > 0) {
-          // It may stand for something else by now, and refer to other things.
-          this.#others.delete(nodeKey(node));
-          for (const reference of references) {
-            this.#keep({ ...node, ...reference }, { cause: node });
-          }
-        }
-        this.#keep(node, { cause: "it is an image's name" });
       }
-      if (rows.length < PAGE) return;
-      last = Number(rows.at(-1)!.id);
+      this.#keep(node, { cause: "it is an image's name" });
     }
   }
 
-  #markLeases(since: number): void {
-    const rows = this.#context.state.prepare(
-      `SELECT leases.namespace, leases.name, leases.labels, flat, type, item FROM lease_items
-       JOIN leases ON leases.id = lease_items.lease
-       WHERE (expires IS NULL OR expires > ?) AND generation > ?`,
-    ).all(this.#options.now, since === 0 ? -1 : since);
-    for (const { namespace, name, labels, flat, type, item } of rows) {
-      const byLabel = containerdReferences(JSON.parse(String(labels)));
-      if (
-        byLabel.expires !== undefined &&
-        byLabel.expires.getTime() <= this.#options.now
-      ) continue;
-      this.#keep({
-        namespace: Number(namespace),
-        type: String(type),
-        id: String(item),
-      }, {
-        cause: `lease ${JSON.stringify(name)} has it`,
-        flat: flat !== 0 || byLabel.flat,
-      });
-    }
+  #keepAll(roots: Iterable<Root>): void {
+    for (const { node, ...options } of roots) this.#keep(node, options);
   }
 
   #markHeld(): void {
@@ -429,20 +378,7 @@ export class Marker {
   /** Marks what is being written, or can be resumed: also what has come up since. */
   markIngests(): void {
     const { now, ingestAge } = this.#options;
-    const rows = this.#context.state.prepare(
-      "SELECT namespace, ref, file, updated FROM ingests",
-    ).all();
-    for (const { namespace, ref, file, updated } of rows) {
-      // A clock that went back makes things look new, which keeps them.
-      const info = lstatFile(`${this.#context.path}/ingest/${file}`);
-      const touched = Math.max(Number(updated), info?.mtime?.getTime() ?? 0);
-      if (touched <= now - ingestAge) continue;
-      this.#keep({
-        namespace: Number(namespace),
-        type: "ingest",
-        id: String(ref),
-      }, { cause: "it was written to a short time ago" });
-    }
+    this.#keepAll(ingestRoots(this.#context, now - ingestAge));
   }
 
   /** Finds the blobs that keep something besides what their content refers to. */
@@ -456,29 +392,5 @@ export class Marker {
       ...stated.map(({ id }) => Number(id)),
       ...this.#labels!.sources().map((digest) => Number(find.get(digest)?.id)),
     ]);
-  }
-
-  #markListed(): void {
-    const { now, grace } = this.#options;
-    const alive = new Set(
-      this.#context.state.prepare(
-        "SELECT name FROM leases WHERE expires IS NULL OR expires > ?",
-      ).all(now).map(({ name }) => String(name)),
-    );
-    for (const [type, things] of this.#listed) {
-      for (const { item } of things.values()) {
-        const node = { namespace: NOWHERE, type, id: item.id };
-        if (item.root === true) {
-          this.#keep(node, { cause: "it is kept for its own sake" });
-        } else if (item.lease !== undefined) {
-          if (!alive.has(item.lease)) continue;
-          this.#keep(node, {
-            cause: `lease ${JSON.stringify(item.lease)} has it`,
-          });
-        } else if (item.created.getTime() > now - grace) {
-          this.#keep(node, { cause: "it was made a short time ago" });
-        }
-      }
-    }
   }
 }

@@ -8,6 +8,14 @@ export interface Node extends CollectableReference {
 /** What keeps a thing: another one, or the reason why it is a root. */
 export type Cause = Node | string;
 
+/** A thing that is kept whatever refers to it. */
+export interface Root {
+  readonly node: Node;
+  readonly cause: Cause;
+  /** Whether only the thing itself is. */
+  readonly flat?: boolean;
+}
+
 /** A thing of another component, as it was when it was listed. */
 export interface Listed {
   readonly item: CollectableItem;
