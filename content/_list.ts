@@ -1,22 +1,28 @@
-import { type BlobRow, COLUMNS } from "./_blobs.ts";
+import type { StatementSync } from "node:sqlite";
+import type { BlobRow } from "./_blobs.ts";
 import { breathe, type Context } from "./_context.ts";
 import { type Fields, type Filter, matches, parseFilters } from "./_filter.ts";
 import type { BlobInfo, ListBlobsOptions } from "./store.ts";
 
 const PAGE = 2000;
 
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
 /** A row as the store's users see it. */
-export function toInfo(digest: string, row: BlobRow): BlobInfo {
-  return {
+export function toInfo(digest: string, row: ShownRow): BlobInfo {
+  const { size, mediaType, labels, created, updated, verified, damaged } = row;
+  // By assignment: to spread what may not be there takes longer than all the rest.
+  const info: Mutable<BlobInfo> = {
     digest,
-    size: row.size,
-    ...(row.mediaType === null ? {} : { mediaType: row.mediaType }),
-    labels: row.labels === "{}" ? {} : JSON.parse(row.labels),
-    created: new Date(row.created),
-    updated: new Date(row.updated),
-    ...(row.verified === null ? {} : { verified: new Date(row.verified) }),
-    ...(row.damaged === null ? {} : { damaged: row.damaged }),
+    size,
+    labels: labels === "{}" ? {} : JSON.parse(labels),
+    created: new Date(created),
+    updated: new Date(updated),
   };
+  if (mediaType !== null) info.mediaType = mediaType;
+  if (verified !== null) info.verified = new Date(verified);
+  if (damaged !== null) info.damaged = damaged;
+  return info;
 }
 
 function fieldsOf(info: BlobInfo): Fields {
@@ -67,7 +73,53 @@ function isAnchorOnly(filter: Filter): boolean {
     findAnchor(filter) !== undefined;
 }
 
-type Row = BlobRow & { readonly digestText: string };
+/** What of a row is shown, in the order in which a list reads it. */
+type ShownRow = Pick<
+  BlobRow,
+  | "size"
+  | "mediaType"
+  | "labels"
+  | "created"
+  | "updated"
+  | "verified"
+  | "damaged"
+>;
+
+interface Row extends ShownRow {
+  readonly id: number;
+  readonly digest: string;
+}
+
+/** What Deno has and its types do not tell of yet. */
+type ArrayStatement = StatementSync & {
+  setReturnArrays(enabled: boolean): void;
+};
+
+/** As arrays SQLite gives rows in a third of the time. */
+function toRow(values: readonly unknown[]): Row {
+  const [
+    id,
+    digest,
+    size,
+    mediaType,
+    labels,
+    created,
+    updated,
+    verified,
+    damaged,
+  ] = values;
+  return {
+    id,
+    digest,
+    size,
+    mediaType,
+    labels,
+    created,
+    updated,
+    verified,
+    damaged,
+  } as Row;
+}
 
 /** Reads pages of rows: from an index if each of the filters allows, else all of them. */
 function pages(
@@ -83,12 +135,14 @@ function pages(
   const values = narrow === "" ? [] : anchors.flatMap(({ values }) => values);
   // Not one of the kept statements: there is no end of filters.
   const statement = state.database.prepare(
-    `SELECT ${COLUMNS}, digests.digest AS digestText FROM blobs
+    `SELECT blobs.id, digests.digest, size, media_type, labels, created, updated, verified, damaged FROM blobs
      JOIN digests ON digests.id = blobs.digest
      WHERE namespace = ? AND blobs.id > ? ${narrow} ORDER BY blobs.id LIMIT ${PAGE}`,
   );
+  (statement as ArrayStatement).setReturnArrays(true);
   return (last) =>
-    statement.all(namespace.id, last, ...values) as unknown as Row[];
+    (statement.all(namespace.id, last, ...values) as unknown as unknown[][])
+      .map(toRow);
 }
 
 /** Lists blobs, page by page. */
@@ -105,7 +159,7 @@ export async function* listBlobs(
     signal?.throwIfAborted();
     const rows = read(last);
     for (const row of rows) {
-      const info = toInfo(row.digestText, row);
+      const info = toInfo(row.digest, row);
       if (isAnswered || matches(filters, fieldsOf(info))) yield info;
     }
     if (rows.length < PAGE) return;
