@@ -157,12 +157,14 @@ export class Channel implements Disposable {
     talk: Talk<T>,
     step: Step,
   ): Promise<IteratorResult<Step, T>> {
-    const { send, operation } = step;
+    const { send, operation, way } = step;
     let result: Uint8Array<ArrayBuffer>;
     try {
       if (send === undefined) result = await this.#receiveAsync(operation);
       else {
-        await this.#sendAsync(send, operation);
+        const act = () => this.#sendAsync(send, operation);
+        if (way === "either") await pace.watch(send.length, act);
+        else await act();
         result = send;
       }
     } catch (error) {

@@ -45,8 +45,8 @@ const CLOCK: Clock = {
  * and who holds it for long stops the thread that asks, and all that it serves.
  *
  * So requests are sent on this thread until one had to wait; then, for a while,
- * on threads of the pool. Between requests the event loop gets its turn at least
- * every two milliseconds.
+ * on threads of the pool, and for longer as long as they have to wait there.
+ * Between requests the event loop gets its turn at least every two milliseconds.
  */
 export class Pace {
   readonly #clock: Clock;
@@ -88,6 +88,15 @@ export class Pace {
       this.#busyUntil = end + this.#busy;
       this.#busy = Math.min(this.#busy * 2, LONGEST);
     }
+  }
+
+  /** Sends a request on another thread, and learns from how long it took: the lock may still be held. */
+  async watch(size: number, send: () => Promise<void>): Promise<void> {
+    const start = this.#clock.now();
+    await send();
+    const end = this.#clock.now();
+    if (size > LARGEST || end - start <= LONG) return;
+    this.#busyUntil = Math.max(this.#busyUntil, end + BUSY);
   }
 
   /** A namespace ends; many of them hold the lock for long. */

@@ -63,6 +63,24 @@ Deno.test("Pace waits longer each time the lock is still held, up to a limit", (
   assertEquals(isHere(), true, "one that did not wait starts anew");
 });
 
+Deno.test("Pace stays elsewhere for as long as requests have to wait there", async () => {
+  const { pace, pass, wait, isHere } = standing();
+  const waitElsewhere = (ms: number, size = 100) =>
+    pace.watch(size, () => Promise.resolve(pass(ms)));
+  wait(5);
+  for (let round = 0; round < 5; round++) {
+    pass(25);
+    await waitElsewhere(2.1);
+    assertEquals(isHere(), false);
+  }
+  pass(29.9);
+  assertEquals(isHere(), false);
+  await waitElsewhere(1);
+  assertEquals(isHere(), true, "one that did not wait tells nothing");
+  await waitElsewhere(50, 4097);
+  assertEquals(isHere(), true, "what is much takes long by itself");
+});
+
 Deno.test("Pace knows by itself what is short, what is long and what is much", () => {
   const { pace, wait } = standing();
   assertEquals(pace.isHere("elsewhere", 100), false);
