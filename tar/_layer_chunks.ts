@@ -52,15 +52,14 @@ export async function* layerChunks(
   done: (digests: LayerDigests) => void,
 ): AsyncGenerator<Uint8Array> {
   const { digestAlgorithm = "sha256", diffIdAlgorithm = "sha256" } = options;
-  const { signal, onProgress, reuse, engine } = options;
+  const { signal, onProgress, reuse, engine, storedDigest } = options;
   const ratio = options.limits?.ratio ?? Infinity;
-  using stored = openHash(digestAlgorithm, engine);
   let size = 0;
   let diffSize = 0;
   async function* count(chunks: AsyncIterable<Uint8Array>) {
     for await (const chunk of chunks) {
       // It may go on while the chunk is used.
-      const hashed = stored.update(chunk);
+      const hashed = stored?.update(chunk);
       size += chunk.length;
       yield chunk;
       await hashed;
@@ -70,9 +69,11 @@ export async function* layerChunks(
     readChunks(layer, { reuse, signal }),
   );
   // Without compression both are the hash of the same bytes.
-  using plain = compression === "none" && digestAlgorithm === diffIdAlgorithm
-    ? undefined
-    : openHash(diffIdAlgorithm, engine);
+  const isOne = compression === "none" && digestAlgorithm === diffIdAlgorithm;
+  using stored = storedDigest === undefined || isOne
+    ? openHash(digestAlgorithm, engine)
+    : undefined;
+  using plain = isOne ? undefined : openHash(diffIdAlgorithm, engine);
   const counted = count(chunks);
   const uncompressed = compression === "none"
     ? counted
@@ -87,7 +88,9 @@ export async function* layerChunks(
     yield chunk;
     await hashed;
   }
-  const digest = `${digestAlgorithm}:${stored.digest()}`;
+  const digest = stored === undefined
+    ? await storedDigest!()
+    : `${digestAlgorithm}:${stored.digest()}`;
   const diffId = plain === undefined
     ? digest
     : `${diffIdAlgorithm}:${plain.digest()}`;

@@ -1,9 +1,11 @@
+import { createHash } from "node:crypto";
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import {
   compress,
   type Compression,
   decompress,
   detectCompression,
+  type LayerEngine,
   parseWhiteout,
   readLayer,
   readLayerChunks,
@@ -237,3 +239,45 @@ pureTest("parseWhiteout() tells marks from names", () => {
     assertThrows(() => parseWhiteout(bad), TarError, "names no file");
   }
 });
+
+pureTest(
+  "readLayerChunks() hashes a layer once whose stored digest somebody else knows",
+  async () => {
+    const data = pattern(700_000);
+    for (const compression of ["none", "gzip", "zstd"] as const) {
+      const stored = await compressed(data, compression);
+      const digest = await hash(stored);
+      const counts: number[] = [];
+      const engine: LayerEngine = {
+        decompress: () => undefined,
+        createHash(algorithm) {
+          const inner = createHash(algorithm);
+          const at = counts.push(0) - 1;
+          return {
+            update(bytes) {
+              counts[at]! += bytes.length;
+              inner.update(bytes);
+            },
+            digest: () => inner.digest("hex"),
+            [Symbol.dispose]() {},
+          };
+        },
+      };
+      for (const isKnown of [false, true]) {
+        counts.length = 0;
+        const found = await readLayerChunks(streamOf(stored), () => {}, {
+          engine,
+          ...(isKnown ? { storedDigest: () => digest } : {}),
+        });
+        assertEquals(found.digest, digest);
+        assertEquals(found.diffId, await hash(data));
+        assertEquals(
+          counts.toSorted(),
+          isKnown || compression === "none"
+            ? [data.length]
+            : [stored.length, data.length].toSorted(),
+        );
+      }
+    }
+  },
+);

@@ -30,6 +30,11 @@ export interface ReadLayerOptions {
   readonly digestAlgorithm?: DigestAlgorithm;
   /** Hash function of `diffId`. @default {"sha256"} */
   readonly diffIdAlgorithm?: DigestAlgorithm;
+  /**
+   * Gives the digest of the bytes as stored, once all are read, where somebody else hashes them or has proven them: a
+   * compressed layer is hashed once less then. One that is not compressed is hashed anyway, as that is its diff ID.
+   */
+  readonly storedDigest?: () => string | Promise<string>;
   /** What the layer may ask for; only `ratio` is checked here. */
   readonly limits?: { readonly ratio?: number };
   /** Called after each chunk with the bytes so far, as stored and uncompressed. */

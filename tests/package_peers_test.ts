@@ -3,7 +3,7 @@
  */
 import { assertEquals } from "@std/assert";
 import { openStore } from "@containerkit/content";
-import { openImage } from "@containerkit/distribution";
+import { openImage, pull as pullImage, push } from "@containerkit/distribution";
 import {
   copyContent,
   exportArchive,
@@ -13,6 +13,7 @@ import {
 import { convert, squash } from "@containerkit/distribution/pack";
 import {
   createMemoryStore,
+  createRegistry,
   type MemoryStore,
 } from "@containerkit/distribution/registry";
 import { type Descriptor, parseManifest } from "@containerkit/oci";
@@ -191,6 +192,63 @@ rootTest(
     }
   },
   need("umoci", "busybox", "crane"),
+);
+
+rootTest(
+  "importArchive() reads what crane and oras write, and they push what exportArchive() writes",
+  async () => {
+    await using real = await setUp();
+    await using registry = createRegistry({ store: createMemoryStore() });
+    await using server = Deno.serve(
+      { hostname: "127.0.0.1", port: 0, onListen() {} },
+      registry,
+    );
+    const repository = `127.0.0.1:${server.addr.port}/team/app`;
+    const image = await openImage(real.store, real.descriptor);
+    await push(image, `${repository}:1`);
+    const file = `${real.path}/theirs.tar`;
+    const crane = (...args: string[]) => runProgram(peer("crane")!, args);
+    const oras = (...args: string[]) => runProgram(peer("oras")!, args);
+    const writers: Record<string, () => Promise<unknown>> = {
+      tarball: () =>
+        crane(
+          "pull",
+          "--insecure",
+          "--format=tarball",
+          `${repository}:1`,
+          file,
+        ),
+      legacy: () =>
+        crane("pull", "--insecure", "--format=legacy", `${repository}:1`, file),
+      backup: () =>
+        oras("backup", "--plain-http", "-o", file, `${repository}:1`),
+    };
+    for (const [name, fetchIt] of Object.entries(writers)) {
+      await Deno.remove(file).catch(() => {});
+      await fetchIt();
+      const { store, images } = await read(file);
+      assertEquals(images.length, 1, name);
+      assertEquals(await diffIds(store, images[0]!.descriptor), real.ids, name);
+      const { digest } = images[0]!.descriptor;
+      // Docker's own format has no manifest that could stay the same.
+      if (name === "backup") assertEquals(digest, real.descriptor.digest);
+      else assertEquals(images[0]!.names, [`${repository}:1`], name);
+    }
+    const names = [`${repository}:2`];
+    const images = [{ descriptor: real.descriptor, names }];
+    for (const format of ["oci-docker", "docker", "oci"] as const) {
+      const own = `${real.path}/${format}.tar`;
+      await write(own, exportArchive(real.store, images, { format }));
+      const target = `${repository}-${format}:2`;
+      await (format === "oci"
+        ? oras("restore", "--plain-http", "--input", own, target)
+        : crane("push", "--insecure", own, target));
+      const store = createMemoryStore();
+      const { descriptor } = await pullImage(target, store);
+      assertEquals(await diffIds(store, descriptor), real.ids, format);
+    }
+  },
+  need("umoci", "busybox", "crane", "oras"),
 );
 
 rootTest(

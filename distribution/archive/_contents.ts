@@ -27,8 +27,9 @@ const MAX_DOCUMENT = 20 * 1024 * 1024;
 const MAX_DOCUMENTS = 64 * 1024 * 1024;
 /** Entries of one archive. */
 const MAX_ENTRIES = 200_000;
-/** Documents by their names; those of old archives have `json` as their last part. */
-const DOCUMENT_REGEXP = /(^|\/)(json|VERSION|repositories|oci-layout)$|\.json$/;
+/** Documents by their names; those of old archives have `json` as their last part, and crane names a config by its digest. */
+const DOCUMENT_REGEXP =
+  /(^|\/)(json|VERSION|repositories|oci-layout)$|\.json$|^sha256:[0-9a-f]{64}$/;
 
 /** What an archive holds. */
 export interface Contents {
@@ -36,8 +37,8 @@ export interface Contents {
   readonly documents: ReadonlyMap<string, Uint8Array>;
   /** Files that were stored as they came, by path, of which only the archive's own index tells what they are. */
   readonly files: ReadonlyMap<string, LayerDigests>;
-  /** Blobs of the image layout that is in it, by digest. */
-  readonly blobs: ReadonlySet<string>;
+  /** The first bytes of the blobs that came with it, by digest: until they are admitted nobody can read them. */
+  readonly heads: ReadonlyMap<string, Uint8Array>;
   /** Follows links. */
   resolve(path: string): string;
 }
@@ -62,14 +63,18 @@ async function readDocument({ path, header, readable }: TarStreamEntry) {
   return await new Response(readable).bytes();
 }
 
-/** Stores a blob whose digest is its name, or passes over one that is there. */
+/**
+ * Stores a blob whose digest is its name, or passes over one that is there.
+ *
+ * @returns Its first bytes, if it was stored.
+ */
 async function storeBlob(
   store: BlobStore,
   body: ReadableStream<Uint8Array>,
   options: CallOptions & { digest: string; size: number },
-): Promise<void> {
+): Promise<Uint8Array | undefined> {
   const { digest, size } = options;
-  if (await store.stat(digest) !== undefined) return await body.cancel();
+  if (await store.stat(digest) !== undefined) return void await body.cancel();
   const writer = await store.writer(`import-${digest}`, {
     ...withSignal(options),
     descriptor: { digest, size },
@@ -77,7 +82,8 @@ async function storeBlob(
   try {
     // What an earlier attempt wrote is there already.
     let skip = writer.offset;
-    for await (const chunk of body) {
+    const { head, chunks } = await peek(body);
+    for await (const chunk of chunks) {
       options.signal?.throwIfAborted();
       if (skip >= chunk.length) skip -= chunk.length;
       else {
@@ -86,8 +92,9 @@ async function storeBlob(
       }
     }
     await writer.commit(size, digest);
+    return head;
   } catch (error) {
-    if (error instanceof Deno.errors.AlreadyExists) return;
+    if (error instanceof Deno.errors.AlreadyExists) return undefined;
     await writer.abort();
     if (error instanceof DigestMismatchError) await forget(store, digest);
     throw error;
@@ -119,7 +126,7 @@ async function peek(
   }
   const length = first.reduce((sum, chunk) => sum + chunk.length, 0);
   return {
-    head: concat(first, length).subarray(0, MAGIC_LENGTH),
+    head: concat(first, length).slice(0, MAGIC_LENGTH),
     chunks: all(),
   };
 }
@@ -137,7 +144,7 @@ async function* tee(
   }
 }
 
-/** Writes a file; its digest is the writer's, and it is hashed here only if the writer has none or it is compressed. */
+/** Writes a file; its digest is the writer's, and only what the writer does not hash is hashed here. */
 async function writeFile(
   body: ReadableStream<Uint8Array>,
   writer: BlobWriter,
@@ -148,7 +155,12 @@ async function writeFile(
   const compression = detectCompression(head);
   if (compression !== "none" || writer.digest === undefined) {
     const layer = ReadableStream.from(copied);
-    return await readLayerChunks(layer, () => {}, withSignal(options));
+    return await readLayerChunks(layer, () => {}, {
+      ...withSignal(options),
+      ...(writer.digest === undefined
+        ? {}
+        : { storedDigest: () => writer.digest!() }),
+    });
   }
   let size = 0;
   for await (const chunk of copied) size += chunk.length;
@@ -192,7 +204,7 @@ export async function readContents(
   const documents = new Map<string, Uint8Array>();
   const files = new Map<string, LayerDigests>();
   const links = new Map<string, string>();
-  const blobs = new Set<string>();
+  const heads = new Map<string, Uint8Array>();
   const seen = new Set<string>();
   let documentBytes = 0;
   for await (const entry of archive.pipeThrough(new UntarStream())) {
@@ -220,8 +232,12 @@ export async function readContents(
     const digest = digestOfPath(path);
     if (digest !== undefined) {
       await options.beforeFile?.(documents);
-      await storeBlob(store, body, { ...options, digest, size: header.size });
-      blobs.add(digest);
+      const head = await storeBlob(store, body, {
+        ...options,
+        digest,
+        size: header.size,
+      });
+      if (head !== undefined) heads.set(digest, head);
       options.onBlob(digest, header.size);
     } else if (DOCUMENT_REGEXP.test(path)) {
       documentBytes += header.size;
@@ -238,7 +254,7 @@ export async function readContents(
   return {
     documents,
     files,
-    blobs,
+    heads,
     resolve(path) {
       let at = cleanPath(path);
       for (let hops = 0; links.has(at); hops++) {

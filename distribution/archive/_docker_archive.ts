@@ -11,13 +11,16 @@ import {
   MediaType,
   parseImageConfig,
 } from "@containerkit/oci";
-import type { Compression, LayerDigests } from "@containerkit/tar/layer";
-import { readLayer } from "@containerkit/tar/layer";
+import {
+  type Compression,
+  detectCompression,
+  MAGIC_LENGTH,
+  readLayerChunks,
+} from "@containerkit/tar/layer";
 import type { BlobStore } from "../blob_store.ts";
 import {
   type CallOptions,
   encodeJson,
-  openBlob,
   storeBytes,
   withSignal,
 } from "../_store.ts";
@@ -40,10 +43,16 @@ export interface ArchivedImage {
   readonly names: readonly string[];
 }
 
+/** Options of {@linkcode readDockerArchive}. */
+export interface ReadDockerArchiveOptions extends CallOptions {
+  /** Called with each layer that has to be read to know what it is. */
+  readonly prove: (layer: UnprovenLayer) => Promise<void> | void;
+}
+
 interface Context {
   readonly contents: Contents;
   readonly store: BlobStore;
-  readonly options: CallOptions;
+  readonly options: ReadDockerArchiveOptions;
 }
 
 interface Item {
@@ -80,34 +89,73 @@ function parseItems(bytes: Uint8Array): Item[] {
   });
 }
 
-/** Reads what is a blob of the store already and finds out what it is. */
-async function readStored(
-  store: BlobStore,
-  digest: string,
+/** A layer that is a blob: until it is read nobody knows whether the config means it. */
+export interface UnprovenLayer {
+  readonly path: string;
+  readonly digest: string;
+  readonly diffId: string;
+}
+
+/**
+ * Reads a layer, whose bytes the store has proven, and checks that the config means it.
+ *
+ * @throws {DigestMismatchError} If it means another one.
+ */
+export async function proveLayer(
+  store: Pick<BlobStore, "open">,
+  { path, digest, diffId }: UnprovenLayer,
   options: CallOptions,
-): Promise<LayerDigests> {
-  const stat = await store.stat(digest);
-  if (stat === undefined) fail(`the layer "${digest}" is missing`);
-  const stored = await openBlob(
-    store,
-    { mediaType: "", digest, ...stat },
-    options,
-  );
-  const { readable, digests } = readLayer(stored, withSignal(options));
-  await readable.pipeTo(new WritableStream());
-  return await digests;
+): Promise<void> {
+  const signal = withSignal(options);
+  const stored = await store.open(digest, signal);
+  const found = await readLayerChunks(stored, () => {}, {
+    ...signal,
+    storedDigest: () => digest,
+  });
+  checkDiffId(path, diffId, found.diffId);
+}
+
+function checkDiffId(path: string, expected: string, actual: string): void {
+  if (actual === expected) return;
+  throw new DigestMismatchError(`read layer "${path}"`, { expected, actual });
+}
+
+/** Finds a layer that is a blob. */
+async function findBlob(
+  path: string,
+  { digest, diffId }: { digest: string | undefined; diffId: string },
+  { contents, store, options }: Context,
+): Promise<Descriptor> {
+  const stat = digest === undefined ? undefined : await store.stat(digest);
+  if (digest === undefined || stat === undefined) {
+    return fail(`the layer "${path}" is missing`);
+  }
+  const head = contents.heads.get(digest) ?? await new Response(
+    await store.open(digest, { ...withSignal(options), length: MAGIC_LENGTH }),
+  ).bytes();
+  const compression = detectCompression(head);
+  // Of what is not compressed the digest is the diff ID.
+  if (compression === "none" && digest.startsWith("sha256:")) {
+    checkDiffId(path, diffId, digest);
+  } else await options.prove({ path, digest, diffId });
+  return { mediaType: LAYER_TYPES[compression], digest, ...stat };
 }
 
 async function findLayer(
   path: string,
-  { contents, store, options }: Context,
-): Promise<LayerDigests> {
+  diffId: string,
+  context: Context,
+): Promise<Descriptor> {
+  const { contents } = context;
   const resolved = contents.resolve(path);
   const file = contents.files.get(resolved);
-  if (file !== undefined) return file;
-  const digest = digestOfPath(resolved);
-  if (digest === undefined) return fail(`the layer "${path}" is missing`);
-  return await readStored(store, digest, options);
+  if (file === undefined) {
+    const digest = digestOfPath(resolved);
+    return await findBlob(path, { digest, diffId }, context);
+  }
+  checkDiffId(path, diffId, file.diffId);
+  const { compression, digest, size } = file;
+  return { mediaType: LAYER_TYPES[compression], digest, size };
 }
 
 async function readConfig(
@@ -133,7 +181,7 @@ async function readConfig(
 export async function readDockerArchive(
   contents: Contents,
   store: BlobStore,
-  options: CallOptions,
+  options: ReadDockerArchiveOptions,
 ): Promise<ArchivedImage[]> {
   const context = { contents, store, options };
   const images: ArchivedImage[] = [];
@@ -147,19 +195,7 @@ export async function readDockerArchive(
     }
     const layers: Descriptor[] = [];
     for (const [index, path] of item.Layers.entries()) {
-      const layer = await findLayer(path, context);
-      const diffId = rootfs.diff_ids[index]!;
-      if (layer.diffId !== diffId) {
-        throw new DigestMismatchError(`read layer "${path}"`, {
-          expected: diffId,
-          actual: layer.diffId,
-        });
-      }
-      layers.push({
-        mediaType: LAYER_TYPES[layer.compression],
-        digest: layer.digest,
-        size: layer.size,
-      });
+      layers.push(await findLayer(path, rootfs.diff_ids[index]!, context));
     }
     const described = describe(MediaType.Config, config);
     const manifest = encodeJson({

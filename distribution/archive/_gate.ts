@@ -52,48 +52,76 @@ export async function admitImages(
   }
 }
 
-/** What images are made of, as far as that is known. */
-interface Survey {
-  /** Digests of all that the images are made of. */
-  readonly wanted: Set<string>;
-  /** Whether all but the layers of images is there, so that nothing can come that says more. */
-  isSettled: boolean;
-}
+/** Finds out what images are made of, as it comes to be known: what was looked at is not looked at again. */
+class Survey {
+  /** Digests of all that the images are made of, as far as that is known. */
+  readonly wanted = new Set<string>();
+  readonly #store: Pick<BlobStore, "stat" | "open">;
+  readonly #signal: AbortSignal | undefined;
+  /** What is still to be looked at. */
+  readonly #stack: {
+    readonly descriptor: Descriptor;
+    readonly depth: number;
+  }[];
 
-/** Finds out what images are made of. */
-async function survey(
-  store: BlobStore,
-  images: readonly ArchivedImage[],
-  signal: AbortSignal | undefined,
-): Promise<Survey> {
-  const found: Survey = { wanted: new Set(), isSettled: true };
-  const visit = async (descriptor: Descriptor, depth: number) => {
-    const { digest, mediaType } = descriptor;
-    if (found.wanted.has(digest)) return;
-    found.wanted.add(digest);
-    if (isLayerType(mediaType)) return;
-    if (await store.stat(digest) === undefined || depth > MAX_DEPTH) {
-      found.isSettled = false;
-      return;
+  constructor(
+    store: Pick<BlobStore, "stat" | "open">,
+    images: readonly ArchivedImage[],
+    signal: AbortSignal | undefined,
+  ) {
+    this.#store = store;
+    this.#signal = signal;
+    this.#stack = images.map(({ descriptor }) => ({ descriptor, depth: 0 }));
+  }
+
+  /**
+   * Goes on until something is missing that could say more.
+   *
+   * @param passOver Whether to leave out what is missing instead.
+   * @returns Whether all but the layers of images is there.
+   */
+  async advance(passOver = false): Promise<boolean> {
+    for (let top = this.#stack.at(-1); top !== undefined;) {
+      const { digest, mediaType } = top.descriptor;
+      const isThere = this.wanted.has(digest) || isLayerType(mediaType) ||
+        await this.#store.stat(digest) !== undefined;
+      if (!isThere && !passOver) return false;
+      this.#stack.pop();
+      if (!this.wanted.has(digest)) {
+        this.wanted.add(digest);
+        if (isThere) await this.#push(top.descriptor, top.depth + 1);
+      }
+      top = this.#stack.at(-1);
     }
+    return true;
+  }
+
+  async #push(descriptor: Descriptor, depth: number): Promise<void> {
+    const { mediaType, digest } = descriptor;
     if (!isIndexType(mediaType) && !isManifestType(mediaType)) return;
-    const document = parseManifest(
-      await readBlob(store, descriptor, { limit: MANIFEST_LIMIT, signal }),
-      descriptor,
-    );
+    if (depth > MAX_DEPTH) {
+      throw new RangeError(
+        `Cannot import "${digest}": indexes stand in one another more than ${MAX_DEPTH} deep`,
+      );
+    }
+    const bytes = await readBlob(this.#store, descriptor, {
+      limit: MANIFEST_LIMIT,
+      signal: this.#signal,
+    });
+    const document = parseManifest(bytes, descriptor);
     const below = "manifests" in document
       ? document.manifests
       : [document.config, ...document.layers];
-    for (const one of below) await visit(one, depth + 1);
-  };
-  for (const { descriptor } of images) await visit(descriptor, 0);
-  return found;
+    for (const one of below.toReversed()) {
+      this.#stack.push({ descriptor: one, depth });
+    }
+  }
 }
 
 /** A gate in front of a store. */
 export function createGate(staging: Staging, options: GateOptions): Gate {
   const { signal } = options;
-  let seen = 0;
+  let early: { images: readonly ArchivedImage[]; survey: Survey } | undefined;
   const finish = async (images: readonly ImportedImage[]) => {
     if (staging.isReleased) return;
     try {
@@ -102,17 +130,21 @@ export function createGate(staging: Staging, options: GateOptions): Gate {
       await staging.discard();
       throw error;
     }
-    await staging.release((await survey(staging, images, signal)).wanted);
+    const survey = new Survey(staging, images, signal);
+    await survey.advance(true);
+    await staging.release(survey.wanted);
   };
   return {
     finish,
     async tryEarly(read) {
-      if (staging.isReleased || staging.count === seen) return;
-      seen = staging.count;
-      const images = read();
-      if (!(await survey(staging, images, signal)).isSettled) return;
+      if (staging.isReleased) return;
+      if (early === undefined) {
+        const images = read();
+        early = { images, survey: new Survey(staging, images, signal) };
+      }
+      if (!await early.survey.advance()) return;
       const found: ImportedImage[] = [];
-      for (const image of images) {
+      for (const image of early.images) {
         found.push({
           ...image,
           isReferrer: await isReferrer(staging, image, signal),

@@ -15,8 +15,10 @@ import type { BlobStore, BlobWriter } from "../blob_store.ts";
 /** Larger blobs are no documents. */
 const MAX_DOCUMENT = 4 * 1024 * 1024;
 const MAX_DOCUMENTS = 64 * 1024 * 1024;
-/** Each of the others is an open file. */
-const MAX_PENDING = 512;
+/** Of so many others the writers stay open, with their buffers. Further ones are closed, and hashed again once they are let in. */
+const MAX_OPEN = 128;
+/** Where a writer that is closed starts anew, so many are open files. */
+const MAX_FILES = 4096;
 const BRACE = 0x7b;
 
 /** Where that goes which no admitted image is made of. */
@@ -27,12 +29,17 @@ const NOWHERE: BlobWriter = {
   abort: () => Promise.resolve(),
 };
 
+/** What a store is asked for a writer by. */
+interface Attempt {
+  readonly ref: string;
+  readonly options: NonNullable<Parameters<BlobStore["writer"]>[1]>;
+}
+
 /** A blob that is whole but for its commit. */
-interface Pending {
+interface Pending extends Attempt {
   readonly size: number;
-  readonly writer: BlobWriter;
-  /** Whether another attempt can go on with what is written. */
-  readonly isResumable: boolean;
+  /** Its writer, unless that is closed. */
+  readonly writer: BlobWriter | undefined;
 }
 
 /**
@@ -43,6 +50,7 @@ export class Staging implements BlobStore, AsyncDisposable {
   readonly #inner: BlobStore;
   readonly #documents = new Map<string, Uint8Array<ArrayBuffer>>();
   readonly #pending = new Map<string, Pending>();
+  #open = 0;
   #bytes = 0;
   /** Digests of what goes into the store; nothing does before that is known. */
   #wanted: ReadonlySet<string> | undefined;
@@ -54,11 +62,6 @@ export class Staging implements BlobStore, AsyncDisposable {
   /** Whether nothing is held back any more. */
   get isReleased(): boolean {
     return this.#wanted !== undefined;
-  }
-
-  /** How many documents there are. */
-  get count(): number {
-    return this.#documents.size;
   }
 
   stat(digest: string): Promise<{ readonly size: number } | undefined> {
@@ -101,13 +104,14 @@ export class Staging implements BlobStore, AsyncDisposable {
         : await this.#inner.writer(ref, options);
     }
     if (digest === undefined || size > MAX_DOCUMENT) {
-      return this.#hold(await this.#inner.writer(ref, options), digest);
+      return await this.#hold({ ref, options });
     }
     return this.#gather(ref, options);
   }
 
   /** A writer whose commit waits. */
-  #hold(writer: BlobWriter, expected: string | undefined): BlobWriter {
+  async #hold(attempt: Attempt): Promise<BlobWriter> {
+    const writer = await this.#inner.writer(attempt.ref, attempt.options);
     return {
       get offset() {
         return writer.offset;
@@ -122,21 +126,35 @@ export class Staging implements BlobStore, AsyncDisposable {
       abort: () => writer.abort(),
       commit: async (size, digest) => {
         if (this.#pending.has(digest)) return await discard(writer);
-        if (this.#pending.size === MAX_PENDING) {
-          throw new RangeError(
-            `Cannot hold back more than ${MAX_PENDING} layers: the archive names its images after them`,
-          );
-        }
-        const isResumable = expected !== undefined;
-        this.#pending.set(digest, { size, writer, isResumable });
+        const isKept = await this.#keepOpen(writer);
+        this.#pending.set(digest, {
+          ...attempt,
+          size,
+          writer: isKept ? writer : undefined,
+        });
       },
     };
+  }
+
+  /** Keeps a writer open, or closes it where a later one goes on: stores whose writers can be cut keep what was written. */
+  async #keepOpen(writer: BlobWriter): Promise<boolean> {
+    if (writer.truncate !== undefined && this.#open >= MAX_OPEN) {
+      await writer.abort();
+      return false;
+    }
+    if (this.#open >= MAX_FILES) {
+      throw new RangeError(
+        `Cannot hold back more than ${MAX_FILES} layers: the archive names its images after them`,
+      );
+    }
+    this.#open++;
+    return true;
   }
 
   /** A writer of what may be a document. */
   #gather(
     ref: string,
-    options: Parameters<BlobStore["writer"]>[1],
+    options: Attempt["options"],
   ): BlobWriter {
     let chunks: Uint8Array[] = [];
     let length = 0;
@@ -158,6 +176,12 @@ export class Staging implements BlobStore, AsyncDisposable {
       },
       commit: async (size, digest) => {
         const bytes = concat(chunks, length);
+        if (bytes[0] !== BRACE) {
+          // The store proves it once it is let in.
+          const writer = await this.#hold({ ref, options });
+          await writer.write(bytes.subarray(writer.offset));
+          return await writer.commit(size, digest);
+        }
         const actual = digestBytes(bytes, parseDigest(digest).algorithm);
         if (length !== size || actual !== digest) {
           throw new DigestMismatchError(`commit "${digest}"`, {
@@ -165,13 +189,7 @@ export class Staging implements BlobStore, AsyncDisposable {
             actual: length === size ? actual : `${length} bytes`,
           });
         }
-        if (bytes[0] === BRACE) this.#keep(digest, bytes);
-        else {
-          const inner = await this.#inner.writer(ref, options);
-          const writer = this.#hold(inner, digest);
-          await writer.write(bytes.subarray(writer.offset));
-          await writer.commit(size, digest);
-        }
+        this.#keep(digest, bytes);
       },
     };
   }
@@ -193,10 +211,10 @@ export class Staging implements BlobStore, AsyncDisposable {
    */
   async release(wanted: ReadonlySet<string>): Promise<void> {
     this.#wanted = wanted;
-    for (const [digest, { size, writer }] of this.#pending) {
+    for (const [digest, pending] of this.#pending) {
       await (wanted.has(digest)
-        ? ignoreExisting(writer.commit(size, digest))
-        : discard(writer));
+        ? ignoreExisting(this.#commit(digest, pending))
+        : this.#drop(pending));
       this.#pending.delete(digest);
     }
     for (const [digest, bytes] of [...this.#documents].toReversed()) {
@@ -217,20 +235,53 @@ export class Staging implements BlobStore, AsyncDisposable {
     await ignoreExisting(storing());
   }
 
+  /** The writer of a blob that is held back, opened again if it was closed: to clean up, also after an abort. */
+  async #writerOf(
+    { ref, options: { signal: _signal, ...options }, writer }: Pending,
+  ): Promise<BlobWriter> {
+    return writer ?? await this.#inner.writer(ref, options);
+  }
+
+  async #commit(digest: string, pending: Pending): Promise<void> {
+    const writer = await this.#writerOf(pending);
+    const { offset } = writer;
+    if (offset === pending.size) {
+      try {
+        return await writer.commit(offset, digest);
+      } catch (error) {
+        // The next attempt must not go on from wrong bytes.
+        if (error instanceof DigestMismatchError) {
+          await this.#drop({ ...pending, writer: undefined });
+        }
+        throw error;
+      }
+    }
+    await discard(writer);
+    throw new Deno.errors.UnexpectedEof(
+      `Cannot commit "${digest}": the store kept ${offset} bytes of ${pending.size}`,
+    );
+  }
+
+  async #drop(pending: Pending): Promise<void> {
+    await ignoreExisting(this.#writerOf(pending).then(discard));
+  }
+
   /** Forgets what was held back: nobody may go on with it. */
   async discard(): Promise<void> {
     this.#documents.clear();
-    for (const [digest, { writer }] of this.#pending) {
+    for (const [digest, pending] of this.#pending) {
       this.#pending.delete(digest);
-      await discard(writer);
+      await this.#drop(pending);
     }
   }
 
   /** Gives up what was held back; another attempt goes on from there where that is possible. */
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const [digest, { writer, isResumable }] of this.#pending) {
+    for (const [digest, pending] of this.#pending) {
       this.#pending.delete(digest);
-      await (isResumable ? writer.abort() : discard(writer));
+      // Nobody knows the name of what came without a digest.
+      if (pending.options.descriptor === undefined) await this.#drop(pending);
+      else await pending.writer?.abort();
     }
   }
 }

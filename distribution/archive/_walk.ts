@@ -20,6 +20,8 @@ import type { CallOptions } from "../_store.ts";
 export const MANIFEST_LIMIT = 4 * 1024 * 1024;
 /** How deep indexes may stand in one another. */
 const MAX_DEPTH = 8;
+/** How much there may be below one descriptor. */
+const MAX_CONTENT = 100_000;
 
 /** What is to be walked through. */
 export interface WalkOptions extends CallOptions {
@@ -42,40 +44,54 @@ function chosen(
 }
 
 /**
- * Walks through a manifest or an index, and all that is below, what is above first. Content that stands there twice comes twice.
+ * Walks through a manifest or an index, and all that is below, each once: what is below first.
  *
  * @throws {Deno.errors.NotFound} If something is missing and must not be.
+ * @throws {RangeError} If there is more than anyone would put there.
  */
-export async function* walk(
+export function walk(
   store: Pick<BlobStore, "stat" | "open">,
   descriptor: Descriptor,
   options: WalkOptions,
-  depth = 0,
+): AsyncGenerator<Descriptor> {
+  return visit(descriptor, 0, { ...options, store, seen: new Set() });
+}
+
+async function* visit(
+  descriptor: Descriptor,
+  depth: number,
+  work: WalkOptions & {
+    readonly store: Pick<BlobStore, "stat" | "open">;
+    readonly seen: Set<string>;
+  },
 ): AsyncGenerator<Descriptor> {
   const { digest, mediaType } = descriptor;
-  if (depth > MAX_DEPTH) {
+  const { store, seen, missing, platforms, signal } = work;
+  // What stands there as a layer too is still walked through as a manifest.
+  const key = isKnown(mediaType) ? `manifest ${digest}` : digest;
+  if (seen.has(key)) return;
+  if (depth > MAX_DEPTH || seen.add(key).size > MAX_CONTENT) {
     throw new RangeError(
-      `Cannot walk through "${digest}": indexes stand in one another more than ${MAX_DEPTH} deep`,
+      `Cannot walk through "${digest}": indexes stand in one another more than ${MAX_DEPTH} deep, or there is more than ${MAX_CONTENT} in them`,
     );
   }
   if (await store.stat(digest) === undefined) {
     // Parts of one image are never left out: only whole manifests of an index.
-    if (options.missing === "skip" && depth > 0 && isKnown(mediaType)) return;
+    if (missing === "skip" && depth > 0 && isKnown(mediaType)) return;
     throw new Deno.errors.NotFound(
       `Cannot find "${digest}" (${mediaType}): the store does not have it`,
     );
   }
+  if (isKnown(mediaType)) {
+    const limit = MANIFEST_LIMIT;
+    const bytes = await readBlob(store, descriptor, { limit, signal });
+    const document = parseManifest(bytes, { mediaType });
+    const below = "manifests" in document
+      ? chosen(document.manifests, platforms)
+      : [document.config, ...document.layers];
+    for (const one of below) yield* visit(one, depth + 1, work);
+  }
   yield descriptor;
-  if (!isKnown(mediaType)) return;
-  const bytes = await readBlob(store, descriptor, {
-    limit: MANIFEST_LIMIT,
-    signal: options.signal,
-  });
-  const document = parseManifest(bytes, { mediaType });
-  const below = "manifests" in document
-    ? chosen(document.manifests, options.platforms)
-    : [document.config, ...document.layers];
-  for (const one of below) yield* walk(store, one, options, depth + 1);
 }
 
 function isKnown(mediaType: string): boolean {

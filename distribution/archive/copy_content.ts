@@ -67,7 +67,7 @@ export async function copyContent(
     ),
   });
   for await (const one of walked) found.push(one);
-  for (const { mediaType, digest, size } of found.toReversed()) {
+  for (const { mediaType, digest, size } of found) {
     if (await to.stat(digest) === undefined) {
       await storeStream(to, await from.open(digest, signal), {
         ...signal,

@@ -9,7 +9,13 @@ import type { BlobStore } from "../blob_store.ts";
 import type { Found } from "../pull.ts";
 import { withSignal } from "../_store.ts";
 import { type Contents, readContents } from "./_contents.ts";
-import { type ArchivedImage, readDockerArchive } from "./_docker_archive.ts";
+import {
+  type ArchivedImage,
+  proveLayer,
+  readDockerArchive,
+  type ReadDockerArchiveOptions,
+  type UnprovenLayer,
+} from "./_docker_archive.ts";
 import { checkLayoutVersion } from "./_layout_version.ts";
 import { dockerNames, namesOf } from "./_image_names.ts";
 import { createGate } from "./_gate.ts";
@@ -67,6 +73,8 @@ function readLayout(
   if (layout !== undefined) checkLayoutVersion(layout);
   const index = parseManifest(documents.get("index.json")!, {
     mediaType: MediaType.Index,
+    // As many as there are images.
+    limit: Infinity,
   });
   if (!("manifests" in index)) fail('"index.json" is no index');
   return group(index.manifests, options);
@@ -92,7 +100,7 @@ function group(
 async function readImages(
   contents: Contents,
   store: BlobStore,
-  options: ImportOptions,
+  options: ImportOptions & Pick<ReadDockerArchiveOptions, "prove">,
 ): Promise<ArchivedImage[]> {
   const { documents } = contents;
   // Newer archives are both; the image layout keeps the digests.
@@ -100,7 +108,10 @@ async function readImages(
   if (!documents.has("manifest.json")) {
     fail('it has neither "index.json" nor "manifest.json"');
   }
-  const images = await readDockerArchive(contents, store, withSignal(options));
+  const images = await readDockerArchive(contents, store, {
+    ...withSignal(options),
+    prove: options.prove,
+  });
   return images.map(({ descriptor, names }) => ({
     descriptor,
     names: dockerNames(names),
@@ -151,8 +162,17 @@ export async function importArchive(
           : Promise.resolve(),
     }),
   });
-  const found = await readImages(contents, to, options);
+  const unproven: UnprovenLayer[] = [];
+  const found = await readImages(contents, to, {
+    ...options,
+    // What is not admitted cannot be read yet.
+    prove: (layer) =>
+      staging === undefined
+        ? proveLayer(store, layer, signal)
+        : void unproven.push(layer),
+  });
   const images = await toImported(to, found, options);
   await gate?.finish(images);
+  for (const layer of unproven) await proveLayer(store, layer, signal);
   return images;
 }

@@ -54,6 +54,8 @@ async function readIndex(path: string): Promise<ImageIndex> {
   }
   const index = parseManifest(await Deno.readFile(file), {
     mediaType: MediaType.Index,
+    // As many as there are images.
+    limit: Infinity,
   });
   if ("manifests" in index) return index;
   throw new SyntaxError(`Cannot read "${file}": it is no index`);

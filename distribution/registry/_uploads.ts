@@ -3,6 +3,8 @@ import { ApiError } from "./_api_error.ts";
 
 /** An upload that nobody touched for so long, in milliseconds, is given up. */
 const IDLE = 60 * 60 * 1000;
+/** So many may be under way: each is an open file. */
+const MAX_UPLOADS = 1000;
 
 /** One upload that was begun. */
 export interface Upload {
@@ -67,12 +69,22 @@ export class Uploads implements AsyncDisposable {
     }
   }
 
+  /** Gives up what nobody goes on with, and makes place for one more. */
   async #sweep(): Promise<void> {
-    for (const upload of this.#uploads.values()) {
-      if (!upload.isBusy && Date.now() - upload.touched > IDLE) {
-        await this.drop(upload);
-      }
+    const idle = [...this.#uploads.values()].filter(({ isBusy }) => !isBusy)
+      .toSorted((a, b) => a.touched - b.touched);
+    for (const upload of idle) {
+      const isFull = this.#uploads.size >= MAX_UPLOADS;
+      if (!isFull && Date.now() - upload.touched <= IDLE) return;
+      // Another request may have come meanwhile.
+      if (!upload.isBusy) await this.drop(upload);
     }
+    if (this.#uploads.size < MAX_UPLOADS) return;
+    throw new ApiError(
+      "TOOMANYREQUESTS",
+      `more than ${MAX_UPLOADS} uploads are under way`,
+      { headers: { "retry-after": "10" } },
+    );
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,0 +1,131 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { digestBytes, DigestMismatchError, MediaType } from "@containerkit/oci";
+import { openImage } from "../open_image.ts";
+import { packImage, packIndex } from "../pack/mod.ts";
+import { createMemoryStore } from "../registry/create_memory_store.ts";
+import { exportArchive, importArchive } from "./mod.ts";
+import { encoder, NAME, packed, tar, untar } from "./_test_archives.ts";
+
+Deno.test("exportArchive() and importArchive() keep digests and names, in each format that has them", async () => {
+  const { store, image, named } = await packed();
+  for (const format of ["oci", "oci-docker"] as const) {
+    const other = createMemoryStore();
+    const images = await importArchive(
+      exportArchive(store, [named], { format }),
+      other,
+    );
+    assertEquals(images, [{ ...named, isReferrer: false }]);
+    const opened = await openImage(other, image.descriptor, {
+      platform: "linux/amd64",
+    });
+    assertEquals(opened.config, image.config);
+  }
+});
+
+Deno.test("exportArchive() writes the same bytes every time", async () => {
+  const { store, named } = await packed();
+  for (const format of ["oci", "oci-docker", "docker"] as const) {
+    const [a, b] = await Promise.all(
+      [1, 2].map(() =>
+        new Response(exportArchive(store, [named], { format })).bytes()
+      ),
+    );
+    assertEquals(digestBytes(a!), digestBytes(b!));
+  }
+});
+
+Deno.test("exportArchive() writes the classic docker archive, which importArchive() reads", async () => {
+  const { store, image, named } = await packed();
+  const files = await untar(
+    exportArchive(store, [named], { format: "docker" }),
+  );
+  const [item] = JSON.parse(new TextDecoder().decode(files["manifest.json"]));
+  assertEquals(item.RepoTags, ["app:1"]);
+  assertEquals(
+    item.Layers,
+    image.layers.map(({ diffId }) => `${diffId.slice(7)}.tar`),
+  );
+  const other = createMemoryStore();
+  const [found] = await importArchive(
+    exportArchive(store, [named], { format: "docker" }),
+    other,
+  );
+  assertEquals(found?.names, [NAME]);
+  const opened = await openImage(other, found!.descriptor, {
+    platform: "linux/amd64",
+  });
+  assertEquals(
+    opened.layers.map(({ diffId }) => diffId),
+    image.layers.map(({ diffId }) => diffId),
+  );
+  assertEquals(opened.layers.map(({ mediaType }) => mediaType), [
+    MediaType.Layer,
+    MediaType.Layer,
+  ]);
+});
+
+Deno.test("exportArchive() proves what it writes", async () => {
+  const { store, image, named } = await packed();
+  const layer = image.layers[0]!;
+  const bytes = await new Response(await store.open(layer.digest)).bytes();
+  bytes[20]! ^= 1;
+  const broken = {
+    ...store,
+    open: (digest: string) =>
+      digest === layer.digest
+        ? Promise.resolve(new Blob([bytes]).stream())
+        : store.open(digest),
+  };
+  await assertRejects(
+    () => new Response(exportArchive(broken, [named])).bytes(),
+    DigestMismatchError,
+  );
+  await store.delete(layer.digest);
+  await assertRejects(
+    () => new Response(exportArchive(store, [named])).bytes(),
+    Deno.errors.NotFound,
+    layer.digest,
+  );
+});
+
+Deno.test("exportArchive() leaves out what is not there, and platforms nobody wants", async () => {
+  const store = createMemoryStore();
+  const images = [];
+  for (const architecture of ["amd64", "arm64", "s390x"]) {
+    images.push(
+      await packImage(store, {
+        platform: { os: "linux", architecture },
+        layers: [{ archive: tar({ a: encoder.encode(architecture) }) }],
+      }),
+    );
+  }
+  const index = await packIndex(store, { manifests: images });
+  await store.delete(images[2]!.descriptor.digest);
+  await assertRejects(
+    () => new Response(exportArchive(store, [{ descriptor: index }])).bytes(),
+    Deno.errors.NotFound,
+  );
+  const other = createMemoryStore();
+  await importArchive(
+    exportArchive(store, [{ descriptor: index }], { missing: "skip" }),
+    other,
+  );
+  assert(await other.stat(images[1]!.layers[0]!.digest));
+  const one = createMemoryStore();
+  const options = { missing: "skip", platforms: ["linux/amd64"] } as const;
+  const [found] = await importArchive(
+    exportArchive(store, [{ descriptor: index }], options),
+    one,
+  );
+  assertEquals(found?.descriptor.digest, index.digest);
+  assertEquals(await one.stat(images[1]!.descriptor.digest), undefined);
+  await assertRejects(
+    () =>
+      importArchive(
+        exportArchive(store, [{ descriptor: index }], options),
+        createMemoryStore(),
+        { missing: "fail" },
+      ),
+    Deno.errors.NotFound,
+  );
+});

@@ -1,0 +1,145 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import {
+  digestBytes,
+  DigestMismatchError,
+  MediaType,
+  parseManifest,
+} from "@containerkit/oci";
+import { openImage } from "../open_image.ts";
+import { convert, packIndex } from "../pack/mod.ts";
+import { createMemoryStore } from "../registry/create_memory_store.ts";
+import {
+  generateKey,
+  keySigner,
+  sign,
+  VerificationError,
+  verifier,
+} from "../sign/mod.ts";
+import { copyContent, importLayout, openLayout } from "./mod.ts";
+import { encoder, NAME, packed, watched } from "./_test_archives.ts";
+
+Deno.test("openLayout() is a store that keeps names", async () => {
+  const { store, image } = await packed();
+  const path = await Deno.makeTempDir({ prefix: "containerkit-" });
+  try {
+    await assertRejects(() => openLayout(path), Deno.errors.NotFound);
+    const layout = await openLayout(path, { create: true });
+    await copyContent(store, image.descriptor, { to: layout });
+    await layout.add({ descriptor: image.descriptor, names: [NAME] });
+    await layout.add({
+      descriptor: image.descriptor,
+      names: [NAME, "localhost/b:2"],
+    });
+    const again = await openLayout(path, { create: true });
+    assertEquals(await again.list(), [{
+      descriptor: image.descriptor,
+      names: [NAME, "localhost/b:2"],
+    }]);
+    const opened = await openImage(again, image.descriptor, {
+      platform: "linux/amd64",
+    });
+    assertEquals(opened.config, image.config);
+    const part = await again.open(image.descriptor.digest, {
+      offset: 2,
+      length: 5,
+    });
+    assertEquals(
+      await new Response(part).text(),
+      new TextDecoder().decode(image.raw.manifest.subarray(2, 7)),
+    );
+    const writer = await again.writer("x");
+    await writer.write(encoder.encode("x"));
+    await assertRejects(
+      () => writer.commit(1, digestBytes("y")),
+      DigestMismatchError,
+    );
+    assertEquals(
+      [...Deno.readDirSync(path)].filter(({ name }) => name.startsWith(".")),
+      [],
+    );
+    assertEquals(await again.stat(digestBytes("y")), undefined);
+  } finally {
+    await Deno.remove(path, { recursive: true });
+  }
+});
+
+Deno.test("copyContent() never leaves an image without its parts", async () => {
+  const { store, image } = await packed();
+  const other = createMemoryStore();
+  await store.delete(image.layers[1]!.digest);
+  await assertRejects(
+    () => copyContent(store, image.descriptor, { to: other }),
+    Deno.errors.NotFound,
+  );
+  assertEquals(await other.stat(image.descriptor.digest), undefined);
+  assert("config" in parseManifest(image.raw.manifest));
+});
+
+Deno.test("importLayout() asks for admission before it copies, and takes signatures along", async () => {
+  const { store, image, named } = await packed();
+  const { privateKey, publicKey } = generateKey("ecdsa-p256");
+  const signature = await sign(image.descriptor, keySigner(privateKey));
+  const path = await Deno.makeTempDir();
+  const layout = await openLayout(path, { create: true });
+  await copyContent(store, image.descriptor, { to: layout });
+  await layout.add(named);
+  const layers = new Map(
+    signature.layers.map((layer) => [layer.digest, layer.open]),
+  );
+  const put = async (digest: string, body: ReadableStream<Uint8Array>) => {
+    const bytes = await new Response(body).bytes();
+    const writer = await layout.writer(digest, { descriptor: { digest } });
+    await writer.write(bytes);
+    await writer.commit(bytes.length, digest);
+  };
+  for (const [digest, open] of layers) await put(digest, await open());
+  const { config } = signature.manifest;
+  await put(config.digest, new Blob(["{}"]).stream());
+  await put(
+    signature.descriptor.digest,
+    new Blob([new Uint8Array(signature.raw.manifest)]).stream(),
+  );
+  await layout.add({ descriptor: signature.descriptor });
+  const to = watched();
+  const key = generateKey("ecdsa-p256").publicKey;
+  await assertRejects(
+    () =>
+      importLayout(layout, to.store, {
+        admit: verifier({ authorities: [{ type: "key", key }] }),
+      }),
+    VerificationError,
+  );
+  assertEquals(to.opened, []);
+  const images = await importLayout(layout, to.store, {
+    admit: verifier({ authorities: [{ type: "key", key: publicKey }] }),
+  });
+  assertEquals(
+    images.map(({ names, isReferrer }) => [names, isReferrer]),
+    [[[NAME], false], [[], true]],
+  );
+  assert(to.committed.includes(image.layers[0]!.digest));
+  await Deno.remove(path, { recursive: true });
+});
+
+Deno.test("copyContent() walks through what stands in many places once", async () => {
+  const { store, image } = await packed();
+  let opened = 0;
+  const counting = {
+    ...store,
+    open(...given: Parameters<typeof store.open>) {
+      opened++;
+      return store.open(...given);
+    },
+  };
+  let top = image.descriptor;
+  // A hundred entries each, seven deep: ten thousand billion ways down.
+  for (let depth = 0; depth < 7; depth++) {
+    top = await packIndex(store, { manifests: Array(100).fill(top) });
+  }
+  const other = createMemoryStore();
+  await copyContent(counting, top, { to: other });
+  // Each manifest is read to be walked through, and each blob to be copied.
+  assertEquals(opened, 8 + 8 + 3);
+  const { descriptor } = await convert(counting, top, { mediaTypes: "docker" });
+  assertEquals(descriptor.mediaType, MediaType.DockerIndex);
+});

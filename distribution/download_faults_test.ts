@@ -1,0 +1,220 @@
+/**
+ * Downloads from a registry that does everything wrong: they end right or with a typed error, never with a wrong byte, never not at all.
+ */
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { DigestMismatchError } from "@containerkit/oci";
+import { testBytes } from "./_test_image.ts";
+import { cutBody, type FaultyRegistry } from "./_test_faults.ts";
+import type { BlobStore } from "./blob_store.ts";
+import {
+  NetworkError,
+  ProtocolError,
+  pull,
+  RegistryClient,
+  type RegistryHost,
+} from "./mod.ts";
+import { createMemoryStore } from "./registry/mod.ts";
+import {
+  isLayer,
+  layer,
+  pullFails,
+  pullRight,
+  SIZE,
+  start,
+  times,
+} from "./_test_faulty_image.ts";
+
+Deno.test("pull() goes on where a download stands still, and reads no byte twice", async () => {
+  await using faulty = await start(
+    times(
+      3,
+      async (_, answer) => cutBody(await answer(), 100_000, { stall: true }),
+    ),
+  );
+  await pullRight(faulty);
+  const ranges = faulty.requests.filter((text) => text.includes(layer.digest))
+    .map((text) => text.split(" ")[2]);
+  assertEquals(ranges.length, 4);
+  assert(ranges.slice(1).every((range) => /^bytes=\d+-499999$/.test(range!)));
+});
+
+Deno.test("pull() gives up when a connection breaks again and again", async () => {
+  await using faulty = await start(
+    times(100, async (_, answer) => cutBody(await answer(), 10)),
+  );
+  await pullFails(faulty, NetworkError, "at byte");
+});
+
+Deno.test("pull() goes on when a connection breaks", async () => {
+  await using faulty = await start(
+    times(3, async (_, answer) => cutBody(await answer(), 100_000)),
+  );
+  await pullRight(faulty);
+});
+
+Deno.test("pull() copes with a server that ignores ranges", async () => {
+  let count = 0;
+  await using faulty = await start((request, answer) => {
+    if (!isLayer(request)) return undefined;
+    const whole = new Request(request.url);
+    return count++ === 0
+      ? answer(whole).then((response) =>
+        cutBody(response, 100_000, { stall: true })
+      )
+      : answer(whole);
+  });
+  await pullRight(faulty);
+});
+
+const LIES: Readonly<Record<string, (headers: Headers) => void>> = {
+  "another start": (headers) =>
+    headers.set("content-range", `bytes 7-${SIZE - 1}/${SIZE}`),
+  "another end": (headers) => {
+    const start = /\d+/.exec(headers.get("content-range")!)![0];
+    headers.set("content-range", `bytes ${start}-${SIZE}/${SIZE}`);
+  },
+  "another size": (headers) =>
+    headers.set(
+      "content-range",
+      headers.get("content-range")!.replace(/\d+$/, "999"),
+    ),
+  "another unit": (headers) =>
+    headers.set(
+      "content-range",
+      headers.get("content-range")!.replace("bytes", "lines"),
+    ),
+  "no range": (headers) => headers.delete("content-range"),
+};
+for (const [name, lie] of Object.entries(LIES)) {
+  Deno.test(`pull() refuses a part that states ${name}`, async () => {
+    let count = 0;
+    await using faulty = await start(async (request, answer) => {
+      if (!isLayer(request)) return undefined;
+      const response = await answer();
+      if (count++ === 0) return cutBody(response, 100_000, { stall: true });
+      const headers = new Headers(response.headers);
+      lie(headers);
+      return new Response(response.body, { status: 206, headers });
+    });
+    await pullFails(faulty, ProtocolError, "Cannot pull blob");
+  });
+}
+
+Deno.test("pull() refuses a part whose bytes lie", async () => {
+  let count = 0;
+  await using faulty = await start(async (request, answer) => {
+    if (!isLayer(request)) return undefined;
+    const response = await answer();
+    if (count++ === 0) return cutBody(response, 100_000, { stall: true });
+    const bytes = new Uint8Array(await response.arrayBuffer());
+    bytes[0]! ^= 1;
+    return new Response(bytes, response);
+  });
+  await pullFails(faulty, DigestMismatchError);
+});
+
+Deno.test("pull() takes no byte beyond the size", async () => {
+  await using faulty = await start(async (request, answer) => {
+    if (!isLayer(request)) return undefined;
+    const bytes = new Uint8Array(await (await answer()).arrayBuffer());
+    const endless = new ReadableStream<Uint8Array>({
+      start: (controller) => controller.enqueue(bytes),
+      pull: (controller) => controller.enqueue(testBytes(65536)),
+    });
+    return new Response(endless);
+  });
+  await pullFails(faulty, ProtocolError, "sends more than its 500000 bytes");
+});
+
+Deno.test("pull() refuses a blob whose length is stated wrongly", async () => {
+  await using faulty = await start((request) =>
+    isLayer(request) ? new Response(testBytes(10)) : undefined
+  );
+  await pullFails(faulty, ProtocolError, "the server has 10 bytes, not 500000");
+});
+
+Deno.test("the next mirror goes on in the middle of a blob, and makes up for one with wrong bytes", async () => {
+  await using origin = await start(() => undefined);
+  await using cutting = await start(async (request, answer) =>
+    isLayer(request)
+      ? cutBody(await answer(), 100_000, { stall: true })
+      : undefined
+  );
+  await using lying = await start(async (request, answer) => {
+    if (!isLayer(request)) return undefined;
+    const bytes = new Uint8Array(await (await answer()).arrayBuffer());
+    return new Response(bytes.map((byte) => byte ^ 1));
+  });
+  for (const first of [cutting, lying]) {
+    const url = (registry: FaultyRegistry) => `http://${registry.host}/v2/`;
+    const list: RegistryHost[] = [
+      { url: url(first), capabilities: ["pull"] },
+      { url: url(origin) },
+    ];
+    origin.requests.length = 0;
+    const client = new RegistryClient({
+      hosts: () => list,
+      retry: { attempts: 3, delay: 1 },
+      stallTimeout: 100,
+    });
+    const store = createMemoryStore();
+    await pull("registry.example/app:1", store, { client });
+    assertEquals(await store.stat(layer.digest), { size: SIZE });
+    // What the first one gave is not asked for again, unless it was wrong.
+    const asked = origin.requests.find((text) => text.includes(layer.digest));
+    assertEquals(/bytes=[1-9]/.test(asked!), first === cutting);
+    assert(
+      first.requests.every((text) => text.includes("ns=registry.example")),
+    );
+  }
+});
+
+Deno.test("pull() ends when it is aborted, and a later one goes on from there", async () => {
+  const controller = new AbortController();
+  let isFirst = true;
+  await using faulty = await start(async (request, answer) => {
+    if (!isLayer(request) || !isFirst) return undefined;
+    isFirst = false;
+    return cutBody(await answer(), 200_000, { stall: true });
+  }, { client: { stallTimeout: 60_000 } });
+  const store = createMemoryStore();
+  const writer = store.writer;
+  let written = 0;
+  const watching: BlobStore = {
+    ...store,
+    async writer(ref, options) {
+      const real = await writer(ref, options);
+      return {
+        get offset() {
+          return real.offset;
+        },
+        async write(chunk) {
+          await real.write(chunk);
+          written += chunk.length;
+          if (
+            options?.descriptor?.digest === layer.digest &&
+            real.offset >= 200_000
+          ) {
+            controller.abort();
+          }
+        },
+        commit: (size, digest) => real.commit(size, digest),
+        abort: () => real.abort(),
+      };
+    },
+  };
+  await assertRejects(
+    () =>
+      pull(`${faulty.host}/app:1`, watching, {
+        client: faulty.client,
+        signal: controller.signal,
+      }),
+    DOMException,
+  );
+  assert(written > 0);
+  faulty.requests.length = 0;
+  await pullRight(faulty, store);
+  assert(
+    faulty.requests.some((text) => text.endsWith(`bytes=200000-${SIZE - 1}`)),
+  );
+});

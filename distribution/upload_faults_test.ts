@@ -1,0 +1,241 @@
+/**
+ * Uploads to a registry that does everything wrong.
+ */
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { testBytes, testImage } from "./_test_image.ts";
+import { startFaulty } from "./_test_faults.ts";
+import {
+  ProtocolError,
+  pull,
+  push,
+  RegistryClient,
+  RegistryError,
+} from "./mod.ts";
+import { createMemoryStore } from "./registry/mod.ts";
+import { image, pullRight, start } from "./_test_faulty_image.ts";
+
+Deno.test("an upload's location on another host gets no credentials, and none that must not be asked is", async () => {
+  const seen: (string | null)[] = [];
+  await using faulty = await start(async (request, answer) => {
+    if (request.method !== "POST") return undefined;
+    const response = await answer();
+    response.headers.set("location", "file:///etc/passwd");
+    return response;
+  });
+  await assertRejects(
+    () =>
+      push(testImage({ seed: 3 }), `${faulty.host}/app:3`, {
+        client: faulty.client,
+      }),
+    ProtocolError,
+    "gives no place for it",
+  );
+  const other = startFaulty(undefined);
+  await using storage = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen() {} },
+    (request) => {
+      seen.push(request.headers.get("authorization"));
+      const { pathname, search } = new URL(request.url);
+      return other.registry(
+        new Request(`http://x${pathname}${search}`, request),
+      );
+    },
+  );
+  await using first = startFaulty(async (request, answer) => {
+    if (request.headers.get("authorization") === null) {
+      return new Response(null, {
+        status: 401,
+        headers: { "www-authenticate": "Basic" },
+      });
+    }
+    if (request.method !== "POST") return answer();
+    const response = await other.registry(request);
+    const location = response.headers.get("location")!;
+    response.headers.set(
+      "location",
+      `http://127.0.0.1:${storage.addr.port}${location}`,
+    );
+    return response;
+  });
+  const client = new RegistryClient({
+    credentials: () => ({ username: "u", password: "p" }),
+    retry: { attempts: 1 },
+  });
+  // The manifest is refused: the blobs went elsewhere.
+  await assertRejects(
+    () => push(testImage({ seed: 4 }), `${first.host}/app:4`, { client }),
+    RegistryError,
+    "MANIFEST_BLOB_UNKNOWN",
+  );
+  assert(seen.length > 0 && seen.every((header) => header === null));
+  await other[Symbol.asyncDispose]();
+});
+
+Deno.test("push() goes on where an upload broke, by what the server has", async () => {
+  let count = 0;
+  await using faulty = startFaulty(async (request, answer) => {
+    if (request.method !== "PATCH" || count++ > 2) return undefined;
+    // The server takes some of it, and loses the connection.
+    const bytes = new Uint8Array(await request.arrayBuffer());
+    const [start] = request.headers.get("content-range")!.split("-").map(
+      Number,
+    );
+    const part = bytes.slice(0, 1000);
+    await answer(
+      new Request(request.url, {
+        method: "PATCH",
+        body: part,
+        headers: { "content-range": `${start}-${start! + part.length - 1}` },
+      }),
+    );
+    return new Response(null, { status: 502 });
+  });
+  await push(image, `${faulty.host}/app:1`, {
+    client: faulty.client,
+    chunkSize: 200_000,
+  });
+  const sent = faulty.requests.filter((text) => text.startsWith("PATCH"))
+    .map((text) => text.split(" ")[2]);
+  assertEquals(sent.slice(0, 4), [
+    "0-199999",
+    "1000-199999",
+    "2000-199999",
+    "3000-199999",
+  ]);
+  await pullRight(faulty);
+});
+
+Deno.test("push() begins anew when the registry lost an upload", async () => {
+  let count = 0;
+  await using faulty = startFaulty(async (request, answer) => {
+    if (request.method !== "PATCH" || count++ !== 1) return undefined;
+    await answer(new Request(request.url, { method: "DELETE" }));
+    return new Response(null, { status: 503 });
+  });
+  await push(image, `${faulty.host}/app:1`, {
+    client: faulty.client,
+    chunkSize: 200_000,
+  });
+  await pullRight(faulty);
+});
+
+Deno.test("push() refuses a server that took other bytes than were sent", async () => {
+  await using faulty = startFaulty(async (request, answer) => {
+    if (request.method !== "PATCH") return undefined;
+    const response = await answer();
+    response.headers.set("range", "0-999999");
+    return response;
+  });
+  await assertRejects(
+    () =>
+      push(image, `${faulty.host}/app:1`, {
+        client: faulty.client,
+        chunkSize: 200_000,
+      }),
+    ProtocolError,
+    "the registry has 1000000 bytes",
+  );
+  // What was begun is cancelled.
+  assert(faulty.requests.some((text) => text.startsWith("DELETE")));
+});
+
+Deno.test("push() holds to the smallest chunk a registry takes", async () => {
+  await using faulty = startFaulty(async (request, answer) => {
+    const response = await answer();
+    if (request.method === "POST") {
+      response.headers.set("oci-chunk-min-length", "150000");
+    }
+    return response;
+  });
+  await push(image, `${faulty.host}/app:1`, {
+    client: faulty.client,
+    chunkSize: 1000,
+  });
+  const sent = faulty.requests.filter((text) => text.startsWith("PATCH"));
+  assertEquals(sent.length, 4);
+});
+
+Deno.test("push() takes a lost answer to its last request for what it was", async () => {
+  let count = 0;
+  await using faulty = startFaulty(async (request, answer) => {
+    if (request.method !== "PUT" || !request.url.includes("/uploads/")) {
+      return undefined;
+    }
+    if (count++ > 0) return undefined;
+    await answer();
+    return new Response(null, { status: 504 });
+  });
+  await push(image, `${faulty.host}/app:1`, { client: faulty.client });
+  await pullRight(faulty);
+});
+
+Deno.test("push() as a stream goes on where it broke, and sends the rest only", async () => {
+  const large = testImage({ layers: [3_000_000] });
+  let count = 0;
+  await using faulty = startFaulty(async (request, answer) => {
+    if (request.method !== "PATCH" || count++ > 1) return undefined;
+    const bytes = new Uint8Array(await request.arrayBuffer());
+    await answer(
+      new Request(request.url, {
+        method: "PATCH",
+        body: bytes.slice(0, 1_000_000),
+      }),
+    );
+    return new Response(null, { status: 502 });
+  });
+  await push(large, `${faulty.host}/app:1`, { client: faulty.client });
+  const sent = faulty.requests.filter((text) => text.startsWith("PATCH"))
+    .map((text) => text.split(" ")[2]);
+  assertEquals(sent, [undefined, "1000000-2999999", "2000000-2999999"]);
+  await pull(`${faulty.host}/app:1`, createMemoryStore());
+});
+
+Deno.test("push() sends chunks to a server that takes no streams", async () => {
+  for (const status of [411, 413]) {
+    const large = testImage({ layers: [3_000_000] });
+    await using faulty = startFaulty((request) =>
+      request.method === "PATCH" &&
+        request.headers.get("content-length") === null
+        ? new Response(null, { status })
+        : undefined
+    );
+    await push(large, `${faulty.host}/app:1`, { client: faulty.client });
+    await pull(`${faulty.host}/app:1`, createMemoryStore());
+  }
+});
+
+Deno.test("push() tells of a source that ends early, runs over or fails, and cancels", async () => {
+  const [whole] = testImage({ layers: [2_000_000] }).layers;
+  const sources: [string, () => ReadableStream<Uint8Array>][] = [
+    ["its source has 10 bytes", () => new Blob([testBytes(10)]).stream()],
+    [
+      "its source has more bytes",
+      () => new Blob([testBytes(2_000_001)]).stream(),
+    ],
+    ["the disk is gone", () =>
+      new ReadableStream({
+        pull() {
+          throw new Error("the disk is gone");
+        },
+      })],
+  ];
+  for (const [why, open] of sources) {
+    for (const chunkSize of [undefined, 500_000]) {
+      await using faulty = startFaulty();
+      const image = testImage({ layers: [2_000_000] });
+      const layers = [{ ...whole!, open: () => Promise.resolve(open()) }];
+      const error = await assertRejects(
+        () =>
+          push({ ...image, layers }, `${faulty.host}/app:1`, {
+            client: faulty.client,
+            ...(chunkSize === undefined ? {} : { chunkSize }),
+          }),
+        Error,
+      );
+      if (chunkSize === undefined) {
+        assert(error.message.includes(why), error.message);
+      }
+      assert(faulty.requests.some((text) => text.startsWith("DELETE")));
+    }
+  }
+});
