@@ -77,6 +77,8 @@ interface Work {
   readonly store: BlobStore;
   readonly options: ConvertOptions;
   readonly changes: Change[];
+  /** What became of manifests: one may stand in many indexes. */
+  readonly done: Map<string, Descriptor>;
 }
 
 function plain({ mediaType, digest, size }: Descriptor): Descriptor {
@@ -233,6 +235,19 @@ async function convertOne(
   descriptor: Descriptor,
   { work, depth }: { work: Work; depth: number },
 ): Promise<Descriptor> {
+  const { done } = work;
+  const key = `${descriptor.mediaType} ${descriptor.digest}`;
+  const known = done.get(key);
+  if (known !== undefined) return known;
+  const converted = await convertAnew(descriptor, { work, depth });
+  done.set(key, converted);
+  return converted;
+}
+
+async function convertAnew(
+  descriptor: Descriptor,
+  { work, depth }: { work: Work; depth: number },
+): Promise<Descriptor> {
   const { mediaType } = descriptor;
   if (depth > MAX_DEPTH) {
     throw new RangeError(
@@ -283,7 +298,7 @@ export async function convert(
   descriptor: Descriptor,
   options: ConvertOptions = {},
 ): Promise<Converted> {
-  const work: Work = { store, options, changes: [] };
+  const work: Work = { store, options, changes: [], done: new Map() };
   return {
     descriptor: await convertOne(descriptor, { work, depth: 0 }),
     changes: work.changes,

@@ -17,6 +17,7 @@ export * from "./pack_index.ts";
 export * from "./pack_layer.ts";
 export * from "./append_layer.ts";
 export * from "./convert.ts";
+export * from "./flatten.ts";
 export * from "./rebase.ts";
 export * from "./set_config.ts";
 export * from "./squash.ts";

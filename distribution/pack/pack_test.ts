@@ -8,6 +8,7 @@ import { createMemoryStore } from "../registry/create_memory_store.ts";
 import {
   appendLayer,
   convert,
+  flatten,
   packArtifact,
   packImage,
   packIndex,
@@ -264,7 +265,7 @@ Deno.test("rebase() exchanges the base and refuses one that is none", async () =
   );
 });
 
-Deno.test("squash() flattens as the layers lie on one another", async () => {
+Deno.test("squash() and flatten() merge as the layers lie on one another", async () => {
   const { store, image } = await pack(
     {
       "d/": "",
@@ -286,6 +287,7 @@ Deno.test("squash() flattens as the layers lie on one another", async () => {
     { "d/gone": "again" },
   );
   const flat = await squash(store, image);
+  assertEquals((await flatten(store, image)).descriptor, flat.descriptor);
   assertEquals(flat.layers.length, 1);
   assertEquals(await list(flat.layers[0]!), {
     "d/": "",
@@ -296,6 +298,21 @@ Deno.test("squash() flattens as the layers lie on one another", async () => {
     "old/z": "6",
     "x": { symlink: "d" },
   });
+});
+
+Deno.test("flatten() keeps the config, tells its history anew, and refuses what has no layers", async () => {
+  const { store, image } = await pack({ a: "1" }, { ".wh.a": "", b: "2" });
+  const history = { created_by: "flattened" };
+  const flat = await flatten(store, image, { history, compression: "zstd" });
+  const { rootfs: _rootfs, history: _history, ...kept } = image.config;
+  const { rootfs, history: told, ...rest } = flat.config;
+  assertEquals(rest, kept);
+  assertEquals(rootfs.diff_ids, [flat.layers[0]!.diffId]);
+  assertEquals(told, [history]);
+  assertEquals(flat.layers[0]!.mediaType, MediaType.LayerZstd);
+  assertEquals(await list(flat.layers[0]!), { b: "2" });
+  const empty = await packImage(store, { layers: [] });
+  await assertRejects(() => flatten(store, empty), RangeError, "it has 0");
 });
 
 Deno.test("squash() keeps what hard links hold when a layer replaces their target", async () => {
