@@ -29,10 +29,11 @@ export function readEdges(
 ): { mediaType?: string | undefined; edges: Edge[] } {
   let document;
   try {
-    document = parseManifest(
-      bytes,
-      mediaType === undefined ? {} : { mediaType },
-    );
+    document = parseManifest(bytes, {
+      ...(mediaType === undefined ? {} : { mediaType }),
+      // What is longer than is taken must not pass for no manifest.
+      limit: Infinity,
+    });
   } catch {
     return { mediaType, edges: [] };
   }

@@ -47,7 +47,11 @@ function readIndex({ path }: Context): ForeignIndex {
       throw new RangeError(`it is larger than ${LARGEST_INDEX} bytes`);
     }
     const text = Deno.readFileSync(file);
-    const document = parseManifest(text, { mediaType: MediaType.Index });
+    const document = parseManifest(text, {
+      mediaType: MediaType.Index,
+      // As many as there are images.
+      limit: Infinity,
+    });
     if (!("manifests" in document)) throw new SyntaxError("it is a manifest");
     const { manifests, ...rest } = document;
     return { manifests, rest: { ...rest } };

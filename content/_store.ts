@@ -37,6 +37,7 @@ import { blobPath, openFile } from "./_layout.ts";
 import { listBlobs, toInfo } from "./_list.ts";
 import { putBlob } from "./_put.ts";
 import { removeBlobs, removeNoted } from "./_removal.ts";
+import { findRoom } from "./_room.ts";
 import { trace } from "./_trace.ts";
 import type { BlobReader } from "./blob_reader.ts";
 import type { BlobWriter } from "./blob_writer.ts";
@@ -139,6 +140,10 @@ export class FileStore implements Store {
       );
     }
     return { file, size };
+  }
+
+  room(): Promise<number | undefined> {
+    return findRoom(this.#context);
   }
 
   async stat(digest: string): Promise<{ readonly size: number } | undefined> {

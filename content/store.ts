@@ -148,6 +148,11 @@ export interface Store extends Disposable {
   /** What is being written, or can be resumed. */
   readonly ingests: Ingests;
   /**
+   * How many bytes more can come: what is free on its disk, and what unfinished attempts have of it already. `undefined` without the
+   * permission to ask (`--allow-sys=statfs`).
+   */
+  room(): Promise<number | undefined>;
+  /**
    * The size of a blob, or `undefined` if it is not there, has another size than it should, or is known to be damaged. A
    * file that another program put into the layout is hashed before it counts.
    *

@@ -8,6 +8,8 @@ import type { TransferEvent } from "./transfer_event.ts";
 
 /** What the fetches of one pull share. */
 export interface FetchContext {
+  /** The image, for errors. */
+  readonly name: string;
   readonly target: Target;
   readonly store: BlobStore;
   readonly places: Semaphore;

@@ -1,9 +1,12 @@
 import { BlobFetch, type FetchContext } from "./_blob_fetch.ts";
+import { checkRoom } from "./_check_room.ts";
 import type { Descriptor } from "@containerkit/oci";
 
 /** The layers of one pull. */
 export class ImageFetch {
   readonly #fetches = new Map<string, BlobFetch>();
+  readonly #layers: readonly Descriptor[];
+  readonly #context: FetchContext;
   readonly #abort: (reason: unknown) => void;
 
   /** @param abort Ends every fetch of the context. */
@@ -12,6 +15,8 @@ export class ImageFetch {
     context: FetchContext,
     abort: (reason: unknown) => void,
   ) {
+    this.#layers = layers;
+    this.#context = context;
     for (const layer of layers) {
       if (!this.#fetches.has(layer.digest)) {
         this.#fetches.set(layer.digest, new BlobFetch(layer, context));
@@ -41,8 +46,9 @@ export class ImageFetch {
     );
   }
 
-  /** Fetches what is not there. When one fails, all end before it is told. */
+  /** Fetches what is not there, if there is room for it. When one fails, all end before it is told. */
   async all(): Promise<void> {
+    await checkRoom(this.#context.store, this.#layers, this.#context.name);
     const fetches = [...this.#fetches.values()].map((one) => one.fetch());
     try {
       await Promise.all(fetches);

@@ -37,6 +37,8 @@ export interface BlobWriter {
 export interface BlobStore {
   /** The names of the images that are there, if the store keeps such: what has no name is asked for without asking first what it is. */
   readonly images?: { get(name: string): Promise<unknown> };
+  /** How many bytes more can come, what unfinished attempts wrote already among them; `undefined` if the store cannot tell. */
+  room?(): Promise<number | undefined>;
   /** The size of a blob in bytes, or `undefined` if it is not there. */
   stat(digest: string): Promise<{ readonly size: number } | undefined>;
   /** Reads a blob, whole or from `offset` for `length` bytes. */

@@ -10,6 +10,7 @@ import {
   parseManifest,
   type Platform,
 } from "@containerkit/oci";
+import { totalSize } from "./_check_room.ts";
 import { chooseManifest } from "./_choose.ts";
 import { ImageFetch } from "./_image_fetch.ts";
 import { getManifest, headManifest, MANIFEST_LIMIT } from "./_manifests.ts";
@@ -47,6 +48,8 @@ export interface PullOptions extends RegistryCallOptions {
   readonly onProgress?: (event: TransferEvent) => void;
   /** How many blobs are fetched at once. @default {10} */
   readonly concurrency?: number;
+  /** How many bytes its layers may have together, as they are stored; more is refused before any is fetched. @default {what the store has room for} */
+  readonly maxSize?: number;
 }
 
 /** How many blobs are fetched at once. */
@@ -70,6 +73,7 @@ const CONCURRENCY = 10;
  * @throws {ProtocolError} If it answers what it must not.
  * @throws {Deno.errors.NotFound} If there is no image for the platform.
  * @throws {DigestMismatchError} If the registry gave something else.
+ * @throws {RangeError} If it is larger than `maxSize` or the store's room, or its manifest larger than any is.
  *
  * @example Usage
  * ```ts ignore
@@ -113,7 +117,9 @@ export async function pull(
       name,
     },
   );
+  checkSize(name, chosen.manifest.layers, options.maxSize);
   const fetch = new ImageFetch(chosen.manifest.layers, {
+    name,
     target,
     store,
     places: new Semaphore(options.concurrency ?? CONCURRENCY),
@@ -145,6 +151,19 @@ export async function pull(
     return results as [PromiseFulfilledResult<Image>, unknown];
   });
   return pulled(image.value);
+}
+
+function checkSize(
+  name: string,
+  layers: readonly Descriptor[],
+  maxSize = Infinity,
+): void {
+  const size = totalSize(layers);
+  if (size > maxSize) {
+    throw new RangeError(
+      `Cannot pull "${name}": its layers have ${size} bytes, more than ${maxSize}`,
+    );
+  }
 }
 
 /** What the reference names, and whatever of it came along. */

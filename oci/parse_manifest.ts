@@ -34,7 +34,15 @@ const FIELDS = [
 export interface ParseManifestOptions {
   /** The media type by the descriptor or the `Content-Type`: what the document says must agree. */
   readonly mediaType?: string;
+  /**
+   * How many descriptors it may list: a few megabytes hold more than anyone should look at.
+   *
+   * @default {20_000}
+   */
+  readonly limit?: number;
 }
+
+const LIMIT = 20_000;
 
 function checkDescriptor(value: unknown, where: string, fail: Fail): void {
   if (!isObject(value)) return fail(`"${where}" is not a descriptor`);
@@ -62,9 +70,18 @@ function checkDescriptor(value: unknown, where: string, fail: Fail): void {
   checkStrings(platform, "os.features", wrong);
 }
 
-function checkDescriptors(fields: Fields, name: string, fail: Fail): void {
+function checkDescriptors(
+  fields: Fields,
+  name: string,
+  { fail, limit }: { fail: Fail; limit: number },
+): void {
   const list = fields[name];
   if (!Array.isArray(list)) return fail(`"${name}" is not a list`);
+  if (list.length > limit) {
+    throw new RangeError(
+      `Cannot parse manifest: "${name}" lists more than ${limit} descriptors`,
+    );
+  }
   list.forEach((item, index) =>
     checkDescriptor(item, `${name}[${index}]`, fail)
   );
@@ -107,9 +124,10 @@ function findType(
  * Unknown fields stay. Nothing is ever written from the result: the bytes are what the digest names.
  *
  * @param bytes The document.
- * @param options The media type that it was served as.
+ * @param options The media type that it was served as, and how long its list may be.
  * @returns The manifest, or the index; `"manifests" in document` tells. Its `mediaType` is always set.
  * @throws {SyntaxError} If it is neither.
+ * @throws {RangeError} If it lists more than the limit.
  *
  * @see https://github.com/opencontainers/image-spec/blob/main/manifest.md
  *
@@ -147,12 +165,13 @@ export function parseManifest(
       fail(`it has "${name}", which some take for "${meant}"`);
     }
   }
+  const to = { fail, limit: options.limit ?? LIMIT };
   if (isIndex) {
     // Docker has pushed empty lists as null.
-    if (fields.manifests !== null) checkDescriptors(fields, "manifests", fail);
+    if (fields.manifests !== null) checkDescriptors(fields, "manifests", to);
   } else {
     checkDescriptor(fields.config, "config", fail);
-    checkDescriptors(fields, "layers", fail);
+    checkDescriptors(fields, "layers", to);
   }
   checkString(fields, "artifactType", fail);
   checkStringMap(fields, "annotations", fail);
