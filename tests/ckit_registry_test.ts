@@ -3,12 +3,14 @@
  */
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { push, RegistryClient } from "@containerkit/distribution";
-import { testImage } from "../distribution/_test_image.ts";
+import { packImage } from "@containerkit/distribution/pack";
+import { createMemoryStore } from "@containerkit/distribution/registry";
+import { TarStream, type TarStreamInput } from "@containerkit/tar";
 import { runProgram, tempDir } from "./mod.ts";
 
 const MAIN = new URL("../examples/ckit/main.ts", import.meta.url).pathname;
 
-Deno.test("ckit serves a registry, logs in, copies, lists, inspects and deletes", async () => {
+Deno.test("ckit serves a registry, logs in, pulls, pushes, copies, lists, inspects and deletes", async () => {
   using temp = tempDir();
   await Deno.writeTextFile(`${temp.path}/password`, "s3cret\n");
   const env = { HOME: temp.path, DOCKER_CONFIG: "", XDG_RUNTIME_DIR: "" };
@@ -37,7 +39,13 @@ Deno.test("ckit serves a registry, logs in, copies, lists, inspects and deletes"
     const { value = "" } = await lines.read();
     const host = /on (\S+)/.exec(value)![1]!;
     lines.releaseLock();
-    const image = testImage({ layers: [1000, 10] });
+    const image = await packImage(createMemoryStore(), {
+      layers: [1, 2].map((number) => ({
+        archive: ReadableStream.from<TarStreamInput>([
+          { type: "directory", path: `folder-${number}` },
+        ]).pipeThrough(new TarStream()),
+      })),
+    });
     const { digest } = image.descriptor;
     using client = new RegistryClient({
       credentials: () => ({ username: "me", password: "s3cret" }),
@@ -62,6 +70,25 @@ Deno.test("ckit serves a registry, logs in, copies, lists, inspects and deletes"
     const shown = await ckit(["inspect", `${host}/app:1`]);
     assertStringIncludes(shown, image.layers[0]!.digest);
     assertEquals(await ckit(["referrers", `${host}/app:1`]), "");
+    const root = [
+      ...["--root", `${temp.path}/root`],
+      ...["--state", `${temp.path}/state`],
+    ];
+    const pulled = await ckit([...root, "pull", `${host}/app:1`]);
+    assertStringIncludes(pulled, digest);
+    assertStringIncludes(await ckit([...root, "images"]), `${host}/app:1`);
+    // What the registry lost is pushed again, by the name that it was pulled by.
+    await ckit(["delete", `${host}/app:1`]);
+    await assertRejects(
+      () => ckit([...root, "pull", `${host}/app:1`]),
+      Error,
+      "404",
+    );
+    assertStringIncludes(
+      await ckit([...root, "push", `${host}/app:1`]),
+      digest,
+    );
+    assertEquals(await ckit(["tags", `${host}/app`]), "1\n");
     await ckit(["delete", `${host}/other:2`]);
     assertEquals(await ckit(["tags", `${host}/other`]), "");
     await ckit(["logout", host]);

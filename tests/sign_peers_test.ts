@@ -58,11 +58,17 @@ async function run(
   folder: string,
   name: string,
   args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
 ): Promise<Outcome> {
   const { success, stdout, stderr } = await new Deno.Command(peer(name)!, {
     args: [...args],
     cwd: folder,
-    env: { HOME: folder, XDG_CONFIG_HOME: folder, COSIGN_PASSWORD: "secret" },
+    env: {
+      HOME: folder,
+      XDG_CONFIG_HOME: folder,
+      COSIGN_PASSWORD: "secret",
+      ...env,
+    },
     stdin: "null",
   }).output();
   const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
@@ -73,8 +79,9 @@ async function succeed(
   folder: string,
   name: string,
   args: readonly string[],
+  env?: Readonly<Record<string, string>>,
 ): Promise<void> {
-  const { success, text } = await run(folder, name, args);
+  const { success, text } = await run(folder, name, args, env);
   assertEquals(success, true, text);
 }
 
@@ -404,3 +411,77 @@ testIf(need("notation"), "verifier() admits what notation signs", async () => {
     "no chain to a trusted root",
   );
 });
+
+testIf(
+  need("notation"),
+  "verifier() says of a COSE envelope of notation's that it is not supported",
+  async () => {
+    await using registry = await startRegistry();
+    await using temp = tempDir();
+    await succeed(temp.path, "notation", [
+      "cert",
+      "generate-test",
+      "--default",
+      "tester",
+    ]);
+    const roots = await Deno.readTextFile(
+      `${temp.path}/notation/localkeys/tester.crt`,
+    );
+    await succeed(temp.path, "notation", [
+      "sign",
+      "--insecure-registry",
+      "--signature-format",
+      "cose",
+      registry.reference,
+    ]);
+    await assertRejects(
+      () => registry.admit({ authorities: [{ type: "certificate", roots }] }),
+      VerificationError,
+      "COSE are not supported",
+    );
+  },
+);
+
+testIf(
+  need("cosign"),
+  "cosign and verifier() take each other's simple signatures that are referrers",
+  async () => {
+    const experimental = { COSIGN_EXPERIMENTAL: "1" };
+    const pair = generateKey("ecdsa-p256", { password: "secret" });
+    const policy: Policy = {
+      formats: ["cosign"],
+      authorities: [{ type: "key", key: pair.publicKey }],
+    };
+    await using temp = tempDir();
+    await Deno.writeTextFile(`${temp.path}/own.key`, pair.privateKey);
+    await Deno.writeTextFile(`${temp.path}/own.pub`, pair.publicKey);
+    await using theirs = await startRegistry();
+    await succeed(temp.path, "cosign", [
+      "sign",
+      ...SIGN,
+      formatFlag("cosign"),
+      "--registry-referrers-mode=oci-1-1",
+      "--key",
+      "own.key",
+      theirs.reference,
+    ], experimental);
+    await theirs.admit(policy);
+    await using ours = await startRegistry();
+    const signer = keySigner(pair.privateKey, { password: "secret" });
+    const signature = await sign(ours.subject, signer, {
+      format: "cosign",
+      storage: "referrer",
+      reference: ours.name,
+    });
+    await push(signature, ours.tagged);
+    await succeed(temp.path, "cosign", [
+      "verify",
+      ...VERIFY,
+      formatFlag("cosign"),
+      "--experimental-oci11",
+      "--key",
+      "own.pub",
+      ours.reference,
+    ], experimental);
+  },
+);

@@ -147,7 +147,9 @@ async function readCandidate(
         envelope: readNotation(await readContent(layer, wanted, MAX_PAYLOAD)),
       };
     case "application/cose":
-      throw new Error("envelopes of COSE are not supported");
+      throw new Error(
+        "envelopes of COSE are not supported: sign in JWS, which is notation's default",
+      );
     default: {
       // A bare signature of a bundle is over the manifest.
       const content = await readContent(wanted.subject, wanted);

@@ -8,9 +8,11 @@ import { describe, MediaType } from "@containerkit/oci";
 import {
   keySigner,
   notationVerifier,
+  type Policy,
   programVerifier,
   sign,
   VerificationError,
+  verifier,
 } from "./mod.ts";
 import { certify } from "./testdata/certificates.ts";
 import { MemorySource } from "./testdata/memory_source.ts";
@@ -208,4 +210,34 @@ Deno.test("notationVerifier() refuses documents that it does not understand whol
       },
     ]
   ) assertThrows(make(bad), SyntaxError);
+});
+
+Deno.test("verifier() refuses an envelope of COSE, and says what to sign in", async () => {
+  const key = await certify();
+  const source = new MemorySource();
+  const envelope = new Uint8Array([0xd2, 0x84, 0x43, 0xa1, 0x01, 0x26]);
+  const layer = describe("application/cose", envelope);
+  source.blobs.set(layer.digest, envelope);
+  const manifest = new TextEncoder().encode(JSON.stringify({
+    schemaVersion: 2,
+    mediaType: MediaType.Manifest,
+    config: describe("application/vnd.cncf.notary.signature", "{}"),
+    layers: [layer],
+    subject: descriptor,
+  }));
+  source.add(manifest, describe(MediaType.Manifest, manifest));
+  const found = { reference, descriptor, registry: source };
+  const policy: Policy = {
+    authorities: [{ type: "certificate", roots: key.root }],
+  };
+  await assertRejects(
+    () => verifier(policy)(found),
+    VerificationError,
+    "COSE are not supported: sign in JWS",
+  );
+  // One that holds is as good as it would be alone.
+  const signer = keySigner(key.privateKey, key);
+  await source.push(await sign(descriptor, signer, { format: "notation" }));
+  const { signatures } = await verifier(policy)(found);
+  assertEquals(signatures.length, 1);
 });

@@ -1,4 +1,8 @@
-import { openImage, push as pushImage } from "@containerkit/distribution";
+import {
+  fileUploadState,
+  openImage,
+  push as pushImage,
+} from "@containerkit/distribution";
 import { openClient } from "../client.ts";
 import { type Command, UsageError } from "../command.ts";
 import { fullName } from "../images.ts";
@@ -28,6 +32,8 @@ export const push: Command = {
     using progress = showProgress();
     const { digest } = await pushImage(image, fullName(target), {
       client,
+      // One that was broken off goes on where the registry has it.
+      uploads: fileUploadState(`${context.root}/uploads`),
       onProgress: progress.onProgress,
       signal: context.signal,
     });
