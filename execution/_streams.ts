@@ -27,6 +27,11 @@ function source(stream: Duplex): ReadableStream<Uint8Array<ArrayBuffer>> {
         if (open) end();
         open = false;
       };
+      // It reads ahead: where nothing came before the end, that is over by now.
+      if (stream.readableEnded || stream.destroyed) {
+        finish(() => controller.close());
+        return;
+      }
       stream.pause();
       stream.on("data", (chunk: Buffer) => {
         if (!open) return;

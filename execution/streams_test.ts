@@ -1,0 +1,25 @@
+import { assertEquals } from "@std/assert";
+import { pipe, write } from "@containerkit/libc";
+import { testIf } from "../tests/mod.ts";
+import { pipeChannel } from "./_streams.ts";
+
+const NOT_LINUX = Deno.build.os === "linux" ? undefined : "not Linux";
+
+testIf(
+  NOT_LINUX,
+  "pipeChannel() ends what was at its end before anybody read, empty or not",
+  async () => {
+    for (const text of ["", "some"]) {
+      for (const pause of [0, 20]) {
+        const [reader, writer] = pipe();
+        if (text !== "") write(writer, new TextEncoder().encode(text));
+        writer.close();
+        const channel = pipeChannel(reader, "read");
+        await new Promise((resolve) => setTimeout(resolve, pause));
+        const read = await new Response(channel.readable).text();
+        assertEquals(read, text, `${pause}`);
+        channel.close();
+      }
+    }
+  },
+);
