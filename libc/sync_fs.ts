@@ -8,13 +8,14 @@ import { failure } from "./_failure.ts";
 import { files } from "./_files.ts";
 import { errno } from "./errno.ts";
 import type { Fd } from "./fd.ts";
+import { FILE_CALLS } from "./file_calls.ts";
 import { library } from "./library.ts";
 
 const EIO = 5;
 
 const onPool = library({
   /** `int syncfs(int fd)`, on a thread of the pool. */
-  syncfs: { parameters: ["i32"], result: "i32", nonblocking: true },
+  syncfs: { ...FILE_CALLS.syncfs, nonblocking: true },
 });
 
 /**

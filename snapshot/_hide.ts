@@ -105,7 +105,7 @@ function* removeForeign(context: ApplyContext, dir: Dir): Generator<void> {
     // Again until nothing is found: a listing may pass over names while others go.
     for (let isFound = true; isFound;) {
       isFound = false;
-      libc.lseek(list, 0n, 0);
+      libc.lseek64(list, 0n, 0);
       for (
         let some = listSome(list, dir.path);
         some.length > 0;

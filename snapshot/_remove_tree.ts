@@ -50,7 +50,7 @@ export function* removeTree(
       const code = errno();
       if (code !== ENOTEMPTY) throw refused("remove", "unlinkat", code, path);
       // Names that the listing passed over, for others went meanwhile.
-      libc.lseek(fd, 0n, 0);
+      libc.lseek64(fd, 0n, 0);
     }
   } finally {
     libc.close(fd);

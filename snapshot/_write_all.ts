@@ -29,7 +29,7 @@ export function writeAt(
   let rest = bytes as Uint8Array<ArrayBuffer>;
   while (rest.length > 0) {
     const length = Number(
-      libc.pwrite(fd, rest, BigInt(rest.length), BigInt(position)),
+      libc.pwrite64(fd, rest, BigInt(rest.length), BigInt(position)),
     );
     if (length < 0) {
       const code = errno();
@@ -60,7 +60,7 @@ export async function writeElsewhere(
 
 /** Gives a file its size, with a hole where nothing was written. */
 export function setSize(fd: number, size: number, path: string): void {
-  if (layerSymbols().ftruncate(fd, BigInt(size)) !== 0) {
+  if (layerSymbols().ftruncate64(fd, BigInt(size)) !== 0) {
     throw refused("set the size of", "ftruncate", errno(), path);
   }
 }
