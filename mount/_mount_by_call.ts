@@ -1,4 +1,5 @@
-import { type Fd, openAt, openAt2, OpenFlag, statAt } from "@containerkit/libc";
+import { type Fd, openAt, openAt2, OpenFlag } from "@containerkit/libc";
+import { mountNumber } from "./_mount_number.ts";
 import { agree } from "./_agree.ts";
 import { checkMount, onlyLayer } from "./_check_mount.ts";
 import { callMount } from "./_call_mount.ts";
@@ -56,7 +57,7 @@ export async function mountByCall(
   using stage = new StageDirectory();
   const place = await make(mount, { stage, ...options });
   options.signal?.throwIfAborted();
-  const { mountId } = statAt(undefined, place, { uniqueMountId: true });
+  const mountId = mountNumber(undefined, place);
   move(place, target, options.action);
   if (mount.propagation === undefined) return mountId;
   try {

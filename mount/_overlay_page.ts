@@ -2,7 +2,7 @@ import { type Fd, openAt, OpenFlag } from "@containerkit/libc";
 import { callMount, MAX_PAGE } from "./_call_mount.ts";
 import { explain } from "./_explain.ts";
 import { overlayOptions } from "./_overlay_options.ts";
-import { escapeLayer, escapeOption } from "./_overlay_words.ts";
+import { escapeLayer, escapeOption, optionWord } from "./_overlay_words.ts";
 import type { OverlayMount } from "./mount.ts";
 
 /** Mounts an overlay of named layers on a place, by mount(2). */
@@ -39,6 +39,12 @@ export function nameOf(directory: Fd): string {
   return `/proc/self/fd/${directory.number}`;
 }
 
+function refuseComma(key: string): never {
+  throw new TypeError(
+    `Cannot mount the overlay: the option "${key}" has a comma, and mount(2), the only way here, takes it for its end`,
+  );
+}
+
 /** The options of mount(2): with the names of the layers, or when these take too much room with short ones. */
 function writePage(
   mount: OverlayMount,
@@ -56,7 +62,7 @@ function writePage(
       ...(mount.upper === undefined ? [] : [`upperdir=${plain(mount.upper)}`]),
       ...(mount.work === undefined ? [] : [`workdir=${plain(mount.work)}`]),
       ...overlayOptions(mount).map(([key, value]) =>
-        value === true ? key : `${key}=${escapeOption(value)}`
+        optionWord(key, value) ?? refuseComma(key)
       ),
     ].join(",");
   };

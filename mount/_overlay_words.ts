@@ -8,7 +8,37 @@ export function escapeOption(text: string): string {
   return text.replaceAll(",", "\\,");
 }
 
-/** Undoes both. */
+/** Options that security modules read before overlay does: they take quotes around a value. */
+const QUOTABLE: ReadonlySet<string> = new Set([
+  "context",
+  "fscontext",
+  "defcontext",
+  "rootcontext",
+]);
+
+/**
+ * Writes an option that is no path for mount(2), where a comma ends it: overlay
+ * takes a backslash before one in paths alone.
+ *
+ * @returns `undefined` if it cannot be written.
+ */
+export function optionWord(
+  key: string,
+  value: string | true,
+): string | undefined {
+  const word = value === true ? key : `${key}=${value}`;
+  if (!word.includes(",")) return word;
+  const isQuotable = value !== true && QUOTABLE.has(key) &&
+    !value.includes('"');
+  return isQuotable ? `${key}="${value}"` : undefined;
+}
+
+/** Undoes the quotes of an option. */
+export function optionValue(key: string, word: string): string {
+  return QUOTABLE.has(key) ? word.replace(/^"(.*)"$/s, "$1") : word;
+}
+
+/** Undoes both of `escapeLayer()` and `escapeOption()`. */
 export function unescapeWord(text: string): string {
   return text.replace(/\\(.)/gs, "$1");
 }

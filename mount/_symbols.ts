@@ -11,7 +11,6 @@ export const Sys = {
   MOUNT_SETATTR: 442,
   QUOTACTL_FD: 443,
   STATMOUNT: 457,
-  LISTMOUNT: 458,
 } as const;
 
 const TABLE = {
@@ -59,12 +58,6 @@ const TABLE = {
   },
   /** `int statmount(struct mnt_id_req *request, struct statmount *buffer, size_t size, unsigned int flags)` */
   statmount: {
-    name: "syscall",
-    parameters: ["i32", "buffer", "buffer", "usize", "u32"],
-    result: "i32",
-  },
-  /** `ssize_t listmount(struct mnt_id_req *request, u64 *ids, size_t count, unsigned int flags)` */
-  listmount: {
     name: "syscall",
     parameters: ["i32", "buffer", "buffer", "usize", "u32"],
     result: "i32",

@@ -148,6 +148,16 @@ byCallTest("what it has no way for says so", async () => {
     "takes the comma for its end",
   );
   await assertRejects(
+    () =>
+      withTemp({
+        type: "overlay",
+        lower: ["/etc", "/usr"],
+        options: { xino: "off,volatile" },
+      }, () => {}),
+    TypeError,
+    'the option "xino" has a comma',
+  );
+  await assertRejects(
     () => withTemp({ ...raw, options: [`a=${"b".repeat(5000)}`] }, () => {}),
     TypeError,
     "mount(2) drops what is beyond 4095",

@@ -16,7 +16,12 @@ const VARIANTS: readonly Mount[] = [
     upper: "/u\\,:",
     work: "/w",
     volatile: true,
-    options: { index: "off", metacopy: "on", userxattr: true },
+    options: {
+      index: "off",
+      metacopy: "on",
+      userxattr: true,
+      context: "system_u:object_r:container_file_t:s0:c1,c2",
+    },
   },
   { type: "erofs", source: "/m", devices: ["/t1", "/t2"], readonly: true },
   { type: "image", source: "/i", fstype: "ext4", options: ["noload"] },
@@ -74,15 +79,6 @@ Deno.test("fromContainerd() undoes toContainerd()", () => {
   for (const mount of VARIANTS) {
     if (mount.type === "image" || mount.type === "btrfs") continue;
     for (const full of [mount, { ...mount, ...ATTRIBUTES } as Mount]) {
-      // Comes back as what it is: the words of erofs hold its readonly.
-      if (full.type === "overlay") {
-        const { upper, work, ...rest } = full;
-        const lower = ["/b", "/d:e", "/f\\g", "/h i"];
-        const plain = { ...rest, lower, upper: upper!, work: work! };
-        const again = fromContainerd(toContainerd({ ...plain, upper: "/u" }));
-        assertEquals(again, { ...plain, upper: "/u" } as Mount);
-        continue;
-      }
       assertEquals(fromContainerd(toContainerd(full)), full);
     }
   }
@@ -107,11 +103,38 @@ Deno.test("toContainerd() refuses what a triple cannot say", () => {
       },
       "mount(2) drops what is beyond 4095",
     ],
+    // As it is it would be two options, and a backslash before the comma would be taken for a part of the value.
+    [
+      { type: "overlay", lower: ["/a"], options: { xino: "off,volatile" } },
+      'the option "xino" has a comma',
+    ],
+    [
+      { type: "overlay", lower: ["/a"], options: { "index=on,xino": "on" } },
+      'the option "index=on,xino" has a comma',
+    ],
+    [
+      { type: "overlay", lower: ["/a"], options: { context: 'a"b,c' } },
+      'the option "context" has a comma',
+    ],
+    [
+      { type: "erofs", source: "/m", devices: ["/t,1"] },
+      '"/t,1" has a comma',
+    ],
   ];
   for (const [mount, message] of cases) {
     assertThrows(() => toContainerd(mount), TypeError, message);
     assertThrows(() => toOci(mount, "/x"), TypeError, message);
   }
+});
+
+Deno.test("toContainerd() refuses a comma in an option of an image", () => {
+  const mount: Mount = {
+    type: "image",
+    source: "/i",
+    fstype: "ext4",
+    options: ["noload,ro"],
+  };
+  assertThrows(() => toContainerd(mount), TypeError, '"noload,ro" has a comma');
 });
 
 Deno.test("toOci() writes an entry of a runtime's configuration", () => {

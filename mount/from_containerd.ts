@@ -4,7 +4,7 @@
  * @module
  */
 
-import { splitLayers, unescapeWord } from "./_overlay_words.ts";
+import { optionValue, splitLayers, unescapeWord } from "./_overlay_words.ts";
 import type {
   ErofsMount,
   Mount,
@@ -134,7 +134,7 @@ function overlay(data: readonly string[]): OverlayMount {
         paths.work = unescapeWord(value);
         break;
       default:
-        options[key] = value;
+        options[key] = optionValue(key, value);
     }
   }
   return {

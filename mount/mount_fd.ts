@@ -4,7 +4,8 @@
  * @module
  */
 
-import { cString, errno, Fd, statAt, SyscallError } from "@containerkit/libc";
+import { cString, errno, Fd, SyscallError } from "@containerkit/libc";
+import { mountNumber } from "./_mount_number.ts";
 import { agree } from "./_agree.ts";
 import { explain } from "./_explain.ts";
 import { AT_FDCWD, propagationFlags } from "./_flags.ts";
@@ -71,7 +72,7 @@ export class MountFd implements Disposable {
    * again from Linux 6.8 on.
    */
   get id(): number {
-    return statAt(this.#fd, "", { uniqueMountId: true }).mountId;
+    return mountNumber(this.#fd, "");
   }
 
   /**

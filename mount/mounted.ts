@@ -4,10 +4,11 @@
  * @module
  */
 
-import { statAt, SyscallError, tracer } from "@containerkit/libc";
+import { SyscallError, tracer } from "@containerkit/libc";
 import { applyPropagationByCall } from "./_classic_attributes.ts";
 import { unmountHere } from "./_long_calls.ts";
 import { mountExists } from "./_mount_exists.ts";
+import { mountNumber } from "./_mount_number.ts";
 import { unmount, type UnmountOptions } from "./unmount.ts";
 
 const trace = tracer("containerkit:mount");
@@ -110,7 +111,7 @@ function unmountNow(target: string): void {
 /** The number of the mount one sees there; `undefined` if the path is gone. */
 function topMount(target: string): number | undefined {
   try {
-    return statAt(undefined, target, { uniqueMountId: true }).mountId;
+    return mountNumber(undefined, target);
   } catch {
     return undefined;
   }

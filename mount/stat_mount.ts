@@ -30,9 +30,8 @@ export function statMount(path: string): MountinfoEntry {
   const view = mountId > UNIQUE ? askMount(mountId) : "unknown";
   const found = view === undefined
     ? undefined
-    : view === "unknown"
-    ? inTable(mountId)
-    : readMount(view) ?? inTable(statAt(undefined, path).mountId);
+    : (view === "unknown" ? undefined : readMount(view)) ??
+      inTable(statAt(undefined, path).mountId);
   if (found === undefined) {
     throw new Deno.errors.NotFound(
       `Cannot look at the mount of "${path}": it went meanwhile`,

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { escapeLayer, escapeOption } from "./_overlay_words.ts";
+import { escapeLayer, escapeOption, optionWord } from "./_overlay_words.ts";
 import type { ContainerdMount } from "./from_containerd.ts";
 import type { Mount, MountAttributes, MountSource } from "./mount.ts";
 
@@ -16,7 +16,7 @@ const DATA_LIMIT = 4095;
  *
  * @param mount The mount.
  * @returns The triple.
- * @throws {TypeError} If a triple cannot say it: nested mounts, mapped ids, a part of a mount, or options that do not fit in the page that mount(2) reads.
+ * @throws {TypeError} If a triple cannot say it: nested mounts, mapped ids, a part of a mount, options that do not fit in the page that mount(2) reads, or a comma where that ends an option.
  *
  * @example Usage
  * ```ts
@@ -78,7 +78,11 @@ export function toContainerd(mount: Mount): ContainerdMount {
       return {
         type: mount.fstype,
         source: mount.source,
-        options: checkSize([...mount.options ?? [], "loop", ...attributes]),
+        options: checkSize([
+          ...(mount.options ?? []).map(plain),
+          "loop",
+          ...attributes,
+        ]),
       };
     case "raw":
       return {
@@ -111,14 +115,14 @@ function overlayWords(mount: Extract<Mount, { type: "overlay" }>): string[] {
     ...(mount.work === undefined ? [] : [`workdir=${word(mount.work)}`]),
     ...(mount.volatile ? ["volatile"] : []),
     ...Object.entries(mount.options ?? {}).map(([key, value]) =>
-      value === true ? key : `${key}=${value}`
+      optionWord(key, value) ?? refuse(`the option "${key}" has a comma`)
     ),
   ];
 }
 
-function plain(path: string): string {
-  if (path.includes(",")) refuse(`"${path}" has a comma`);
-  return path;
+function plain(word: string): string {
+  if (word.includes(",")) refuse(`"${word}" has a comma`);
+  return word;
 }
 
 /** Words of mount(8) for what holds for the mount itself. */

@@ -14,6 +14,7 @@ import {
   SyscallError,
   tracer,
 } from "@containerkit/libc";
+import { hasUniqueNumbers } from "./_mount_number.ts";
 import { explain } from "./_explain.ts";
 import { findHolders } from "./_holders.ts";
 import { inNamespace, openMountNamespace } from "./_in_namespace.ts";
@@ -51,7 +52,9 @@ function mountIdIn(process: number, target: string): number | undefined {
     flags: OpenFlag.PATH,
     resolve: Resolve.IN_ROOT | Resolve.NO_MAGICLINKS,
   });
-  const { attributes, mountId } = statAt(place, "", { uniqueMountId: true });
+  const { attributes, mountId } = statAt(place, "", {
+    uniqueMountId: hasUniqueNumbers(),
+  });
   return attributes & StatAttribute.MOUNT_ROOT ? mountId : undefined;
 }
 

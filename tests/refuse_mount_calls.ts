@@ -3,7 +3,7 @@
 import { Arena, errno, errnoName, library } from "@containerkit/libc";
 import "./preload.ts";
 
-const REFUSED = [428, 429, 430, 431, 432, 433, 442, 467];
+const REFUSED = [428, 429, 430, 431, 432, 433, 442, 457, 458, 467];
 const ERRORS: Readonly<Record<string, number>> = { EPERM: 1, ENOSYS: 38 };
 
 const isArm = Deno.build.arch === "aarch64";
