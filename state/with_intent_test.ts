@@ -79,3 +79,25 @@ Deno.test("withIntent() keeps the row when undoing fails too", async () => {
   assertEquals(error.errors.length, 2);
   assertEquals(rows(state), ["creating"]);
 });
+
+Deno.test("withIntent() waits for the disk unless told otherwise", async () => {
+  await using temp = tempDir();
+  using state = openState(`${temp.path}/state.db`, { migrations: MIGRATIONS });
+  const level = () => state.prepare("PRAGMA synchronous").get()!.synchronous;
+  for (const durable of [true, false]) {
+    const seen: unknown[] = [];
+    const path = `${temp.path}/${durable}`;
+    await withIntent(
+      state,
+      folderIntent(state, path, {
+        record: () => void seen.push(level()),
+        effect: () => void seen.push(level()),
+        settle: () => void seen.push(level()),
+      }),
+      { durable },
+    );
+    const [FULL, NORMAL] = [2, 1];
+    const rows = durable ? FULL : NORMAL;
+    assertEquals(seen, [rows, FULL, rows]);
+  }
+});
