@@ -11,6 +11,8 @@ import type {
 
 /** What a snapshot asks of its store. */
 export interface HandleOwner {
+  /** How references to its snapshots begin. */
+  readonly collectable: { readonly type: string };
   apply(
     id: number,
     layer: ReadableStream<Uint8Array>,
@@ -26,6 +28,7 @@ export interface HandleOwner {
 /** A snapshot as the caller has it. */
 export class Handle implements Snapshot {
   readonly key: string;
+  readonly type: string;
   readonly kind: "active" | "view";
   readonly mounts: readonly Mount[];
   readonly #id: number;
@@ -37,6 +40,7 @@ export class Handle implements Snapshot {
     options: { mounts: readonly Mount[]; owner: HandleOwner },
   ) {
     this.key = row.key;
+    this.type = options.owner.collectable.type;
     this.kind = row.kind === "view" ? "view" : "active";
     this.mounts = options.mounts;
     this.#id = row.id;

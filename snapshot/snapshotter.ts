@@ -146,6 +146,8 @@ export interface AppliedLayer {
 export interface Snapshot extends AsyncDisposable {
   /** Its key in the store. */
   readonly key: string;
+  /** How references of other components name its kind, such as `snapshot/overlay`: as the snapshotter's `collectable` does. */
+  readonly type: string;
   /** What it is for. */
   readonly kind: Exclude<SnapshotKind, "committed">;
   /** What to mount for its content. */
