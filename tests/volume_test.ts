@@ -1,20 +1,20 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
 import { createSpec, run } from "@containerkit/execution";
 import { SyscallError } from "@containerkit/libc";
 import { mount } from "@containerkit/mount";
 import { openVolumes } from "@containerkit/volume";
-import { need, program, rootTest, runProgram, tempDir } from "./mod.ts";
+import { makeRootfs, shellWith } from "./_volume_container.ts";
+import { need, rootTest, tempDir } from "./mod.ts";
 
 const MIB = 1024 * 1024;
 
-async function makeRootfs(path: string): Promise<void> {
-  await Deno.mkdir(`${path}/bin`, { recursive: true });
-  await Deno.copyFile(program("busybox")!, `${path}/bin/busybox`);
-  await runProgram("chmod", ["755", `${path}/bin/busybox`]);
-}
-
 rootTest(
-  "a container writes through each kind of volume, and the limit holds",
+  "a container writes through a volume of any kind that every host has, and the limit holds",
   async (t) => {
     await using temp = tempDir();
     await makeRootfs(`${temp.path}/rootfs`);
@@ -22,20 +22,7 @@ rootTest(
       root: temp.path,
       state: `${temp.path}/run`,
     });
-    let number = 0;
-    const sh = async (name: string, script: string): Promise<number> => {
-      await using use = await volumes.attach(name);
-      const spec = await createSpec({}, {
-        rootfs: `${temp.path}/rootfs`,
-        args: ["/bin/busybox", "sh", "-c", script],
-        mounts: use.mounts.map((mount) => ({ destination: "/data", mount })),
-      });
-      await using container = await run(`volume-${number++}`, spec, {
-        state: `${temp.path}/run`,
-        stderr: "null",
-      });
-      return (await container.status).code;
-    };
+    const sh = shellWith(volumes, temp.path);
     for (const kind of ["dir", "image", "tmpfs"] as const) {
       await t.step(kind, async () => {
         const limited = kind !== "dir";
@@ -43,14 +30,18 @@ rootTest(
           kind,
           ...(limited ? { size: 16 * MIB } : {}),
         });
-        assertEquals(await sh(kind, "echo kept > /data/file"), 0);
-        assertEquals(
-          await sh(kind, '[ "$(/bin/busybox cat /data/file)" = kept ]'),
-          0,
-        );
+        assertEquals(await sh(kind, "echo kept > /data/file"), {
+          code: 0,
+          output: "",
+        });
+        assertEquals((await sh(kind, "cat /data/file")).output, "kept\n");
         if (!limited) return;
-        const fill = "/bin/busybox dd if=/dev/zero of=/data/big bs=1M count=32";
-        assertEquals(await sh(kind, fill) === 0, false);
+        const { code, output } = await sh(
+          kind,
+          "dd if=/dev/zero of=/data/big bs=1M count=32",
+        );
+        assert(code !== 0, output);
+        assertStringIncludes(output, "No space left on device");
       });
     }
     await volumes.prune();

@@ -2,6 +2,7 @@ import type { Mount } from "@containerkit/mount";
 import type { AttachedVolume, AttachVolumeOptions } from "./attached_volume.ts";
 import {
   disown,
+  ENDS_WITH_BOOT,
   findAttachment,
   forget,
   insertAttachment,
@@ -10,7 +11,6 @@ import {
 import { detachHot } from "./_detach_hot.ts";
 import type { Place } from "./_driver.ts";
 import { driverOf } from "./_drivers.ts";
-import { lightly } from "./_lightly.ts";
 import { requireRow, type Row, rowOf } from "./_row.ts";
 import {
   isStaged,
@@ -52,7 +52,7 @@ export async function attach(
   const { signal } = options;
   const id = crypto.randomUUID();
   const insert = (): Row =>
-    lightly(state, () => {
+    state.transaction(() => {
       const row = requireRow(state, name, "attach");
       if (row.phase === "filling") {
         throw new Deno.errors.Busy(
@@ -61,7 +61,7 @@ export async function attach(
       }
       insertAttachment(state, id, row.id);
       return row;
-    });
+    }, ENDS_WITH_BOOT);
   signal?.throwIfAborted();
   const place = placeOf(store, requireRow(state, name, "attach"));
   if (isStaged(place)) {

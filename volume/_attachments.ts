@@ -1,6 +1,12 @@
-import { bootId, type State } from "@containerkit/state";
-import { lightly } from "./_lightly.ts";
+import {
+  bootId,
+  type State,
+  type TransactionOptions,
+} from "@containerkit/state";
 import { currentProcess, isAlive, type ProcessIdentity } from "./_process.ts";
+
+/** Attachments end with the boot: a power cut that takes their rows does no harm, and nobody waits for the disk. */
+export const ENDS_WITH_BOOT: TransactionOptions = { durable: false };
 
 /** Where a volume is attached in the mounts of a running process. */
 export interface HotPlace {
@@ -67,24 +73,24 @@ export function findHot(
 
 /** Notes where a use is in the mounts of a running process. */
 export function recordHot(state: State, id: string, place: HotPlace): void {
-  lightly<void>(state, () => {
+  state.transaction<void>(() => {
     state.prepare("UPDATE attachments SET place = ? WHERE id = ?")
       .run(JSON.stringify(place), id);
-  });
+  }, ENDS_WITH_BOOT);
 }
 
 /** Leaves a use without the process that ends it. */
 export function disown(state: State, id: string): void {
-  lightly<void>(state, () => {
+  state.transaction<void>(() => {
     state.prepare("UPDATE attachments SET owner = NULL WHERE id = ?").run(id);
-  });
+  }, ENDS_WITH_BOOT);
 }
 
 /** Ends a use in the database. */
 export function forget(state: State, id: string): void {
-  lightly<void>(state, () => {
+  state.transaction<void>(() => {
     state.prepare("DELETE FROM attachments WHERE id = ?").run(id);
-  });
+  }, ENDS_WITH_BOOT);
 }
 
 /**

@@ -29,6 +29,7 @@ export async function cloneVolume(
   );
   const from = requireRow(store.state, source, "clone");
   const driver = driverOf(from.kind);
+  const place = placeOf(store, from);
   if (from.kind === "foreign" || from.kind === "view") {
     throw new Deno.errors.NotSupported(
       `Cannot clone volume "${source}": a volume of kind "${from.kind}" is kept elsewhere`,
@@ -46,7 +47,7 @@ export async function cloneVolume(
     ...(inodes === undefined ? {} : { inodes }),
   }, {
     populated: from.populated,
-    ...(driver.clone === undefined
+    ...(driver.clone === undefined || driver.clones?.(place) === false
       ? {
         fill: (root) =>
           whileMounted(store, from, options.signal, (origin) =>
@@ -58,6 +59,6 @@ export async function cloneVolume(
               `${root}/`,
             ], options.signal)),
       }
-      : { make: (place) => driver.clone!(placeOf(store, from), place) }),
+      : { make: (to) => driver.clone!(place, to) }),
   });
 }

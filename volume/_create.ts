@@ -1,82 +1,15 @@
 import { openAt, OpenFlag, syncFs } from "@containerkit/libc";
-import {
-  bootId,
-  type State,
-  syncDirectory,
-  withIntent,
-} from "@containerkit/state";
+import { lockFile, syncDirectory, withIntent } from "@containerkit/state";
 import { placeOf, type Store } from "./_stage.ts";
 import type { CreateVolumeOptions } from "./create_volume_options.ts";
 import type { Place } from "./_driver.ts";
 import { driverOf } from "./_drivers.ts";
 import { checkLimit, checkName } from "./_names.ts";
-import { currentProcess } from "./_process.ts";
-import { discard, removeFiles } from "./_remove.ts";
-import { findRow, type KindOptions, requireRow, type Row } from "./_row.ts";
+import { makeFolderAlone, takeBack } from "./_folder_alone.ts";
+import { insertRow } from "./_new_row.ts";
+import { removeFiles } from "./_remove.ts";
+import { requireRow, type Row } from "./_row.ts";
 import { whileMounted } from "./_while_mounted.ts";
-
-function kindOptions(options: CreateVolumeOptions): KindOptions {
-  const { kind = "dir", fstype, mounts, snapshot } = options;
-  if ((kind === "foreign") !== (mounts !== undefined)) {
-    throw new TypeError(
-      'Cannot make the volume: "mounts" goes with kind "foreign", and only with it',
-    );
-  }
-  if ((kind === "view") !== (snapshot !== undefined)) {
-    throw new TypeError(
-      'Cannot make the volume: "snapshot" goes with kind "view", and only with it',
-    );
-  }
-  if (fstype !== undefined && kind !== "image") {
-    throw new TypeError(
-      'Cannot make the volume: "fstype" goes with kind "image" only',
-    );
-  }
-  const { owner = { uid: 0, gid: 0 }, mode = 0o755 } = options;
-  return {
-    owner,
-    mode,
-    ...(fstype === undefined ? {} : { fstype }),
-    ...(mounts === undefined ? {} : { mounts }),
-    ...(snapshot === undefined ? {} : {
-      mounts: snapshot.mounts,
-      snapshot: {
-        type: snapshot.type ?? "snapshot/overlay",
-        id: snapshot.key,
-      },
-    }),
-    ...(options.readonly ? { readonly: true } : {}),
-  };
-}
-
-function insert(
-  { state }: Store,
-  name: string,
-  options: CreateVolumeOptions,
-): void {
-  if (findRow(state, name) !== undefined) {
-    throw new Deno.errors.AlreadyExists(
-      `Cannot create volume "${name}": there is one of that name`,
-    );
-  }
-  const { kind = "dir", size, inodes, labels = {}, lease } = options;
-  state.prepare(
-    `INSERT INTO volumes
-       (name, kind, phase, owner, size, inodes, options, labels, lease, created, boot)
-     VALUES (?, ?, 'creating', ?, ?, ?, ?, ?, ?, ?, ?)`,
-  ).run(
-    name,
-    kind,
-    JSON.stringify(currentProcess()),
-    size ?? null,
-    inodes ?? null,
-    JSON.stringify(kindOptions(options)),
-    JSON.stringify(labels),
-    lease ?? null,
-    Date.now(),
-    driverOf(kind).staging === "boot" ? bootId() : null,
-  );
-}
 
 /** How a new volume gets its content: made empty, or from another one. */
 export interface Creation {
@@ -107,84 +40,56 @@ export async function createVolume(
     ...(inodes === undefined ? {} : { inodes }),
   });
   signal?.throwIfAborted();
-  const isEmpty = creation.make === undefined && creation.fill === undefined;
-  if (isEmpty && driver.createNow !== undefined) {
-    return createNow(store, name, options);
-  }
+  const isFolder = driver.isFolder === true && creation.make === undefined &&
+    creation.fill === undefined;
   let row: Row;
+  const make = async () => {
+    const place = placeOf(store, row);
+    await Deno.mkdir(place.folder, { mode: 0o700 });
+    if (creation.make !== undefined) await creation.make(place);
+    else {
+      await driver.create(place, signal);
+      if (kind !== "foreign" && kind !== "view") {
+        await whileMounted(store, row, signal, async (root) => {
+          await prepareRoot(root, row);
+          // Owner and mode of the root too.
+          if (creation.fill === undefined) return syncDirectory(root);
+          await creation.fill(root);
+          using folder = openAt(undefined, root, OpenFlag.DIRECTORY);
+          await syncFs(folder);
+        });
+      }
+    }
+    signal?.throwIfAborted();
+    syncDirectory(place.folder);
+    syncDirectory(`${store.root}/data`);
+  };
+  using _lock = kind === "view"
+    ? await lockFile(store.gcLock, {
+      exclusive: false,
+      ...(signal === undefined ? {} : { signal }),
+    })
+    : undefined;
   await withIntent(state, {
     record() {
-      insert(store, name, options);
-      row = findRow(state, name)!;
+      row = insertRow(store, name, options);
     },
-    async effect() {
-      const place = placeOf(store, row);
-      await Deno.mkdir(place.folder, { mode: 0o700 });
-      const { make, fill } = creation;
-      if (make !== undefined) await make(place);
-      else {
-        await driver.create(place, signal);
-        if (kind !== "foreign" && kind !== "view") {
-          await whileMounted(store, row, signal, async (root) => {
-            await prepareRoot(root, row);
-            if (fill !== undefined) await fill(root);
-            // Owner and mode of the root too.
-            if (fill === undefined) return syncDirectory(root);
-            using folder = openAt(undefined, root, OpenFlag.DIRECTORY);
-            await syncFs(folder);
-          });
-        }
-      }
-      signal?.throwIfAborted();
-      syncDirectory(place.folder);
-      syncDirectory(`${store.root}/data`);
+    effect: () => isFolder ? makeFolderAlone(store, row) : make(),
+    settle() {
+      state.prepare(
+        `UPDATE volumes SET phase = 'ready', owner = NULL, populated = ?
+         WHERE id = ? AND phase = 'creating'`,
+      ).run(creation.populated ? 1 : 0, row.id);
     },
-    settle: () => finish(state, row, creation.populated ?? false),
-    undo: () => removeFiles(store, row),
-    forget: () =>
-      void state.prepare("DELETE FROM volumes WHERE id = ?").run(row.id),
-  });
+    async undo() {
+      if (!isFolder || takeBack(store, row)) await removeFiles(store, row);
+    },
+    forget() {
+      state.prepare("DELETE FROM volumes WHERE id = ? AND phase = 'creating'")
+        .run(row.id);
+    },
+  }, { durable: !isFolder });
   return requireRow(state, name, "create");
-}
-
-/**
- * Makes a volume within the transaction of its row: one wait for the disk after
- * that for the folder. A crash before it ends leaves a folder without a row,
- * which nobody but the next to get that number, or to open the store, finds.
- */
-function createNow(
-  store: Store,
-  name: string,
-  options: CreateVolumeOptions,
-): Row {
-  const { state, root } = store;
-  let made: string | undefined;
-  try {
-    return state.transaction(() => {
-      insert(store, name, options);
-      const row = findRow(state, name)!;
-      const place = placeOf(store, row);
-      discard(store, row.id);
-      driverOf(row.kind).createNow!(place);
-      made = place.folder;
-      const { owner, mode } = row.options;
-      Deno.chownSync(place.folder, owner.uid, owner.gid);
-      Deno.chmodSync(place.folder, mode);
-      syncDirectory(place.folder);
-      syncDirectory(`${root}/data`);
-      finish(state, row, false);
-      return requireRow(state, name, "create");
-    });
-  } catch (error) {
-    if (made !== undefined) Deno.removeSync(made, { recursive: true });
-    throw error;
-  }
-}
-
-function finish(state: State, row: Row, populated: boolean): void {
-  state.prepare(
-    "UPDATE volumes SET phase = 'ready', owner = NULL, populated = ? WHERE id = ?",
-  ).run(populated ? 1 : 0, row.id);
 }
 
 /** Owner and mode of a new root; what mkfs leaves in it would keep it from being empty. */

@@ -12,11 +12,8 @@ export const dirDriver: VolumeDriver = {
       throw new TypeError(`Cannot limit a volume of kind "dir": ${HINT}`);
     }
   },
-  // The volume's own folder is the volume.
+  isFolder: true,
   create: () => Promise.resolve(),
-  createNow({ folder }) {
-    Deno.mkdirSync(folder, { mode: 0o700 });
-  },
   mounts: ({ folder }) => [{ type: "bind", source: folder }],
   usage: () => Promise.resolve(undefined),
   resize: () =>

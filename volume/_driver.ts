@@ -23,11 +23,8 @@ export interface VolumeDriver {
   check(options: { size?: number; inodes?: number; folder: string }): void;
   /** Makes it, and what is in its folder durable. */
   create(place: Place, signal: AbortSignal | undefined): Promise<void>;
-  /**
-   * Makes an empty one in place of `create`, where that is quickly done and leaves nothing but the folder, which is not there yet.
-   * Runs inside the transaction of its row. Owner and mode are the caller's.
-   */
-  createNow?(place: Place): void;
+  /** Whether it is nothing but its own folder: `create` has nothing to make then. */
+  readonly isFolder?: true;
   /** What to mount for its root. */
   mounts(place: Place): readonly Mount[];
   /**
@@ -47,6 +44,8 @@ export interface VolumeDriver {
     place: Place,
     limits: { size?: number; inodes?: number },
   ): Promise<boolean>;
+  /** Whether it can clone a volume, if that depends on where it is. */
+  clones?(from: Place): boolean;
   /** Fills a new volume of the same kind with what another holds, durable; without it the files are copied. */
   clone?(from: Place, to: Place): Promise<void>;
   /** Ends what a dead process left unfinished on the mounted filesystem. */

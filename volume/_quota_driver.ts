@@ -1,67 +1,32 @@
-import {
-  quotaOf,
-  setProject,
-  setQuota,
-  whyNoQuota,
-} from "@containerkit/mount/quota";
-import type { Place, VolumeDriver } from "./_driver.ts";
-import { rootOf } from "./_folders.ts";
+import { FsMagic, statFs } from "@containerkit/libc";
+import type { VolumeDriver } from "./_driver.ts";
+import { projectDriver } from "./_project_driver.ts";
+import { subvolumeDriver } from "./_subvolume_driver.ts";
 
-/** Projects below this are left to the machine's administrator. */
-const FIRST_PROJECT = 0x4b000000;
-
-function projectOf({ row }: Place): number {
-  return FIRST_PROJECT + row.id;
+/** What the filesystem has to limit folders: btrfs counts by subvolumes, others by projects. */
+function driverIn(folder: string): VolumeDriver {
+  return statFs(folder).type === FsMagic.BTRFS
+    ? subvolumeDriver
+    : projectDriver;
 }
 
-function setLimits(
-  place: Place,
-  { size, inodes }: { size?: number | undefined; inodes?: number | undefined },
-): void {
-  setQuota(place.folder, projectOf(place), {
-    bytes: size ?? place.row.size ?? 0,
-    inodes: inodes ?? place.row.inodes ?? 0,
-  });
-}
-
-/** A folder that the filesystem itself limits, on ext4 and xfs. */
+/** A folder that the filesystem itself limits. */
 export const quotaDriver: VolumeDriver = {
   kind: "quota",
   staging: "never",
-  check({ folder, size, inodes }) {
-    if (size === undefined && inodes === undefined) {
+  check(options) {
+    if (options.size === undefined && options.inodes === undefined) {
       throw new TypeError(
         'Cannot make a volume of kind "quota" without a size or inodes',
       );
     }
-    const reason = whyNoQuota(folder);
-    if (reason === undefined) return;
-    throw new Deno.errors.NotSupported(
-      `Cannot make a volume of kind "quota" in "${folder}": ${reason}; the kind "image" has a limit on any filesystem`,
-    );
+    driverIn(options.folder).check(options);
   },
-  async create(place) {
-    await Deno.mkdir(rootOf(place.folder));
-    // What is made in the folder inherits the project.
-    setProject(rootOf(place.folder), projectOf(place));
-    setLimits(place, place.row);
-  },
-  mounts: ({ folder }) => [{ type: "bind", source: rootOf(folder) }],
-  usage(place) {
-    const { usedBytes, usedInodes } = quotaOf(place.folder, projectOf(place));
-    return Promise.resolve({
-      bytes: usedBytes,
-      inodes: usedInodes,
-      counted: "kernel",
-    });
-  },
-  resize(place, limits) {
-    setLimits(place, limits);
-    return Promise.resolve();
-  },
-  remove(place) {
-    // A limit that nobody uses would stay in the filesystem's tables.
-    setQuota(place.folder, projectOf(place), { bytes: 0, inodes: 0 });
-    return Promise.resolve();
-  },
+  create: (place, signal) => driverIn(place.folder).create(place, signal),
+  mounts: (place) => driverIn(place.folder).mounts(place),
+  usage: (place) => driverIn(place.folder).usage(place),
+  resize: (place, limits) => driverIn(place.folder).resize(place, limits),
+  clones: ({ folder }) => driverIn(folder).clone !== undefined,
+  clone: (from, to) => driverIn(to.folder).clone!(from, to),
+  remove: (place) => driverIn(place.folder).remove!(place),
 };

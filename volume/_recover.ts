@@ -9,6 +9,7 @@ import {
 } from "./_stage.ts";
 import { users } from "./_attachments.ts";
 import { driverOf } from "./_drivers.ts";
+import { finishFolders } from "./_folder_alone.ts";
 import { currentProcess, isAlive } from "./_process.ts";
 import { emptyFolder, settleFilling } from "./_populate.ts";
 import { discard, removeFiles } from "./_remove.ts";
@@ -19,7 +20,7 @@ import { whileMounted } from "./_while_mounted.ts";
 function adopt({ state }: Store): Row[] {
   return state.transaction(() => {
     const orphans = readRows(state).filter(({ phase, owner }) =>
-      phase !== "ready" && (owner === undefined || !isAlive(owner))
+      phase !== "ready" && owner !== undefined && !isAlive(owner)
     );
     for (const { id } of orphans) {
       state.prepare("UPDATE volumes SET owner = ? WHERE id = ?")
@@ -49,6 +50,7 @@ export async function recover(store: Store): Promise<void> {
   state.prepare(
     "UPDATE volumes SET populated = 0, boot = ? WHERE boot IS NOT NULL AND boot <> ?",
   ).run(bootId(), bootId());
+  finishFolders(store);
   for (const row of adopt(store)) {
     if (row.phase === "filling") {
       await whileMounted(store, row, undefined, emptyFolder);
@@ -60,7 +62,8 @@ export async function recover(store: Store): Promise<void> {
     state.prepare("DELETE FROM volumes WHERE id = ?").run(row.id);
   }
   await unstageUnused(store);
-  // A folder comes with its row or after it; listed first, one without a row is nobody's.
+  // Rows come before their folders and go after them, but for a power cut, which may take those that nobody waited for. Listed
+  // first, a folder without a row is nobody's.
   const folders = [...Deno.readDirSync(`${root}/data`)].map(({ name }) => name);
   state.transaction<void>(() => {
     const known = new Set(readRows(state).map(({ id }) => String(id)));

@@ -7,7 +7,6 @@ import {
 } from "./_stage.ts";
 import { describeUsers, users } from "./_attachments.ts";
 import { driverOf } from "./_drivers.ts";
-import { lightly } from "./_lightly.ts";
 import { currentProcess } from "./_process.ts";
 import { requireRow, type Row } from "./_row.ts";
 
@@ -19,13 +18,18 @@ export async function removeFiles(store: Store, row: Row): Promise<void> {
   }
   const { remove } = driverOf(row.kind);
   if (remove !== undefined && exists(place.folder)) await remove(place);
+  if (removeEmpty(place.folder)) return;
   const trash = discard(store, row.id);
-  if (trash === undefined) return;
+  if (trash !== undefined) await Deno.remove(trash, { recursive: true });
+}
+
+/** Removes a folder if nothing is in it: at once, without another thread. */
+function removeEmpty(folder: string): boolean {
   try {
-    // Empty ones go at once, without another thread.
-    Deno.removeSync(trash);
+    Deno.removeSync(folder);
+    return true;
   } catch {
-    await Deno.remove(trash, { recursive: true });
+    return false;
   }
 }
 
@@ -78,9 +82,10 @@ export async function removeVolume(store: Store, name: string): Promise<void> {
     return found;
   });
   await removeFiles(store, row);
-  lightly<void>(state, () => {
+  // After a power cut that takes this away there is nothing left to remove.
+  state.transaction<void>(() => {
     state.prepare("DELETE FROM volumes WHERE id = ?").run(row.id);
-  });
+  }, { durable: false });
   for (const suffix of ["", ".fill"]) {
     try {
       Deno.removeSync(`${store.root}/locks/${row.id}${suffix}`);

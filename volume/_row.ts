@@ -25,6 +25,7 @@ export interface Row {
   readonly name: string;
   readonly kind: VolumeKind;
   readonly phase: "creating" | "ready" | "filling" | "removing";
+  /** Who is at it, unless it is ready. Without one in the phase `creating`, its making is to be finished, not undone. */
   readonly owner: ProcessIdentity | undefined;
   readonly size: number | undefined;
   readonly inodes: number | undefined;

@@ -11,6 +11,8 @@ export interface Store {
   readonly root: string;
   /** Where their filesystems are mounted for this boot. */
   readonly staging: string;
+  /** What is held shared while a reference to something of another component is added: its garbage collection waits. */
+  readonly gcLock: string;
 }
 
 /** The place of a volume. */

@@ -14,7 +14,7 @@ function setSize(place: Place, size: number): void {
     limitSubvolume(rootOf(place.folder), { bytes: size });
   } catch (cause) {
     throw new Deno.errors.NotSupported(
-      `Cannot limit volume "${place.row.name}": the quotas of this btrfs are off`,
+      `Cannot limit volume "${place.row.name}": the quotas of this btrfs are off (btrfs quota enable); the kind "image" has a limit on any filesystem`,
       { cause },
     );
   }
@@ -27,7 +27,7 @@ export const subvolumeDriver: VolumeDriver = {
   check({ folder, inodes }) {
     if (inodes !== undefined) {
       throw new TypeError(
-        'Cannot limit the inodes of a volume of kind "subvolume": btrfs has no such limit',
+        'Cannot limit the inodes of a volume on btrfs: it has no such limit; the kind "image" has',
       );
     }
     if (statFs(folder).type === FsMagic.BTRFS) return;

@@ -13,7 +13,7 @@ export interface CreateVolumeOptions {
    * How it keeps its data.
    *
    * - `dir`: a folder, on any filesystem, without a limit.
-   * - `quota`: a folder with a project quota, on ext4 and xfs mounted with them.
+   * - `quota`: a folder that the filesystem limits: ext4 or xfs mounted with project quotas, or btrfs with its quotas on.
    * - `subvolume`: a subvolume of btrfs, with a limit if quotas are enabled.
    * - `image`: a filesystem in a sparse file, on any filesystem; needs `size`.
    * - `tmpfs`: in memory, empty again after each start of the machine.
@@ -63,7 +63,11 @@ export interface CreateVolumeOptions {
     readonly key: string;
     /** What to mount for it. */
     readonly mounts: readonly Mount[];
-    /** Its name for garbage collection. @default {"snapshot/overlay"} */
+    /**
+     * What garbage collection calls its kind.
+     *
+     * @default {"snapshot/overlay"}
+     */
     readonly type?: string;
   };
   /** Aborts it. */

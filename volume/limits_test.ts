@@ -61,7 +61,7 @@ rootTest("VolumeStore.resize() says which kinds have a limit", async () => {
 
 rootTest(
   "VolumeStore limits subvolumes of btrfs, and clones them at once",
-  async () => {
+  async (t) => {
     using temp = tempDir();
     await runProgram("truncate", ["-s", "256M", `${temp.path}/disk`]);
     await runProgram("mkfs.btrfs", ["-q", `${temp.path}/disk`]);
@@ -70,23 +70,47 @@ rootTest(
       { type: "image", source: `${temp.path}/disk`, fstype: "btrfs" },
       `${temp.path}/btrfs`,
     );
+    await t.step("not without its quotas", async () => {
+      await using fixture = await open(`${temp.path}/btrfs`);
+      const { volumes, path } = fixture;
+      for (const kind of ["subvolume", "quota"] as const) {
+        await assertRejects(
+          () => volumes.create("one", { kind, size: 8 * MIB }),
+          Deno.errors.NotSupported,
+          'the kind "image"',
+        );
+        await assertRejects(
+          () => volumes.create("one", { kind, inodes: 10 }),
+          TypeError,
+          'the kind "image"',
+        );
+      }
+      assertEquals(volumes.list(), []);
+      assertEquals([...Deno.readDirSync(`${path}/lib/volumes/data`)], []);
+    });
     await runProgram("btrfs", ["quota", "enable", `${temp.path}/btrfs`]);
-    await using fixture = await open(`${temp.path}/btrfs`);
-    const { volumes, show } = fixture;
-    await volumes.create("one", { kind: "subvolume", size: 8 * MIB });
-    await using use = await volumes.attach("one");
-    await using shown = await show(use.mounts);
-    await Deno.writeTextFile(`${shown.at}/file`, "copied");
-    await assertRejects(
-      () => Deno.writeFile(`${shown.at}/big`, new Uint8Array(16 * MIB)),
-      Error,
-      "quota exceeded",
-    );
-    await volumes.clone("one", "two");
-    await using copy = await volumes.attach("two");
-    await using other = await show(copy.mounts);
-    assertEquals(await Deno.readTextFile(`${other.at}/file`), "copied");
-    assert((await volumes.usage("one")).bytes > 0);
+    for (const kind of ["subvolume", "quota"] as const) {
+      await t.step(kind, async () => {
+        await using fixture = await open(`${temp.path}/btrfs`);
+        const { volumes, show } = fixture;
+        await volumes.create("one", { kind, size: 8 * MIB });
+        await using use = await volumes.attach("one");
+        await using shown = await show(use.mounts);
+        await Deno.writeTextFile(`${shown.at}/file`, "copied");
+        await assertRejects(
+          () => Deno.writeFile(`${shown.at}/big`, new Uint8Array(16 * MIB)),
+          Error,
+          "quota exceeded",
+        );
+        await volumes.clone("one", "two");
+        await using copy = await volumes.attach("two");
+        await using other = await show(copy.mounts);
+        assertEquals(await Deno.readTextFile(`${other.at}/file`), "copied");
+        const { bytes, counted } = await volumes.usage("one");
+        assert(bytes > 0);
+        assertEquals(counted, "kernel");
+      });
+    }
   },
   need("mkfs.btrfs", "btrfs"),
 );

@@ -43,14 +43,15 @@ export interface OpenVolumesOptions {
 export async function openVolumes(
   options: OpenVolumesOptions = {},
 ): Promise<VolumeStore> {
-  const root = `${options.root ?? "/var/lib/containerkit"}/volumes`;
+  const base = options.root ?? "/var/lib/containerkit";
+  const root = `${base}/volumes`;
   const staging = `${options.state ?? "/run/containerkit"}/volumes`;
   for (const folder of ["", "/data", "/trash", "/locks"]) {
     await Deno.mkdir(`${root}${folder}`, { recursive: true, mode: 0o700 });
   }
   await Deno.mkdir(staging, { recursive: true, mode: 0o700 });
   const state = openState(`${root}/state.db`, { migrations: MIGRATIONS });
-  const store = { state, root, staging };
+  const store = { state, root, staging, gcLock: `${base}/gc.lock` };
   try {
     await recover(store);
   } catch (error) {

@@ -8,7 +8,7 @@
  * A store's part in garbage collection. Structural: fits `Collectable` of `@containerkit/content`.
  *
  * A volume that somebody named is kept until it is removed by name; one that
- * was made under a lease goes when the lease ends and nothing refers to it.
+ * was made under a lease goes when the lease has ended, nobody uses it, and nothing refers to it.
  */
 export interface VolumeCollectable {
   /** The name of its things in references. */

@@ -289,15 +289,12 @@ export class VolumeStore implements AsyncDisposable {
     const { state } = this.#store;
     for (const { name, lease, labels, created } of this.list()) {
       const row = findRow(state, name);
-      const item = {
-        id: name,
-        labels,
-        // What is attached is as good as new.
-        created: row !== undefined && users(state, row.id).length > 0
-          ? new Date()
-          : created,
-      };
-      yield lease === undefined ? { ...item, root: true } : { ...item, lease };
+      const item = { id: name, labels, created };
+      // What is attached is kept, and what it shows, whatever became of its lease.
+      const isUsed = row !== undefined && users(state, row.id).length > 0;
+      yield lease === undefined || isUsed
+        ? { ...item, root: true }
+        : { ...item, lease };
     }
   }
 

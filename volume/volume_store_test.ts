@@ -126,21 +126,6 @@ rootTest(
   },
 );
 
-rootTest("VolumeStore.lock() excludes and shares", async () => {
-  await using fixture = await open();
-  const { volumes } = fixture;
-  await volumes.create("data");
-  {
-    using _one = await volumes.lock("data", { exclusive: false });
-    using _two = await volumes.lock("data", { exclusive: false });
-    await assertRejects(
-      () => volumes.lock("data", { signal: AbortSignal.timeout(20) }),
-      DOMException,
-    );
-  }
-  using _alone = await volumes.lock("data");
-});
-
 rootTest(
   "VolumeStore keeps volumes elsewhere as foreign, and snapshots as views",
   async () => {
@@ -225,29 +210,3 @@ rootTest("openVolumes() settles what a dead process left", async () => {
   // The attachment died with its process.
   await again.remove("kept");
 });
-
-rootTest(
-  "VolumeStore clears away a folder that a crash left without its row",
-  async () => {
-    await using fixture = await open();
-    const { volumes, show, path } = fixture;
-    const data = `${path}/lib/volumes/data`;
-    await Deno.mkdir(`${data}/1`);
-    await Deno.writeTextFile(`${data}/1/stale`, "");
-    await volumes.create("data", { mode: 0o711 });
-    {
-      await using use = await volumes.attach("data");
-      await using shown = await show(use.mounts);
-      assertEquals([...Deno.readDirSync(shown.at)], []);
-      assertEquals((await Deno.stat(shown.at)).mode! & 0o7777, 0o711);
-    }
-    await Deno.mkdir(`${data}/7`);
-    await using again = await openVolumes({
-      root: `${path}/lib`,
-      state: `${path}/run`,
-    });
-    assertEquals(again.list().length, 1);
-    assertEquals([...Deno.readDirSync(data)].map(({ name }) => name), ["1"]);
-    assertEquals([...Deno.readDirSync(`${path}/lib/volumes/trash`)], []);
-  },
-);

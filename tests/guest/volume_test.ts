@@ -6,6 +6,10 @@ for (const kernel of ["6.1", "6.12"] as const) {
   guestTest("volume/", {
     kernel,
     programs: [...STORAGE_PROGRAMS, "runc"],
-    command: testsIn("volume", "tests/volume_test.ts"),
+    command: testsIn(
+      "volume",
+      "tests/volume_test.ts",
+      "tests/volume_kinds_test.ts",
+    ),
   });
 }

@@ -1,0 +1,150 @@
+import { assert, assertEquals } from "@std/assert";
+import { openState } from "@containerkit/state";
+import { rootTest } from "@containerkit/tests";
+import { type Fixture, open } from "./_test_store.ts";
+import { MIGRATIONS } from "./_schema.ts";
+import { openVolumes, type VolumeStore } from "./mod.ts";
+
+/** What a process that is dead left as its own. */
+const DEAD = JSON.stringify({ boot: "another", pid: 1, start: "1" });
+
+/** Puts the row of a volume into the state that a crash left it in. */
+function damage(
+  { path }: Fixture,
+  name: string,
+  { phase, owner }: { phase: string; owner: string | null },
+): void {
+  using state = openState(`${path}/lib/volumes/state.db`, {
+    migrations: MIGRATIONS,
+  });
+  state.prepare("UPDATE volumes SET phase = ?, owner = ? WHERE name = ?")
+    .run(phase, owner, name);
+}
+
+function forget({ path }: Fixture, name: string): void {
+  using state = openState(`${path}/lib/volumes/state.db`, {
+    migrations: MIGRATIONS,
+  });
+  state.prepare("DELETE FROM volumes WHERE name = ?").run(name);
+  // With the row goes the number that it was given.
+  state.prepare("DELETE FROM sqlite_sequence WHERE name = 'volumes'").run();
+}
+
+/** The folders of volumes, and what is in the trash. */
+function folders({ path }: Fixture): { data: string[]; trash: string[] } {
+  const names = (folder: string) =>
+    [...Deno.readDirSync(`${path}/lib/volumes/${folder}`)]
+      .map(({ name }) => name).sort();
+  return { data: names("data"), trash: names("trash") };
+}
+
+function reopen({ path }: Fixture): Promise<VolumeStore> {
+  return openVolumes({ root: `${path}/lib`, state: `${path}/run` });
+}
+
+rootTest("a folder whose row a power cut took is removed", async () => {
+  await using fixture = await open();
+  const { volumes, path } = fixture;
+  await volumes.create("data");
+  await Deno.writeTextFile(`${path}/lib/volumes/data/1/stale`, "");
+  forget(fixture, "data");
+  await using again = await reopen(fixture);
+  assertEquals(folders(fixture), { data: [], trash: [] });
+  await again.create("data");
+  assertEquals((await again.usage("data")).inodes, 1);
+  assertEquals(folders(fixture), { data: ["1"], trash: [] });
+});
+
+rootTest("a volume is gone whose maker died in the midst of it", async () => {
+  await using fixture = await open();
+  await fixture.volumes.create("data");
+  damage(fixture, "data", { phase: "creating", owner: DEAD });
+  await using again = await reopen(fixture);
+  assertEquals(again.list(), []);
+  assertEquals(folders(fixture), { data: [], trash: [] });
+});
+
+rootTest(
+  "a volume is finished whose row is on the disk, with its folder or without",
+  async (t) => {
+    const options = { owner: { uid: 7, gid: 8 }, mode: 0o751 };
+    const root = (path: string) => {
+      const { uid, gid, mode } = Deno.statSync(`${path}/lib/volumes/data/1`);
+      return [uid, gid, mode! & 0o7777];
+    };
+    const cases: Record<string, (folder: string) => void> = {
+      "nothing of it": (folder) => Deno.removeSync(folder),
+      "a folder without owner and mode": (folder) => {
+        Deno.chownSync(folder, 0, 0);
+        Deno.chmodSync(folder, 0o700);
+      },
+      "all of it": () => {},
+    };
+    for (const [name, leave] of Object.entries(cases)) {
+      await t.step(name, async () => {
+        await using fixture = await open();
+        await fixture.volumes.create("data", options);
+        leave(`${fixture.path}/lib/volumes/data/1`);
+        damage(fixture, "data", { phase: "creating", owner: null });
+        assertEquals(fixture.volumes.get("data"), undefined);
+        await using again = await reopen(fixture);
+        assert(again.get("data") !== undefined);
+        assertEquals(root(fixture.path), [7, 8, 0o751]);
+        await again.remove("data");
+      });
+    }
+    await t.step("what was written since stays as it is", async () => {
+      await using fixture = await open();
+      await fixture.volumes.create("data", options);
+      const folder = `${fixture.path}/lib/volumes/data/1`;
+      await Deno.writeTextFile(`${folder}/file`, "kept");
+      Deno.chownSync(folder, 0, 0);
+      Deno.chmodSync(folder, 0o700);
+      damage(fixture, "data", { phase: "creating", owner: null });
+      await using _again = await reopen(fixture);
+      assertEquals(Deno.readTextFileSync(`${folder}/file`), "kept");
+      assertEquals(root(fixture.path), [0, 0, 0o700]);
+    });
+  },
+);
+
+rootTest("a removal goes on where a crash stopped it", async () => {
+  await using fixture = await open();
+  const { volumes, path } = fixture;
+  for (const name of ["whole", "gone", "moved"]) {
+    await volumes.create(name);
+    await Deno.writeTextFile(
+      `${path}/lib/volumes/data/${folders(fixture).data.length}/file`,
+      "",
+    );
+    damage(fixture, name, { phase: "removing", owner: DEAD });
+  }
+  await Deno.remove(`${path}/lib/volumes/data/2`, { recursive: true });
+  await Deno.rename(
+    `${path}/lib/volumes/data/3`,
+    `${path}/lib/volumes/trash/3-x`,
+  );
+  await using again = await reopen(fixture);
+  assertEquals(again.list(), []);
+  assertEquals(folders(fixture), { data: [], trash: [] });
+});
+
+rootTest(
+  "opening finishes what another process is making, and both see it made",
+  async () => {
+    await using fixture = await open();
+    const { volumes, path } = fixture;
+    // Their turns change while the folder goes to the disk.
+    for (let round = 0; round < 20; round++) {
+      const [{ name }] = await Promise.all([
+        volumes.create(`v${round}`),
+        reopen(fixture).then((store) => store[Symbol.asyncDispose]()),
+      ]);
+      assert(volumes.get(name) !== undefined);
+    }
+    assertEquals(
+      [...Deno.readDirSync(`${path}/lib/volumes/data`)].length,
+      20,
+    );
+  },
+);
