@@ -12,7 +12,7 @@ import {
 } from "./_attributes.ts";
 import { cleanPath } from "./_clean_path.ts";
 import { copyUp } from "./_copy_up.ts";
-import type { Dir, DirTree } from "./_dir_tree.ts";
+import type { Dir, DirTree, MissingHandler } from "./_dir_tree.ts";
 import { lstatAt } from "./_files.ts";
 import { hide, makeOpaque, removeFrom } from "./_hide.ts";
 import { directoryMarks } from "./_layer_marks.ts";
@@ -27,6 +27,7 @@ import {
   missingTarget,
 } from "./_make_entry.ts";
 import type { Pace } from "./_pace.ts";
+import type { Below } from "./_parent_layers.ts";
 import { setSize, writeAll, writeAt, writeElsewhere } from "./_write_all.ts";
 import { LayerError } from "./layer_error.ts";
 
@@ -175,7 +176,7 @@ export class Applier implements TarSink, Disposable {
     const base = names.pop();
     const dir = base === undefined || context.rules.parents === undefined
       ? undefined
-      : context.tree.walk(names, this.#makeParent, header.name);
+      : context.tree.walk(names, this.#makeHolder, header.name);
     const isCopied = base !== undefined && dir !== undefined &&
       (yield* copyUp(context, dir, base));
     if (!isCopied) throw missingTarget(header);
@@ -266,12 +267,8 @@ export class Applier implements TarSink, Disposable {
 
   /** Some writers hide what was in a directory that their layer replaces by a file: nothing is left to do then. */
   #parentOfMark(names: readonly string[], path: string): Dir | undefined {
-    const { tree, rules } = this.#context;
-    const missing = rules.marks === directoryMarks
-      ? () => undefined
-      : this.#makeParent;
     try {
-      return tree.walk(names, missing, path);
+      return this.#context.tree.walk(names, this.#makeHolder, path);
     } catch (error) {
       if (error instanceof SyscallError && error.code === "ENOTDIR") {
         return undefined;
@@ -281,26 +278,51 @@ export class Applier implements TarSink, Disposable {
   }
 
   /** A directory that the layer writes into but has no entry for. */
-  readonly #makeParent = (
-    parent: Dir,
-    name: string,
-  ): Dir | { link: string } | undefined => {
-    const context = this.#context;
-    const { tree, rules } = context;
+  readonly #makeParent: MissingHandler = (parent, name) => {
+    const { tree, rules } = this.#context;
     const isHidden = parent.hidden?.has(name) ?? false;
     const found = lstatAt(tree.fd(parent), name);
     if (typeof found !== "number") {
       // In the way: nothing but a mark of this layer may be replaced.
       if (!isHidden || !rules.marks.isMark(found)) return undefined;
     }
-    const above = isHidden || parent.opaque
+    const below = isHidden || parent.opaque
       ? undefined
-      : rules.parents?.find([...parent.path.split("/"), name]);
-    if (above?.kind === "link") return { link: above.target };
-    const dir = createDirectory(context, { parent, name }, 0o755);
+      : this.#findBelow(parent, name);
+    if (below?.kind === "link") return { link: below.target };
+    const dir = this.#makeLike(below, parent, name);
     parent.write(name);
-    if (above?.kind === "dir") {
-      const { stat, xattrs } = above;
+    return dir;
+  };
+
+  /** A directory for nothing but marks, which make nothing: there is one only where one is below. */
+  readonly #makeHolder: MissingHandler = (parent, name) => {
+    const { tree, rules } = this.#context;
+    if (rules.marks === directoryMarks) return undefined;
+    const isHidden = parent.opaque || parent.hidden?.has(name);
+    if (isHidden || typeof lstatAt(tree.fd(parent), name) !== "number") {
+      return undefined;
+    }
+    const below = this.#findBelow(parent, name);
+    if (below?.kind === "link") return { link: below.target };
+    // Where it is not known what is below, who puts the layer on it looks again.
+    if (rules.parents !== undefined && below?.kind !== "dir") return undefined;
+    const dir = this.#makeLike(below, parent, name);
+    dir.made = false;
+    return dir;
+  };
+
+  #findBelow(parent: Dir, name: string): Below | undefined {
+    return this.#context.rules.parents
+      ?.find([...parent.path.split("/"), name]);
+  }
+
+  /** Makes a directory look as the one below, if there is one. */
+  #makeLike(below: Below | undefined, parent: Dir, name: string): Dir {
+    const context = this.#context;
+    const dir = createDirectory(context, { parent, name }, 0o755);
+    if (below?.kind === "dir") {
+      const { stat, xattrs } = below;
       const mode = stat.mode & 0o7777;
       dressDirectory(context, dir, { mode, owner: stat, xattrs });
       dir.times = stat;
@@ -309,5 +331,5 @@ export class Applier implements TarSink, Disposable {
       dressDirectory(context, dir, { mode: 0o755, owner });
     }
     return dir;
-  };
+  }
 }

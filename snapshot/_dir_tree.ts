@@ -31,7 +31,9 @@ export class Dir {
   readonly parent: Dir | undefined;
   readonly name: string;
   fd = -1;
-  /** Made by this layer: nothing in it is from elsewhere. */
+  /** Made for an entry of this layer, so that all in it but marks is the layer's. */
+  made: boolean;
+  /** Nothing in it is from elsewhere. */
   fresh: boolean;
   /** The layer has an entry for it. */
   explicit = false;
@@ -46,17 +48,18 @@ export class Dir {
   /** Removed; nothing of it counts any more. */
   dead = false;
   children: Map<string, Dir> | undefined;
-  /** Names this layer wrote, in a directory that is not fresh. */
+  /** Names this layer wrote, in a directory that it did not make. */
   written: Set<string> | undefined;
   /** Names that were copied from the layers below, for this layer links to them. */
   copied: Set<string> | undefined;
   /** Names this layer hides. */
   hidden: Set<string> | undefined;
 
-  constructor(parent: Dir | undefined, name: string, fresh: boolean) {
+  constructor(parent: Dir | undefined, name: string, made: boolean) {
     this.parent = parent;
     this.name = name;
-    this.fresh = fresh;
+    this.made = made;
+    this.fresh = made;
   }
 
   /** The path from the root, for messages and for other layers. */
@@ -74,7 +77,15 @@ export class Dir {
   /** Notes that a name was written. */
   write(name: string): void {
     this.copied?.delete(name);
-    if (!this.fresh) (this.written ??= new Set()).add(name);
+    if (!this.made) (this.written ??= new Set()).add(name);
+  }
+
+  /** Whether the layer has something here, marks apart. */
+  get hasOwn(): boolean {
+    if (this.made || this.explicit || (this.written?.size ?? 0) > 0) {
+      return true;
+    }
+    return this.children?.values().some((child) => child.hasOwn) ?? false;
   }
 }
 
@@ -102,8 +113,8 @@ export class DirTree implements Disposable {
   #last: Dir | undefined;
 
   /** Takes ownership of the descriptor of the root. */
-  constructor(fd: number, fresh: boolean) {
-    this.root = new Dir(undefined, "", fresh);
+  constructor(fd: number) {
+    this.root = new Dir(undefined, "", false);
     this.root.fd = fd;
   }
 
@@ -140,9 +151,9 @@ export class DirTree implements Disposable {
     dir.fd = -1;
   }
 
-  /** Adds a directory that was just made. */
-  add(parent: Dir, name: string, fresh: boolean): Dir {
-    const dir = new Dir(parent, name, fresh);
+  /** Adds a directory that is there. */
+  add(parent: Dir, name: string, made: boolean): Dir {
+    const dir = new Dir(parent, name, made);
     (parent.children ??= new Map()).set(name, dir);
     return dir;
   }

@@ -37,8 +37,8 @@ export function* hide(
 ): Generator<void> {
   const dir = parent.children?.get(name);
   const isCopied = parent.copied?.delete(name) ?? false;
-  const isMine = !isCopied && (parent.fresh || parent.written?.has(name) ||
-    (dir !== undefined && hasWritten(dir)));
+  const isMine = !isCopied &&
+    (dir?.hasOwn ?? (parent.made || parent.written?.has(name) === true));
   if (!isMine) yield* removeFrom(context, parent, name);
   else {
     const found = lstatAt(context.tree.fd(parent), name);
@@ -54,9 +54,7 @@ export function* hide(
   (parent.hidden ??= new Set()).add(name);
   // Where nothing is below, an overlay would list the mark itself.
   if (parent.opaque || !context.isBelow(parent, name)) return;
-  if (context.rules.marks.hide(context.marksOf(parent), name)) {
-    parent.write(name);
-  }
+  context.rules.marks.hide(context.marksOf(parent), name);
 }
 
 /** Hides all that the layers below have in a directory. */
@@ -81,7 +79,6 @@ function* clear(context: ApplyContext, dir: Dir): Generator<void> {
   if (!dir.fresh) {
     yield* removeForeign(context, dir);
     dir.fresh = true;
-    dir.written = undefined;
   }
   for (const name of dir.copied ?? []) yield* removeFrom(context, dir, name);
   dir.copied = undefined;
@@ -89,7 +86,12 @@ function* clear(context: ApplyContext, dir: Dir): Generator<void> {
     yield;
     context.rules.marks.unhide(context.marksOf(dir), name);
   }
-  for (const child of dir.children?.values() ?? []) {
+  for (const [name, child] of dir.children ?? []) {
+    if (!child.hasOwn) {
+      // Marks alone hold it.
+      yield* removeFrom(context, dir, name);
+      continue;
+    }
     yield* clear(context, child);
     if (!child.explicit) resetDirectory(context, child);
     // The mark above it hides the same.
@@ -112,9 +114,8 @@ function* removeForeign(context: ApplyContext, dir: Dir): Generator<void> {
         some = listSome(list, dir.path)
       ) {
         for (const { name } of some) {
-          const child = dir.children?.get(name);
           const isMine = dir.written?.has(name) ||
-            (child !== undefined && hasWritten(child));
+            dir.children?.get(name)?.hasOwn;
           if (isMine) continue;
           isFound = true;
           yield* removeFrom(context, dir, name);
@@ -124,9 +125,4 @@ function* removeForeign(context: ApplyContext, dir: Dir): Generator<void> {
   } finally {
     libc.close(list);
   }
-}
-
-function hasWritten(dir: Dir): boolean {
-  if (dir.fresh || dir.explicit || (dir.written?.size ?? 0) > 0) return true;
-  return dir.children?.values().some(hasWritten) ?? false;
 }

@@ -3,9 +3,9 @@ import {
   chownAt,
   FileType,
   setXattr,
+  type Stat,
   statAt,
   SyscallError,
-  unlinkAt,
   utimesAt,
 } from "@containerkit/libc";
 import { type TarHeader, TypeFlag } from "@containerkit/tar";
@@ -18,7 +18,10 @@ import { ParentLayers } from "./_parent_layers.ts";
  * They look as they do in the layers below, which is known when the layer is put on them.
  */
 export class ImplicitFolders {
+  /** Those that something lies in. */
   readonly #needed = new Set<string>();
+  /** Those that marks lie in. */
+  readonly #marked = new Set<string>();
   readonly #folders = new Set<string>();
   readonly #others = new Set<string>();
   /** What the layer hides, with all in it. */
@@ -35,13 +38,14 @@ export class ImplicitFolders {
       this.#folders.add("");
       return;
     }
-    for (let length = names.length - 1; length >= 0; length--) {
-      const folder = names.slice(0, length).join("/");
-      if (this.#needed.has(folder)) break;
-      this.#needed.add(folder);
-    }
     const above = names.slice(0, -1);
     const whiteout = parseWhiteout(last);
+    const folders = whiteout === undefined ? this.#needed : this.#marked;
+    for (let length = above.length; length >= 0; length--) {
+      const folder = above.slice(0, length).join("/");
+      if (folders.has(folder)) break;
+      folders.add(folder);
+    }
     if (whiteout?.kind === "hide") {
       this.#hidden.add([...above, whiteout.name].join("/"));
     } else if (whiteout?.kind === "opaque") {
@@ -77,9 +81,11 @@ export class ImplicitFolders {
     if (nearest !== undefined) this.adoptRoot(dir, nearest);
     // Those above come first, so that a link is met before what lies behind it.
     // Where nothing is below, there is nothing to look like.
-    const folders = nearest === undefined ? [] : [...this.#needed]
-      .filter((path) => path !== "" && !this.#folders.has(path)).sort();
-    if (folders.length === 0 && this.#hidden.size === 0) return;
+    const folders = nearest === undefined
+      ? []
+      : [...this.#needed.union(this.#marked)]
+        .filter((path) => path !== "" && !this.#folders.has(path)).sort();
+    if (folders.length === 0 && this.#marked.size === 0) return;
     using below = new ParentLayers(parents, overlayMarks(false));
     for (const path of folders) {
       // Through a link of the layer itself, or with a name that is no text: applying it again is the safe way.
@@ -87,7 +93,9 @@ export class ImplicitFolders {
       const names = path.split("/");
       const found = this.#isCutOff(names) ? undefined : below.find(names);
       if (found?.kind === "link") return path;
-      if (found?.kind !== "dir") continue;
+      if (found?.kind !== "dir" || lookAt(`${dir}/${path}`) === undefined) {
+        continue;
+      }
       for (const [name, value] of found.xattrs) {
         setXattr(`${dir}/${path}`, name, new Uint8Array(value));
       }
@@ -98,18 +106,33 @@ export class ImplicitFolders {
       });
     }
     for (const path of this.#hidden) this.#dropMark(dir, path, below);
+    for (const path of this.#marked) this.#dropHolder(dir, path, below);
     return undefined;
+  }
+
+  /** Marks make nothing: a folder that holds nothing else goes where none is below. */
+  #dropHolder(dir: string, path: string, below: ParentLayers): void {
+    if (path === "" || this.#needed.has(path) || this.#isUnsure(path)) return;
+    if (below.find(path.split("/"))?.kind !== "dir") remove(`${dir}/${path}`);
+  }
+
+  /** Whether it is the layer's own, or may lie elsewhere than its name says. */
+  #isUnsure(path: string): boolean {
+    if (this.#folders.has(path) || !path.isWellFormed()) return true;
+    const names = path.split("/");
+    return names.some((_, index) =>
+      this.#others.has(names.slice(0, index + 1).join("/"))
+    );
   }
 
   /** Where nothing is below, the mark that hides it would be seen itself. */
   #dropMark(dir: string, path: string, below: ParentLayers): void {
-    const names = path.split("/");
-    if (this.#folders.has(path) || !path.isWellFormed()) return;
-    const isBehindLink = names.some((_, index) =>
-      this.#others.has(names.slice(0, index + 1).join("/"))
-    );
-    if (isBehindLink || below.find(names) !== undefined) return;
-    if (isMark(`${dir}/${path}`)) unlinkAt(undefined, `${dir}/${path}`);
+    if (this.#isUnsure(path) || below.find(path.split("/")) !== undefined) {
+      return;
+    }
+    // It may be gone: one above it hides the same.
+    const found = lookAt(`${dir}/${path}`);
+    if (found !== undefined && isMark(found)) remove(`${dir}/${path}`);
   }
 }
 
@@ -127,14 +150,28 @@ function dress(path: string, { uid, gid, mode, mtime }: Look): void {
   utimesAt(undefined, path, { mtime });
 }
 
-/** Whether a path is a mark by which overlay hides. A mark may be gone: one above it hides the same. */
-function isMark(path: string): boolean {
+function lookAt(path: string): Stat | undefined {
   try {
-    const { mode, deviceMajor, deviceMinor } = statAt(undefined, path);
-    return (mode & FileType.MASK) === FileType.CHAR && deviceMajor === 0 &&
-      deviceMinor === 0;
+    return statAt(undefined, path);
   } catch (error) {
-    if (error instanceof SyscallError && error.code === "ENOENT") return false;
+    if (error instanceof SyscallError && error.code === "ENOENT") {
+      return undefined;
+    }
     throw error;
   }
+}
+
+/** Whether it is a mark by which overlay hides. */
+function isMark({ mode, deviceMajor, deviceMinor }: Stat): boolean {
+  return (mode & FileType.MASK) === FileType.CHAR && deviceMajor === 0 &&
+    deviceMinor === 0;
+}
+
+/** Removes what may be gone already; the folder that it is in stays as old as it was. */
+function remove(path: string): void {
+  if (lookAt(path) === undefined) return;
+  const folder = path.slice(0, path.lastIndexOf("/"));
+  const { mtime } = statAt(undefined, folder);
+  Deno.removeSync(path, { recursive: true });
+  utimesAt(undefined, folder, { mtime });
 }

@@ -25,8 +25,8 @@ export interface OpenDir {
 
 /** One way to say it. */
 export interface LayerMarks {
-  /** Says that a name is hidden; nothing is there. Tells whether something is there now. */
-  hide(dir: OpenDir, name: string): boolean;
+  /** Says that a name is hidden; nothing is there. */
+  hide(dir: OpenDir, name: string): void;
   /** Takes the mark of a hidden name back, if it is there. */
   unhide(dir: OpenDir, name: string): void;
   /** Something was made where a name was hidden. */
@@ -45,7 +45,7 @@ export interface LayerMarks {
 
 /** A plain directory: what is hidden is removed, so there is nothing to say. */
 export const directoryMarks: LayerMarks = {
-  hide: () => false,
+  hide() {},
   unhide() {},
   createdOver() {},
   makeOpaque() {},
@@ -70,9 +70,9 @@ export function overlayMarks(userxattr: boolean): LayerMarks {
   return {
     hide({ fd, path }, name) {
       const libc = layerSymbols();
-      if (libc.mknodat(fd, name_.set(name), S_IFCHR, 0n) === 0) return true;
+      if (libc.mknodat(fd, name_.set(name), S_IFCHR, 0n) === 0) return;
       const code = errno();
-      if (code === EEXIST) return true;
+      if (code === EEXIST) return;
       throw refused("hide", "mknodat", code, `${path}/${name}`);
     },
     unhide(dir, name) {
@@ -122,7 +122,6 @@ function unlink({ fd, path }: OpenDir, name: string): void {
 export const aufsMarks: LayerMarks = {
   hide(dir, name) {
     touch(dir, `${WHITEOUT_PREFIX}${name}`);
-    return true;
   },
   unhide(dir, name) {
     unlink(dir, `${WHITEOUT_PREFIX}${name}`);

@@ -112,22 +112,19 @@ export function makeDirectory(
   { parent, name }: Spot,
 ): void {
   let dir = parent.children?.get(name);
-  let isMerged = dir !== undefined && !dir.fresh;
   if (dir === undefined && !parent.fresh) {
     // A directory that was there is merged with, anything else is replaced.
     const found = context.tree.open(parent, name);
-    if (typeof found !== "number") {
-      dir = found;
-      isMerged = true;
-    }
+    if (typeof found !== "number") dir = found;
   }
+  const isMerged = dir !== undefined;
   const { mode, xattrs } = header;
   dir ??= createDirectory(context, { parent, name }, mode);
   dir.explicit = true;
   parent.write(name);
   if (isMerged) undressDirectory(context, dir);
   const owner = context.owner(header);
-  const isExact = dir.fresh && dir.fd < 0 && (mode & ~0o777) === 0 &&
+  const isExact = !isMerged && (mode & ~0o777) === 0 &&
     (mode & context.rules.umask) === 0 &&
     // A directory takes over the set-group-ID bit too.
     parent.inheritedGid === undefined && context.isOwn(owner, parent);

@@ -1,32 +1,28 @@
 import { TarError } from "@containerkit/tar";
 import type { LayerEntry } from "./_layer_entries.ts";
 import { fromByteText } from "./_names.ts";
-import {
-  makeDirectory,
-  Mode,
-  purge,
-  survives,
-  type TreeNode,
-} from "./_tree.ts";
+import { makeDirectory, Mode, type TreeNode } from "./_tree.ts";
 
 /** How many symbolic links the kernel follows in one path. */
 const MOST_LINKS = 40;
+
+type FileEntry = LayerEntry & { readonly kind: "file" };
+type LinkEntry = LayerEntry & { readonly kind: "link" };
 
 function describe(path: readonly string[]): string {
   return JSON.stringify(fromByteText(path.join("/")));
 }
 
 /**
- * Finds the directory of an entry, and makes what is missing of it.
+ * Finds a directory. A symbolic link is followed, without leaving the root.
  *
- * A symbolic link is followed, without leaving the root; a file of a lower layer
- * is replaced.
+ * @param missing Makes a directory where none is: where nothing or a file is.
  */
-function enter(
+function walk(
   root: TreeNode,
   path: readonly string[],
-  layer: number,
-): TreeNode {
+  missing: (parent: TreeNode, name: string) => TreeNode | undefined,
+): TreeNode | undefined {
   const todo = path.toReversed();
   const stack = [root];
   for (let links = 0; todo.length > 0;) {
@@ -38,9 +34,7 @@ function enter(
     }
     const here = stack.at(-1)!;
     const node = here.children!.get(name);
-    if (node?.children !== undefined) {
-      stack.push(node);
-    } else if (node?.target !== undefined) {
+    if (node?.target !== undefined) {
       if (++links > MOST_LINKS) {
         throw new TarError(
           `${describe(path)} goes through too many symbolic links`,
@@ -49,32 +43,44 @@ function enter(
       }
       if (node.target.startsWith("/")) stack.length = 1;
       todo.push(...node.target.split("/").reverse());
-    } else if (node !== undefined && node.layer === layer) {
-      throw new TarError(`${describe(path)} goes through a file`, -1);
-    } else {
-      const made = makeDirectory(layer);
-      here.children!.set(name, made);
-      stack.push(made);
+      continue;
     }
+    const next = node?.children === undefined ? missing(here, name) : node;
+    if (next === undefined) return undefined;
+    stack.push(next);
   }
-  return stack.at(-1)!;
+  return stack.at(-1);
 }
 
-/** A file that is there, whatever layer brought it. */
+/** A file that is there; a link at the end of its path is not followed. */
 function find(
   root: TreeNode,
   path: readonly string[],
 ): TreeNode | undefined {
-  let node: TreeNode | undefined = root;
-  for (const name of path) node = node?.children?.get(name);
-  return node;
+  const name = path.at(-1);
+  return name === undefined
+    ? root
+    : walk(root, path.slice(0, -1), () => undefined)?.children?.get(name);
 }
 
-function put(
+/** Finds the directory of an entry, and makes what is missing of it; a file of a lower layer is replaced. */
+function enter(
   root: TreeNode,
-  entry: LayerEntry & { kind: "file" },
+  path: readonly string[],
   layer: number,
-): void {
+): Map<string, TreeNode> {
+  const parent = walk(root, path.slice(0, -1), (parent, name) => {
+    if (parent.children!.get(name)?.layer === layer) {
+      throw new TarError(`${describe(path)} goes through a file`, -1);
+    }
+    const made = makeDirectory(layer);
+    parent.children!.set(name, made);
+    return made;
+  });
+  return parent!.children!;
+}
+
+function put(root: TreeNode, entry: FileEntry, layer: number): void {
   const { path } = entry;
   const { mode, uid, gid, mtime, mtimeNs, xattrs, size, offset, device } =
     entry;
@@ -83,15 +89,15 @@ function put(
     Object.assign(root, known);
     return;
   }
-  const parent = enter(root, path.slice(0, -1), layer);
+  const siblings = enter(root, path, layer);
   const name = path.at(-1)!;
-  const old = parent.children!.get(name);
+  const old = siblings.get(name);
   const isDirectory = (mode & Mode.TYPE) === Mode.DIRECTORY;
   if (isDirectory && old?.children !== undefined) {
     Object.assign(old, known);
     return;
   }
-  parent.children!.set(name, {
+  siblings.set(name, {
     ...known,
     size,
     offset,
@@ -99,6 +105,36 @@ function put(
     ...(isDirectory ? { children: new Map<string, TreeNode>() } : {}),
     ...(entry.target === undefined ? {} : { target: entry.target }),
   });
+}
+
+function link(
+  root: TreeNode,
+  { path, target }: LinkEntry,
+  { layer, below }: { layer: number; below: TreeNode | undefined },
+): void {
+  const found = find(root, target) ?? below;
+  if (found === undefined || found.children !== undefined) {
+    throw new TarError(
+      `${describe(path)} is a link to ${describe(target)}, which is ${
+        found === undefined ? "not there" : "a directory"
+      }`,
+      -1,
+    );
+  }
+  enter(root, path, layer).set(path.at(-1)!, found);
+}
+
+/** Hides what lower layers have. A mark makes nothing where they have nothing. */
+function hide(
+  root: TreeNode,
+  { kind, path }: LayerEntry & { readonly kind: "hide" | "opaque" },
+): void {
+  if (kind === "opaque") {
+    walk(root, path, () => undefined)?.children?.clear();
+  } else {
+    walk(root, path.slice(0, -1), () => undefined)?.children
+      ?.delete(path.at(-1)!);
+  }
 }
 
 /**
@@ -113,36 +149,19 @@ export function applyEntries(
   entries: readonly LayerEntry[],
   layer: number,
 ): void {
+  // The layer may hide what it links to.
+  const below = new Map<LayerEntry, TreeNode | undefined>();
   for (const entry of entries) {
-    switch (entry.kind) {
-      case "file":
-        put(root, entry, layer);
-        break;
-      case "link": {
-        const target = find(root, entry.target);
-        if (target === undefined || target.children !== undefined) {
-          throw new TarError(
-            `${describe(entry.path)} is a link to ${
-              describe(entry.target)
-            }, which is ${target === undefined ? "not there" : "a directory"}`,
-            -1,
-          );
-        }
-        enter(root, entry.path.slice(0, -1), layer)
-          .children!.set(entry.path.at(-1)!, target);
-        break;
-      }
-      case "hide": {
-        const parent = find(root, entry.path.slice(0, -1));
-        const hidden = parent?.children?.get(entry.path.at(-1)!);
-        if (hidden !== undefined && !survives(hidden, layer)) {
-          parent!.children!.delete(entry.path.at(-1)!);
-        }
-        break;
-      }
-      case "opaque":
-        purge(enter(root, entry.path, layer), layer);
-        break;
+    if (entry.kind === "link") below.set(entry, find(root, entry.target));
+  }
+  // Wherever they stand, they hide what lies below, not what the layer brings.
+  for (const entry of entries) {
+    if (entry.kind === "hide" || entry.kind === "opaque") hide(root, entry);
+  }
+  for (const entry of entries) {
+    if (entry.kind === "file") put(root, entry, layer);
+    else if (entry.kind === "link") {
+      link(root, entry, { layer, below: below.get(entry) });
     }
   }
 }

@@ -213,8 +213,18 @@ export const MORE_CASES: Readonly<Record<string, SuiteCase>> = {
         file("a/c", "1"),
         file(".wh.x"),
       ]),
-      await layerOf([file("a/.wh.b"), file("n/.wh.y"), file("n/z", "1")]),
-      await layerOf([file("a/d", "1"), file(".wh.n")]),
+      await layerOf([
+        file("a/.wh.b"),
+        file("n/.wh.y"),
+        file("n/z", "1"),
+        file("q/.wh..wh..opq"),
+        file("q/r/.wh.x"),
+      ]),
+      await layerOf([
+        file("a/d", "1"),
+        file("n/.wh..wh..opq"),
+        file(".wh.n"),
+      ]),
     ];
     const { chainId } = await unpack(layers, context.snapshotter);
     await withView(context, chainId, (mounted) => {

@@ -52,20 +52,3 @@ export function makeDirectory(
     device: 0,
   };
 }
-
-/**
- * Removes from a directory what lower layers brought: what a whiteout does.
- * What the layer itself brought stays, in whatever order the two stand.
- */
-export function purge(directory: TreeNode, layer: number): void {
-  for (const [name, node] of directory.children!) {
-    if (!survives(node, layer)) directory.children!.delete(name);
-  }
-}
-
-/** Whether anything of a node is of this layer; purges the rest of it. */
-export function survives(node: TreeNode, layer: number): boolean {
-  if (node.children === undefined) return node.layer === layer;
-  purge(node, layer);
-  return node.layer === layer || node.children.size > 0;
-}

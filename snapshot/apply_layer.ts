@@ -192,9 +192,10 @@ export async function applyLayer(
 /** Opens the root and sees whether anything is there yet. */
 function openTree(root: string): DirTree {
   const fd = openRoot(root);
-  const tree = new DirTree(fd, false);
+  const tree = new DirTree(fd);
   try {
     tree.root.fresh = listDir(fd, root).length === 0;
+    tree.root.made = tree.root.fresh;
     const stat = lstatAt(fd, "");
     if (typeof stat !== "number") {
       tree.root.note(stat);

@@ -5,6 +5,9 @@ import {
   runProgram,
   tempDir,
 } from "@containerkit/tests";
+import { ImplicitFolders } from "./_implicit.ts";
+import { createEntryReader } from "./_layer_entries.ts";
+import { applyEntries } from "./_merge.ts";
 import {
   archive,
   dir,
@@ -14,7 +17,8 @@ import {
   symlink,
   type TestEntry,
 } from "./_test_layers.ts";
-import { applyLayer, diffUpper, type LayerFormat } from "./mod.ts";
+import { applyLayer, diffUpper } from "./mod.ts";
+import { makeDirectory, type TreeNode } from "./_tree.ts";
 
 const ROUNDS = Deno.env.has("CONTAINERKIT_LONG") ? 300 : 12;
 const NAMES = ["a", "b", "c", "d1", "d1-"];
@@ -42,14 +46,26 @@ function randomTree(random: () => number, depth: number, at = ""): TestEntry[] {
 /** A random layer over it: changes, whiteouts, opaque marks, and directories without an entry. */
 function randomLayer(
   random: () => number,
+  base: readonly TestEntry[],
   inTheWay: ReadonlySet<string>,
 ): TestEntry[] {
   const entries = randomTree(random, 2).filter(({ name, typeflag }) =>
     typeflag !== "5" || inTheWay.has(name) || random() < 0.7
   );
+  const links = new Set(
+    [...base, ...entries].filter(({ typeflag }) => typeflag === "2")
+      .map(({ name }) => name),
+  );
+  // What a mark behind a link means depends on what came before it.
+  const goesThroughLink = (path: string) =>
+    links.values().some((link) => `${path}/`.startsWith(`${link}/`));
   const dirs = new Set([
     "",
     ...entries.filter(({ typeflag }) => typeflag === "5")
+      .map(({ name }) => `${name}/`),
+    // Where the layer has nothing itself, and where nothing is below.
+    ...[...base, dir("none"), dir("none/deep")]
+      .filter(({ name }) => random() < 0.3 && !goesThroughLink(name))
       .map(({ name }) => `${name}/`),
   ]);
   for (const path of dirs) {
@@ -94,6 +110,49 @@ function withoutImplicit(
   });
 }
 
+/** The formats of applyLayer(), a layer put on another after it was applied, one made of what was applied, and an index. */
+const FORMATS = [
+  "directory",
+  "overlay",
+  "aufs",
+  "late",
+  "diff",
+  "index",
+] as const;
+
+/** The tree of an index as a layer. */
+function entriesOf(
+  node: TreeNode,
+  archives: readonly Uint8Array[],
+  at = "",
+): TestEntry[] {
+  return [...node.children ?? []].flatMap(([name, child]): TestEntry[] => {
+    const { mode, uid, gid, mtime, offset, size, layer, target } = child;
+    const path = `${at}${name}`;
+    const known = { name: path, mode: mode & 0o7777, uid, gid, mtime };
+    if (target !== undefined) {
+      return [{ ...known, typeflag: "2", linkname: target }];
+    }
+    if (child.children !== undefined) {
+      const content = entriesOf(child, archives, `${path}/`);
+      return [{ ...known, typeflag: "5" }, ...content];
+    }
+    const data = archives[layer]!.subarray(offset, offset + size);
+    return [{ ...known, data }];
+  });
+}
+
+function readIndex(layers: readonly Uint8Array[]): TreeNode {
+  const root = makeDirectory(0);
+  for (const [number, bytes] of layers.entries()) {
+    const { parser, entries } = createEntryReader();
+    parser.push(bytes);
+    parser.finish();
+    applyEntries(root, entries, number);
+  }
+  return root;
+}
+
 interface Case {
   readonly temp: string;
   readonly base: readonly TestEntry[];
@@ -103,12 +162,18 @@ interface Case {
 /** What one sees where the layer lies over the base. */
 async function result(
   { temp, base, layer }: Case,
-  format: LayerFormat | "diff",
+  format: (typeof FORMATS)[number],
 ): Promise<string[]> {
   const root = `${temp}/${crypto.randomUUID()}`;
   const [lower, upper, merged] = [`${root}/l`, `${root}/u`, `${root}/m`];
   for (const path of [lower, upper, merged, `${root}/w`]) {
     Deno.mkdirSync(path, { recursive: true });
+  }
+  if (format === "index") {
+    const layers = [archive(base), archive(layer)];
+    const tree = entriesOf(readIndex(layers), layers);
+    await applyLayer(stream(archive(tree)), lower);
+    return withoutImplicit(await describeTree(lower), layer);
   }
   await applyLayer(stream(archive(base)), lower);
   if (format === "directory") {
@@ -126,10 +191,23 @@ async function result(
     await applyLayer(branch, lower);
     return withoutImplicit(await describeTree(lower), layer);
   }
-  await applyLayer(stream(archive(layer)), upper, {
-    format: "overlay",
-    parents: [lower],
-  });
+  const implicit = new ImplicitFolders();
+  const overlay = { format: "overlay", parents: [lower] } as const;
+  await applyLayer(
+    stream(archive(layer)),
+    upper,
+    format !== "late" ? overlay : {
+      format: "overlay",
+      filter(header) {
+        implicit.see(header);
+        return true;
+      },
+    },
+  );
+  if (format === "late" && implicit.adopt(upper, [lower]) !== undefined) {
+    // Behind a link of the layer below: it is applied on it then.
+    return await result({ temp, base, layer }, "overlay");
+  }
   if (format === "diff") {
     const { readable } = diffUpper(upper, { compression: "none" });
     await applyLayer(readable, lower);
@@ -155,12 +233,12 @@ rootTest("applyLayer() gives one result in any order and format", async () => {
       const inTheWay = new Set(
         base.filter(({ typeflag }) => typeflag !== "5").map(({ name }) => name),
       );
-      const layer = randomLayer(random, inTheWay);
+      const layer = randomLayer(random, base, inTheWay);
       const wanted = await result(
         { temp: temp.path, base, layer },
         "directory",
       );
-      for (const format of ["directory", "overlay", "aufs", "diff"] as const) {
+      for (const format of FORMATS) {
         const entries = parentsFirst(shuffle(layer), inTheWay);
         assertEquals(
           await result({ temp: temp.path, base, layer: entries }, format),

@@ -373,6 +373,70 @@ for (const format of ["directory", "overlay", "aufs"] as const) {
   );
 }
 
+for (const format of ["directory", "overlay", "aufs"] as const) {
+  for (const order of ["before", "after"] as const) {
+    rootTest(
+      `applyLayer() A4 a whiteout hides a directory ${order} a mark in it does, in format ${format}`,
+      async () => {
+        await using temp = tempDir();
+        const [lower, upper] = [`${temp.path}/lower`, `${temp.path}/upper`];
+        Deno.mkdirSync(lower);
+        Deno.mkdirSync(upper);
+        await applyLayer(layer(dir("c"), file("c/old"), file("keep")), lower);
+        const marks = [file(".wh.c"), file("c/.wh..wh..opq"), file("c/.wh.x")];
+        await applyLayer(
+          layer(...order === "before" ? marks : marks.toReversed()),
+          format === "directory" ? lower : upper,
+          { format, parents: [lower] },
+        );
+        const expected = {
+          directory: [["keep"], []],
+          overlay: [["c", "keep"], ["c"]],
+          aufs: [["c", "keep"], [".wh.c"]],
+        };
+        assertEquals([names(lower), names(upper)], expected[format]);
+        if (format === "overlay") {
+          assertEquals(Deno.lstatSync(`${upper}/c`).isCharDevice, true);
+        }
+      },
+    );
+  }
+}
+
+rootTest("applyLayer() A4 marks make no directory", async () => {
+  await using temp = tempDir();
+  const marks = [file("n/.wh..wh..opq"), file("n/m/.wh.x"), file("n/.wh.y")];
+  for (const format of ["directory", "overlay", "aufs"] as const) {
+    await applyLayer(layer(...marks), temp.path, { format, parents: [] });
+    assertEquals(names(temp.path), [], format);
+  }
+});
+
+rootTest(
+  "applyLayer() A3 takes the attributes of an entry alone, be it before what is in it or after",
+  async () => {
+    await using temp = tempDir();
+    const [lower, upper] = [`${temp.path}/lower`, `${temp.path}/upper`];
+    const note = new Map([["user.note", bytes("below")]]);
+    Deno.mkdirSync(lower);
+    await applyLayer(layer({ ...dir("d", 0o700), xattrs: note }), lower);
+    for (const late of [false, true]) {
+      Deno.mkdirSync(upper);
+      const entries = [dir("d", 0o755), file("d/f")];
+      await applyLayer(
+        layer(...late ? entries.toReversed() : entries),
+        upper,
+        { format: "overlay", parents: [lower] },
+      );
+      assertEquals(
+        [modeOf(`${upper}/d`), getXattr(`${upper}/d`, "user.note")],
+        [0o755, undefined],
+      );
+      Deno.removeSync(upper, { recursive: true });
+    }
+  },
+);
+
 rootTest("applyLayer() A4 a whiteout of nothing does nothing", async () => {
   await using temp = tempDir();
   await applyLayer(
