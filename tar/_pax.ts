@@ -137,3 +137,36 @@ export function checkSparse(
   }
   return ranges;
 }
+
+/** Whether records describe a file with holes. */
+export function isSparse(records: PaxRecords): boolean {
+  return records.has("GNU.sparse.map") || records.has("GNU.sparse.major");
+}
+
+/** Keys that have a field of their own. */
+const KNOWN: ReadonlySet<string> = new Set([
+  "path",
+  "linkpath",
+  "size",
+  "uid",
+  "gid",
+  "uname",
+  "gname",
+  "mtime",
+  "SCHILY.devmajor",
+  "SCHILY.devminor",
+]);
+
+/** The records that are no field of a header. */
+export function otherRecords(
+  records: PaxRecords,
+): Map<string, string> | undefined {
+  let pax: Map<string, string> | undefined;
+  for (const [key, value] of records) {
+    if (KNOWN.has(key) || isXattr(key) || key.startsWith("GNU.sparse.")) {
+      continue;
+    }
+    (pax ??= new Map()).set(key, decodeText(value));
+  }
+  return pax;
+}

@@ -24,6 +24,7 @@ export * from "./encode_tar_header.ts";
 export * from "./limit_error.ts";
 export * from "./tar_error.ts";
 export * from "./tar_header.ts";
+export * from "./tar_sink.ts";
 export * from "./tar_stream.ts";
 export * from "./text.ts";
 export * from "./untar_stream.ts";
