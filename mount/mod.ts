@@ -11,6 +11,7 @@
  * @module
  */
 
+export * from "./check_id_map.ts";
 export * from "./features.ts";
 export * from "./from_containerd.ts";
 export * from "./is_mount_point.ts";

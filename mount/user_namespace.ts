@@ -16,14 +16,12 @@ import {
   waitId,
   write,
 } from "@containerkit/libc";
+import { checkIdMap } from "./check_id_map.ts";
 import type { IdMap, IdMapRange } from "./mount.ts";
 
 const CLONE_VM = 0x100;
 const CLONE_NEWUSER = 0x10000000;
 const SIGCHLD = 17;
-/** The kernel's limit of lines in a map. */
-const MAX_RANGES = 340;
-const MAX_ID = 0xffffffff;
 const STACK_SIZE = 65536;
 
 const symbols = library({
@@ -32,35 +30,6 @@ const symbols = library({
   /** `void *dlsym(void *handle, const char *name)`; the handle 0 looks everywhere. */
   dlsym: { parameters: ["u64", "buffer"], result: "u64" },
 });
-
-function checkRanges(ranges: readonly IdMapRange[], kind: string): void {
-  const fail = (why: string): never => {
-    throw new RangeError(`Cannot map ${kind} ids: ${why}`);
-  };
-  if (ranges.length === 0) fail("there is no range");
-  if (ranges.length > MAX_RANGES) {
-    fail(`${ranges.length} ranges are more than the kernel's ${MAX_RANGES}`);
-  }
-  for (const { inside, outside, size } of ranges) {
-    const isWord = (value: number) =>
-      Number.isInteger(value) && value >= 0 && value <= MAX_ID;
-    if (!isWord(inside) || !isWord(outside) || !isWord(size) || size === 0) {
-      fail(`${inside}:${outside}:${size} is no range of ids`);
-    }
-    if (inside + size > MAX_ID || outside + size > MAX_ID) {
-      fail(`${inside}:${outside}:${size} passes ${MAX_ID}`);
-    }
-  }
-  for (const side of ["inside", "outside"] as const) {
-    const sorted = ranges.toSorted((a, b) => a[side] - b[side]);
-    for (const [index, range] of sorted.entries()) {
-      const next = sorted[index + 1];
-      if (next !== undefined && range[side] + range.size > next[side]) {
-        fail(`two ranges overlap at ${next[side]}`);
-      }
-    }
-  }
-}
 
 function writeMap(path: string, ranges: readonly IdMapRange[]): void {
   const lines = ranges.map(({ inside, outside, size }) =>
@@ -87,8 +56,7 @@ function writeMap(path: string, ranges: readonly IdMapRange[]): void {
  * ```
  */
 export function userNamespace(map: IdMap): Fd {
-  checkRanges(map.uids, "user");
-  checkRanges(map.gids, "group");
+  checkIdMap(map);
   const pause = symbols().dlsym(0n, cString("pause"));
   // The child has a stack of its own and never returns from pause(2).
   const stack = new Uint8Array(STACK_SIZE);

@@ -1,3 +1,4 @@
+import { checkIdMap } from "@containerkit/mount";
 import type { Row } from "./_rows.ts";
 import type { Store } from "./_store.ts";
 import { SnapshotStateError } from "./snapshot_state_error.ts";
@@ -17,6 +18,7 @@ export function checkCapabilities(
       `Cannot ${action} snapshot "${key}" with ${name}: ${capability.reason}`,
     );
   }
+  if (options.idmap !== undefined) checkIdMap(options.idmap);
   if (
     sizeLimit !== undefined &&
     (!Number.isSafeInteger(sizeLimit) || sizeLimit <= 0)

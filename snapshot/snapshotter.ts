@@ -257,6 +257,7 @@ export interface Snapshotter extends AsyncDisposable {
    * @throws {Deno.errors.AlreadyExists} If there is such a key.
    * @throws {Deno.errors.NotFound} If there is no such parent.
    * @throws {TypeError} If the parent is not committed.
+   * @throws {RangeError} If the size limit or a range of the id map is none.
    */
   prepare(
     key: string,
