@@ -27,6 +27,8 @@ const AT_FDCWD = -100;
 const CREATE = 1 | 0o100 | 0o200 | O_NOFOLLOW | O_CLOEXEC;
 /** Up to here a copy holds nobody up. */
 const SMALL = 1 << 20;
+/** The unit of `st_blocks`. */
+const BLOCK = 512;
 const first = new CName();
 const second = new CName();
 
@@ -58,7 +60,8 @@ function tried(
 /** Both share blocks where the filesystem can. */
 async function copyFile(file: Copied, { signal }: Work): Promise<void> {
   const { from, to, name, path, stat } = file;
-  if (stat.size > SMALL && name.isWellFormed()) {
+  const hasHoles = stat.blocks * BLOCK < stat.size;
+  if ((stat.size > SMALL || hasHoles) && name.isWellFormed()) {
     await cloneFile(procPath(from, name), procPath(to, name), {
       mode: 0o600,
       signal,
