@@ -196,6 +196,8 @@ export class TarindexDriver implements Driver {
   }
 
   async trim({ dir }: Folder): Promise<void> {
+    // Its limit is that of what goes here.
+    if (this.capabilities.sizeLimit.supported) forgetLimit(`${dir}/fs`);
     for (const name of ["fs", "work"]) await destroyTree(`${dir}/${name}`);
   }
 

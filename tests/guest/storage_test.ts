@@ -3,12 +3,13 @@
 import { STORAGE_PROGRAMS, testsIn } from "./guest_programs.ts";
 import { guestTest } from "./guest_test_case.ts";
 
-guestTest("quotas of mount/ and volume/", {
+guestTest("quotas of mount/, snapshot/ and volume/", {
   kernel: "uml",
   programs: STORAGE_PROGRAMS,
   command: testsIn(
     "--filter='/project quotas|setQuota|resize.. grows/'",
     "mount/storage_test.ts",
+    "snapshot/limits_test.ts",
     "volume/limits_test.ts",
   ),
 });
