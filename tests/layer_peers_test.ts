@@ -9,6 +9,7 @@ import {
   runProgram,
   tempDir,
 } from "@containerkit/tests";
+import { containerdTree } from "./containerd_tree.ts";
 import { kept, makeLayout, type StoredLayer } from "./layer_layout.ts";
 
 /** Two states of a tree: what a first layer brings, and what a second changes. */
@@ -109,66 +110,18 @@ for (const find of [program, peer]) {
         "-ec",
         `sed -i 's|"t"|"example.org/t:1"|' index.json; tar -cf ../image.tar .`,
       ], { cwd: layout });
-      await Deno.writeTextFile(
-        `${temp.path}/config.toml`,
-        [
-          "version = 2",
-          `root = "${temp.path}/root"`,
-          `state = "${temp.path}/state"`,
-          'disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images", "io.containerd.cri.v1.runtime"]',
-          "[grpc]",
-          `address = "${temp.path}/c.sock"`,
-        ].join("\n"),
-      );
-      const daemon = new Deno.Command(containerd!, {
-        args: ["--config", `${temp.path}/config.toml`],
-        stdin: "null",
-        stdout: "null",
-        stderr: "null",
-      }).spawn();
-      const run = (...args: string[]) =>
-        runProgram(ctr!, ["--address", `${temp.path}/c.sock`, ...args]);
-      try {
-        for (let attempt = 0;; attempt++) {
-          try {
-            await run("version");
-            break;
-          } catch (error) {
-            if (attempt === 200) throw error;
-            await new Promise((resolve) => setTimeout(resolve, 100));
-          }
-        }
-        await run(
-          "images",
-          "import",
-          // The newer one would leave unpacking to a service that wants a configuration.
-          ...find === peer ? ["--local"] : [],
-          "--snapshotter",
-          "native",
-          `${temp.path}/image.tar`,
+      await containerdTree({
+        containerd: containerd!,
+        ctr: ctr!,
+        archive: `${temp.path}/image.tar`,
+        image: "example.org/t:1",
+        folder: `${temp.path}/containerd`,
+      }, async (mounted) => {
+        assertEquals(
+          kept(await describeTree(mounted)),
+          kept(await describeTree(tree)),
         );
-        const mounted = `${temp.path}/mounted`;
-        Deno.mkdirSync(mounted);
-        await run(
-          "images",
-          "mount",
-          "--snapshotter",
-          "native",
-          "example.org/t:1",
-          mounted,
-        );
-        try {
-          assertEquals(
-            kept(await describeTree(mounted)),
-            kept(await describeTree(tree)),
-          );
-        } finally {
-          await runProgram("umount", [mounted]);
-        }
-      } finally {
-        daemon.kill("SIGTERM");
-        await daemon.status;
-      }
+      });
     },
     containerd === undefined || ctr === undefined
       ? "program missing: containerd"
@@ -201,3 +154,57 @@ rootTest("umoci's layers apply to the same tree as umoci unpacks", async () => {
   }
   assertEquals(kept(await describeTree(root)), kept(await describeTree(tree)));
 }, need("umoci", "skopeo"));
+
+rootTest(
+  "crane writes what diffLayers() wrote as an archive of Go, which applies to the same tree",
+  async () => {
+    await using temp = tempDir();
+    const { layers, tree } = await makeLayers(temp.path);
+    const image = `${temp.path}/image.tar`;
+    const crane = peer("crane")!;
+    await runProgram(crane, [
+      "append",
+      ...layers.flatMap(({ path }) => ["--new_layer", path]),
+      "--new_tag",
+      "example.org/layers:1",
+      "--output",
+      image,
+    ]);
+    // One archive of all layers, whiteouts and all.
+    const flat = `${temp.path}/flat.tar`;
+    await runProgram("sh", [
+      "-ec",
+      `'${crane}' export - '${flat}' <'${image}'`,
+    ]);
+    const root = `${temp.path}/root`;
+    Deno.mkdirSync(root);
+    {
+      using file = await Deno.open(flat);
+      await applyLayer(file, root);
+    }
+    assertEquals(
+      kept(await describeTree(root)),
+      kept(await describeTree(tree)),
+    );
+    // And its layers, which Go has compressed.
+    const again = `${temp.path}/again`;
+    Deno.mkdirSync(again);
+    await runProgram("skopeo", [
+      "copy",
+      `docker-archive:${image}`,
+      `dir:${temp.path}/dir`,
+    ]);
+    const manifest = JSON.parse(
+      await Deno.readTextFile(`${temp.path}/dir/manifest.json`),
+    );
+    for (const { digest } of manifest.layers) {
+      using file = await Deno.open(`${temp.path}/dir/${digest.slice(7)}`);
+      assertEquals((await applyLayer(file, again)).digest, digest);
+    }
+    assertEquals(
+      kept(await describeTree(again)),
+      kept(await describeTree(tree)),
+    );
+  },
+  peer("crane") === undefined ? "program missing: crane" : need("skopeo"),
+);

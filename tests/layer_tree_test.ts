@@ -8,6 +8,7 @@ import {
   runProgram,
   tempDir,
 } from "@containerkit/tests";
+import { containerdTree } from "./containerd_tree.ts";
 import { kept, makeLayout } from "./layer_layout.ts";
 
 const LONG = Deno.env.has("CONTAINERKIT_LONG");
@@ -58,7 +59,7 @@ function facts(lines: readonly string[]): string[] {
 }
 
 rootTest(
-  "applyLayer() puts Debian's own trees on disk as GNU tar, bsdtar and umoci do",
+  "applyLayer() puts Debian's own trees on disk as GNU tar and bsdtar do, and writes them as umoci, skopeo and containerd take them",
   async () => {
     await using temp = tempDir();
     const archive = await makeArchive(temp.path);
@@ -108,16 +109,34 @@ rootTest(
       whole(expected),
       "our own layer",
     );
-    const umoci = peer("umoci") ?? program("umoci");
-    if (umoci === undefined) return;
     const layout = await makeLayout(temp.path, [{ path: stored, ...digests }]);
-    const bundle = `${temp.path}/bundle`;
-    await runProgram(umoci, ["unpack", "--image", `${layout}:t`, bundle]);
-    assertSame(
-      whole(kept(await describeTree(`${bundle}/rootfs`))),
-      whole(kept(await describeTree(again))),
-      "umoci",
-    );
+    const wanted = whole(kept(await describeTree(again)));
+    for (const umoci of [program("umoci"), peer("umoci")]) {
+      if (umoci === undefined) continue;
+      const bundle = `${temp.path}/bundle`;
+      await runProgram(umoci, ["unpack", "--image", `${layout}:t`, bundle]);
+      const found = await describeTree(`${bundle}/rootfs`);
+      assertSame(whole(kept(found)), wanted, umoci);
+      await runProgram("rm", ["-rf", bundle]);
+    }
+    if (program("skopeo") === undefined) return;
+    const image = `${temp.path}/image.tar`;
+    await runProgram("skopeo", [
+      "copy",
+      `oci:${layout}:t`,
+      `oci-archive:${image}:example.org/t:1`,
+    ]);
+    for (const find of [program, peer]) {
+      const [containerd, ctr] = [find("containerd"), find("ctr")];
+      if (containerd === undefined || ctr === undefined) continue;
+      const folder = `${temp.path}/containerd`;
+      const found = await containerdTree(
+        { containerd, ctr, archive: image, image: "example.org/t:1", folder },
+        describeTree,
+      );
+      assertSame(whole(kept(found)), wanted, `skopeo and ${ctr}`);
+      await runProgram("rm", ["-rf", folder]);
+    }
   },
 );
 

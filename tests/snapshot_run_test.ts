@@ -7,6 +7,7 @@ import {
   type Snapshotter,
   unpack,
 } from "@containerkit/snapshot";
+import { openBtrfs } from "@containerkit/snapshot/btrfs";
 import { openImage } from "@containerkit/snapshot/image";
 import { openNative } from "@containerkit/snapshot/native";
 import { makeLayer } from "./faults/_snapshot_world.ts";
@@ -18,6 +19,7 @@ const DRIVERS: Readonly<
   overlay: openOverlay,
   tarindex: openTarindex,
   native: openNative,
+  btrfs: openBtrfs,
   image: (options) => openImage({ ...options, size: 64 << 20 }),
 };
 
@@ -33,13 +35,24 @@ function configFor(rootfs: string, args: readonly string[]): object {
   };
 }
 
+/** Mounts a new btrfs, in a file beside. */
+async function btrfsAt(target: string): Promise<AsyncDisposable> {
+  const source = `${target}.image`;
+  await runProgram("truncate", ["-s", "256M", source]);
+  await runProgram(program("mkfs.btrfs")!, ["-q", source]);
+  return await mount({ type: "image", source, fstype: "btrfs" }, target);
+}
+
 for (const [driver, open] of Object.entries(DRIVERS)) {
   rootTest(
     `${driver}: runc runs a program from a layer, and what it writes becomes one`,
     async () => {
       await using temp = tempDir({ dir: "/var/tmp" });
       const { path } = temp;
-      await using store = await open({ root: path });
+      const root = `${path}/root`;
+      Deno.mkdirSync(root);
+      await using _disk = driver === "btrfs" ? await btrfsAt(root) : undefined;
+      await using store = await open({ root });
       const layer = makeLayer(
         {
           "bin/busybox": await Deno.readFile("/bin/busybox"),
@@ -83,6 +96,6 @@ for (const [driver, open] of Object.entries(DRIVERS)) {
       await using _mounted = await mount(view.mounts, rootfs);
       assertEquals(Deno.readTextFileSync(`${rootfs}/out`), "written\n");
     },
-    need("runc", "busybox"),
+    need("runc", "busybox", ...driver === "btrfs" ? ["mkfs.btrfs"] : []),
   );
 }
