@@ -1,4 +1,5 @@
-const ID_REGEXP = /^[A-Za-z0-9_+-][A-Za-z0-9_+.-]*$/;
+/** A dash in front would be an option of the runtime. */
+const ID_REGEXP = /^[A-Za-z0-9_+][A-Za-z0-9_+.-]*$/;
 /** A socket path of 107 bytes has to hold the folder, the id and a file name. */
 const MAX_LENGTH = 76;
 
@@ -8,7 +9,7 @@ export function checkId(id: string): void {
     throw new TypeError(
       `Cannot use the id ${
         JSON.stringify(id.slice(0, 100))
-      }: expected at most ${MAX_LENGTH} letters, digits and _ + - . with no dot in front`,
+      }: expected at most ${MAX_LENGTH} letters, digits and _ + - . with no dot or dash in front`,
     );
   }
 }

@@ -146,9 +146,10 @@ async function makeContainer(
     monitored: options.monitored ?? false,
     ...log === undefined ? {} : { log },
   };
+  // What is written from here on may not fit.
+  undo.defer(() => launched.streams.close());
   writeJson(bundle.record, record);
-  undo.move();
-  return new ContainerImpl({
+  const container = new ContainerImpl({
     holder: true,
     isNew: true,
     ...launched,
@@ -157,4 +158,6 @@ async function makeContainer(
     record,
     cgroups: record.cgroups,
   });
+  undo.move();
+  return container;
 }

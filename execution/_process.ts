@@ -18,7 +18,7 @@ import type {
 } from "./container_process.ts";
 import { reap, waitExit } from "./_exit.ts";
 import { ExitLostError } from "./exit_lost_error.ts";
-import { oomKills } from "./_oom.ts";
+import { type OomCounters, oomCounters, oomSince } from "./_oom.ts";
 import { processStat } from "./_process_stat.ts";
 import { RuntimeError } from "./runtime_error.ts";
 import { signalNumber } from "./_signals.ts";
@@ -66,6 +66,12 @@ function piped<T>(name: string, end: T | undefined): T {
   return end;
 }
 
+/** Whether there was no room for a file, or for a row of a database in one. */
+function isFull(error: unknown): boolean {
+  return error instanceof Error &&
+    /os error 28|database or disk is full/.test(error.message);
+}
+
 async function readAll(
   stream: ReadableStream<Uint8Array<ArrayBuffer>> | undefined,
 ): Promise<Uint8Array<ArrayBuffer>> {
@@ -86,7 +92,7 @@ export abstract class Process implements ContainerProcess {
   #letGo = new AbortController();
   #ended = false;
   #kept = false;
-  #oomBefore: number;
+  readonly #oomBefore: OomCounters;
 
   constructor(parts: ProcessParts) {
     const { containerId, files, record, pidfd, streams } = parts;
@@ -98,7 +104,7 @@ export abstract class Process implements ContainerProcess {
     this.#pidfd = pidfd;
     if (pidfd !== undefined) heldPids.add(record.pid);
     this.#streams = streams;
-    this.#oomBefore = oomKills(parts.cgroups);
+    this.#oomBefore = oomCounters(parts.cgroups);
     this.status = this.#watch(record);
     // Who does not ask must not be ended by the answer.
     this.status.catch(() => {});
@@ -138,11 +144,16 @@ export abstract class Process implements ContainerProcess {
       success: code === 0,
       code,
       signal: killer,
-      oomKilled: oomKills(this.cgroupPaths) > this.#oomBefore,
+      ...oomSince(this.#oomBefore, this.cgroupPaths),
       exitedAt,
     };
-    // First recorded, then reaped: whoever looks in between finds one of both.
-    if (claimJson(this.files.exit, status)) this.onStatus(status);
+    try {
+      // First recorded, then reaped: whoever looks in between finds one of both.
+      if (claimJson(this.files.exit, status)) this.onStatus(status);
+    } catch (error) {
+      // Where there is no room to tell others, the one who asks is told all the same.
+      if (!isFull(error)) throw error;
+    }
     reap(pidfd);
     this.#end();
     return status;

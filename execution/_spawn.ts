@@ -1,4 +1,5 @@
 import { spawn as spawnChild } from "node:child_process";
+import { sweep } from "./_sweep.ts";
 
 /** How a program ended. */
 export interface Ended {
@@ -27,7 +28,7 @@ export interface SpawnWithOptions {
  * It gets a session of its own: a Ctrl-C is not for it, and what it leaves is told
  * from other children by that.
  */
-export function spawnWith(
+export async function spawnWith(
   command: string,
   args: readonly string[],
   options: SpawnWithOptions,
@@ -49,11 +50,14 @@ export function spawnWith(
     // A program that never started has no exit to wait for.
     if (child.pid === undefined) reject(error);
   });
-  child.once("exit", (code, signal) => {
-    if (failure !== undefined) reject(failure);
-    else resolve({ code, signal });
-  });
-  return promise;
+  child.once("exit", (code, signal) => resolve({ code, signal }));
+  const ended = await promise;
+  // Who is killed ends neither its hooks nor its other processes.
+  if (ended.signal !== null) {
+    await sweep((_pid, { session }) => session === child.pid);
+  }
+  if (failure !== undefined) throw failure;
+  return ended;
 }
 
 /** What a runtime must not inherit: it would change what it does, or reach the container. */

@@ -5,7 +5,13 @@ import {
   rootTest,
   tempDir,
 } from "@containerkit/tests";
-import { createSpec, readEvents, run, type SpecResources } from "./mod.ts";
+import {
+  createSpec,
+  type CreateSpecOptions,
+  readEvents,
+  run,
+  type SpecResources,
+} from "./mod.ts";
 
 const missing = need("runc", "busybox");
 
@@ -14,6 +20,7 @@ async function start(
   folder: string,
   script: string,
   resources: SpecResources = {},
+  options: Partial<CreateSpecOptions> = {},
 ) {
   const rootfs = `${folder}/rootfs`;
   Deno.mkdirSync(rootfs);
@@ -23,12 +30,54 @@ async function start(
     args: ["sh", "-c", script],
     seccomp: "unconfined",
     resources,
+    ...options,
   });
   return await run("a", spec, {
     state: `${folder}/state`,
     stdout: "null",
     stderr: "null",
   });
+}
+
+/** A cgroup with a limit of memory, for others below it. */
+function limitedCgroup(bytes: number) {
+  const name = `containerkit-above-${Deno.pid}`;
+  const root = "/sys/fs/cgroup";
+  const v1 = `${root}/memory`;
+  const isV1 = exists(v1);
+  const path = `${isV1 ? v1 : root}/${name}`;
+  Deno.mkdirSync(path);
+  const limits = isV1
+    ? ["memory.limit_in_bytes", "memory.memsw.limit_in_bytes"]
+    : ["memory.max", "memory.swap.max"];
+  for (const [index, file] of limits.entries()) {
+    if (!exists(`${path}/${file}`)) continue;
+    const value = !isV1 && index === 1 ? 0 : bytes;
+    Deno.writeTextFileSync(`${path}/${file}`, String(value));
+  }
+  return {
+    name,
+    path,
+    [Symbol.dispose]() {
+      for (const tree of [root, ...folders(root)]) {
+        if (exists(`${tree}/${name}`)) Deno.removeSync(`${tree}/${name}`);
+      }
+    },
+  };
+}
+
+function folders(path: string): string[] {
+  return [...Deno.readDirSync(path)].filter(({ isDirectory }) => isDirectory)
+    .map(({ name }) => `${path}/${name}`);
+}
+
+function exists(path: string): boolean {
+  try {
+    Deno.lstatSync(path);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 rootTest(
@@ -41,8 +90,10 @@ rootTest(
       await using container = await start(temp.path, "tail /dev/zero", {
         memory: { limit, swap: limit },
       });
-      const { oomKilled, signal, success } = await container.status;
+      const { cgroups } = container;
+      const { oomKilled, oomCgroup, signal, success } = await container.status;
       assertEquals([oomKilled, success], [true, false]);
+      assertEquals(oomCgroup, cgroups.memory ?? cgroups.unified);
       assertEquals(signal === null || signal === "SIGKILL", true);
     }
     const types: string[] = [];
@@ -50,6 +101,20 @@ rootTest(
       types.push(type);
     }
     assertEquals(types, ["create", "start", "oom", "exit", "delete"]);
+  },
+  missing,
+);
+
+rootTest(
+  "status tells whose limit was hit, when it was that of a cgroup above",
+  async () => {
+    using temp = tempDir();
+    using above = limitedCgroup(16 << 20);
+    await using container = await start(temp.path, "tail /dev/zero", {}, {
+      cgroup: `/${above.name}/inner`,
+    });
+    const { oomKilled, oomCgroup } = await container.status;
+    assertEquals([oomKilled, oomCgroup], [true, above.path]);
   },
   missing,
 );

@@ -16,6 +16,11 @@ export interface ContainerStatus {
   readonly signal: Deno.Signal | null;
   /** Whether the kernel killed something of the container for lack of memory. */
   readonly oomKilled: boolean;
+  /**
+   * Folder of the cgroup whose limit was hit then: the container's own, or one
+   * above it. Missing if it was none's: the machine itself had no more memory.
+   */
+  readonly oomCgroup?: string;
   /** When, as RFC 3339 in UTC. */
   readonly exitedAt: string;
 }

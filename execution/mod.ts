@@ -13,6 +13,7 @@
  */
 
 export * from "./attach_container.ts";
+export * from "./cdi_devices.ts";
 export * from "./container.ts";
 export * from "./container_event.ts";
 export * from "./container_metrics.ts";

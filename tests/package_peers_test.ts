@@ -25,6 +25,7 @@ import {
   program,
   rootTest,
   runProgram,
+  startContainerd,
   tempDir,
 } from "./mod.ts";
 
@@ -291,43 +292,6 @@ rootTest(
   need("umoci", "busybox"),
 );
 
-/** A containerd of its own, which ends with the test. */
-async function startContainerd(folder: string, command: string) {
-  await Deno.mkdir(folder, { recursive: true });
-  const address = `${folder}/sock`;
-  const config = `${folder}/config.toml`;
-  await Deno.writeTextFile(
-    config,
-    [
-      "version = 2",
-      `root = "${folder}/root"`,
-      `state = "${folder}/state"`,
-      'disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images", "io.containerd.cri.v1.runtime"]',
-      "[grpc]",
-      `  address = "${address}"`,
-      "[ttrpc]",
-      `  address = "${folder}/ttrpc"`,
-    ].join("\n"),
-  );
-  const child = new Deno.Command(command, {
-    args: ["--config", config],
-    stdin: "null",
-    stdout: "null",
-    stderr: "null",
-  }).spawn();
-  for (let attempt = 0; attempt < 500; attempt++) {
-    if (await Deno.stat(address).then(() => true, () => false)) break;
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-  return {
-    address,
-    async [Symbol.asyncDispose]() {
-      child.kill("SIGTERM");
-      await child.status;
-    },
-  };
-}
-
 const CONTAINERDS = [
   { version: "1.6", find: program, exportFlags: [] },
   // By its transfer service ctr 2.1 ends with 0 before all is written: 7 of 60 archives were cut off on a busy machine.
@@ -340,11 +304,11 @@ for (const { version, find, exportFlags } of CONTAINERDS) {
     async () => {
       await using real = await setUp();
       await using containerd = await startContainerd(
-        `${real.path}/ctd`,
         find("containerd")!,
+        `${real.path}/ctd`,
       );
       const ctr = (...args: string[]) =>
-        runProgram(find("ctr")!, ["-a", containerd.address, ...args]);
+        runProgram(find("ctr")!, ["-a", containerd.socket, ...args]);
       const images = [{ descriptor: real.descriptor, names: [NAME] }];
       for (const format of ["oci", "oci-docker", "docker"] as const) {
         const file = `${real.path}/${format}.tar`;

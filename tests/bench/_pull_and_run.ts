@@ -16,9 +16,14 @@ import {
   type Snapshotter,
   unpack,
 } from "@containerkit/snapshot";
-import { need, peer, runProgram, startDockerRegistry } from "../mod.ts";
+import {
+  need,
+  peer,
+  runProgram,
+  startContainerd,
+  startDockerRegistry,
+} from "../mod.ts";
 import type { Bench } from "./bench.ts";
-import { startContainerd } from "./_containerd.ts";
 import type { FileLayer } from "./_large_image.ts";
 import { rounds } from "./_rounds.ts";
 

@@ -24,10 +24,10 @@ import {
   peer,
   program,
   runProgram,
+  startContainerd,
   startDockerRegistry,
   tempDir,
 } from "../mod.ts";
-import { startContainerd } from "./_containerd.ts";
 import type { Bench } from "./bench.ts";
 import { startDelay } from "./_delay_proxy.ts";
 

@@ -7,6 +7,7 @@ import {
   type Spec,
 } from "@containerkit/execution";
 import { makeBusyboxRootfs } from "../busybox_rootfs.ts";
+import { startContainerd } from "../containerd.ts";
 import { peer, program } from "../need.ts";
 import { tempDir } from "../temp_dir.ts";
 import type { Bench } from "./bench.ts";
@@ -27,50 +28,6 @@ async function call(command: string, ...args: string[]): Promise<void> {
   if (!success) {
     throw new Error(`${command}: ${new TextDecoder().decode(stderr)}`);
   }
-}
-
-/** A containerd of its own, without any plugin that is not needed to run a container. */
-async function startContainerd(
-  folder: string,
-  programs: { containerd: string; shims: string },
-): Promise<{ readonly socket: string } & AsyncDisposable> {
-  await Deno.mkdir(folder);
-  const socket = `${folder}/sock`;
-  const config = `${folder}/config.toml`;
-  await Deno.writeTextFile(
-    config,
-    `version = 2
-root = "${folder}/root"
-state = "${folder}/state"
-disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.cri.v1.runtime", "io.containerd.cri.v1.images", "io.containerd.grpc.v1.cri", "io.containerd.internal.v1.opt", "io.containerd.nri.v1.nri", "io.containerd.tracing.processor.v1.otlp"]
-[grpc]
-address = "${socket}"
-[ttrpc]
-address = "${socket}.ttrpc"
-`,
-  );
-  const child = new Deno.Command(programs.containerd, {
-    args: ["--config", config, "--log-level", "error"],
-    env: { PATH: `${programs.shims}:/usr/sbin:/usr/bin:/sbin:/bin` },
-    stdin: "null",
-    stdout: "null",
-    stderr: "null",
-  }).spawn();
-  for (let attempt = 0; attempt < 500; attempt++) {
-    try {
-      (await Deno.connect({ transport: "unix", path: socket })).close();
-      break;
-    } catch {
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-  }
-  return {
-    socket,
-    async [Symbol.asyncDispose]() {
-      child.kill("SIGTERM");
-      await child.status;
-    },
-  };
 }
 
 async function inBatches(fn: (index: number) => Promise<void>): Promise<void> {
@@ -175,26 +132,21 @@ runc --root ${root} delete b`,
   bench.report("stats", each(() => sleeper.stats()), 0.5, "ms");
 
   for (
-    const [name, ctr, containerd, shims] of [
-      ["1.6", program("ctr"), program("containerd"), "/usr/bin"],
-      [
-        "2",
-        peer("ctr"),
-        peer("containerd"),
-        peer("containerd-shim-runc-v2")?.replace(/\/[^/]*$/, ""),
-      ],
+    const [name, ctr, containerd] of [
+      ["1.6", program("ctr"), program("containerd")],
+      ["2", peer("ctr"), peer("containerd")],
     ] as const
   ) {
-    if (ctr === undefined || containerd === undefined || shims === undefined) {
+    if (ctr === undefined || containerd === undefined) {
       bench.skip(`containerd ${name}`, "it is not installed");
       continue;
     }
     // The shim keeps runc's state in one place for all daemons.
     const peerId = `bench-${name}-${Deno.pid}`;
-    await using daemon = await startContainerd(`${temp.path}/c${name}`, {
+    await using daemon = await startContainerd(
       containerd,
-      shims,
-    });
+      `${temp.path}/c${name}`,
+    );
     const ctrRun = (id: string) =>
       call(
         ctr,

@@ -4,8 +4,10 @@ import { packImage } from "@containerkit/distribution/pack";
 import { createSpec, run } from "@containerkit/execution";
 import { mount } from "@containerkit/mount";
 import { openOverlay, unpack } from "@containerkit/snapshot";
+import { startContainerd } from "../containerd.ts";
 import { startDockerRegistry } from "../docker_registry.ts";
 import { need, peer, program } from "../need.ts";
+import { peerCgroups } from "../peer_cgroups.ts";
 import { runProgram } from "../run_program.ts";
 import { tempDir } from "../temp_dir.ts";
 import type { Bench } from "./bench.ts";
@@ -67,44 +69,6 @@ async function ours(reference: string, id: string): Promise<void> {
   if (code !== 0) throw new Error(`The container exited with ${code}`);
 }
 
-/** A containerd of its own, which is stopped and removed at the end. */
-async function startContainerd(
-  command: string,
-  folder: string,
-): Promise<{ address: string } & AsyncDisposable> {
-  const address = `${folder}/sock`;
-  await Deno.writeTextFile(
-    `${folder}/config.toml`,
-    `version = 2\nroot = "${folder}/root"\nstate = "${folder}/state"\ndisabled_plugins = ["io.containerd.grpc.v1.cri"]\n[grpc]\naddress = "${address}"\n`,
-  );
-  const child = new Deno.Command(command, {
-    args: ["--config", `${folder}/config.toml`],
-    env: {
-      PATH: `${command.slice(0, command.lastIndexOf("/"))}:${
-        Deno.env.get("PATH")
-      }`,
-    },
-    stdin: "null",
-    stdout: "null",
-    stderr: "null",
-  }).spawn();
-  for (let attempt = 0; attempt < 200; attempt++) {
-    try {
-      Deno.statSync(address);
-      break;
-    } catch {
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-  }
-  return {
-    address,
-    async [Symbol.asyncDispose]() {
-      child.kill("SIGTERM");
-      await child.status;
-    },
-  };
-}
-
 /** Pull, unpack, run and remove a real image: against ctr and podman, each with its own fresh store. */
 export async function suite(bench: Bench): Promise<void> {
   const missing = need("docker-registry", "runc", "busybox");
@@ -130,10 +94,9 @@ export async function suite(bench: Bench): Promise<void> {
       continue;
     }
     const folder = `${temp.path}/${number++}`;
-    await Deno.mkdir(folder);
     await using containerd = await startContainerd(daemon, folder);
     const call = (...args: string[]) =>
-      runProgram(ctr, ["--address", containerd.address, ...args]);
+      runProgram(ctr, ["--address", containerd.socket, ...args]);
     await bench.compare({
       name: `pull, unpack, run and remove, against ${name}`,
       rounds: ROUNDS,
@@ -152,6 +115,7 @@ export async function suite(bench: Bench): Promise<void> {
     bench.skip("job against podman", "program missing");
     return;
   }
+  using _cgroups = peerCgroups("libpod_parent");
   const call = (...args: string[]) =>
     runProgram(podman, [
       `--root=${temp.path}/podman/root`,

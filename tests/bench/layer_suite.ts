@@ -1,6 +1,11 @@
 import { applyLayer, diffLayers, diffUpper } from "@containerkit/snapshot";
 import { encodeTarHeader } from "@containerkit/tar";
-import { peer, runProgram, tempDir } from "@containerkit/tests";
+import {
+  peer,
+  runProgram,
+  startContainerd,
+  tempDir,
+} from "@containerkit/tests";
 import type { Bench } from "./bench.ts";
 
 /** Layers of the three kinds that images are made of. */
@@ -123,26 +128,14 @@ interface Containerd extends AsyncDisposable {
 }
 
 /** containerd with an image of one layer in its store. */
-async function startContainerd(
+async function storeInContainerd(
   temp: string,
   { stored, diffId, image }: { stored: string; diffId: string; image: string },
 ): Promise<Containerd | undefined> {
   const [containerd, ctr] = [peer("containerd"), peer("ctr")];
   if (containerd === undefined || ctr === undefined) return undefined;
   const root = `${temp}/${image}`;
-  const socket = `${root}/c.sock`;
   await shell(`mkdir -p '${root}/blobs/sha256'`);
-  await Deno.writeTextFile(
-    `${root}/config.toml`,
-    [
-      "version = 2",
-      `root = "${root}/root"`,
-      `state = "${root}/state"`,
-      'disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images", "io.containerd.cri.v1.runtime"]',
-      "[grpc]",
-      `address = "${socket}"`,
-    ].join("\n"),
-  );
   const put = async (text: string) => {
     const bytes = new TextEncoder().encode(text);
     const hex = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes))
@@ -187,23 +180,9 @@ async function startContainerd(
   await shell(
     `cd '${root}' && tar -ch -f image.tar oci-layout index.json blobs`,
   );
-  const child = new Deno.Command(containerd, {
-    args: ["--config", `${root}/config.toml`],
-    stdin: "null",
-    stdout: "null",
-    stderr: "null",
-  }).spawn();
+  const daemon = await startContainerd(containerd, `${root}/daemon`);
   const run = (...args: string[]) =>
-    runProgram(ctr, ["--address", socket, ...args]);
-  for (let attempt = 0;; attempt++) {
-    try {
-      await run("version");
-      break;
-    } catch (error) {
-      if (attempt === 100) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
-  }
+    runProgram(ctr, ["--address", daemon.socket, ...args]);
   await run("images", "import", "--no-unpack", `${root}/image.tar`);
   return {
     async unpack() {
@@ -212,10 +191,7 @@ async function startContainerd(
       await run("snapshots", "unpack", manifest.digest);
       return performance.now() - start;
     },
-    async [Symbol.asyncDispose]() {
-      child.kill("SIGTERM");
-      await child.status;
-    },
+    [Symbol.asyncDispose]: () => daemon[Symbol.asyncDispose](),
   };
 }
 
@@ -324,7 +300,7 @@ async function benchContainerd(
   const diffId = `sha256:${
     (await runProgram("sha256sum", [plain])).split(" ")[0]
   }`;
-  const server = await startContainerd(memory, {
+  const server = await storeInContainerd(memory, {
     stored: zipped,
     diffId,
     image: "containerd",

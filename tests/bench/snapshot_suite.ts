@@ -9,9 +9,9 @@ import {
   type Snapshotter,
   unpack,
 } from "@containerkit/snapshot";
-import { peer, program, runProgram, tempDir } from "../mod.ts";
+import { peer, program, runProgram, startContainerd, tempDir } from "../mod.ts";
 import type { Bench } from "./bench.ts";
-import { startContainerd } from "./_containerd.ts";
+import { containerdSnapshots } from "./_containerd_snapshots.ts";
 import { type FileLayer, makeLargeLayer } from "./_large_image.ts";
 import { pullAndRun } from "./_pull_and_run.ts";
 import { rounds } from "./_rounds.ts";
@@ -56,7 +56,8 @@ async function calls(bench: Bench): Promise<void> {
       bench.skip(name, "containerd is missing");
       continue;
     }
-    await using other = await startContainerd(path, `${temp.path}/${version}`);
+    await using daemon = await startContainerd(path, `${temp.path}/${version}`);
+    using other = containerdSnapshots(daemon.socket);
     let top = "";
     for (let depth = 0; depth < DEPTH; depth++) {
       await other.prepare(`work-${depth}`, top);

@@ -1,11 +1,22 @@
 // cgroup v2 alone, as users have it, and kernels that do not keep the exit codes of others' children.
+import { testsIn } from "./guest_programs.ts";
 import { guestTest } from "./guest_test_case.ts";
 
-for (const kernel of ["6.1", "6.12"] as const) {
+const LONG = Deno.env.get("CONTAINERKIT_LONG") !== undefined;
+/** Of the suite, what depends on cgroups, terminals and exit codes; the rest takes a guest minutes. */
+const SHORT =
+  '--filter="/^(stat|a container|runc: (create, start|exit codes|pausing|a kept)|crun: create, start)/"';
+
+for (const kernel of ["uml", "6.1", "6.12"] as const) {
   guestTest("execution/", {
     kernel,
-    programs: ["runc", "busybox"],
-    command:
-      "for name in $(cat /sys/fs/cgroup/cgroup.controllers); do echo +$name >/sys/fs/cgroup/cgroup.subtree_control; done; deno test -A --no-check --no-prompt --quiet --preload=tests/preload.ts --filter '/^(?!crun|runc: (exit|nothing|null|what|two|an |deleting))/' execution/runtime_suite_test.ts execution/cgroups_test.ts",
+    programs: ["runc", "crun", "busybox", "mount", "umount"],
+    command: testsIn(
+      "execution/runtime_suite_test.ts",
+      "execution/cgroups_test.ts",
+      ...LONG
+        ? ["execution/run_monitor_test.ts", "execution/bad_input_test.ts"]
+        : [SHORT],
+    ),
   });
 }

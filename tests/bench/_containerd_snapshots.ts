@@ -39,55 +39,15 @@ const ROOT = field(
   message(field(1, "containerd.io/gc.root"), field(2, "1")),
 );
 
-/** A containerd of its own, with its snapshots by gRPC over one connection. */
-export interface Containerd extends AsyncDisposable {
-  /** Where it listens. */
-  readonly socket: string;
+/** The snapshots of containerd by gRPC over one connection. */
+export interface ContainerdSnapshots extends Disposable {
   prepare(key: string, parent: string): Promise<void>;
   commit(name: string, key: string): Promise<void>;
   remove(key: string): Promise<void>;
 }
 
-/** Starts containerd with its files in a folder, and waits until it answers. */
-export async function startContainerd(
-  program: string,
-  folder: string,
-): Promise<Containerd> {
-  const socket = `${folder}/containerd.sock`;
-  Deno.mkdirSync(folder, { recursive: true });
-  Deno.writeTextFileSync(
-    `${folder}/config.toml`,
-    [
-      "version = 2",
-      `root = "${folder}/root"`,
-      `state = "${folder}/state"`,
-      'disabled_plugins = ["io.containerd.grpc.v1.cri"]',
-      "[grpc]",
-      `address = "${socket}"`,
-      "",
-    ].join("\n"),
-  );
-  const child = new Deno.Command(program, {
-    args: ["-c", `${folder}/config.toml`],
-    // Its shim lies beside it.
-    env: {
-      PATH: `${program.slice(0, program.lastIndexOf("/"))}:${
-        Deno.env.get("PATH")
-      }`,
-    },
-    stdin: "null",
-    stdout: "null",
-    stderr: "null",
-  }).spawn();
-  for (let left = 100;; left--) {
-    try {
-      (await Deno.connect({ transport: "unix", path: socket })).close();
-      break;
-    } catch (error) {
-      if (left === 0) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
-  }
+/** Connects to a containerd that runs. */
+export function containerdSnapshots(socket: string): ContainerdSnapshots {
   const session = http2.connect("http://localhost", {
     createConnection: () => net.connect(socket),
   });
@@ -122,16 +82,11 @@ export async function startContainerd(
     });
   const name = field(1, "overlayfs");
   return {
-    socket,
     prepare: (key, parent) =>
       call("Prepare", message(name, field(2, key), field(3, parent), ROOT)),
     commit: (to, key) =>
       call("Commit", message(name, field(2, to), field(3, key), ROOT)),
     remove: (key) => call("Remove", message(name, field(2, key))),
-    async [Symbol.asyncDispose]() {
-      session.close();
-      child.kill("SIGTERM");
-      await child.status;
-    },
+    [Symbol.dispose]: () => session.close(),
   };
 }

@@ -1,0 +1,329 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { mount } from "@containerkit/mount";
+import {
+  makeBusyboxRootfs,
+  need,
+  rootTest,
+  tempDir,
+} from "@containerkit/tests";
+import {
+  create,
+  createRuntime,
+  createSpec,
+  type CreateSpecOptions,
+  run,
+  RuntimeError,
+} from "./mod.ts";
+
+const missing = need("runc", "busybox");
+const decoder = new TextDecoder();
+
+/** A folder with a root filesystem. */
+function makeBench() {
+  const temp = tempDir();
+  const rootfs = `${temp.path}/rootfs`;
+  Deno.mkdirSync(rootfs);
+  makeBusyboxRootfs(rootfs);
+  const state = `${temp.path}/state`;
+  return {
+    folder: temp.path,
+    rootfs,
+    state,
+    spec: (script: string, options: Partial<CreateSpecOptions> = {}) =>
+      createSpec({}, {
+        rootfs,
+        args: ["sh", "-c", script],
+        seccomp: "unconfined",
+        ...options,
+      }),
+    /** What is there of containers: folders of ours, and of the runtime. */
+    left: (at = state) =>
+      [`${at}/containers`, `${at}/runtime`].flatMap((path) =>
+        [...Deno.readDirSync(path)].map(({ name }) => name)
+      ),
+    [Symbol.dispose]: () => temp[Symbol.dispose](),
+  };
+}
+
+async function until(done: () => boolean): Promise<void> {
+  for (let attempt = 0; attempt < 1000; attempt++) {
+    if (done()) return;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  throw new Error("not within 10 seconds");
+}
+
+/** Processes with a word in their command line. */
+function processesWith(word: string): number[] {
+  return [...Deno.readDirSync("/proc")].flatMap(({ name }) => {
+    try {
+      const line = Deno.readTextFileSync(`/proc/${name}/cmdline`);
+      return line.split("\0").includes(word) ? [Number(name)] : [];
+    } catch {
+      return []; // no process, or it has gone
+    }
+  });
+}
+
+rootTest(
+  "create() of the runtime refuses a bundle without a configuration",
+  async () => {
+    using bench = makeBench();
+    for (const command of ["runc", "crun"]) {
+      const bundle = `${bench.folder}/${command}`;
+      Deno.mkdirSync(bundle);
+      const error = await assertRejects(
+        () =>
+          createRuntime({ command, root: `${bench.folder}/root` }).create(
+            "a",
+            bundle,
+            {
+              pidFile: `${bundle}/pid`,
+              logFile: `${bundle}/log`,
+              stdio: ["ignore", "ignore", "ignore"],
+            },
+          ),
+        RuntimeError,
+      );
+      assertEquals(error.code, "BadBundle", error.message);
+    }
+  },
+  need("runc", "crun", "busybox"),
+);
+
+rootTest(
+  "create() with a hook that fails, or hangs, leaves nothing",
+  async () => {
+    using bench = makeBench();
+    const hook = (path: string, timeout?: number) => ({
+      hooks: {
+        createRuntime: [{
+          path,
+          args: [path, "12345.5"],
+          ...timeout === undefined ? {} : { timeout },
+        }],
+      },
+    });
+    for (
+      const options of [
+        hook("/bin/false"),
+        hook("/no/such"),
+        hook("/bin/sleep", 1),
+      ]
+    ) {
+      const error = await assertRejects(
+        async () =>
+          await create("a", await bench.spec("true", options), {
+            state: bench.state,
+            stderr: "null",
+          }),
+        RuntimeError,
+      );
+      assertEquals(/hook/i.test(error.message), true, error.message);
+      assertEquals(bench.left(), []);
+    }
+    const stop = new AbortController();
+    const hanging = assertRejects(
+      async () =>
+        await create("a", await bench.spec("true", hook("/bin/sleep")), {
+          state: bench.state,
+          stderr: "null",
+          signal: stop.signal,
+        }),
+      DOMException,
+    );
+    await until(() => processesWith("12345.5").length > 0);
+    stop.abort();
+    await hanging;
+    assertEquals(bench.left(), []);
+    assertEquals(processesWith("12345.5"), []);
+  },
+  missing,
+);
+
+rootTest(
+  "create() whose runtime is killed meanwhile says so and leaves nothing",
+  async () => {
+    using bench = makeBench();
+    const spec = await bench.spec("true", {
+      hooks: {
+        createRuntime: [{ path: "/bin/sleep", args: ["sleep", "12346.5"] }],
+      },
+    });
+    const failed = assertRejects(
+      async () =>
+        await create("a", spec, { state: bench.state, stderr: "null" }),
+      RuntimeError,
+      "was killed by SIGKILL",
+    );
+    await until(() => processesWith("12346.5").length > 0);
+    const [runtime] = processesWith(`${bench.state}/containers/a/pid`);
+    Deno.kill(runtime!, "SIGKILL");
+    assertEquals((await failed).code, "Interrupted");
+    assertEquals(bench.left(), []);
+    assertEquals(processesWith("12346.5"), []);
+  },
+  missing,
+);
+
+rootTest(
+  "create() in a full folder fails and leaves nothing; an exit in one is told",
+  async () => {
+    using bench = makeBench();
+    Deno.mkdirSync(bench.state);
+    await using _full = await mount(
+      { type: "tmpfs", size: 2 << 20 },
+      bench.state,
+    );
+    const spec = await bench.spec("read line; exit 3");
+    // The first makes what is there for all.
+    await (await create("a", spec, { state: bench.state, stderr: "null" }))
+      [Symbol.asyncDispose]();
+    const fill = () => {
+      try {
+        using file = Deno.openSync(`${bench.state}/filler`, {
+          create: true,
+          append: true,
+        });
+        for (const size of [65536, 1]) {
+          try {
+            for (;;) file.writeSync(new Uint8Array(size));
+          } catch {
+            // No more of this size.
+          }
+        }
+      } catch {
+        // Not even the file.
+      }
+    };
+    fill();
+    await assertRejects(
+      async () => await run("a", spec, { state: bench.state, stderr: "null" }),
+      Error,
+    );
+    assertEquals(bench.left(), []);
+    Deno.removeSync(`${bench.state}/filler`);
+    await using container = await run("a", spec, {
+      state: bench.state,
+      stdin: "piped",
+      stderr: "null",
+    });
+    fill();
+    await container.stdin.close();
+    assertEquals((await container.status).code, 3);
+  },
+  missing,
+);
+
+rootTest("create() of one id by two programs: one has it", async () => {
+  using bench = makeBench();
+  const script = `
+    import { createSpec, run } from ${
+    JSON.stringify(import.meta.resolve("./mod.ts"))
+  };
+    const spec = await createSpec({}, { rootfs: ${
+    JSON.stringify(bench.rootfs)
+  }, args: ["sleep", "1000"] });
+    await Deno.stdin.read(new Uint8Array(1));
+    try {
+      await using _ = await run("a", spec, { state: ${
+    JSON.stringify(bench.state)
+  }, stderr: "null" });
+      console.log("made");
+      await Deno.stdin.read(new Uint8Array(1));
+    } catch (error) {
+      console.log(error.code);
+    }`;
+  const path = `${bench.folder}/one.ts`;
+  Deno.writeTextFileSync(path, script);
+  const children = [1, 2].map(() => {
+    const child = new Deno.Command(Deno.execPath(), {
+      args: [
+        "run",
+        "-A",
+        "--quiet",
+        "--no-check",
+        "--config",
+        new URL("../deno.json", import.meta.url).pathname,
+        path,
+      ],
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "inherit",
+    }).spawn();
+    return { child, writer: child.stdin.getWriter() };
+  });
+  const go = () =>
+    children.map(({ writer }) => writer.write(new Uint8Array(1)));
+  await Promise.all(go());
+  const words = await Promise.all(children.map(async ({ child }) => {
+    const reader = child.stdout.getReader();
+    const { value } = await reader.read();
+    reader.releaseLock();
+    return decoder.decode(value).trim();
+  }));
+  assertEquals(words.sort(), ["AlreadyExists", "made"]);
+  await Promise.allSettled(go());
+  for (const { child, writer } of children) {
+    await writer.close().catch(() => {});
+    await child.stdout.cancel();
+    await child.status;
+  }
+  assertEquals(bench.left(), []);
+}, missing);
+
+rootTest(
+  "create() takes ids that every runtime takes, and no others",
+  async () => {
+    using bench = makeBench();
+    const spec = await bench.spec("true");
+    for (
+      const id of [
+        "",
+        ".",
+        "..",
+        ".a",
+        "a/b",
+        "../a",
+        "a b",
+        "a\n",
+        "a\0",
+        "ä",
+        "-a",
+        "--help",
+        "a:b",
+        "x".repeat(77),
+      ]
+    ) {
+      await assertRejects(
+        async () => await create(id, spec, { state: bench.state }),
+        TypeError,
+        "Cannot use the id",
+      );
+    }
+    for (const id of ["_", "+", "a.b_c+d-E9", "x".repeat(76)]) {
+      await using container = await run(id, spec, {
+        state: bench.state,
+        stderr: "null",
+      });
+      assertEquals((await container.status).code, 0, id);
+    }
+  },
+  missing,
+);
+
+rootTest(
+  "a terminal works where the path of its socket is too long for an address",
+  async () => {
+    using bench = makeBench();
+    const state = `${bench.folder}/${"x".repeat(100)}/${"y".repeat(100)}`;
+    await using container = await run(
+      "a",
+      await bench.spec("stty size", { terminal: { height: 11, width: 22 } }),
+      { state },
+    );
+    const { stdout } = await container.output();
+    assertEquals(decoder.decode(stdout), "11 22\r\n");
+  },
+  missing,
+);
