@@ -68,6 +68,10 @@ Deno.test("pull() refuses layers that the store has no room for, and fetches non
       RangeError,
       "the store has room for 1000",
     );
+    const image = await pull(server.name, store, { client, lazy: true });
+    for (const use of [image.layers[0]!.open, image.done]) {
+      await assertRejects(() => use(), RangeError, "has room for 1000");
+    }
     const lazy = createMemoryStore();
     await assertRejects(
       () => pull(server.name, lazy, { client, lazy: true, maxSize: 1000 }),
