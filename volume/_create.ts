@@ -8,7 +8,7 @@ import { checkLimit, checkName } from "./_names.ts";
 import { makeFolderAlone, takeBack } from "./_folder_alone.ts";
 import { insertRow } from "./_new_row.ts";
 import { removeFiles } from "./_remove.ts";
-import { requireRow, type Row } from "./_row.ts";
+import type { Row } from "./_row.ts";
 import { whileMounted } from "./_while_mounted.ts";
 
 /** How a new volume gets its content: made empty, or from another one. */
@@ -89,7 +89,12 @@ export async function createVolume(
         .run(row.id);
     },
   }, { durable: !isFolder });
-  return requireRow(state, name, "create");
+  return {
+    ...row!,
+    phase: "ready",
+    owner: undefined,
+    populated: creation.populated ?? false,
+  };
 }
 
 /** Owner and mode of a new root; what mkfs leaves in it would keep it from being empty. */

@@ -2,7 +2,7 @@ import { bootId } from "@containerkit/state";
 import type { CreateVolumeOptions } from "./create_volume_options.ts";
 import { driverOf } from "./_drivers.ts";
 import { currentProcess } from "./_process.ts";
-import { findRow, type KindOptions, type Row } from "./_row.ts";
+import { findRow, type KindOptions, type Row, rowOf } from "./_row.ts";
 import type { Store } from "./_stage.ts";
 
 function kindOptions(options: CreateVolumeOptions): KindOptions {
@@ -56,7 +56,7 @@ export function insertRow(
     );
   }
   const { kind = "dir", size, inodes, labels = {}, lease } = options;
-  state.prepare(
+  const { lastInsertRowid } = state.prepare(
     `INSERT INTO volumes
        (name, kind, phase, owner, size, inodes, options, labels, lease, created, boot)
      VALUES (?, ?, 'creating', ?, ?, ?, ?, ?, ?, ?, ?)`,
@@ -72,5 +72,5 @@ export function insertRow(
     Date.now(),
     driverOf(kind).staging === "boot" ? bootId() : null,
   );
-  return findRow(state, name)!;
+  return rowOf(state, Number(lastInsertRowid));
 }

@@ -1,3 +1,4 @@
+import { SyscallError, unlinkAt } from "@containerkit/libc";
 import {
   isStaged,
   placeOf,
@@ -86,11 +87,14 @@ export async function removeVolume(store: Store, name: string): Promise<void> {
   state.transaction<void>(() => {
     state.prepare("DELETE FROM volumes WHERE id = ?").run(row.id);
   }, { durable: false });
+  // Mostly there are none.
   for (const suffix of ["", ".fill"]) {
     try {
-      Deno.removeSync(`${store.root}/locks/${row.id}${suffix}`);
+      unlinkAt(undefined, `${store.root}/locks/${row.id}${suffix}`);
     } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
+      if (!(error instanceof SyscallError) || error.code !== "ENOENT") {
+        throw error;
+      }
     }
   }
 }
