@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { tryLockFile } from "@containerkit/state";
 import {
   type Bundle,
@@ -8,29 +7,28 @@ import {
   STATE,
   writeJson,
 } from "./_bundle.ts";
+import { cgroupPathOf } from "./_cgroup_path_of.ts";
 import { ownCgroups } from "./_cgroup_procs.ts";
 import { ContainerImpl } from "./_container.ts";
 import type { CreateOptions } from "./create.ts";
 import { createRuntime } from "./create_runtime.ts";
 import { launch } from "./_launch.ts";
+import { missingOfHost } from "./_missing_of_host.ts";
 import { mayBeNative } from "./_native_runc.ts";
 import { requireFeatures } from "./_require_features.ts";
 import { removeFolder } from "./_runtime_copies.ts";
+import type { Runtime } from "./runtime.ts";
 import { RuntimeError } from "./runtime_error.ts";
 import { scrapContainer } from "./_scrap_container.ts";
+import { stdioOwner } from "./_stdio_owner.ts";
 import { withSweep } from "./_sweep.ts";
+import { withTimeOffsets } from "./_time_offsets.ts";
 import type { Spec } from "./spec.ts";
 
 /** Options of {@linkcode createContainer}. */
 export interface CreateContainerOptions extends Omit<CreateOptions, "monitor"> {
   /** Whether this program is the monitor. */
   readonly monitored?: boolean;
-}
-
-/** A name of its own in the cgroup tree for every container of every state folder. */
-function defaultCgroup(state: string, id: string): string {
-  const hash = createHash("sha256").update(state).digest("hex");
-  return `/containerkit-${id}-${hash.slice(0, 8)}`;
 }
 
 /** Claims the id: whoever makes the folder has it. */
@@ -70,6 +68,19 @@ function checkRootfs(id: string, path: string): void {
   });
 }
 
+/** Nothing is begun that the machine cannot do. */
+function requireHost(runtime: Runtime, spec: Spec, id: string): void {
+  const missing = missingOfHost(runtime.options, spec);
+  if (missing === undefined) return;
+  throw new RuntimeError(`create container "${id}"`, {
+    code: "NotSupported",
+    runtime: "",
+    args: [],
+    exitCode: null,
+    detail: missing,
+  });
+}
+
 /** Makes a container as the child of this program. */
 export function createContainer(
   id: string,
@@ -102,14 +113,22 @@ async function makeContainer(
     root: `${state}/runtime`,
     ...options.runtime,
   });
+  const cgroupsPath = cgroupPathOf(spec, {
+    runtime: runtime.options,
+    state,
+    id,
+  });
+  requireHost(runtime, spec, id);
   await requireFeatures(runtime, spec, { id, signal });
   claim(bundle, state);
   await using undo = new AsyncDisposableStack();
   undo.defer(async () => void await removeFolder(bundle.path));
   // Whoever cleans up after crashes leaves alone what is locked.
   using _ = tryLockFile(bundle.lock);
-  const cgroupsPath = spec.linux?.cgroupsPath ?? defaultCgroup(state, id);
-  const full: Spec = { ...spec, linux: { ...spec.linux, cgroupsPath } };
+  const full = withTimeOffsets({
+    ...spec,
+    linux: { ...spec.linux, cgroupsPath },
+  }, runtime.options.flavor);
   writeJson(bundle.config, full);
   writeJson(bundle.intent, runtime.options);
   Deno.mkdirSync(runtime.options.root, { recursive: true, mode: 0o700 });
@@ -125,6 +144,7 @@ async function makeContainer(
       ...rest,
       ...log === undefined ? {} : { log },
       pump: options.monitored ?? false,
+      owner: stdioOwner(spec, spec.process.user),
     },
     (call) =>
       runtime.create(id, bundle.path, {

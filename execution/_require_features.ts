@@ -33,6 +33,19 @@ const NEEDS: readonly Need[] = [
 ];
 
 /**
+ * What runtimes can that are too old to have the verb. A crun that is fails to
+ * make a time and a pid namespace together, and kills a process of the host.
+ */
+function untold({ options }: Runtime, spec: Spec): RuntimeFeatures {
+  const newPids = spec.linux?.namespaces?.some(({ type, path }) =>
+    type === "pid" && path === undefined
+  );
+  return options.flavor === "crun" && !newPids
+    ? { linux: { namespaces: ["time"] } }
+    : {};
+}
+
+/**
  * Asks the runtime for what it would pass over in silence.
  *
  * @throws {RuntimeError} If it does not say that it can (`NotSupported`).
@@ -44,7 +57,7 @@ export async function requireFeatures(
 ): Promise<void> {
   const wanted = NEEDS.filter((need) => need.wanted(spec));
   if (wanted.length === 0) return;
-  const features = await runtime.features(options) ?? {};
+  const features = await runtime.features(options) ?? untold(runtime, spec);
   for (const { what, met } of wanted) {
     if (met(features)) continue;
     throw new RuntimeError(`create container "${options.id}"`, {

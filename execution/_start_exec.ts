@@ -20,7 +20,8 @@ import { endRuntimes, removeCopies, removeFolder } from "./_runtime_copies.ts";
 import { RuntimeError } from "./runtime_error.ts";
 import { launch } from "./_launch.ts";
 import { withSweep } from "./_sweep.ts";
-import type { SpecProcess } from "./spec.ts";
+import { stdioOwner } from "./_stdio_owner.ts";
+import type { Spec, SpecProcess } from "./spec.ts";
 import { ALL_CAPABILITIES } from "./_spec_defaults.ts";
 
 /** A further process of a container. */
@@ -63,11 +64,10 @@ async function removeLeft(
 }
 
 async function specProcess(
-  bundle: Bundle,
+  { process, root }: Spec,
   args: readonly string[],
-  options: ExecOptions,
+  options: ExecOptions & { readonly bundle: Bundle },
 ): Promise<SpecProcess> {
-  const { process, root } = readSpec(bundle);
   if (process === undefined || root === undefined) {
     throw new TypeError(
       "Cannot run a further process: the container's spec names none",
@@ -77,7 +77,7 @@ async function specProcess(
   const terminal = options.terminal ?? false;
   const rootfs = root.path.startsWith("/")
     ? root.path
-    : `${bundle.path}/${root.path}`;
+    : `${options.bundle.path}/${root.path}`;
   const all = [...ALL_CAPABILITIES];
   return {
     ...inherited,
@@ -139,22 +139,23 @@ async function startProcess(
       detail: `the container is ${status}`,
     });
   }
-  const process = await specProcess(bundle, args, options);
+  const spec = readSpec(bundle);
+  const process = await specProcess(spec, args, { ...options, bundle });
   const execId = crypto.randomUUID().slice(0, 13);
   const files = execFiles(bundle, execId);
   try {
     await makeFolder(bundle, files);
-    const spec = `${files.path}/process.json`;
-    await Deno.writeTextFile(spec, JSON.stringify(process), { mode: 0o600 });
+    const path = `${files.path}/process.json`;
+    await Deno.writeTextFile(path, JSON.stringify(process), { mode: 0o600 });
     const runtime = createRuntime(container.runtime);
     const launched = await launch(
       files,
       process,
-      options,
+      { ...options, owner: stdioOwner(spec, process.user) },
       (call) =>
         runtime.exec(container.id, {
           ...call,
-          process: spec,
+          process: path,
           ignorePaused: options.ignorePaused,
         }),
     );

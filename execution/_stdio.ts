@@ -1,4 +1,5 @@
 import {
+  chownAt,
   fcntl,
   FcntlCommand,
   Fd,
@@ -14,6 +15,7 @@ import { hubSource } from "./_hub_source.ts";
 import type { ContainerLog } from "./log_options.ts";
 import { OutputHub } from "./_output_hub.ts";
 import type { ConsoleSize } from "./spec.ts";
+import type { StdioOwner } from "./_stdio_owner.ts";
 import type { Stdio, StdioOptions } from "./stdio_options.ts";
 import { pipeChannel, terminalChannel } from "./_streams.ts";
 
@@ -62,6 +64,8 @@ export interface OpenStdioOptions extends StdioOptions {
   readonly log?: ContainerLog;
   /** Takes the output although there is no log, so that it may be subscribed to. */
   readonly pump?: boolean;
+  /** Who owns the pipes that are made, instead of this program. */
+  readonly owner?: StdioOwner | undefined;
 }
 
 const NAMES = ["stdin", "stdout", "stderr"] as const;
@@ -110,10 +114,14 @@ export function openStdio(
   const child: (number | "ignore")[] = [];
   const ours = new Map<Name, Fd>();
   const pump = options.pump || options.log !== undefined;
+  const give = (fd: Fd) => {
+    if (options.owner !== undefined) chownAt(fd, "", options.owner);
+    return fd.number;
+  };
   for (const [index, name] of NAMES.entries()) {
     const kind: Stdio = options[name] ?? (index === 0 ? "null" : "inherit");
     if (pump && name !== "stdin") {
-      child.push(stack.use(openFifo(`${folder}/${name}`)).number);
+      child.push(give(stack.use(openFifo(`${folder}/${name}`))));
       ours.set(name, stack.use(openLogFifo(folder, name)));
     } else if (kind === "piped") {
       const [reader, writer] = pipe();
@@ -123,7 +131,7 @@ export function openStdio(
         fcntl(writer, FcntlCommand.SETPIPE_SZ, options.pipeSize);
       }
       const [theirs, mine] = index === 0 ? [reader, writer] : [writer, reader];
-      child.push(theirs.number);
+      child.push(give(theirs));
       ours.set(name, mine);
     } else if (kind === "null") child.push("ignore");
     else if (kind === "inherit") child.push(index);
