@@ -2,7 +2,7 @@ import type { RuntimeErrorCode } from "./runtime_error.ts";
 
 /** Words of runc, crun and youki by what they mean; the first that matches holds. */
 const PATTERNS: readonly (readonly [RuntimeErrorCode, RegExp])[] = [
-  ["NotSupported", /CRIU version check/i],
+  ["NotSupported", /CRIU version check|criu failed|CRIU \w+ failed/i],
   [
     "CommandNotFound",
     /executable file (`[^`]*` )?not found|exec: .*(no such file|not found|permission denied|is a directory)|no such file or directory: unknown|open executable: /i,
@@ -39,7 +39,7 @@ const PATTERNS: readonly (readonly [RuntimeErrorCode, RegExp])[] = [
   ],
   [
     "NotSupported",
-    /criu|not supported|unsupported|no such (command|option|flag)|unknown (flag|command|option)|flag provided but not defined|unrecognized option/i,
+    /criu|not supported|unsupported|no such (command|option|flag)|unknown (flag|command|option)|flag provided but not defined|unrecognized (option|subcommand)|unexpected argument/i,
   ],
 ];
 

@@ -50,6 +50,15 @@ const SAID: readonly (readonly [string, string])[] = [
     "NotSupported",
     'CRIU version check failed: exec: "criu": executable file not found in $PATH',
   ],
+  [
+    "NotSupported",
+    "criu failed: type NOTIFY errno 0\nlog file: /tmp/rootfs/dump.log",
+  ],
+  [
+    "NotSupported",
+    "CRIU checkpointing failed -52.  Please check CRIU logfile /tmp/a/dump.log",
+  ],
+  ["NotSupported", "error: unrecognized subcommand 'restore'"],
   ["Failed", "something new"],
 ];
 

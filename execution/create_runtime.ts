@@ -7,13 +7,20 @@
 import { dirname } from "@std/path/posix/dirname";
 import { classify, lastError } from "./_classify.ts";
 import { checkId } from "./_check_id.ts";
+import { explainCriu } from "./_explain_criu.ts";
+import {
+  flavorOf,
+  hasFlag,
+  missingOfRuntime,
+  runtimeArgs,
+  type Verb,
+} from "./_runtime_args.ts";
 import { trace } from "./_trace.ts";
 import type {
   Runtime,
   RuntimeCallOptions,
   RuntimeCheckpointOptions,
   RuntimeCreateOptions,
-  RuntimeFlavor,
   RuntimeOptions,
 } from "./runtime.ts";
 import { copyFolder, removeFolder } from "./_runtime_copies.ts";
@@ -22,50 +29,6 @@ import { runtimeEnv, spawnWith } from "./_spawn.ts";
 
 const decoder = new TextDecoder();
 const encoder = new TextEncoder();
-
-function flavorOf(command: string): RuntimeFlavor {
-  const name = command.slice(command.lastIndexOf("/") + 1);
-  return (["crun", "youki", "runsc"] as const).find((flavor) =>
-    name.includes(flavor)
-  ) ?? "runc";
-}
-
-/** Arguments before the verb; `log` is a file, else errors go to the standard error. */
-function globalArgs(options: Required<RuntimeOptions>, log?: string): string[] {
-  const { root, flavor, systemdCgroup, args } = options;
-  if (flavor === "runsc") {
-    return [
-      `-root=${root}`,
-      "-log-format=json",
-      ...log === undefined ? [] : [`-log=${log}`],
-      ...systemdCgroup ? ["-systemd-cgroup"] : [],
-      ...args,
-    ];
-  }
-  return [
-    "--root",
-    root,
-    "--log-format",
-    "json",
-    ...log === undefined ? [] : ["--log", log],
-    ...systemdCgroup ? ["--systemd-cgroup"] : [],
-    ...args,
-  ];
-}
-
-/** A flag and its value where there is one: runsc takes `-flag=value` as Go's own parser does. */
-function valueFlags(
-  flavor: RuntimeFlavor,
-  flags: Readonly<Record<string, string | boolean | undefined>>,
-): string[] {
-  return Object.entries(flags).flatMap(([name, value]) => {
-    if (value === undefined || value === false) return [];
-    if (flavor === "runsc") {
-      return [value === true ? `-${name}` : `-${name}=${value}`];
-    }
-    return value === true ? [`--${name}`] : [`--${name}`, value];
-  });
-}
 
 async function readTail(path: string): Promise<string> {
   try {
@@ -95,8 +58,9 @@ async function runPiped(
   const output = child.output();
   if (options.input !== undefined) {
     const writer = child.stdin.getWriter();
-    await writer.write(encoder.encode(options.input));
-    await writer.close();
+    // One that ends without reading says why by itself.
+    await writer.write(encoder.encode(options.input)).catch(() => {});
+    await writer.close().catch(() => {});
   }
   return await output;
 }
@@ -146,20 +110,42 @@ export function createRuntime(options: RuntimeOptions = {}): Runtime {
   const { flavor = flavorOf(command) } = options;
   const full = { command, root, systemdCgroup, args, flavor, native };
 
+  /** The arguments of a verb, if the runtime has it. */
+  function argsOf(action: string, verb: Verb, log?: string): string[] {
+    const args = runtimeArgs(full, verb, log);
+    const missing = missingOfRuntime(flavor, verb);
+    if (missing === undefined) return args;
+    throw new RuntimeError(action, {
+      code: "NotSupported",
+      runtime: command,
+      args,
+      exitCode: null,
+      detail: missing,
+    });
+  }
+
   /** Starts a verb that hands descriptors over: its words are in the log. */
   async function hand(
     action: string,
     id: string,
-    verb: readonly string[],
+    { name, flags }: Verb,
     options: RuntimeCreateOptions,
   ): Promise<void> {
     checkId(id);
     options.signal?.throwIfAborted();
-    const line = [...globalArgs(full, options.logFile), ...verb];
     const extra = options.stdio.length - 3;
-    if (extra > 0) {
-      line.splice(line.length - 1, 0, "--preserve-fds", `${extra}`);
-    }
+    const line = argsOf(action, {
+      name,
+      flags: {
+        ...flags,
+        "pid-file": options.pidFile,
+        "console-socket": options.consoleSocket,
+        "no-pivot": options.noPivot,
+        "no-new-keyring": options.noNewKeyring,
+        "preserve-fds": extra > 0 && `${extra}`,
+      },
+      words: [id],
+    }, options.logFile);
     let ended;
     try {
       ended = await trace(
@@ -184,7 +170,7 @@ export function createRuntime(options: RuntimeOptions = {}): Runtime {
       args: line,
       code: ended.code === null ? "Interrupted" : classify(detail),
       exitCode: ended.code,
-      detail,
+      detail: await explainCriu(detail),
     });
   }
 
@@ -215,11 +201,11 @@ export function createRuntime(options: RuntimeOptions = {}): Runtime {
   /** Runs a verb whose output is ours. */
   async function call(
     action: string,
-    verb: readonly string[],
+    verb: Verb,
     options: RuntimeCallOptions & { input?: string } = {},
   ): Promise<string> {
     options.signal?.throwIfAborted();
-    const line = [...globalArgs(full), ...verb];
+    const line = argsOf(action, verb);
     let output;
     try {
       output = await trace(
@@ -240,7 +226,7 @@ export function createRuntime(options: RuntimeOptions = {}): Runtime {
       args: line,
       code: output.signal === null ? classify(detail) : "Interrupted",
       exitCode: output.signal === null ? output.code : null,
-      detail,
+      detail: await explainCriu(detail),
     });
   }
 
@@ -248,120 +234,112 @@ export function createRuntime(options: RuntimeOptions = {}): Runtime {
     checkId(id);
     return `${verb} container "${id}"`;
   };
-  const createFlags = (options: RuntimeCreateOptions) =>
-    valueFlags(flavor, {
-      "pid-file": options.pidFile,
-      "console-socket": options.consoleSocket,
-      "no-pivot": options.noPivot,
-      "no-new-keyring": options.noNewKeyring,
-    });
-  const checkpointFlags = (options: RuntimeCheckpointOptions) =>
-    valueFlags(flavor, {
-      "work-path": options.workPath,
-      "tcp-established": options.tcpEstablished,
-      "ext-unix-sk": options.externalUnix,
-      "shell-job": options.shellJob,
-      "file-locks": options.fileLocks,
-    });
+  const criuFlags = (imagePath: string, options: RuntimeCheckpointOptions) => ({
+    "image-path": imagePath,
+    // Where criu's log is found when it fails.
+    "work-path": options.workPath ??
+      (hasFlag(flavor, "work-path") && imagePath),
+    "tcp-established": options.tcpEstablished,
+    "ext-unix-sk": options.externalUnix,
+    "shell-job": options.shellJob,
+    "file-locks": options.fileLocks,
+  });
 
   return {
     options: full,
     create: (id, bundle, options) =>
-      hand(about("create", id), id, [
-        "create",
-        ...valueFlags(flavor, { bundle }),
-        ...createFlags(options),
-        id,
-      ], options),
+      hand(about("create", id), id, {
+        name: "create",
+        flags: { bundle },
+      }, options),
     start: async (id, options) => {
-      await call(about("start", id), ["start", id], options);
+      await call(about("start", id), { name: "start", words: [id] }, options);
     },
     exec: (id, options) =>
-      hand(`run a process in container "${id}"`, id, [
-        "exec",
-        "--detach",
-        ...valueFlags(flavor, {
+      hand(`run a process in container "${id}"`, id, {
+        name: "exec",
+        flags: {
+          detach: true,
           process: options.process,
-          "pid-file": options.pidFile,
-          "console-socket": options.consoleSocket,
           "ignore-paused": options.ignorePaused,
-        }),
-        id,
-      ], options),
+        },
+      }, options),
     state: async (id, options) =>
-      JSON.parse(await call(about("inspect", id), ["state", id], options)),
+      JSON.parse(
+        await call(
+          about("inspect", id),
+          { name: "state", words: [id] },
+          options,
+        ),
+      ),
     list: async (options) =>
       JSON.parse(
-        await call("list the containers", [
-          "list",
-          ...valueFlags(flavor, { format: "json" }),
-        ], options),
+        await call("list the containers", {
+          name: "list",
+          flags: { format: "json" },
+        }, options),
       ) ?? [],
     ps: async (id, options) =>
       JSON.parse(
-        await call(about("list the processes of", id), [
-          "ps",
-          ...valueFlags(flavor, { format: "json" }),
-          id,
-        ], options),
+        await call(about("list the processes of", id), {
+          name: "ps",
+          flags: { format: "json" },
+          words: [id],
+        }, options),
       ),
     kill: async (id, signal, options = {}) => {
-      const all = options.all ?? false;
-      await call(about("signal", id), [
-        "kill",
-        ...valueFlags(flavor, { all }),
-        id,
+      await call(about("signal", id), {
+        name: "kill",
+        flags: { all: options.all },
         // Without the prefix every runtime takes it.
-        signal.replace(/^SIG/, ""),
-      ], options);
+        words: [id, signal.replace(/^SIG/, "")],
+      }, options);
     },
     delete: async (id, options = {}) => {
-      const { force } = options;
-      await call(about("delete", id), [
-        "delete",
-        ...valueFlags(flavor, { force }),
-        id,
-      ], options);
+      await call(about("delete", id), {
+        name: "delete",
+        flags: { force: options.force },
+        words: [id],
+      }, options);
     },
     pause: async (id, options) => {
-      await call(about("pause", id), ["pause", id], options);
+      await call(about("pause", id), { name: "pause", words: [id] }, options);
     },
     resume: async (id, options) => {
-      await call(about("resume", id), ["resume", id], options);
+      await call(about("resume", id), { name: "resume", words: [id] }, options);
     },
     update: async (id, resources, options) => {
-      await call(about("update", id), [
-        "update",
-        ...valueFlags(flavor, { resources: "-" }),
-        id,
-      ], { ...options, input: JSON.stringify(resources) });
+      await call(about("update", id), {
+        name: "update",
+        flags: { resources: "-" },
+        words: [id],
+      }, { ...options, input: JSON.stringify(resources) });
     },
     checkpoint: async (id, imagePath, options = {}) => {
-      await call(about("checkpoint", id), [
-        "checkpoint",
-        ...valueFlags(flavor, {
-          "image-path": imagePath,
+      await call(about("checkpoint", id), {
+        name: "checkpoint",
+        flags: {
+          ...criuFlags(imagePath, options),
           "leave-running": options.leaveRunning,
           "parent-path": options.parentPath,
           "pre-dump": options.preDump,
-        }),
-        ...checkpointFlags(options),
-        id,
-      ], options);
+        },
+        words: [id],
+      }, options);
     },
     restore: (id, bundle, options) =>
-      hand(about("restore", id), id, [
-        "restore",
-        "--detach",
-        ...valueFlags(flavor, { bundle, "image-path": options.imagePath }),
-        ...checkpointFlags(options),
-        ...createFlags(options),
-        id,
-      ], options),
+      hand(about("restore", id), id, {
+        name: "restore",
+        flags: {
+          detach: true,
+          bundle,
+          ...criuFlags(options.imagePath, options),
+        },
+      }, options),
     async features(options) {
       try {
         return JSON.parse(
-          await call("ask for the features", ["features"], options),
+          await call("ask for the features", { name: "features" }, options),
         );
       } catch (error) {
         // The verb is younger than the runtimes that lack it.
@@ -372,8 +350,7 @@ export function createRuntime(options: RuntimeOptions = {}): Runtime {
       }
     },
     version: async (options) =>
-      (await call("ask for the version", ["--version"], options)).split("\n")[
-        0
-      ]!.trim(),
+      (await call("ask for the version", { name: "--version" }, options))
+        .split("\n")[0]!.trim(),
   };
 }
