@@ -4,6 +4,7 @@ import type { ContainerStatus } from "./container_process.ts";
 import type { ContainerLog } from "./log_options.ts";
 import type { RuntimeOptions } from "./runtime.ts";
 import type { Spec } from "./spec.ts";
+import type { SpecResources } from "./spec_linux.ts";
 
 /** Where the default for everything that belongs to this boot is. */
 export const STATE = "/run/containerkit";
@@ -68,6 +69,8 @@ export interface Bundle extends ProcessFiles {
   readonly lock: string;
   /** Folder of its execs. */
   readonly execs: string;
+  /** Limits that were changed since it was made. */
+  readonly resources: string;
 }
 
 /** The folder of all containers. */
@@ -95,6 +98,7 @@ export function bundleOf(state: string, id: string): Bundle {
     intent: `${path}/intent.json`,
     lock: `${path}/lock`,
     execs: `${path}/exec`,
+    resources: `${path}/resources.json`,
   };
 }
 
@@ -133,6 +137,10 @@ export const readProcessRecord = (
 /** Reads how a process ended; `undefined` while it is not known. */
 export const readExit = (files: ProcessFiles): ContainerStatus | undefined =>
   readJson(files.exit);
+
+/** Reads the limits that were changed since a container was made. */
+export const readResources = (bundle: Bundle): SpecResources =>
+  readJson(bundle.resources) ?? {};
 
 /** Reads the spec of a container. */
 export function readSpec(bundle: Bundle): Spec {

@@ -1,5 +1,6 @@
 import { pidfdOpen, pidfdSendSignal, SyscallError } from "@containerkit/libc";
 import { type CgroupPaths, cgroupPaths } from "./_cgroup_paths.ts";
+import { thawKilled } from "./_freeze.ts";
 
 const SIGKILL = 9;
 /** Each round finds what was forked in the one before. */
@@ -67,6 +68,7 @@ export function signalCgroup(cgroups: CgroupPaths, signal: number): void {
   if (signal === SIGKILL && cgroups.unified !== undefined) {
     try {
       Deno.writeTextFileSync(`${cgroups.unified}/cgroup.kill`, "1");
+      thawKilled(cgroups);
       return;
     } catch {
       // Before Linux 5.14, or it has gone: one by one.
@@ -76,5 +78,6 @@ export function signalCgroup(cgroups: CgroupPaths, signal: number): void {
     const pids = cgroupPids(cgroups);
     for (const pid of pids) signalOne(pid, signal, cgroups);
     if (signal !== SIGKILL || pids.length === 0) return;
+    thawKilled(cgroups);
   }
 }

@@ -14,16 +14,18 @@ import { sweep } from "./_sweep.ts";
 import { watchOom } from "./_watch_oom.ts";
 import { createRuntime } from "./create_runtime.ts";
 import type { ExecOptions } from "./exec_options.ts";
-import { freeze } from "./_freeze.ts";
+import { freeze, thawKilled } from "./_freeze.ts";
 import type { ContainerLog } from "./log_options.ts";
 import { startNatively } from "./_native_runc.ts";
 import { Process, type ProcessParts } from "./_process.ts";
 import { removeContainer } from "./_remove_container.ts";
 import type { Runtime, RuntimeOptions } from "./runtime.ts";
 import type { RuntimeStatus } from "./runtime_state.ts";
+import { RuntimeError } from "./runtime_error.ts";
 import { signalNumber } from "./_signals.ts";
 import type { SpecResources } from "./spec_linux.ts";
 import { startExec } from "./_start_exec.ts";
+import { updateResources } from "./_update_resources.ts";
 
 const SIGKILL = 9;
 
@@ -132,6 +134,11 @@ export class ContainerImpl extends Process implements Container {
     return process;
   }
 
+  override kill(signal = "SIGTERM"): void {
+    super.kill(signal);
+    if (signalNumber(signal) === SIGKILL) thawKilled(this.#record.cgroups);
+  }
+
   killAll(signal = "SIGKILL"): void {
     signalCgroup(this.#record.cgroups, signalNumber(signal));
   }
@@ -150,7 +157,21 @@ export class ContainerImpl extends Process implements Container {
     resources: SpecResources,
     options?: { readonly signal?: AbortSignal },
   ): Promise<void> {
-    await this.#runtime.update(this.id, resources, options);
+    if (this.state() === "stopped") {
+      throw new RuntimeError(`update container "${this.id}"`, {
+        code: "NotRunning",
+        runtime: "",
+        args: [],
+        exitCode: null,
+        detail: "it has ended",
+      });
+    }
+    await updateResources(
+      this.#runtime,
+      { bundle: this.#bundle, record: this.#record },
+      resources,
+      options,
+    );
     this.#emit({ type: "update" });
   }
 

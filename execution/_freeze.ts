@@ -25,6 +25,22 @@ export function frozenState(cgroups: CgroupPaths): boolean {
       text(`${freezer}/freezer.state`) !== "");
 }
 
+/**
+ * Thaws what the freezer of cgroup v1 holds, where a killed process does not end
+ * before. That of cgroup v2 lets it.
+ */
+export function thawKilled({ freezer }: CgroupPaths): void {
+  if (freezer === undefined) return;
+  const path = `${freezer}/freezer.state`;
+  const state = text(path).trim();
+  if (state === "" || state === "THAWED") return;
+  try {
+    Deno.writeTextFileSync(path, "THAWED", { create: false });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
 /** Waits until the kernel says that every process is in the wanted state. */
 async function waitFrozen(
   unified: string,
