@@ -14,10 +14,13 @@ import { tempDir } from "../temp_dir.ts";
 import { rootTest } from "../test_if.ts";
 
 const LONG = Deno.env.get("CONTAINERKIT_LONG") !== undefined;
-const ROUNDS = LONG ? 500 : 5;
+/** How many programs are killed. */
+const KILLS = LONG ? 500 : 6;
+/** Of them at work in one folder at the same time, each killed at a moment of its own. */
+const AT_ONCE = 2;
 const VICTIM = new URL("./execution_victim.ts", import.meta.url).pathname;
-/** Longer than it takes to make two containers. */
-const LONGEST_MS = 600;
+/** Longer than it takes to make three containers and to delete one. */
+const LONGEST_MS = 900;
 
 const decoder = new TextDecoder();
 
@@ -37,63 +40,124 @@ async function logText(path: string): Promise<string> {
   return text;
 }
 
-/** Runs the program until it has been killed; gives the ids that it had told. */
-async function killVictim(
-  args: readonly string[],
-  ms: number,
-): Promise<string[]> {
+/** A program that waits until it is told to begin: Deno has started by then. */
+function startVictim(args: readonly string[]) {
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--quiet", VICTIM, ...args],
-    stdin: "null",
+    args: ["run", "-A", "--quiet", "--no-check", VICTIM, ...args],
+    stdin: "piped",
     stdout: "piped",
     stderr: "null",
   }).spawn();
-  const reader = child.stdout.getReader();
-  let text = "";
-  // The time counts from the first container on: before that Deno is starting.
-  const first = await reader.read();
-  text += decoder.decode(first.value);
-  setTimeout(() => child.kill("SIGKILL"), ms);
-  for (;;) {
-    const { value, done } = await reader.read();
-    if (done) break;
-    text += decoder.decode(value);
-  }
-  await child.status;
-  return text.split("\n").slice(0, -1);
+  return {
+    /** Lets it work until it is killed; gives the lines that it told. */
+    async killAfter(ms: number): Promise<string[]> {
+      const text = new Response(child.stdout).text();
+      const writer = child.stdin.getWriter();
+      await writer.write(new Uint8Array(1));
+      await new Promise((resolve) => setTimeout(resolve, ms));
+      child.kill("SIGKILL");
+      await child.status;
+      await writer.close().catch(() => {});
+      return (await text).split("\n").slice(0, -1);
+    },
+  };
 }
 
-function monitorPid(state: string): number | undefined {
+/** Processes whose arguments, or cgroup, tell that they belong to a folder. */
+function processesOf(state: string, cgroup: string): Map<number, string[]> {
+  const found = new Map<number, string[]>();
   for (const { name } of Deno.readDirSync("/proc")) {
+    if (!/^\d+$/.test(name)) continue;
     try {
-      const words = Deno.readTextFileSync(`/proc/${name}/cmdline`).split("\0");
-      const found = words.includes(state) &&
-        words.some((word) => word.endsWith("/monitor_main.ts"));
-      if (found) return Number(name);
+      const line = Deno.readTextFileSync(`/proc/${name}/cmdline`);
+      const inside = Deno.readTextFileSync(`/proc/${name}/cgroup`)
+        .includes(cgroup);
+      if (inside || line.includes(state)) {
+        found.set(Number(name), line.split("\0"));
+      }
     } catch {
       // It has gone.
     }
   }
-  return undefined;
+  return found;
+}
+
+const isMonitor = (words: readonly string[]) =>
+  words.some((word) => word.endsWith("/monitor_main.ts"));
+
+function monitorPid(state: string): number | undefined {
+  return [...processesOf(state, "\0")].find(([, words]) => isMonitor(words))
+    ?.[0];
+}
+
+function killMonitor(state: string): void {
+  const pid = monitorPid(state);
+  try {
+    if (pid !== undefined) Deno.kill(pid, "SIGKILL");
+  } catch (error) {
+    // It has ended by itself meanwhile.
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
+/** What victims told of each container: the last of it holds. */
+function lastWords(lines: readonly string[]): Map<string, string> {
+  return new Map(
+    lines.map((line) => line.split(" ").toReversed() as [string, string]),
+  );
+}
+
+/** A container that its program has made must be whole: looked at, waited for, deleted. */
+async function checkContainer(
+  { id, state: stands }: ContainerInfo,
+  state: string,
+): Promise<void> {
+  await using container = openContainer(id, { state });
+  assertEquals(stands, "running", id);
+  const path = container.log?.path ?? `${state}/${id}.out`;
+  await waitFor(`the output of ${id}`, async () => {
+    const text = container.log === undefined
+      ? await Deno.readTextFile(path)
+      : await logText(path);
+    return text === "one\ntwo\n";
+  });
+  container.kill("KILL");
+  const { code, signal } = await container.status;
+  assertEquals([code, signal], [137, "SIGKILL"], id);
+  await deleteContainer(id, { state });
 }
 
 rootTest(
-  "kill -9 of the program and its monitor loses no container, exit code or output",
+  "kill -9 of the program and its monitor loses no container, exit code or output, and leaves nothing",
   async () => {
     using temp = tempDir();
     const rootfs = `${temp.path}/rootfs`;
     Deno.mkdirSync(rootfs);
     makeBusyboxRootfs(rootfs);
     const state = `${temp.path}/state`;
-    for (let round = 0; round < ROUNDS; round++) {
-      const told = await killVictim(
-        [state, rootfs, `r${round}`],
-        Math.random() * LONGEST_MS,
+    // One that is killed early has not made them.
+    Deno.mkdirSync(`${state}/containers`, { recursive: true });
+    Deno.mkdirSync(`${state}/runtime`);
+    const mounts = () => Deno.readTextFileSync("/proc/self/mountinfo");
+    const before = mounts();
+    const start = (round: number) =>
+      Array.from(
+        { length: AT_ONCE },
+        (_, index) => startVictim([state, rootfs, `r${round}-${index}`]),
       );
-      const killsMonitor = round % 3 === 2;
-      if (killsMonitor) {
-        const pid = monitorPid(state);
-        if (pid !== undefined) Deno.kill(pid, "SIGKILL");
+    let victims = start(0);
+    const rounds = KILLS / AT_ONCE;
+    for (let round = 0; round < rounds; round++) {
+      const lines = await Promise.all(
+        victims.map((one) => one.killAfter(Math.random() * LONGEST_MS)),
+      );
+      // The next ones get ready while we look.
+      victims = round + 1 < rounds ? start(round + 1) : [];
+      const told = lastWords(lines.flat());
+      const idsThat = (word: string) =>
+        [...told].filter(([, last]) => last === word).map(([id]) => id);
+      if (round % 3 === 2) {
+        killMonitor(state);
         await waitFor(
           "the end of the monitor",
           () => monitorPid(state) === undefined,
@@ -109,39 +173,48 @@ rootTest(
       });
       const ids = list.map(({ id }) => id);
       assertEquals(
-        told.filter((id) => !ids.includes(id)),
+        idsThat("made").filter((id) => !ids.includes(id)),
         [],
-        "told, but not there",
+        "made, but not there",
       );
-      // Everything that is left is whole: it can be looked at, killed, waited for and deleted.
-      for (const { id, state: stands } of list) {
-        if (!told.includes(id)) {
-          // The monitor may be undoing it just now.
-          await deleteContainer(id, { state, force: true });
-          continue;
-        }
-        await using container = openContainer(id, { state });
-        assertEquals(stands, "running", id);
-        const path = container.log?.path ?? `${state}/${id}.out`;
-        await waitFor(`the output of ${id}`, async () => {
-          const text = container.log === undefined
-            ? await Deno.readTextFile(path)
-            : await logText(path);
-          return text === "one\ntwo\n";
-        });
-        container.kill("KILL");
-        const { code, signal } = await container.status;
-        assertEquals([code, signal], [137, "SIGKILL"], id);
-        await deleteContainer(id, { state });
-      }
+      assertEquals(
+        idsThat("deleted").filter((id) => ids.includes(id)),
+        [],
+        "deleted, but there",
+      );
+      await Promise.all(
+        list.map((info) =>
+          told.get(info.id) === "made"
+            ? checkContainer(info, state)
+            // Half deleted, or made and not told; the monitor may be undoing it just now.
+            : deleteContainer(info.id, { state, force: true })
+        ),
+      );
       await waitFor(
         "the end of what was undone",
         () => [...Deno.readDirSync(`${state}/containers`)].length === 0,
       );
       assertEquals([...Deno.readDirSync(`${state}/runtime`)], []);
+      await waitFor(
+        "the end of every process",
+        () =>
+          [...processesOf(state, `/containerkit-r${round}-`).values()]
+            .every((words) =>
+              isMonitor(words) || words.includes(`r${round + 1}-0`) ||
+              words.includes(`r${round + 1}-1`)
+            ),
+      );
+      assertEquals(mounts(), before);
     }
     // The order of what happened to each is told right, whoever told it.
-    const order = ["create", "start", "exit", "delete"];
+    const order = [
+      "create",
+      "start",
+      "exec-start",
+      "exec-exit",
+      "exit",
+      "delete",
+    ];
     const seen = new Map<string, string[]>();
     for await (const { id, type } of readEvents({ state })) {
       seen.set(id, [...seen.get(id) ?? [], type]);
