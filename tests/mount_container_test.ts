@@ -41,6 +41,15 @@ interface Inside {
   readonly open: string | Refusal;
 }
 
+/** Not every architecture has a `/lib64`. */
+function exists(path: string): boolean {
+  try {
+    return Deno.statSync(path).isDirectory;
+  } catch {
+    return false;
+  }
+}
+
 /** Runs `_mounts_inside.ts` in a container that shows this Deno and these sources at their places. */
 async function inside(
   options: { capabilities?: readonly string[]; seccomp?: Seccomp } = {},
@@ -59,7 +68,7 @@ async function inside(
       ? [new URL(mirror).pathname.replace(/\/$/, "")]
       : []),
   ]);
-  const shown = [...places].map((path) => ({
+  const shown = [...places].filter(exists).map((path) => ({
     destination: path,
     mount: {
       type: "bind",
