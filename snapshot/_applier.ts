@@ -35,6 +35,8 @@ import { LayerError } from "./layer_error.ts";
 const ELSEWHERE = 1 << 17;
 /** After so many entries the clock is looked at. */
 const GLANCE = 16;
+/** How many directories are known by their names. */
+const MAX_KNOWN = 16_384;
 
 interface OpenFile {
   readonly fd: number;
@@ -49,6 +51,10 @@ export class Applier implements TarSink, Disposable {
   /** The directory of the last entry by its name as written, for the next one. */
   #lastPrefix: string | undefined;
   #lastParent: Dir | undefined;
+  /** Whether no link leads to it, so that it is what its name says until it is removed. */
+  #isDirect = false;
+  /** Such directories, by the names as written. */
+  readonly #known = new Map<string, Dir>();
   #work: Generator<void> | undefined;
   entries = 0;
   /** A write that goes on elsewhere; to be awaited before the next chunk. */
@@ -143,9 +149,13 @@ export class Applier implements TarSink, Disposable {
         this.#file = { fd, header, parent };
         return true;
       }
-      case TypeFlag.DIRECTORY:
-        makeDirectory(context, header, { parent, name });
+      case TypeFlag.DIRECTORY: {
+        const dir = makeDirectory(context, header, { parent, name });
+        if (this.#isDirect && header.name.endsWith("/")) {
+          this.#remember(header.name, dir);
+        }
         return true;
+      }
       case TypeFlag.SYMLINK:
         return makeSymlink(context, header, { parent, name });
       case TypeFlag.LINK:
@@ -229,13 +239,20 @@ export class Applier implements TarSink, Disposable {
     const slash = path.lastIndexOf("/", end - 1);
     const prefix = path.slice(0, slash + 1);
     const name = path.slice(slash + 1, end);
-    if (
-      prefix === this.#lastPrefix && name !== "" && name !== "." &&
-      name !== ".."
-    ) {
-      return { parent: this.#lastParent!, name };
+    if (name !== "" && name !== "." && name !== "..") {
+      if (prefix === this.#lastPrefix) {
+        return { parent: this.#lastParent!, name };
+      }
+      const known = this.#known.get(prefix);
+      if (known !== undefined && !known.dead) {
+        this.#lastPrefix = prefix;
+        this.#lastParent = known;
+        this.#isDirect = true;
+        return { parent: known, name };
+      }
     }
     const { tree } = this.#context;
+    const { links } = tree;
     const names = cleanPath(path);
     const base = names.pop();
     if (base === undefined) return { parent: tree.root, name: "" };
@@ -243,11 +260,17 @@ export class Applier implements TarSink, Disposable {
       ? tree.walk(names, this.#makeParent, path)
       : this.#parentOfMark(names, path);
     if (parent === undefined) return undefined;
-    if (base === name && !prefix.includes("..")) {
-      this.#lastPrefix = prefix;
-      this.#lastParent = parent;
-    }
+    const isPlain = base === name && !prefix.includes("..");
+    this.#lastPrefix = isPlain ? prefix : undefined;
+    this.#lastParent = parent;
+    this.#isDirect = isPlain && tree.links === links;
+    if (this.#isDirect) this.#remember(prefix, parent);
     return { parent, name: base };
+  }
+
+  #remember(prefix: string, dir: Dir): void {
+    if (this.#known.size >= MAX_KNOWN) this.#known.clear();
+    this.#known.set(prefix, dir);
   }
 
   /** The root is there already, and stays a directory whatever the layer says. */

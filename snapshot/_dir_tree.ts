@@ -108,6 +108,8 @@ export function suspendDefaultAcl(dir: Dir): void {
 /** A bounded cache of open directories below one root. */
 export class DirTree implements Disposable {
   readonly root: Dir;
+  /** How many links were followed so far. */
+  links = 0;
   /** In the order of their last use. */
   readonly #open = new Set<Dir>();
   #last: Dir | undefined;
@@ -242,6 +244,7 @@ export class DirTree implements Disposable {
         at = found;
         continue;
       }
+      this.links++;
       if (++links > MAX_LINKS) {
         throw new LayerError(path, "it goes through too many links");
       }

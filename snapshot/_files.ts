@@ -34,6 +34,8 @@ export const ENOTEMPTY = 39;
 const SYS_OPENAT2 = 437;
 
 const encoder = new TextEncoder();
+/** Up to here a name is written by hand. */
+const SHORT = 64;
 
 /** A buffer for one C string; grows as needed. */
 export class CName {
@@ -44,6 +46,7 @@ export class CName {
     if (text.length * 3 >= this.bytes.length) {
       this.bytes = new Uint8Array(text.length * 4 + 1);
     }
+    if (this.#isShortAscii(text)) return this.bytes;
     if (text.isWellFormed()) {
       const { written } = encoder.encodeInto(text, this.bytes);
       this.bytes[written] = 0;
@@ -53,6 +56,18 @@ export class CName {
       this.bytes[bytes.length] = 0;
     }
     return this.bytes;
+  }
+
+  /** Puts a name there as most are, for which the encoder takes several times as long. */
+  #isShortAscii(text: string): boolean {
+    if (text.length > SHORT) return false;
+    for (let index = 0; index < text.length; index++) {
+      const code = text.charCodeAt(index);
+      if (code >= 0x80) return false;
+      this.bytes[index] = code;
+    }
+    this.bytes[text.length] = 0;
+    return true;
   }
 }
 

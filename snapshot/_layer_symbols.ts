@@ -51,7 +51,8 @@ const TABLE = {
   symlinkat,
   unlinkat,
   utimensat,
-  write,
+  /** Of less than 2 GiB at once, so that the result need not be a bigint. */
+  write: { ...write, result: "i32" },
   /** On other threads; `errno` stays there. */
   pread_elsewhere: { ...pread64, name: "pread64", nonblocking: true },
   write_elsewhere: { ...write, name: "write", nonblocking: true },

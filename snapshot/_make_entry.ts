@@ -110,7 +110,7 @@ export function makeDirectory(
   context: ApplyContext,
   header: TarHeader,
   { parent, name }: Spot,
-): void {
+): Dir {
   let dir = parent.children?.get(name);
   if (dir === undefined && !parent.fresh) {
     // A directory that was there is merged with, anything else is replaced.
@@ -132,6 +132,7 @@ export function makeDirectory(
     dressDirectory(context, dir, { mode, owner, xattrs });
   }
   dir.times = timesOf(header);
+  return dir;
 }
 
 /** Makes a symbolic link. Gives false if a directory is there. */

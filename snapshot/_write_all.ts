@@ -8,7 +8,7 @@ export function writeAll(fd: number, bytes: Uint8Array, path: string): void {
   const libc = layerSymbols();
   let rest = bytes as Uint8Array<ArrayBuffer>;
   while (rest.length > 0) {
-    const length = Number(libc.write(fd, rest, BigInt(rest.length)));
+    const length = libc.write(fd, rest, BigInt(rest.length));
     if (length < 0) {
       const code = errno();
       if (code === EINTR) continue;

@@ -12,9 +12,10 @@ export function readText(
   start: number,
   length: number,
 ): string {
+  if (bytes[start] === 0) return "";
   const nul = bytes.indexOf(0, start);
   const end = nul < 0 ? start + length : Math.min(nul, start + length);
-  return end === start ? "" : decodeText(bytes.subarray(start, end));
+  return decodeText(bytes.subarray(start, end));
 }
 
 /** Kinds without a body whatever their size says, as Go's reader has it. */
@@ -67,19 +68,22 @@ export function isZero(bytes: Uint8Array, start: number): boolean {
 /** The sum of all bytes, its own field as spaces; old writers added signed bytes. */
 export function checkSum(bytes: Uint8Array, start: number): boolean {
   const expected = readNumber(bytes, start + 148, 8);
-  let unsigned = 8 * 0x20;
-  let high = 0;
-  for (let index = start; index < start + 148; index++) {
-    const byte = bytes[index]!;
-    unsigned += byte;
-    high += byte >> 7;
-  }
+  let sum = 8 * 0x20;
+  for (let index = start; index < start + 148; index++) sum += bytes[index]!;
   for (let index = start + 156; index < start + BLOCK; index++) {
-    const byte = bytes[index]!;
-    unsigned += byte;
-    high += byte >> 7;
+    sum += bytes[index]!;
   }
-  return expected === unsigned || expected === unsigned - high * 256;
+  return expected === sum || expected === sum - highBytes(bytes, start) * 256;
+}
+
+/** How many bytes are negative as signed ones, but for the field of the sum. */
+function highBytes(bytes: Uint8Array, start: number): number {
+  let count = 0;
+  for (let index = start; index < start + BLOCK; index++) {
+    const isField = index >= start + 148 && index < start + 156;
+    if (!isField && bytes[index]! >= 0x80) count++;
+  }
+  return count;
 }
 
 /** The name of an entry, as its own header has it. */
