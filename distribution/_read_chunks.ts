@@ -1,8 +1,8 @@
 import { ByteError } from "./_byte_error.ts";
 import type { Sent } from "./_send.ts";
 
-/** How much is read at once at most, in bytes. */
-const SIZE = 256 * 1024;
+/** How much is read at once at most, in bytes: somewhat more than fetch() has at hand at once. */
+const SIZE = 512 * 1024;
 /** A server that gives less than this within the time, in bytes, stands still: one byte now and then would hold a reader for ever. */
 const LEAST = 1024;
 

@@ -207,6 +207,29 @@ Deno.test("importArchive() makes names of bare tags only when told of which repo
   assertEquals(named[0]?.names, ["localhost/app:1"]);
 });
 
+Deno.test("importArchive() finds a config that is named by its digest, as crane does", async () => {
+  const { "config.json": config, "manifest.json": _manifest, ...files } =
+    await oldDockerArchive();
+  const path = digestBytes(config as Uint8Array);
+  const changed = {
+    ...files,
+    [path]: config!,
+    "manifest.json": encoder.encode(JSON.stringify([{
+      Config: path,
+      RepoTags: ["app:1"],
+      Layers: ["aaa/layer.tar", "bbb/layer.tar", "ccc/layer.tar"],
+    }])),
+  };
+  for (const options of [{}, { admit: () => Promise.resolve() }]) {
+    const store = createMemoryStore();
+    const [image] = await importArchive(tar(changed), store, options);
+    assertEquals(image?.names, [NAME]);
+    assertEquals(await store.stat(path), {
+      size: (config as Uint8Array).length,
+    });
+  }
+});
+
 Deno.test("importArchive() reads docker archives whose files are blobs, without an image layout around them", async () => {
   const files = await blobDockerArchive();
   for (
