@@ -231,14 +231,15 @@ export function terminalStreams(
   }
   const hub = new OutputHub(options.log);
   hub.pumpStream("stdout", channel.readable);
-  const stdout = hubSource(hub, "stdout");
+  // A monitor reads from the hub alone: a stream that nobody reads would make the container wait.
+  const stdout = options.pump ? undefined : hubSource(hub, "stdout");
   return {
     stdin: channel,
-    stdout,
+    ...stdout === undefined ? {} : { stdout },
     hub,
     resize,
     close() {
-      stdout.close();
+      stdout?.close();
       close();
       hub[Symbol.dispose]();
     },

@@ -172,6 +172,20 @@ rootTest(
 );
 
 rootTest(
+  "a terminal that nobody has joined does not make its container wait",
+  async () => {
+    await using bench = makeBench();
+    await using container = await run(
+      "a",
+      await bench.spec("yes | head -n 200000; exit 6", true),
+      { state: bench.state, monitor: true },
+    );
+    assertEquals((await container.status).code, 6);
+  },
+  missing,
+);
+
+rootTest(
   "recoverContainers() replaces a monitor that was killed: container, exit code and output are there",
   async () => {
     await using bench = makeBench();
