@@ -86,17 +86,27 @@ async function type(
 ): Promise<void> {
   const writer = container.stdin.getWriter();
   const bytes = new Uint8Array(4096);
-  let last = -1;
+  // The first of the keys waits for the next one: a shell would take it for its own.
+  let held: readonly number[] = [];
   for (;;) {
     const count = await Deno.stdin.read(bytes);
     if (count === null) break;
-    const typed = bytes.slice(0, count);
+    let typed = Uint8Array.of(...held, ...bytes.subarray(0, count));
+    held = [];
     if (detachable) {
-      const at = typed.indexOf(DETACH[1]);
-      if (at >= 0 && (at === 0 ? last : typed[at - 1]) === DETACH[0]) return;
-      last = typed.at(-1)!;
+      const at = typed.findIndex((byte, index) =>
+        byte === DETACH[0] && typed[index + 1] === DETACH[1]
+      );
+      if (at >= 0) {
+        if (at > 0) await writer.write(typed.subarray(0, at));
+        return;
+      }
+      if (typed.at(-1) === DETACH[0]) {
+        held = [DETACH[0]];
+        typed = typed.slice(0, -1);
+      }
     }
-    await writer.write(typed);
+    if (typed.length > 0) await writer.write(typed);
   }
   await writer.close().catch(() => {});
   await new Promise(() => {}); // the end of the input is not the end of the container
