@@ -24,6 +24,7 @@ const MAIN = new URL("../examples/ckit/main.ts", import.meta.url).pathname;
 export function startCkit(
   args: readonly string[],
   options: Pick<CkitOptions, "folder" | "env">,
+  stdin: "null" | "piped" = "null",
 ): Deno.ChildProcess {
   const { folder, env = {} } = options;
   return new Deno.Command(Deno.execPath(), {
@@ -39,7 +40,7 @@ export function startCkit(
       ...args,
     ],
     env: { NO_COLOR: "1", ...env },
-    stdin: "null",
+    stdin,
     stdout: "piped",
     stderr: "piped",
   }).spawn();

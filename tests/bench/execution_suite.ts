@@ -9,6 +9,7 @@ import {
 import { makeBusyboxRootfs } from "../busybox_rootfs.ts";
 import { startContainerd } from "../containerd.ts";
 import { peer, program } from "../need.ts";
+import { peerCgroups } from "../peer_cgroups.ts";
 import { tempDir } from "../temp_dir.ts";
 import type { Bench } from "./bench.ts";
 
@@ -221,6 +222,35 @@ runc --root ${root} delete b`,
         ),
       goal: 0.6,
       rounds: 1,
+    });
+  }
+
+  const podman = program("podman");
+  if (podman === undefined) {
+    bench.skip("create, start, wait, delete: podman", "it is not installed");
+  } else {
+    using _cgroups = peerCgroups("libpod_parent");
+    await bench.compare({
+      name: "create, start, wait, delete: podman run --rm",
+      ours,
+      peer: () =>
+        call(
+          podman,
+          `--root=${temp.path}/podman/root`,
+          `--runroot=${temp.path}/podman/run`,
+          "--cgroup-manager=cgroupfs",
+          "--events-backend=file",
+          "run",
+          "--rm",
+          "--network=none",
+          // Where raising limits is not allowed, podman asks for it all the same.
+          "--ulimit=host",
+          "--runtime=runc",
+          "--rootfs",
+          rootfs,
+          "/bin/true",
+        ),
+      rounds: ROUNDS,
     });
   }
 

@@ -1,0 +1,342 @@
+/**
+ * The commands of ckit about containers, as a user calls them: from scripts, and
+ * at a terminal, which is tmux's.
+ */
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { exportArchive } from "@containerkit/distribution/archive";
+import { packImage } from "@containerkit/distribution/pack";
+import { createMemoryStore } from "@containerkit/distribution/registry";
+import {
+  ckit,
+  makeBusyboxRootfs,
+  need,
+  program,
+  rootTest,
+  runProgram,
+  startCkit,
+  tempDir,
+} from "./mod.ts";
+
+const IMAGE = "example.org/box:1";
+
+async function until(what: string, done: () => unknown): Promise<void> {
+  for (let attempt = 0; attempt < 750; attempt++) {
+    if (await done()) return;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  throw new Error(`${what} did not come true within 15 seconds`);
+}
+
+/** A folder of ckit's with an image of busybox in it. */
+async function setUp() {
+  const temp = tempDir();
+  const rootfs = `${temp.path}/rootfs`;
+  Deno.mkdirSync(rootfs);
+  makeBusyboxRootfs(rootfs);
+  const tar = new Deno.Command("tar", {
+    args: ["-c", "-C", rootfs, "."],
+    stdin: "null",
+    stdout: "piped",
+  }).spawn();
+  const store = createMemoryStore();
+  const { descriptor } = await packImage(store, {
+    layers: [{ archive: tar.stdout }],
+    config: { Cmd: ["sh"], Env: ["PATH=/bin"] },
+  });
+  await tar.status;
+  const archive = `${temp.path}/image.tar`;
+  await exportArchive(store, [{ descriptor, names: [IMAGE] }])
+    .pipeTo((await Deno.create(archive)).writable);
+  const options = { folder: temp.path };
+  const call = async (...args: string[]) => {
+    const { code, stdout, stderr } = await ckit(args, options);
+    assertEquals([code, stderr], [0, ""], `ckit ${args.join(" ")}`);
+    return stdout.trimEnd();
+  };
+  await call("import", archive);
+  /** Waits for the monitor of the folder: it ends a little after the last container. */
+  const end = () =>
+    until(
+      "the end of the monitor",
+      () =>
+        [...Deno.readDirSync("/proc")].every(({ name }) => {
+          try {
+            return !Deno.readTextFileSync(`/proc/${name}/cmdline`)
+              .includes(temp.path);
+          } catch {
+            return true;
+          }
+        }),
+    );
+  return {
+    folder: temp.path,
+    options,
+    call,
+    async [Symbol.asyncDispose]() {
+      // Those that a test that failed has left.
+      const left = (await call("ps", "-aq")).split("\n").filter(Boolean);
+      if (left.length > 0) await call("rm", "-f", ...left);
+      await end();
+      temp[Symbol.dispose]();
+    },
+  };
+}
+
+/** A terminal of tmux, of a size, that runs ckit. */
+async function openTerminal(
+  { folder }: { folder: string },
+  args: readonly string[],
+) {
+  const socket = `${folder}/tmux-${args[0]}`;
+  const tmux = (...words: string[]) =>
+    runProgram(program("tmux")!, ["-S", socket, "-f", "/dev/null", ...words]);
+  const main = new URL("../examples/ckit/main.ts", import.meta.url).pathname;
+  const command = [
+    Deno.execPath(),
+    "run",
+    "-A",
+    "--no-prompt",
+    main,
+    "--root",
+    `${folder}/lib`,
+    "--state",
+    `${folder}/run`,
+    ...args,
+  ];
+  await tmux(
+    "new-session",
+    "-d",
+    "-x",
+    "100",
+    "-y",
+    "30",
+    `${command.join(" ")}; echo "ckit ended with $?"; sleep 1000`,
+  );
+  const screen = () => tmux("capture-pane", "-p", "-J", "-S", "-200");
+  return {
+    tmux,
+    screen,
+    /** Types a line, or keys by their name. */
+    line: async (text: string) => {
+      await tmux("send-keys", "-l", text);
+      await tmux("send-keys", "Enter");
+    },
+    keys: (...names: string[]) => tmux("send-keys", ...names),
+    async sees(text: string | RegExp) {
+      let last = "";
+      try {
+        await until(`${text}`, async () => {
+          last = await screen();
+          return typeof text === "string"
+            ? last.includes(text)
+            : text.test(last);
+        });
+      } catch (cause) {
+        throw new Error(`No ${text} on the screen:\n${last}`, { cause });
+      }
+    },
+    async [Symbol.asyncDispose]() {
+      // The test may have ended it by itself.
+      await tmux("kill-server").catch(() => {});
+    },
+  };
+}
+
+rootTest(
+  "ckit creates, starts, lists, enters, watches, limits and ends containers",
+  async () => {
+    await using box = await setUp();
+    const { call, options } = box;
+    const script =
+      "echo up; while read line; do echo got $line; done; echo out";
+    assertEquals(
+      await call(
+        "create",
+        "-i",
+        "--name",
+        "a",
+        "--network",
+        "none",
+        IMAGE,
+        "sh",
+        "-c",
+        script,
+      ),
+      "a",
+    );
+    assertMatch(await call("ps", "-a"), /^a +example\.org\/box:1 .* created/m);
+    assertEquals(await call("start", "a"), "a");
+    assertEquals(await call("ps", "-q"), "a");
+    await until("the first line", async () => await call("logs", "a") === "up");
+    assertEquals(
+      await call("exec", "a", "sh", "-c", "echo in; id -u"),
+      "in\n0",
+    );
+    const failed = await ckit(["exec", "a", "sh", "-c", "exit 7"], options);
+    assertEquals(failed.code, 7);
+
+    assertEquals(await call("pause", "a"), "a");
+    assertMatch(await call("ps"), /paused/);
+    assertEquals(await call("resume", "a"), "a");
+    await call("update", "--memory", "64M", "--pids-limit", "99", "a");
+    assertMatch(await call("stats", "--once", "a"), / 64(\.0)? MiB /);
+
+    // What is written while somebody follows the log is seen too.
+    const following = startCkit(["logs", "-f", "a"], options);
+    const followed = new Response(following.stdout).text();
+    await following.stderr.cancel();
+    const attached = startCkit(["attach", "a"], options, "piped");
+    const writer = attached.stdin.getWriter();
+    await writer.write(new TextEncoder().encode("one\n"));
+    await until(
+      "the line",
+      async () => (await call("logs", "a")).includes("got one"),
+    );
+    await writer.close();
+    const { code, stdout } = await attached.output();
+    assertEquals(code, 0);
+    assertStringIncludes(new TextDecoder().decode(stdout), "out\n");
+    assertEquals((await following.status).code, 0);
+    assertEquals(await followed, "up\ngot one\nout\n");
+    assertEquals(await call("wait", "a"), "0");
+    assertMatch(await call("ps", "-a"), /exited \(0\)/);
+    assertEquals(await call("logs", "-n", "1", "a"), "out");
+    await call("rm", "a");
+
+    // One that heeds the signal, one that does not, one that is killed.
+    const start = (name: string, script: string) =>
+      call(
+        "run",
+        "-d",
+        "--name",
+        name,
+        "--network",
+        "none",
+        IMAGE,
+        "sh",
+        "-c",
+        script,
+      );
+    await start(
+      "b",
+      "trap 'exit 3' TERM; echo up; while :; do sleep 0.05; done",
+    );
+    await until("the trap", async () => await call("logs", "b") === "up");
+    await call("stop", "b");
+    await start("c", "trap '' TERM; echo up; sleep 1000");
+    await until("the trap", async () => await call("logs", "c") === "up");
+    await call("stop", "-t", "0.1", "c");
+    await start("d", "sleep 1000");
+    await call("kill", "-s", "SIGUSR1", "d");
+    assertEquals(await call("ps", "-q"), "d");
+    await call("kill", "d");
+    assertEquals(await call("wait", "b", "c", "d"), "3\n137\n137");
+    await call("rm", "b", "c", "d");
+    const events = (await call("events", "--once", "a")).split("\n")
+      .map((line) => line.split("  ")[2]);
+    assertEquals(events, [
+      "create",
+      "start",
+      "exec-start",
+      "exec-exit",
+      "exec-start",
+      "exec-exit",
+      "pause",
+      "resume",
+      "update",
+      "exit",
+      "delete",
+    ]);
+  },
+  need("runc", "busybox"),
+);
+
+rootTest(
+  "ckit at a terminal: size, keys, editors, pasting, leaving and coming back",
+  async (t) => {
+    await using box = await setUp();
+    const { call } = box;
+    await using terminal = await openTerminal(box, [
+      "run",
+      "-it",
+      "--name",
+      "t",
+      "--network",
+      "none",
+      IMAGE,
+    ]);
+    const { tmux, line, keys, sees, screen } = terminal;
+    await sees(/# $/m);
+
+    await t.step(
+      "its size is the container's, also when it changes",
+      async () => {
+        await line("stty size");
+        await sees("\n30 100\n");
+        await tmux("resize-window", "-x", "81", "-y", "24");
+        await until("the new size", async () => {
+          await line("busybox clear; stty size");
+          return (await screen()).includes("\n24 81\n");
+        });
+      },
+    );
+
+    await t.step("ctrl-c ends, ctrl-z stops what runs in it", async () => {
+      await line("sleep 1000; echo code $?");
+      await keys("C-c");
+      await line("echo after $?");
+      await sees(/^(code|after) 130$/m);
+      await line("sleep 1001");
+      await keys("C-z");
+      await sees(/Stopped/);
+      await line("kill -9 %1; wait; echo none left");
+      await sees("\nnone left\n");
+    });
+
+    await t.step("what is pasted arrives whole", async () => {
+      const text = Array.from(
+        { length: 1500 },
+        (_, index) => `${index} ${"x".repeat(80)}\n`,
+      ).join("");
+      const path = `${box.folder}/paste`;
+      Deno.writeTextFileSync(path, text);
+      await line("cat >/tmp/paste");
+      await tmux("load-buffer", path);
+      await tmux("paste-buffer");
+      await keys("C-d");
+      await line("busybox clear; wc -c </tmp/paste");
+      await sees(new RegExp(`^${text.length}$`, "m"));
+    });
+
+    await t.step("an editor of the whole screen", async () => {
+      await line("busybox vi /tmp/note");
+      await sees(/^~$/m);
+      await keys("i");
+      await tmux("send-keys", "-l", "written in vi");
+      await keys("Escape");
+      await tmux("send-keys", "-l", ":wq");
+      await keys("Enter");
+      await line("busybox clear; cat /tmp/note");
+      await sees("\nwritten in vi\n");
+    });
+
+    await t.step(
+      "it is left and joined again, from elsewhere too",
+      async () => {
+        await line("kept=still");
+        await keys("C-p");
+        await keys("C-q");
+        await sees("ckit ended with 0");
+        assertEquals(await call("ps", "-q"), "t");
+        await tmux("kill-server");
+        await using again = await openTerminal(box, ["attach", "t"]);
+        await again.line("echo $kept there; stty size");
+        await again.sees("\nstill there\n30 100\n");
+        await again.line("exit 5");
+        await again.sees("ckit ended with 5");
+        await call("rm", "t");
+      },
+    );
+  },
+  need("runc", "busybox", "tmux"),
+);
