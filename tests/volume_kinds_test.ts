@@ -133,7 +133,7 @@ for (const [driver, open] of Object.entries({ openOverlay, openNative })) {
   rootTest(
     `a container reads a snapshot as a volume and cannot write to it, by ${driver}`,
     async () => {
-      await using temp = tempDir({ dir: "/var/tmp" });
+      await using temp = tempDir();
       const { path } = temp;
       await makeRootfs(`${path}/rootfs`);
       await using snapshots = await open({ root: path });
@@ -215,7 +215,7 @@ rootTest(
 rootTest(
   "garbage collection keeps named volumes and what they show, and removes those of ended leases",
   async () => {
-    await using temp = tempDir({ dir: "/var/tmp" });
+    await using temp = tempDir();
     using content = await openStore({ root: temp.path });
     await using snapshots = await openOverlay({ root: temp.path });
     await using volumes = await openIn(temp.path);
