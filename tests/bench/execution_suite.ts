@@ -243,8 +243,9 @@ runc --root ${root} delete b`,
           "run",
           "--rm",
           "--network=none",
-          // Where raising limits is not allowed, podman asks for it all the same.
-          "--ulimit=host",
+          // Where raising limits is not allowed, podman asks for it unless they are given.
+          "--ulimit=nofile=1024:1024",
+          "--ulimit=nproc=1024:1024",
           "--runtime=runc",
           "--rootfs",
           rootfs,

@@ -135,8 +135,9 @@ export async function suite(bench: Bench): Promise<void> {
         "run",
         "--rm",
         "--network=none",
-        // Where raising limits is not allowed, podman asks for it all the same.
-        "--ulimit=host",
+        // Where raising limits is not allowed, podman asks for it unless they are given.
+        "--ulimit=nofile=1024:1024",
+        "--ulimit=nproc=1024:1024",
         "--runtime=runc",
         reference,
       );
