@@ -40,6 +40,8 @@ export interface Backing {
   mount(folder: Folder): Mount;
   /** Counts what it takes. */
   usage(folder: Folder, signal?: AbortSignal): Promise<SnapshotUsage>;
+  /** What it takes as the kernel has counted it, where it has. */
+  counted?(place: Place): SnapshotUsage | undefined;
   /** Says what is missing, or `undefined`. */
   check(folder: Folder): string | undefined;
   /** Closes it for good: nothing is written any more. */
@@ -140,9 +142,11 @@ export class WholeDriver implements Driver {
 
   usage(place: Place): Promise<SnapshotUsage> {
     const isShown = place.kind === "view" && place.parents.length > 0;
-    return isShown
-      ? Promise.resolve({ size: 0, inodes: 0 })
-      : this.#backing.usage(place);
+    if (isShown) return Promise.resolve({ size: 0, inodes: 0 });
+    const counted = this.#backing.counted?.(place);
+    return counted === undefined
+      ? this.#backing.usage(place)
+      : Promise.resolve(counted);
   }
 
   check(place: Place): string | undefined {

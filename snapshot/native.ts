@@ -14,7 +14,12 @@ import { copyTree } from "./_copy_tree.ts";
 import { checkFilesystem } from "./_filesystem.ts";
 import { destroyTree, makeDir, missingDir } from "./_folders.ts";
 import { openStore } from "./_open_store.ts";
-import { forgetLimit, limitFolders, projectCapability } from "./_project.ts";
+import {
+  forgetLimit,
+  limitedUsage,
+  limitFolders,
+  projectCapability,
+} from "./_project.ts";
 import { measureTree } from "./_usage.ts";
 import { type Backing, WholeDriver } from "./_whole.ts";
 import type { OpenSnapshotterOptions } from "./open_snapshotter_options.ts";
@@ -58,6 +63,8 @@ function nativeBacking(root: string): Backing {
       recursive: true,
     }),
     usage: (folder, signal) => measureTree(contentOf(folder), signal),
+    counted: ({ id, dir, options }) =>
+      options.sizeLimit === undefined ? undefined : limitedUsage(id, dir),
     check: ({ dir }) => missingDir(dir, ["fs"]),
     async destroy(dir) {
       if (sizeLimit.supported) forgetLimit(dir);
