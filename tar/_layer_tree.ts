@@ -1,4 +1,5 @@
 /** What several layers come to when they lie on one another. */
+import type { encodeTarHeader } from "./encode_tar_header.ts";
 import {
   OPAQUE_WHITEOUT,
   parseWhiteout,
@@ -27,7 +28,8 @@ interface Node {
 }
 
 interface Entry extends EntryId {
-  readonly isDirectory: boolean;
+  /** Of a directory, all that is to be written of it. */
+  readonly directory: TarHeader | undefined;
   /** Of a hard link, the entry whose content it has. */
   readonly target: Entry | undefined;
   /** Of a symbolic link, where it leads. */
@@ -36,12 +38,18 @@ interface Entry extends EntryId {
   path?: string;
 }
 
+/** What is written of a directory: of one without an entry only what it has to be. */
+type DirectoryHeader = Parameters<typeof encodeTarHeader>[0];
+
 /** What becomes of the entries. */
 export interface Plan {
-  /** What an entry is written as: nothing, itself, or under other names. */
+  /** What an entry that is no directory is written as: nothing, itself, or under other names. */
   readonly writes: ReadonlyMap<string, Write>;
-  /** Directories without an entry that would be lost, for what was in them is hidden, or would look like those below. */
-  readonly directories: readonly string[];
+  /**
+   * The directories, parents first. Also those without an entry that would be lost, for what was in them is hidden, or would
+   * look like those below.
+   */
+  readonly directories: readonly DirectoryHeader[];
   /** Paths of whiteouts that are needed for what lies below. */
   readonly whiteouts: readonly string[];
 }
@@ -199,7 +207,16 @@ export class LayerTree {
     }
     // A name that is a link to itself already stays as it is.
     if (linked !== undefined && linked === node.entry) return;
-    if (!isDirectory || node.entry?.isDirectory === false) {
+    if (linked?.directory !== undefined) {
+      throw new SyntaxError(
+        `Cannot merge layers: the link ${
+          JSON.stringify(header.name)
+        } points to a directory`,
+      );
+    }
+    const isReplaced = node.entry !== undefined &&
+      node.entry.directory === undefined;
+    if (!isDirectory || isReplaced) {
       node.children.clear();
       node.isImplied = false;
       node.hides = "path";
@@ -207,7 +224,7 @@ export class LayerTree {
     const entry: Entry = {
       layer: this.#layer,
       index,
-      isDirectory,
+      directory: isDirectory ? header : undefined,
       // A link to a link has the content of that one's target.
       target: linked?.target ?? linked,
       symlink: header.typeflag === TypeFlag.SYMLINK
@@ -222,14 +239,19 @@ export class LayerTree {
   plan(): Plan {
     const alive = new Set<Entry>();
     const whiteouts: string[] = [];
-    const directories: string[] = [];
+    const directories: DirectoryHeader[] = [];
     const visit = (
       node: Node,
       parts: readonly string[],
       isHidden: boolean,
     ): boolean => {
-      if (node.entry !== undefined) {
-        node.entry.path = parts.join("/");
+      const path = parts.join("/");
+      if (node.entry?.directory !== undefined) {
+        // The root itself goes by the name that umoci writes and takes its times from.
+        const name = path === "" ? "." : `${path}/`;
+        directories.push({ ...node.entry.directory, name });
+      } else if (node.entry !== undefined) {
+        node.entry.path = path;
         alive.add(node.entry);
       }
       const mark = isHidden ? undefined : whiteoutOf(node, parts);
@@ -243,12 +265,15 @@ export class LayerTree {
       // One that takes the place of another does not look like it.
       const isNew = node.hides === "path" && this.#isOnOthers && !isHidden;
       if (node.entry === undefined && node.isImplied && (isLost || isNew)) {
-        directories.push(parts.join("/"));
+        const typeflag = TypeFlag.DIRECTORY;
+        directories.push({ name: `${path}/`, typeflag, mode: 0o755 });
         isAlive = true;
       }
       return isAlive;
     };
     visit(this.#root, [], false);
+    // "." is before all, and a name before those that begin with it.
+    directories.sort((a, b) => a.name < b.name ? -1 : 1);
     const writes = new Map<string, Write>();
     for (const entry of alive) {
       if (entry.target === undefined) {
@@ -280,7 +305,7 @@ function whiteoutOf(node: Node, parts: readonly string[]): string | undefined {
       "/",
     );
   }
-  return node.entry === undefined || node.entry.isDirectory
+  return node.entry === undefined || node.entry.directory !== undefined
     ? [...parts, OPAQUE_WHITEOUT].join("/")
     : undefined;
 }

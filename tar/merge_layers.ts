@@ -8,7 +8,7 @@ import { DigestMismatchError } from "@containerkit/oci";
 import { keyOf, LayerTree, type Plan, type Write } from "./_layer_tree.ts";
 import { encodeTarHeader } from "./encode_tar_header.ts";
 import { readLayer } from "./read_layer.ts";
-import { type TarHeader, TypeFlag } from "./tar_header.ts";
+import type { TarHeader } from "./tar_header.ts";
 import { UntarStream } from "./untar_stream.ts";
 
 const BLOCK = 512;
@@ -76,11 +76,9 @@ async function* writeEntry(
   readable: ReadableStream<Uint8Array> | undefined,
 ): AsyncGenerator<Uint8Array> {
   const { sparse: _sparse, ...rest } = header;
-  const isDirectory = header.typeflag === TypeFlag.DIRECTORY;
   yield encodeTarHeader({
     ...rest,
-    // The root itself goes by the name that umoci writes and takes its times from.
-    name: path === "" ? "." : isDirectory ? `${path}/` : path,
+    name: path,
     ...(linkname === undefined ? {} : { linkname }),
   });
   if (readable === undefined) return;
@@ -93,11 +91,9 @@ async function* writeAll(
   { writes, directories, whiteouts }: Plan,
   options: MergeLayersOptions,
 ): AsyncGenerator<Uint8Array> {
-  // First, so that what is below is out of the way.
-  for (const path of directories) {
-    const typeflag = TypeFlag.DIRECTORY;
-    yield encodeTarHeader({ name: `${path}/`, typeflag, mode: 0o755 });
-  }
+  // Before what is in them, which may stand in a lower layer: else whoever unpacks it makes them as it thinks right.
+  for (const directory of directories) yield encodeTarHeader(directory);
+  // Then what is below is put out of the way.
   for (const name of whiteouts) yield encodeTarHeader({ name });
   for (const [layer, source] of layers.entries()) {
     const archive = await openTar(source, options);

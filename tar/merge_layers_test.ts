@@ -1,0 +1,67 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { TarStream, type TarStreamInput } from "./tar_stream.ts";
+import { mergeLayers, type MergeSource } from "./merge_layers.ts";
+import { UntarStream } from "./untar_stream.ts";
+
+function layer(...entries: TarStreamInput[]): MergeSource {
+  return {
+    open: () =>
+      Promise.resolve(
+        ReadableStream.from(entries).pipeThrough(new TarStream()),
+      ),
+  };
+}
+
+const directory = (path: string, mode: number): TarStreamInput => ({
+  type: "directory",
+  path,
+  options: { mode },
+});
+
+const file = (path: string): TarStreamInput => ({
+  type: "file",
+  path,
+  size: 0,
+  readable: ReadableStream.from([]),
+});
+
+Deno.test({
+  name: "mergeLayers() writes a directory before what a lower layer has in it",
+  permissions: "none",
+  async fn() {
+    const merged = await mergeLayers([
+      layer(
+        directory(".", 0o711),
+        directory("etc", 0o755),
+        file("etc/group"),
+        directory("a", 0o755),
+      ),
+      // Only what changed: whoever unpacks it would make the folder of a file that comes before it, and change the root's time.
+      layer(directory("etc", 0o700), directory("a/b", 0o755)),
+    ]);
+    const entries = merged.pipeThrough(new UntarStream());
+    assertEquals(
+      await Array.fromAsync(entries, async ({ path, header, readable }) => {
+        await readable?.cancel();
+        return `${path} ${header.mode.toString(8)}`;
+      }),
+      [". 711", "a/ 755", "a/b/ 755", "etc/ 700", "etc/group 644"],
+    );
+  },
+});
+
+Deno.test({
+  name: "mergeLayers() refuses a hard link to a directory",
+  permissions: "none",
+  async fn() {
+    await assertRejects(
+      () =>
+        mergeLayers([
+          layer(directory("a", 0o755)),
+          layer({ type: "link", path: "b", linkname: "a" }),
+        ]),
+      SyntaxError,
+      'the link "b" points to a directory',
+    );
+  },
+});
