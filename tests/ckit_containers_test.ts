@@ -313,9 +313,12 @@ rootTest(
       await sees(/^~$/m);
       await keys("i");
       await tmux("send-keys", "-l", "written in vi");
+      await sees("written in vi");
+      // What follows an escape at once is taken for a part of the same key.
       await keys("Escape");
-      await tmux("send-keys", "-l", ":wq");
-      await keys("Enter");
+      await sees(/^- \/tmp\/note/m);
+      await line(":wq");
+      await sees(/# \n*$/);
       await line("busybox clear; cat /tmp/note");
       await sees("\nwritten in vi\n");
     });
