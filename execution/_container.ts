@@ -10,7 +10,7 @@ import { addEvent, emitEvent, openEvents } from "./_events.ts";
 import { askMonitor } from "./_monitor_client.ts";
 import { CgroupReader } from "./_cgroup_reader.ts";
 import { measure } from "./_measure.ts";
-import { sweep } from "./_sweep.ts";
+import { reapOrphans, sweep } from "./_sweep.ts";
 import { watchOom } from "./_watch_oom.ts";
 import { createRuntime } from "./create_runtime.ts";
 import type { ExecOptions } from "./exec_options.ts";
@@ -136,7 +136,9 @@ export class ContainerImpl extends Process implements Container {
 
   override kill(signal = "SIGTERM"): void {
     super.kill(signal);
-    if (signalNumber(signal) === SIGKILL) thawKilled(this.#record.cgroups);
+    if (signalNumber(signal) !== SIGKILL) return;
+    thawKilled(this.#record.cgroups);
+    if (!this.#record.sharedPids) reapOrphans(this.pid, this.status);
   }
 
   killAll(signal = "SIGKILL"): void {

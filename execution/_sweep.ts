@@ -10,6 +10,8 @@ import { type ProcessStat, processStat } from "./_process_stat.ts";
 const SIGKILL = 9;
 /** How many bytes of a name the kernel keeps. */
 const NAME_LENGTH = 15;
+/** A first process that was killed ends sooner, unless something holds it. */
+const STUCK_MS = 200;
 
 /** Processes whose end somebody here waits for: not to be reaped by a sweep. */
 export const heldPids: Set<number> = new Set();
@@ -54,6 +56,45 @@ export async function sweep(
     const pids = await strays(test);
     if (pids.length === 0) return;
     for (const pid of pids) await end(pid);
+  }
+}
+
+/** The pid namespace that a process is in, as long as it is not reaped. */
+function pidNamespace(pid: number | "self"): string | undefined {
+  try {
+    return Deno.readLinkSync(`/proc/${pid}/ns/pid`);
+  } catch {
+    return undefined;
+  }
+}
+
+async function endsWithin(ms: number, end: Promise<unknown>): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const timer = setTimeout(resolve, ms, false);
+  const ended = end.then(() => true, () => true);
+  try {
+    return await Promise.race([ended, promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/**
+ * Until a first process that was killed has ended: reaps what came to this program, as its subreaper, from parents that died, such
+ * as a monitor. The kernel does not let the first process go before all of its pid namespace are reaped.
+ *
+ * @param end Settles with the first process.
+ */
+export async function reapOrphans(
+  pid: number,
+  end: Promise<unknown>,
+): Promise<void> {
+  const namespace = pidNamespace(pid);
+  if (namespace === undefined || namespace === pidNamespace("self")) return;
+  while (!await endsWithin(STUCK_MS, end)) {
+    await sweep((pid, { state }) =>
+      state === "Z" && pidNamespace(pid) === namespace
+    );
   }
 }
 
