@@ -138,11 +138,18 @@ export class ContainerImpl extends Process implements Container {
     super.kill(signal);
     if (signalNumber(signal) !== SIGKILL) return;
     thawKilled(this.#record.cgroups);
-    if (!this.#record.sharedPids) reapOrphans(this.pid, this.status);
+    this.#reapOrphans();
   }
 
   killAll(signal = "SIGKILL"): void {
-    signalCgroup(this.#record.cgroups, signalNumber(signal));
+    const number = signalNumber(signal);
+    signalCgroup(this.#record.cgroups, number);
+    if (number === SIGKILL) this.#reapOrphans();
+  }
+
+  /** What is killed and came to this program is waited for by nobody else. */
+  #reapOrphans(): void {
+    if (!this.#record.sharedPids) reapOrphans(this.pid, this.status);
   }
 
   async pause(options?: { readonly signal?: AbortSignal }): Promise<void> {
