@@ -272,8 +272,9 @@ export class LayerTree {
       return isAlive;
     };
     visit(this.#root, [], false);
-    // "." is before all, and a name before those that begin with it.
-    directories.sort((a, b) => a.name < b.name ? -1 : 1);
+    // The root is before all, and a name before those that begin with it.
+    const place = (name: string) => name === "." ? "" : name;
+    directories.sort((a, b) => place(a.name) < place(b.name) ? -1 : 1);
     const writes = new Map<string, Write>();
     for (const entry of alive) {
       if (entry.target === undefined) {

@@ -35,6 +35,8 @@ Deno.test({
         directory("etc", 0o755),
         file("etc/group"),
         directory("a", 0o755),
+        // Sorts before ".".
+        directory("-x", 0o755),
       ),
       // Only what changed: whoever unpacks it would make the folder of a file that comes before it, and change the root's time.
       layer(directory("etc", 0o700), directory("a/b", 0o755)),
@@ -45,7 +47,7 @@ Deno.test({
         await readable?.cancel();
         return `${path} ${header.mode.toString(8)}`;
       }),
-      [". 711", "a/ 755", "a/b/ 755", "etc/ 700", "etc/group 644"],
+      [". 711", "-x/ 755", "a/ 755", "a/b/ 755", "etc/ 700", "etc/group 644"],
     );
   },
 });
