@@ -1,15 +1,17 @@
 import { syncDirectory } from "@containerkit/state";
 import { dirname } from "@std/path/posix/dirname";
 import { type Descriptor, parseDigest } from "@containerkit/oci";
-import { type BlobRow, findRow, insertBlob, seesForeign } from "./_blobs.ts";
+import {
+  type BlobRow,
+  findRow,
+  insertBlob,
+  isShown,
+  seesForeign,
+} from "./_blobs.ts";
 import type { Context } from "./_context.ts";
 import { type Edge, maybeManifest, readEdges } from "./_edges.ts";
 import { hashFile } from "./_hash_file.ts";
-import { blobPath, lstatFile, openFile } from "./_layout.ts";
-
-function identify({ dev, ino, size, mtime }: Deno.FileInfo): string {
-  return `${dev} ${ino} ${size} ${mtime?.getTime()}`;
-}
+import { blobPath, identify, lstatFile, openFile } from "./_layout.ts";
 
 /** The references of the manifest in an open file, if it is one. */
 export function edgesOfFile(
@@ -53,10 +55,7 @@ export async function adopt(
   using file = openFile(blobPath(path, digest));
   if (file === undefined) return undefined;
   // Another namespace's blob is not foreign.
-  const known = state.prepare(
-    "SELECT 1 FROM digests JOIN blobs ON blobs.digest = digests.id WHERE digests.digest = ?",
-  ).get(digest);
-  if (known !== undefined) return undefined;
+  if (isShown(context, digest)) return undefined;
   const identity = identify(file.statSync());
   if (refused.get(digest) === identity) return undefined;
   const found = await hashFile(file, parseDigest(digest).algorithm, { signal });

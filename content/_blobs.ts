@@ -41,6 +41,13 @@ export function findRow(
   ).get(digest, namespace.id) as unknown as BlobRow | undefined;
 }
 
+/** Whether any namespace has the blob. */
+export function isShown({ state }: Context, digest: string): boolean {
+  return state.prepare(
+    "SELECT 1 FROM digests JOIN blobs ON blobs.digest = digests.id WHERE digests.digest = ?",
+  ).get(digest) !== undefined;
+}
+
 /** Whether the file of a row is there, whole as far as its size tells, and not known to be damaged. */
 export function isSound(
   { path }: Context,

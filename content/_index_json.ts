@@ -2,15 +2,11 @@ import { type Descriptor, MediaType, parseManifest } from "@containerkit/oci";
 import { writeFileAtomic } from "@containerkit/state";
 import { internDigest, seesForeign } from "./_blobs.ts";
 import { type Context, nextGeneration, reason } from "./_context.ts";
-import { lstatFile } from "./_layout.ts";
+import { identify, lstatFile } from "./_layout.ts";
 import { trace } from "./_trace.ts";
 
 const REF_NAME = "org.opencontainers.image.ref.name";
 const LARGEST_INDEX = 64 * 1024 * 1024;
-
-function identify({ dev, ino, size, mtime }: Deno.FileInfo): string {
-  return `${dev} ${ino} ${size} ${mtime?.getTime()}`;
-}
 
 function readMeta({ state }: Context, key: string): string | undefined {
   const row = state.prepare("SELECT value FROM meta WHERE key = ?").get(key);

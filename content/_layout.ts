@@ -27,6 +27,11 @@ export function lstatFile(path: string): Deno.FileInfo | undefined {
   }
 }
 
+/** What tells a file from the one that was there before it, as far as anything does. */
+export function identify({ dev, ino, size, mtime }: Deno.FileInfo): string {
+  return `${dev} ${ino} ${size} ${mtime?.getTime()}`;
+}
+
 /** Opens a file to read if it is one and no link, also when it is swapped at that moment. */
 export function openFile(path: string): Deno.FsFile | undefined {
   const before = lstatFile(path);

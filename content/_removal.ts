@@ -1,6 +1,6 @@
 import { syncDirectory } from "@containerkit/state";
 import { dirname } from "@std/path/posix/dirname";
-import { findRow } from "./_blobs.ts";
+import { findRow, isShown } from "./_blobs.ts";
 import type { Context } from "./_context.ts";
 import { indexLabels } from "./_labels.ts";
 import { removeReferences } from "./_references.ts";
@@ -49,12 +49,6 @@ export function removeBlobs(
     unshown.push(digest);
   }
   return unshown;
-}
-
-function isShown({ state }: Context, digest: string): boolean {
-  return state.prepare(
-    "SELECT 1 FROM digests JOIN blobs ON blobs.digest = digests.id WHERE digests.digest = ?",
-  ).get(digest) !== undefined;
 }
 
 /** Gives the file another name, so that removing it cannot hit one that comes after it. */

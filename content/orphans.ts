@@ -4,7 +4,7 @@
  * @module
  */
 
-import { isSound } from "./_blobs.ts";
+import { isShown, isSound } from "./_blobs.ts";
 import { breathe } from "./_context.ts";
 import { lstatFile } from "./_layout.ts";
 import { contextOf } from "./_store.ts";
@@ -96,10 +96,7 @@ export async function* orphans(
       const { name } of Deno.readDirSync(`${path}/blobs/${algorithm.name}`)
     ) {
       const digest = `${algorithm.name}:${name}`;
-      const known = state.prepare(
-        "SELECT 1 FROM digests JOIN blobs ON blobs.digest = digests.id WHERE digests.digest = ?",
-      ).get(digest);
-      if (known !== undefined) continue;
+      if (isShown(context, digest)) continue;
       const size = lstatFile(`${path}/blobs/${algorithm.name}/${name}`)?.size;
       yield {
         type: "blob",
