@@ -41,7 +41,7 @@ testIf(missing(), "libc/, on aarch64", async () => {
       "--quiet",
       `--preload=${ROOT}tests/preload.ts`,
       // The emulator shows threads and signals of its own.
-      `--ignore=${ROOT}libc/interrupted_test.ts`,
+      `--ignore=${ROOT}libc/interrupted_test.ts,${ROOT}libc/interrupted_file_test.ts`,
       `${ROOT}libc`,
     ],
     cwd: ROOT,
