@@ -123,6 +123,19 @@ const WORDS = [
   "device=/d",
 ];
 
+/**
+ * Whether JSON says all of it. Not by reading it back: V8 15.0 takes a key that is escaped for one that begins as the
+ * escape is written, which an object before it had.
+ */
+function isJson(value: unknown): boolean {
+  if (typeof value === "number") return Number.isFinite(value);
+  if (typeof value === "string" || typeof value === "boolean") return true;
+  if (Array.isArray(value)) return value.every(isJson);
+  return value !== null && typeof value === "object" &&
+    Object.getPrototypeOf(value) === Object.prototype &&
+    Object.values(value).every(isJson);
+}
+
 Deno.test("parseOptions() and fromContainerd() take any words or refuse them by type", () => {
   forEachSeed((next) => {
     const options = Array.from(
@@ -141,7 +154,7 @@ Deno.test("parseOptions() and fromContainerd() take any words or refuse them by 
     }
     try {
       const mount = fromContainerd({ type, source: "/s", options });
-      assertEquals(JSON.parse(JSON.stringify(mount)), mount);
+      assert(isJson(mount), Deno.inspect(mount));
       // What was read is written so that it reads the same.
       const again = toContainerd(mount);
       assertEquals(toContainerd(fromContainerd(again)), again);
