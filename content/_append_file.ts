@@ -11,7 +11,7 @@ const LARGE = 128 * 1024;
 const SLOW = 10;
 const ASIDE = 32;
 /** Writing back to the disk starts each time so much is new, so that the last sync finds little to do. */
-const WRITE_BACK = 16 * 1024 * 1024;
+const WRITE_BACK = 64 * 1024 * 1024;
 
 async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
   for (let done = 0; done < bytes.length;) {
@@ -66,12 +66,6 @@ export class AppendFile {
   /** How long it will be once all is written. */
   get size(): number {
     return this.#written + this.#inFlight + this.#fill;
-  }
-
-  /** What is neither written nor on its way, if nothing is on its way. */
-  get rest(): Uint8Array | undefined {
-    if (this.#flight !== undefined) return undefined;
-    return this.#buffer?.subarray(0, this.#fill) ?? new Uint8Array();
   }
 
   #launch(bytes: Uint8Array): void {

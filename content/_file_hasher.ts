@@ -1,70 +1,94 @@
 import type { DigestAlgorithm } from "@containerkit/oci";
 import { createHash, type Hash } from "node:crypto";
+import { ThreadHash } from "./_thread_hash.ts";
 
-const CHUNK = 1024 * 1024;
+/** So much is hashed on this thread: it takes less than to start another one. */
+const SMALL = 32 * 1024 * 1024;
+/** So much of what is there already is read and hashed before anything else. */
+const SMALL_START = 1024 * 1024;
+/** The other thread is told each time so much is new. */
+const STEP = 1024 * 1024;
+
+/** What is hashed. */
+export interface FileHasherOptions {
+  readonly path: string;
+  readonly algorithm: DigestAlgorithm;
+  /** How many bytes are in the file already. */
+  readonly size: number;
+  /** How many there will be, if that is known. */
+  readonly total: number | undefined;
+}
+
+/** The hash of the first bytes of a file. */
+function hashStart({ path, algorithm, size }: FileHasherOptions): Hash {
+  const hash = createHash(algorithm);
+  if (size === 0) return hash;
+  using file = Deno.openSync(path);
+  const buffer = new Uint8Array(size);
+  for (let left = size; left > 0;) {
+    const count = file.readSync(buffer.subarray(0, left));
+    if (count === null) {
+      throw new Deno.errors.UnexpectedEof(
+        `Cannot read "${path}": it is shorter than what was written to it`,
+      );
+    }
+    hash.update(buffer.subarray(0, count));
+    left -= count;
+  }
+  return hash;
+}
 
 /**
- * Hashes a file from its beginning while bytes are still being appended to it, so that resuming does not wait for the
- * part that is there already.
+ * The hash of a file that is being appended to: of a small one by the way, of a large one by another thread that reads
+ * what is written, so that neither writing nor resuming waits for it.
  */
-export class FileHasher {
-  readonly algorithm: DigestAlgorithm;
-  #hash: Hash;
-  #done = 0;
-  #stopped = false;
+export class FileHasher implements Disposable {
+  readonly #options: FileHasherOptions;
+  #hash: Hash | undefined;
+  #done: number;
+  #thread: ThreadHash | undefined;
+  /** How much the thread was told of. */
+  #told = 0;
 
-  constructor(algorithm: DigestAlgorithm) {
-    this.algorithm = algorithm;
-    this.#hash = createHash(algorithm);
+  constructor(options: FileHasherOptions) {
+    const { size, total = 0 } = options;
+    this.#options = options;
+    this.#done = size;
+    if (size <= SMALL_START && total <= SMALL) this.#hash = hashStart(options);
   }
 
-  /** How many bytes are hashed. */
-  get done(): number {
-    return this.#done;
+  get algorithm(): DigestAlgorithm {
+    return this.#options.algorithm;
   }
 
-  /** Adds bytes that follow what is hashed. */
+  /** Adds bytes that are being appended. */
   update(bytes: Uint8Array): void {
-    this.#hash.update(bytes);
     this.#done += bytes.length;
+    if (this.#done > SMALL) this.#hash = undefined;
+    else this.#hash?.update(bytes);
   }
 
-  /** The digest of what is hashed so far. */
-  digest(): string {
-    return `${this.algorithm}:${this.#hash.copy().digest("hex")}`;
+  /** Says how much of it is in the file by now. */
+  advance(written: number): void {
+    if (this.#hash !== undefined || written - this.#told < STEP) return;
+    this.#told = written;
+    this.#started.advance(written);
   }
 
-  /** Whether {@linkcode stop} was called. */
-  get stopped(): boolean {
-    return this.#stopped;
+  get #started(): ThreadHash {
+    const { path, algorithm } = this.#options;
+    return this.#thread ??= new ThreadHash(path, algorithm);
   }
 
-  /** Starts anew. */
-  reset(): void {
-    this.#stopped = false;
-    this.#hash = createHash(this.algorithm);
-    this.#done = 0;
+  /** The digest of all that was added, which must be in the file. */
+  async digest(): Promise<string> {
+    const hex = this.#hash?.copy().digest("hex") ??
+      await this.#started.digest(this.#done);
+    return `${this.algorithm}:${hex}`;
   }
 
-  /** Makes {@linkcode catchUp} end early. */
-  stop(): void {
-    this.#stopped = true;
-  }
-
-  /** Hashes the file up to `target()`, which may grow meanwhile. */
-  async catchUp(path: string, target: () => number): Promise<void> {
-    using file = await Deno.open(path);
-    await file.seek(this.#done, Deno.SeekMode.Start);
-    const buffer = new Uint8Array(CHUNK);
-    while (!this.#stopped && this.#done < target()) {
-      const want = Math.min(CHUNK, target() - this.#done);
-      const count = await file.read(buffer.subarray(0, want));
-      if (count === null) {
-        throw new Deno.errors.UnexpectedEof(
-          `Cannot read "${path}": it is shorter than what was written to it`,
-        );
-      }
-      this.update(buffer.subarray(0, count));
-    }
+  [Symbol.dispose](): void {
+    this.#thread?.[Symbol.dispose]();
+    this.#thread = undefined;
   }
 }

@@ -8,7 +8,7 @@ import { dirname } from "@std/path/posix/dirname";
 import { edgesOfFile } from "./_adopt.ts";
 import { AppendFile } from "./_append_file.ts";
 import { findShared, insertBlob, keepBlob } from "./_blobs.ts";
-import { breathe, type Context, reason } from "./_context.ts";
+import { type Context, reason } from "./_context.ts";
 import { FileHasher } from "./_file_hasher.ts";
 import { hashFile } from "./_hash_file.ts";
 import { currentBoot, deleteIngest, type IngestRow } from "./_ingests.ts";
@@ -54,15 +54,10 @@ export class FileWriter implements BlobWriter {
   readonly #row: IngestRow;
   readonly #mediaType: string | undefined;
   readonly #signal: AbortSignal | undefined;
-  readonly #hasher: FileHasher;
+  #hasher: FileHasher;
   #lock: FileLock | undefined;
   #file: AppendFile;
   #shared: { readonly digest: string; readonly size: number } | undefined;
-  /** The hashing of what is in the file already. */
-  #catchUp: Promise<void> = Promise.resolve();
-  /** Whether what is written is hashed from the file, later. */
-  #behind = false;
-  #appending = false;
   #updated: number;
   #changed = false;
   #busy = false;
@@ -77,10 +72,22 @@ export class FileWriter implements BlobWriter {
     this.#mediaType = parts.mediaType;
     this.#shared = parts.shared;
     this.#signal = parts.signal;
-    this.#hasher = new FileHasher(parts.algorithm);
     this.#updated = this.#row.updated;
     this.#file = this.#append(parts.offset);
-    this.#startCatchUp();
+    this.#hasher = this.#hash(parts.algorithm, parts.offset);
+  }
+
+  #hash(algorithm: DigestAlgorithm, size: number): FileHasher {
+    const { path } = this.#open();
+    const total = this.#row.total ?? undefined;
+    return new FileHasher({ path, algorithm, size, total });
+  }
+
+  /** After the file has become another one. */
+  #hashAnew(): void {
+    const { algorithm } = this.#hasher;
+    this.#hasher[Symbol.dispose]();
+    this.#hasher = this.#hash(algorithm, this.#file.written);
   }
 
   #append(size: number): AppendFile {
@@ -102,30 +109,6 @@ export class FileWriter implements BlobWriter {
 
   get offset(): number {
     return this.#shared?.size ?? this.#file.size;
-  }
-
-  /** Hashes what is in the file already, while more is being written. */
-  #startCatchUp(): void {
-    if (this.#hasher.done === this.#file.size) return;
-    this.#behind = true;
-    this.#catchUp = this.#runCatchUp();
-    // Whoever needs the hash gets the error.
-    this.#catchUp.catch(() => {});
-  }
-
-  async #runCatchUp(): Promise<void> {
-    const { path } = this.#open();
-    while (!this.#hasher.stopped) {
-      await this.#hasher.catchUp(path, () => this.#file.written);
-      // Only when nothing is on its way is the rest what is in the buffer.
-      const rest = this.#appending ? undefined : this.#file.rest;
-      if (rest !== undefined && this.#hasher.done === this.#file.written) {
-        this.#hasher.update(rest);
-        this.#behind = false;
-        return;
-      }
-      await breathe();
-    }
   }
 
   /** @param durable Whether it has to be so before the file may change. */
@@ -187,7 +170,7 @@ export class FileWriter implements BlobWriter {
     this.#file = target;
     this.#shared = undefined;
     this.#limited = false;
-    this.#startCatchUp();
+    this.#hashAnew();
   }
 
   write(chunk: Uint8Array): Promise<void> {
@@ -205,18 +188,15 @@ export class FileWriter implements BlobWriter {
       this.#changed = true;
       this.#updated = Math.max(Date.now(), this.#updated);
       try {
-        this.#appending = true;
         const appended = this.#file.append(chunk);
-        // While the part before it is still being hashed, this one is hashed from the file.
-        if (!this.#behind) this.#hasher.update(chunk);
+        this.#hasher.update(chunk);
         await appended;
+        this.#hasher.advance(this.#file.written);
       } catch (error) {
         throw new Error(
           `Cannot write "${this.ref}": ${reason(error)}`,
           { cause: error },
         );
-      } finally {
-        this.#appending = false;
       }
     });
   }
@@ -229,31 +209,33 @@ export class FileWriter implements BlobWriter {
           `Cannot truncate "${this.ref}" to ${size} bytes: it has ${this.offset}`,
         );
       }
-      await this.#stopCatchUp();
       await this.#file.truncate(size);
-      this.#hasher.reset();
-      this.#behind = false;
+      this.#hashAnew();
       this.#changed = true;
       this.#updated = Math.max(Date.now(), this.#updated);
       this.#save(size, true);
-      this.#startCatchUp();
     });
   }
 
-  async #stopCatchUp(): Promise<void> {
-    this.#hasher.stop();
-    await this.#catchUp.catch(() => {});
+  async #currentDigest(): Promise<string> {
+    await this.#file.flush();
+    return await this.#hasher.digest();
   }
 
-  async #settledDigest(): Promise<string> {
-    await this.#catchUp;
-    return this.#hasher.digest();
+  /** Makes what is written durable while the rest of it is hashed. */
+  async #settle(): Promise<string> {
+    await this.#file.flush();
+    const synced = this.#file.sync();
+    const digest = this.#hasher.digest();
+    await Promise.allSettled([synced, digest]);
+    await synced;
+    return await digest;
   }
 
   digest(): Promise<string> {
     return this.#exclusively(() =>
       this.#shared === undefined
-        ? this.#settledDigest()
+        ? this.#currentDigest()
         : Promise.resolve(this.#shared.digest)
     );
   }
@@ -294,6 +276,7 @@ export class FileWriter implements BlobWriter {
   }
 
   #close(): void {
+    this.#hasher[Symbol.dispose]();
     this.#lock?.close();
     this.#lock = undefined;
   }
@@ -318,8 +301,7 @@ export class FileWriter implements BlobWriter {
       return;
     }
     await this.#unshare();
-    await this.#file.flush();
-    let actual = await this.#settledDigest();
+    let actual = await this.#settle();
     const algorithm = digest === undefined
       ? this.#hasher.algorithm
       : parseDigest(digest).algorithm;
@@ -338,7 +320,7 @@ export class FileWriter implements BlobWriter {
         actual,
       });
     }
-    await this.#place(actual, options);
+    this.#place(actual, options);
   }
 
   /** Only the row: the file is another namespace's as well. */
@@ -365,12 +347,11 @@ export class FileWriter implements BlobWriter {
     });
   }
 
-  /** The order that survives a crash: data durable, note of the file, file in place, row. */
-  async #place(digest: string, options: CommitOptions): Promise<void> {
+  /** The order that survives a crash: data durable (it is), note of the file, file in place, row. */
+  #place(digest: string, options: CommitOptions): void {
     const { state, path } = this.#context;
     const { file, path: source } = this.#open();
     const target = blobPath(path, digest);
-    await this.#file.sync();
     const size = this.#file.size;
     const { mediaType, edges } = edgesOfFile(file, {
       size,
@@ -412,10 +393,8 @@ export class FileWriter implements BlobWriter {
 
   async abort(): Promise<void> {
     if (this.#lock === undefined) return;
-    this.#hasher.stop();
     try {
       await this.#file.idle();
-      await this.#catchUp.catch(() => {});
       if (this.#shared === undefined) {
         await this.#file.sync();
         this.#save(this.#file.size);

@@ -218,3 +218,96 @@ Deno.test("two processes that commit the same blob leave one", async () => {
   assertEquals((await Array.fromAsync(store.list())).length, 1);
   assertEquals([...Deno.readDirSync(`${store.path}/ingest`)], []);
 });
+
+/** More than is hashed by the way. */
+const LARGE = 40 << 20;
+
+Deno.test("write() of a large blob leaves hashing to another thread, whatever is cut meanwhile", async () => {
+  await using temp = tempDir();
+  using store = await openStore({ root: temp.path });
+  const bytes = randomBytes(LARGE);
+  for (const step of [LARGE, (3 << 20) + 1]) {
+    for (const total of [LARGE, undefined]) {
+      await using writer = await store.writer("large", {
+        descriptor: total === undefined ? {} : { size: total },
+      });
+      for (let at = 0; at < LARGE; at += step) {
+        await writer.write(bytes.subarray(at, at + step));
+      }
+      assertEquals(await writer.digest(), digestBytes(bytes));
+      await writer.truncate(LARGE - 5);
+      assertEquals(await writer.digest(), digestBytes(bytes.subarray(0, -5)));
+      await writer.truncate(7);
+      assertEquals(await writer.digest(), digestBytes(bytes.subarray(0, 7)));
+      await writer.write(bytes.subarray(7));
+      await writer.commit(LARGE, digestBytes(bytes));
+      assert(await store.delete(digestBytes(bytes)));
+    }
+  }
+});
+
+Deno.test("commit() of many large blobs at once gives each its own digest", async () => {
+  await using temp = tempDir();
+  using store = await openStore({ root: temp.path });
+  const digests = await Promise.all([1, 2, 3, 4].map(async (first) => {
+    const bytes = new Uint8Array(LARGE).fill(first);
+    await using writer = await store.writer(`large-${first}`);
+    await writer.write(bytes);
+    const digest = digestBytes(bytes);
+    await writer.commit(LARGE, digest);
+    return digest;
+  }));
+  for (const digest of digests) {
+    assertEquals((await store.stat(digest))?.size, LARGE);
+  }
+});
+
+Deno.test("commit() of a large blob says when its file was cut by someone else", async () => {
+  await using temp = tempDir();
+  using store = await openStore({ root: temp.path });
+  const writer = await store.writer("large", { descriptor: { size: LARGE } });
+  // The first bytes go to the file when there are enough of them.
+  const [file] = Deno.readDirSync(`${store.path}/ingest`);
+  Deno.removeSync(`${store.path}/ingest/${file!.name}`);
+  Deno.writeTextFileSync(`${store.path}/ingest/${file!.name}`, "short");
+  await writer.write(new Uint8Array(LARGE));
+  await assertRejects(
+    () => writer.commit(),
+    Error,
+    "it is shorter than what was written to it",
+  );
+});
+
+Deno.test("a program that forgets the writer of a large blob ends, and needs no other permission", async () => {
+  await using temp = tempDir();
+  const program = `
+    import { openStore } from ${
+    JSON.stringify(new URL("mod.ts", import.meta.url).href)
+  };
+    const store = await openStore({ root: ${JSON.stringify(temp.path)} });
+    const writer = await store.writer("large");
+    await writer.write(new Uint8Array(${LARGE}));
+    console.log(await writer.digest());
+    await writer.write(new Uint8Array(1));
+  `;
+  const path = `${temp.path}/program.ts`;
+  Deno.writeTextFileSync(path, program);
+  const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      "run",
+      "--no-check",
+      "--no-prompt",
+      "--config",
+      new URL("../deno.json", import.meta.url).pathname,
+      `--allow-read=${temp.path}`,
+      `--allow-write=${temp.path}`,
+      path,
+    ],
+    signal: AbortSignal.timeout(60_000),
+  }).output();
+  assertEquals(
+    new TextDecoder().decode(stdout),
+    `${digestBytes(new Uint8Array(LARGE))}\n`,
+    new TextDecoder().decode(stderr),
+  );
+});
