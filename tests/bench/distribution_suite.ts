@@ -30,22 +30,10 @@ import {
 } from "../mod.ts";
 import type { Bench } from "./bench.ts";
 import { startDelay } from "./_delay_proxy.ts";
+import { rounds } from "./_rounds.ts";
 
 const LAYERS = 10;
 const LAYER_SIZE = 50_000_000;
-
-/** Makes an empty folder for one round, and removes the last one's. */
-function folders(root: string): () => string {
-  let count = 0;
-  return () => {
-    if (count > 0) {
-      Deno.removeSync(`${root}/round-${count}`, { recursive: true });
-    }
-    const path = `${root}/round-${++count}`;
-    Deno.mkdirSync(path);
-    return path;
-  };
-}
 
 /** One round; gives its own time in ms if a part of it does not count. */
 type Run = (reference: string, folder: string) => Promise<unknown>;
@@ -137,7 +125,7 @@ async function pullOurs(reference: string, root: string): Promise<Image> {
 }
 
 async function benchPull(bench: Bench, reference: string, root: string) {
-  const fresh = folders(root);
+  const fresh = rounds(root);
   for (const [name, run] of Object.entries(PULLS)) {
     const missing = lacking(name);
     if (missing !== undefined) {
@@ -182,7 +170,7 @@ async function benchDelay(bench: Bench, host: string, root: string) {
   await push(image, `${host}/small:1`);
   await using proxy = await startDelay(host, 50);
   const reference = `${proxy.host}/small:1`;
-  const fresh = folders(root);
+  const fresh = rounds(root);
   for (const [name, run] of Object.entries(PULLS)) {
     if (lacking(name) !== undefined) continue;
     await bench.compare({
@@ -231,7 +219,7 @@ async function benchMemory(
     "--quiet",
     script,
     `${host}/large:1`,
-    folders(root)(),
+    rounds(root)(),
   ]);
   bench.report(
     `peak memory of a pull of ${size / 1e9} GB`,
