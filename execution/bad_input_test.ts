@@ -5,6 +5,7 @@ import {
   need,
   rootTest,
   tempDir,
+  until,
 } from "@containerkit/tests";
 import {
   create,
@@ -43,14 +44,6 @@ function makeBench() {
       ),
     [Symbol.dispose]: () => temp[Symbol.dispose](),
   };
-}
-
-async function until(done: () => boolean): Promise<void> {
-  for (let attempt = 0; attempt < 1000; attempt++) {
-    if (done()) return;
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-  throw new Error("not within 10 seconds");
 }
 
 /** Processes with a word in their command line. */
@@ -132,7 +125,7 @@ rootTest(
         }),
       DOMException,
     );
-    await until(() => processesWith("12345.5").length > 0);
+    await until("sleep", () => processesWith("12345.5").length > 0);
     stop.abort();
     await hanging;
     assertEquals(bench.left(), []);
@@ -156,7 +149,7 @@ rootTest(
       RuntimeError,
       "was killed by SIGKILL",
     );
-    await until(() => processesWith("12346.5").length > 0);
+    await until("sleep", () => processesWith("12346.5").length > 0);
     const [runtime] = processesWith(`${bench.state}/containers/a/pid`);
     Deno.kill(runtime!, "SIGKILL");
     assertEquals((await failed).code, "Interrupted");

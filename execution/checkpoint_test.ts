@@ -5,17 +5,10 @@ import {
   program,
   rootTest,
   tempDir,
+  until,
 } from "@containerkit/tests";
 import { explainCriu } from "./_explain_criu.ts";
 import { createRuntime, createSpec, run, RuntimeError } from "./mod.ts";
-
-async function until(done: () => boolean): Promise<void> {
-  for (let attempt = 0; attempt < 1000; attempt++) {
-    if (done()) return;
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-  throw new Error("not within 10 seconds");
-}
 
 Deno.test("explainCriu() adds the first error of criu's log", async () => {
   using temp = tempDir();
@@ -79,7 +72,7 @@ rootTest(
       stdout: "null",
       stderr: "null",
     });
-    await until(() => count() > 2);
+    await until("a line", () => count() > 2);
     const runtime = createRuntime(container.runtime);
     try {
       await runtime.checkpoint("a", images);
@@ -94,7 +87,7 @@ rootTest(
       );
       // It goes on.
       const seen = count();
-      await until(() => count() > seen);
+      await until("a line", () => count() > seen);
       return;
     }
     assertEquals((await container.status).code, 137);
@@ -114,7 +107,7 @@ rootTest(
     });
     try {
       assertEquals((await runtime.state("b")).status, "running");
-      await until(() => count() > seen);
+      await until("a line", () => count() > seen);
     } finally {
       await runtime.delete("b", { force: true });
     }

@@ -4,6 +4,7 @@ import {
   need,
   rootTest,
   tempDir,
+  until,
 } from "@containerkit/tests";
 import {
   attachContainer,
@@ -37,7 +38,7 @@ function makeBench() {
         seccomp: "unconfined",
       }),
     async [Symbol.asyncDispose]() {
-      await until(() => monitorPids(state).length === 0);
+      await until("the end", () => monitorPids(state).length === 0);
       temp[Symbol.dispose]();
     },
   };
@@ -55,14 +56,6 @@ function monitorPids(state: string): number[] {
       return [];
     }
   });
-}
-
-async function until(done: () => boolean | Promise<boolean>): Promise<void> {
-  for (let attempt = 0; attempt < 1000; attempt++) {
-    if (await done()) return;
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-  throw new Error("not within 10 seconds");
 }
 
 async function readUntil(
@@ -206,10 +199,10 @@ rootTest(
       await container[Symbol.asyncDispose]();
     }
     const log = `${bench.state}/containers/a/output.log`;
-    await until(async () => (await logText(log)) === "one\n");
+    await until("the line", async () => (await logText(log)) === "one\n");
     const [monitor] = monitorPids(bench.state);
     Deno.kill(monitor!, "SIGKILL");
-    await until(() => monitorPids(bench.state).length === 0);
+    await until("the end", () => monitorPids(bench.state).length === 0);
     assertEquals(openContainer("a", options).state(), "running");
     assertEquals(await recoverContainers(options), {
       undone: [],

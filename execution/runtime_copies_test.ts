@@ -5,6 +5,7 @@ import {
   need,
   rootTest,
   tempDir,
+  until,
 } from "@containerkit/tests";
 import {
   create,
@@ -41,14 +42,6 @@ function killedRuntime(folder: string): string {
     { mode: 0o755 },
   );
   return path;
-}
-
-async function until(done: () => boolean): Promise<void> {
-  for (let attempt = 0; attempt < 1000; attempt++) {
-    if (done()) return;
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-  throw new Error("not within 10 seconds");
 }
 
 function exists(path: string): boolean {
@@ -96,7 +89,10 @@ rootTest(
         async () => await call(killed.signal),
         DOMException,
       );
-      await until(() => copies().length > index && mounted(copies()[index]!));
+      await until(
+        "the copy",
+        () => copies().length > index && mounted(copies()[index]!),
+      );
       killed.abort();
       await failed;
       assertEquals(exists(copies()[index]!), false);

@@ -1,18 +1,6 @@
 /** Containers of the least that runs a shell, with a volume at `/data`. */
 import { createSpec, run } from "@containerkit/execution";
 import type { VolumeStore } from "@containerkit/volume";
-import { program } from "./need.ts";
-import { runProgram } from "./run_program.ts";
-
-/** Makes a root filesystem of busybox and a few of its names. */
-export async function makeRootfs(path: string): Promise<void> {
-  await Deno.mkdir(`${path}/bin`, { recursive: true });
-  await Deno.copyFile(program("busybox")!, `${path}/bin/busybox`);
-  await runProgram("chmod", ["755", `${path}/bin/busybox`]);
-  for (const tool of ["cat", "dd", "mkdir", "sh"]) {
-    await Deno.symlink("busybox", `${path}/bin/${tool}`);
-  }
-}
 
 /** How a script in a container ended. */
 export interface ScriptResult {

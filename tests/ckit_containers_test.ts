@@ -15,17 +15,10 @@ import {
   runProgram,
   startCkit,
   tempDir,
+  until,
 } from "./mod.ts";
 
 const IMAGE = "example.org/box:1";
-
-async function until(what: string, done: () => unknown): Promise<void> {
-  for (let attempt = 0; attempt < 750; attempt++) {
-    if (await done()) return;
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-  throw new Error(`${what} did not come true within 15 seconds`);
-}
 
 /** A folder of ckit's with an image of busybox in it. */
 async function setUp() {

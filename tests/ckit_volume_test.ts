@@ -4,7 +4,7 @@ import { ckit, makeBusyboxRootfs, need, rootTest, tempDir } from "./mod.ts";
 
 rootTest("ckit volume makes, shows, attaches and removes volumes", async () => {
   await using temp = tempDir();
-  await makeBusyboxRootfs(`${temp.path}/rootfs`);
+  makeBusyboxRootfs(`${temp.path}/rootfs`);
   await Deno.mkdir(`${temp.path}/rootfs/data`);
   const options = { folder: temp.path };
   const call = async (...words: string[]) => {

@@ -19,3 +19,4 @@ export * from "./real_image.ts";
 export * from "./run_program.ts";
 export * from "./temp_dir.ts";
 export * from "./test_if.ts";
+export * from "./until.ts";

@@ -303,6 +303,13 @@ const NOTATION_KEYS = [
   ...(IS_LONG ? [["rsa", 4096] as const] : []),
 ] as const;
 
+/** Makes the key that notation signs with, and gives its certificate. */
+async function makeNotationKey(folder: string): Promise<string> {
+  const args = ["cert", "generate-test", "--default", "tester"];
+  await succeed(folder, "notation", args);
+  return await Deno.readTextFile(`${folder}/notation/localkeys/tester.crt`);
+}
+
 async function trustRoot(folder: string, root: string): Promise<void> {
   await Deno.writeTextFile(`${folder}/root.crt`, root);
   await succeed(folder, "notation", [
@@ -372,15 +379,7 @@ for (const [algorithm, bits] of NOTATION_KEYS) {
 testIf(need("notation"), "verifier() admits what notation signs", async () => {
   await using registry = await startRegistry();
   await using temp = tempDir();
-  await succeed(temp.path, "notation", [
-    "cert",
-    "generate-test",
-    "--default",
-    "tester",
-  ]);
-  const certificate = await Deno.readTextFile(
-    `${temp.path}/notation/localkeys/tester.crt`,
-  );
+  const certificate = await makeNotationKey(temp.path);
   const policy: Policy = {
     authorities: [{
       type: "certificate",
@@ -418,15 +417,7 @@ testIf(
   async () => {
     await using registry = await startRegistry();
     await using temp = tempDir();
-    await succeed(temp.path, "notation", [
-      "cert",
-      "generate-test",
-      "--default",
-      "tester",
-    ]);
-    const roots = await Deno.readTextFile(
-      `${temp.path}/notation/localkeys/tester.crt`,
-    );
+    const roots = await makeNotationKey(temp.path);
     await succeed(temp.path, "notation", [
       "sign",
       "--insecure-registry",

@@ -5,9 +5,16 @@ import { type Mount, mount } from "@containerkit/mount";
 import { applyLayer, openOverlay } from "@containerkit/snapshot";
 import { openNative } from "@containerkit/snapshot/native";
 import { openVolumes, type VolumeStore } from "@containerkit/volume";
-import { makeRootfs, shellWith } from "./_volume_container.ts";
+import { shellWith } from "./_volume_container.ts";
 import { makeLayer } from "./faults/_snapshot_world.ts";
-import { need, quotasMissing, rootTest, runProgram, tempDir } from "./mod.ts";
+import {
+  makeBusyboxRootfs,
+  need,
+  quotasMissing,
+  rootTest,
+  runProgram,
+  tempDir,
+} from "./mod.ts";
 
 const MIB = 1024 * 1024;
 const text = (value: string) => new TextEncoder().encode(value);
@@ -62,7 +69,7 @@ for (const [title, { fstype, missing }] of Object.entries(LIMITED)) {
     `a container writes through a volume of kind ${title}, and the limit holds`,
     async () => {
       await using temp = tempDir();
-      await makeRootfs(`${temp.path}/rootfs`);
+      makeBusyboxRootfs(`${temp.path}/rootfs`);
       await using disk = await mountDisk(temp.path, fstype);
       await using volumes = await openIn(disk.at);
       const sh = shellWith(volumes, temp.path);
@@ -95,7 +102,7 @@ rootTest(
   async () => {
     await using temp = tempDir();
     const { path } = temp;
-    await makeRootfs(`${path}/rootfs`);
+    makeBusyboxRootfs(`${path}/rootfs`);
     for (const name of ["lower", "upper", "work", "there"]) {
       await Deno.mkdir(`${path}/${name}`);
     }
@@ -135,7 +142,7 @@ for (const [driver, open] of Object.entries({ openOverlay, openNative })) {
     async () => {
       await using temp = tempDir();
       const { path } = temp;
-      await makeRootfs(`${path}/rootfs`);
+      makeBusyboxRootfs(`${path}/rootfs`);
       await using snapshots = await open({ root: path });
       {
         await using work = await snapshots.prepare("work");
@@ -178,7 +185,7 @@ rootTest(
   "a layer fills a volume, and a container reads it",
   async () => {
     await using temp = tempDir();
-    await makeRootfs(`${temp.path}/rootfs`);
+    makeBusyboxRootfs(`${temp.path}/rootfs`);
     await using volumes = await openIn(temp.path);
     const sh = shellWith(volumes, temp.path);
     for (const kind of ["dir", "image"] as const) {

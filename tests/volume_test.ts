@@ -8,8 +8,8 @@ import { createSpec, run } from "@containerkit/execution";
 import { SyscallError } from "@containerkit/libc";
 import { mount } from "@containerkit/mount";
 import { openVolumes } from "@containerkit/volume";
-import { makeRootfs, shellWith } from "./_volume_container.ts";
-import { need, rootTest, tempDir } from "./mod.ts";
+import { shellWith } from "./_volume_container.ts";
+import { makeBusyboxRootfs, need, rootTest, tempDir, until } from "./mod.ts";
 
 const MIB = 1024 * 1024;
 
@@ -17,7 +17,7 @@ rootTest(
   "a container writes through a volume of any kind that every host has, and the limit holds",
   async (t) => {
     await using temp = tempDir();
-    await makeRootfs(`${temp.path}/rootfs`);
+    makeBusyboxRootfs(`${temp.path}/rootfs`);
     await using volumes = await openVolumes({
       root: temp.path,
       state: `${temp.path}/run`,
@@ -49,11 +49,6 @@ rootTest(
   need("runc", "busybox", "mkfs.ext4"),
 );
 
-/** Waits until a file is there, or gone. */
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 5));
-}
-
 function exists(path: string): boolean {
   try {
     Deno.lstatSync(path);
@@ -67,7 +62,7 @@ rootTest(
   "a volume is attached to a container that runs, and detached from it",
   async (t) => {
     await using temp = tempDir();
-    await makeRootfs(`${temp.path}/rootfs`);
+    makeBusyboxRootfs(`${temp.path}/rootfs`);
     await Deno.mkdir(`${temp.path}/rootfs/data`);
     const state = `${temp.path}/run`;
     await using volumes = await openVolumes({ root: temp.path, state });
@@ -105,7 +100,7 @@ rootTest(
         {
           await using use = await volumes.attachIn(name, place);
           assertEquals(use.mounts.length, 1);
-          await until(() => exists(`${at}/seen`));
+          await until("seen", () => exists(`${at}/seen`));
           await assertRejects(
             () => volumes.remove(name),
             Deno.errors.Busy,
@@ -117,7 +112,7 @@ rootTest(
           Deno.errors.NotFound,
         );
         (await volumes.attachIn(name, place)).keep();
-        await until(() => exists(`${at}/held`));
+        await until("held", () => exists(`${at}/held`));
         await assertRejects(
           () => volumes.detachFrom(place),
           Deno.errors.Busy,
@@ -138,7 +133,7 @@ rootTest(
 
 rootTest("what is attached hot ends with its container", async () => {
   await using temp = tempDir();
-  await makeRootfs(`${temp.path}/rootfs`);
+  makeBusyboxRootfs(`${temp.path}/rootfs`);
   await Deno.mkdir(`${temp.path}/rootfs/data`);
   const state = `${temp.path}/run`;
   await using volumes = await openVolumes({ root: temp.path, state });
