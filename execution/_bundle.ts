@@ -138,6 +138,17 @@ export const readProcessRecord = (
 export const readExit = (files: ProcessFiles): ContainerStatus | undefined =>
   readJson(files.exit);
 
+/** Whether it is written down how a process ended, or nobody can ask any more. */
+export function isTold(files: ProcessFiles): boolean {
+  if (readExit(files) !== undefined) return true;
+  try {
+    Deno.lstatSync(files.path);
+    return false;
+  } catch {
+    return true;
+  }
+}
+
 /** Reads the limits that were changed since a container was made. */
 export const readResources = (bundle: Bundle): SpecResources =>
   readJson(bundle.resources) ?? {};

@@ -1,5 +1,5 @@
 import type { State } from "@containerkit/state";
-import type { Bundle, ContainerRecord } from "./_bundle.ts";
+import { type Bundle, type ContainerRecord, isTold } from "./_bundle.ts";
 import { cgroupPids, isInside, signalCgroup } from "./_cgroup_procs.ts";
 import { containerStatus } from "./_container_status.ts";
 import type { Container } from "./container.ts";
@@ -10,10 +10,11 @@ import { addEvent, emitEvent, openEvents } from "./_events.ts";
 import { askMonitor } from "./_monitor_client.ts";
 import { CgroupReader } from "./_cgroup_reader.ts";
 import { measure } from "./_measure.ts";
-import { reapOrphans, sweep } from "./_sweep.ts";
+import { sweep } from "./_sweep.ts";
 import { watchOom } from "./_watch_oom.ts";
 import { createRuntime } from "./create_runtime.ts";
 import type { ExecOptions } from "./exec_options.ts";
+import type { KeptContainer } from "./_orphans.ts";
 import { freeze, thawKilled } from "./_freeze.ts";
 import type { ContainerLog } from "./log_options.ts";
 import { startNatively } from "./_native_runc.ts";
@@ -136,20 +137,11 @@ export class ContainerImpl extends Process implements Container {
 
   override kill(signal = "SIGTERM"): void {
     super.kill(signal);
-    if (signalNumber(signal) !== SIGKILL) return;
-    thawKilled(this.#record.cgroups);
-    this.#reapOrphans();
+    if (signalNumber(signal) === SIGKILL) thawKilled(this.#record.cgroups);
   }
 
   killAll(signal = "SIGKILL"): void {
-    const number = signalNumber(signal);
-    signalCgroup(this.#record.cgroups, number);
-    if (number === SIGKILL) this.#reapOrphans();
-  }
-
-  /** What is killed and came to this program is waited for by nobody else. */
-  #reapOrphans(): void {
-    if (!this.#record.sharedPids) reapOrphans(this.pid, this.status);
+    signalCgroup(this.#record.cgroups, signalNumber(signal));
   }
 
   async pause(options?: { readonly signal?: AbortSignal }): Promise<void> {
@@ -211,6 +203,11 @@ export class ContainerImpl extends Process implements Container {
   override keep(): void {
     super.keep();
     this.#oom.abort();
+  }
+
+  protected override kept(): KeptContainer {
+    const { startTime, cgroups } = this.#record;
+    return { startTime, cgroups, isTold: () => isTold(this.#bundle) };
   }
 
   protected override release(): void {

@@ -24,7 +24,7 @@ import { RuntimeError } from "./runtime_error.ts";
 import { signalNumber } from "./_signals.ts";
 import type { ConsoleSize } from "./spec.ts";
 import type { OutputHub } from "./_output_hub.ts";
-import { heldPids } from "./_sweep.ts";
+import { hold, type KeptContainer, letGo } from "./_orphans.ts";
 import type { Streams } from "./_stdio.ts";
 
 /** What a process is made of. */
@@ -102,7 +102,7 @@ export abstract class Process implements ContainerProcess {
     this.cgroupPaths = parts.cgroups;
     this.#kept = parts.kept ?? false;
     this.#pidfd = pidfd;
-    if (pidfd !== undefined) heldPids.add(record.pid);
+    if (pidfd !== undefined) hold(record.pid, parts.cgroups);
     this.#streams = streams;
     this.#oomBefore = oomCounters(parts.cgroups);
     this.status = this.#watch(record);
@@ -119,6 +119,11 @@ export abstract class Process implements ContainerProcess {
   protected abstract beforeStatus(): Promise<void>;
   /** Runs in the one program that was the first to see how it ended. */
   protected abstract onStatus(status: ContainerStatus): void;
+  /** What is known of it, if others may want to see how it ends after it was let go. */
+  protected kept(): KeptContainer | undefined {
+    return undefined;
+  }
+
   /** Runs last at disposal, however that goes on. */
   protected release(): void {}
 
@@ -162,9 +167,9 @@ export abstract class Process implements ContainerProcess {
   #end(): void {
     this.#ended = true;
     if (this.#pidfd === undefined) return;
-    heldPids.delete(this.pid);
     this.#pidfd.close();
     this.#pidfd = undefined;
+    letGo(this.pid, this.kept());
   }
 
   get stdin(): WritableStream<Uint8Array<ArrayBufferLike>> {

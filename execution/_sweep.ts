@@ -5,16 +5,13 @@ import {
   waitReadable,
 } from "@containerkit/libc";
 import { reap } from "./_exit.ts";
+import { holdNewborn, isHeld } from "./_orphans.ts";
 import { type ProcessStat, processStat } from "./_process_stat.ts";
 
 const SIGKILL = 9;
 /** How many bytes of a name the kernel keeps. */
 const NAME_LENGTH = 15;
-/** A first process that was killed ends sooner, unless something holds it. */
-const STUCK_MS = 200;
 
-/** Processes whose end somebody here waits for: not to be reaped by a sweep. */
-export const heldPids: Set<number> = new Set();
 /** Starts that this program is in the midst of: what they make is not held yet. */
 const starting = new Set<Promise<unknown>>();
 
@@ -27,7 +24,7 @@ async function strays(
     if (!/^\d+$/.test(name)) continue;
     const pid = Number(name);
     const stat = processStat(pid);
-    const ours = stat?.parent === Deno.pid && !heldPids.has(pid);
+    const ours = stat?.parent === Deno.pid && !isHeld(pid);
     if (ours && test(pid, stat)) found.push(pid);
   }
   return found;
@@ -59,45 +56,6 @@ export async function sweep(
   }
 }
 
-/** The pid namespace that a process is in, as long as it is not reaped. */
-function pidNamespace(pid: number | "self"): string | undefined {
-  try {
-    return Deno.readLinkSync(`/proc/${pid}/ns/pid`);
-  } catch {
-    return undefined;
-  }
-}
-
-async function endsWithin(ms: number, end: Promise<unknown>): Promise<boolean> {
-  const { promise, resolve } = Promise.withResolvers<boolean>();
-  const timer = setTimeout(resolve, ms, false);
-  const ended = end.then(() => true, () => true);
-  try {
-    return await Promise.race([ended, promise]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-/**
- * Until a first process that was killed has ended: reaps what came to this program, as its subreaper, from parents that died, such
- * as a monitor. The kernel does not let the first process go before all of its pid namespace are reaped.
- *
- * @param end Settles with the first process.
- */
-export async function reapOrphans(
-  pid: number,
-  end: Promise<unknown>,
-): Promise<void> {
-  const namespace = pidNamespace(pid);
-  if (namespace === undefined || namespace === pidNamespace("self")) return;
-  while (!await endsWithin(STUCK_MS, end)) {
-    await sweep((pid, { state }) =>
-      state === "Z" && pidNamespace(pid) === namespace
-    );
-  }
-}
-
 /**
  * Runs a start; if it fails, what the runtime has left to this program, its
  * subreaper, is ended and reaped: processes of the runtime's name in sessions
@@ -110,6 +68,7 @@ export async function withSweep<T>(
   command: string,
   start: () => Promise<T>,
 ): Promise<T> {
+  using _ = holdNewborn();
   const started = start();
   starting.add(started);
   try {
