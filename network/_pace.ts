@@ -23,20 +23,22 @@ interface Clock {
   now(): number;
   /** How often the thread went to sleep; when others take its processor it does not. */
   sleeps(): number;
-  turn(): Promise<void>;
+  /** Calls back when the event loop has turned. */
+  turn(done: () => void): void;
 }
 
 const RUSAGE_THREAD = 1;
 /** `struct rusage`; `ru_nvcsw` is at 128. */
-const usage = new DataView(new ArrayBuffer(144));
+const usage = new Uint8Array(144);
+const usageView = new DataView(usage.buffer);
 
 const CLOCK: Clock = {
   now: () => performance.now(),
   sleeps() {
-    symbols().getrusage(RUSAGE_THREAD, new Uint8Array(usage.buffer));
-    return usage.getUint32(128, true);
+    symbols().getrusage(RUSAGE_THREAD, usage);
+    return usageView.getUint32(128, true);
   },
-  turn: () => new Promise((resolve) => setImmediate(resolve)),
+  turn: (done) => void setImmediate(done),
 };
 
 /**
@@ -50,7 +52,8 @@ const CLOCK: Clock = {
  */
 export class Pace {
   readonly #clock: Clock;
-  #turned = -Infinity;
+  /** When the thread began to be kept; `undefined` if the event loop turned since. */
+  #since: number | undefined;
   #busyUntil = -Infinity;
   #busy = BUSY;
   #ending = 0;
@@ -68,13 +71,23 @@ export class Pace {
 
   /** Lets the event loop turn if it is due. */
   rest(): Promise<void> | undefined {
-    if (this.#clock.now() - this.#turned < STRETCH) return undefined;
-    return this.#clock.turn().then(() => this.turned());
+    if (this.#since === undefined) this.#begin();
+    else if (this.#clock.now() - this.#since >= STRETCH) {
+      return new Promise<void>((resolve) => this.#clock.turn(resolve))
+        .then(() => this.#begin());
+    }
+    return undefined;
+  }
+
+  /** The thread is kept from now on; a turn that comes by itself ends that. */
+  #begin(): void {
+    this.#since = this.#clock.now();
+    this.#clock.turn(() => this.turned());
   }
 
   /** The event loop has had its turn. */
   turned(): void {
-    this.#turned = this.#clock.now();
+    this.#since = undefined;
   }
 
   /** Sends a request on this thread, and learns from how long it took. */
