@@ -35,8 +35,11 @@ function asList(value: string | readonly string[] | undefined): string[] {
   ];
 }
 
-/** Checks the options. */
-export function makePlan(cookie: bigint, options: AttachOptions): Plan {
+/** Checks the options; without a key it is the cookie of the namespace. */
+export function makePlan(
+  inner: { readonly netnsCookie: bigint },
+  options: AttachOptions,
+): Plan {
   const { bridge, name = "eth0", mac = randomMac(), mtu } = options;
   checkLinkName(bridge);
   checkLinkName(name);
@@ -59,7 +62,7 @@ export function makePlan(cookie: bigint, options: AttachOptions): Plan {
       );
     }
   }
-  const key = options.key ?? String(cookie);
+  const key = options.key ?? String(inner.netnsCookie);
   const tag = keyTag(key);
   const publish = (options.publish ?? []).map((port): PortSpec => {
     const size = parseIp(port.hostAddress).length;

@@ -1,8 +1,9 @@
 import type { Channel, Talk } from "./_channel.ts";
 import { NLMSG_DONE, NLMSG_ERROR, parseAck } from "./_netlink_ack.ts";
 import type { Way } from "./_pace.ts";
+import { giveWriter, takeWriter } from "./_spare_writer.ts";
 import { publishTrace } from "./_trace.ts";
-import { MessageWriter } from "./message_writer.ts";
+import type { MessageWriter } from "./message_writer.ts";
 import type { NetlinkError } from "./netlink_error.ts";
 import { type NetlinkMessage, parseMessages } from "./parse_messages.ts";
 
@@ -54,7 +55,7 @@ function* pipeline(
   wires: readonly Wire[],
 ): Talk<Reply[]> {
   const start = performance.now();
-  const writer = new MessageWriter();
+  const writer = takeWriter();
   const bySequence = new Map<number, [Wire, Reply]>();
   const replies = wires.map((wire) => {
     const sequence = channel.nextSequence();
@@ -75,6 +76,7 @@ function* pipeline(
     ? "either"
     : "here";
   yield { send: writer.bytes, way, operation };
+  giveWriter(writer);
   let left = wires.length;
   // Answers wait to be received; of a list each recv(2) makes the next part, with the lock.
   const receiving = wires.some(({ dump }) => dump) ? way : "here";

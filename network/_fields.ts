@@ -1,8 +1,11 @@
 import { formatIp, parseIp } from "./ip.ts";
 import { formatMac, parseMac } from "./mac.ts";
+import type { AttributesByType } from "./_walk_attributes.ts";
 import type { MessageWriter } from "./message_writer.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
+
+const decoder = new TextDecoder();
 
 /** How one attribute is written and read. */
 export interface Field<T> {
@@ -14,14 +17,18 @@ export interface Field<T> {
 /** One field for every property: a table is both encoder and decoder. */
 export type Fields<T> = { readonly [K in keyof T]-?: Field<NonNullable<T[K]>> };
 
-/** A view of exactly so many bytes: the kernel may grow a field, never shrink it. */
+/** Checks that there are so many bytes: the kernel may grow a field, never shrink it. */
+function sized(data: Bytes, size: number): Bytes {
+  if (data.length >= size) return data;
+  throw new SyntaxError(
+    `Cannot parse a netlink attribute of ${data.length} bytes: expected ${size}`,
+  );
+}
+
+/** A view of at least so many bytes. */
 export function view(data: Bytes, size: number): DataView {
-  if (data.length < size) {
-    throw new SyntaxError(
-      `Cannot parse a netlink attribute of ${data.length} bytes: expected ${size}`,
-    );
-  }
-  return new DataView(data.buffer, data.byteOffset, data.length);
+  const { buffer, byteOffset, length } = sized(data, size);
+  return new DataView(buffer, byteOffset, length);
 }
 
 function check(value: number, bits: number): number {
@@ -37,14 +44,17 @@ function check(value: number, bits: number): number {
 export const u8 = (type: number): Field<number> => ({
   type,
   write: (writer, value) => writer.attribute8(type, check(value, 8)),
-  read: (data) => view(data, 1).getUint8(0),
+  read: (data) => sized(data, 1)[0]!,
 });
 
 /** Sixteen bits. */
 export const u16 = (type: number): Field<number> => ({
   type,
   write: (writer, value) => writer.attribute16(type, check(value, 16)),
-  read: (data) => view(data, 2).getUint16(0, true),
+  read(data) {
+    sized(data, 2);
+    return data[0]! | data[1]! << 8;
+  },
 });
 
 /** Sixteen bits, big-endian. */
@@ -58,7 +68,10 @@ export const be16 = (type: number): Field<number> => ({
 export const u32 = (type: number): Field<number> => ({
   type,
   write: (writer, value) => writer.attribute32(type, check(value, 32)),
-  read: (data) => view(data, 4).getUint32(0, true),
+  read(data) {
+    sized(data, 4);
+    return (data[0]! | data[1]! << 8 | data[2]! << 16 | data[3]! << 24) >>> 0;
+  },
 });
 
 /** Thirty-two bits, signed. */
@@ -92,7 +105,14 @@ export const text = (type: number): Field<string> => ({
 /** Up to the first NUL. */
 export function readText(data: Bytes): string {
   const end = data.indexOf(0);
-  return new TextDecoder().decode(end === -1 ? data : data.subarray(0, end));
+  const bytes = end === -1 ? data : data.subarray(0, end);
+  // Names are short and of ASCII: the decoder takes longer to be asked.
+  let text = "";
+  for (const byte of bytes) {
+    if (byte > 127) return decoder.decode(bytes);
+    text += String.fromCharCode(byte);
+  }
+  return text;
 }
 
 /** An IPv4 or IPv6 address. */
@@ -188,7 +208,7 @@ export function writeFields<T extends object>(
 /** Reads the properties whose attributes are there. */
 export function readFields<T extends object>(
   fields: Fields<T>,
-  attributes: ReadonlyMap<number, Bytes>,
+  attributes: AttributesByType,
 ): Partial<T> {
   const values: Partial<T> = {};
   for (const name in fields) {

@@ -9,6 +9,7 @@ import {
   u8,
   word,
 } from "./_fields.ts";
+import type { AttributesByType } from "./_walk_attributes.ts";
 import type {
   BridgeOptions,
   BridgePortOptions,
@@ -140,7 +141,7 @@ export const PEER_TYPES: Readonly<Record<string, number>> = {
 /** Reads the options of a kind that is known. */
 export function readKindOptions(
   kind: string,
-  attributes: ReadonlyMap<number, Uint8Array<ArrayBuffer>>,
+  attributes: AttributesByType,
 ): object | undefined {
   const fields = Object.hasOwn(LINK_KINDS, kind) ? LINK_KINDS[kind] : undefined;
   return fields && readFields(fields, attributes);

@@ -48,11 +48,12 @@ const PLAIN: Fields<PlainAttributes> = {
   groMaxSize: u32(58),
 };
 
+const encoder = new TextEncoder();
 const NAME_REGEXP = /^(?!\.\.?$)[^\s/:]+$/;
 
 /** Throws where the kernel would only say "invalid". */
 export function checkLinkName(name: string): void {
-  const size = new TextEncoder().encode(name).length;
+  const size = encoder.encode(name).length;
   if (size > 15) {
     throw new RangeError(
       `Cannot name a link "${name}": it has ${size} bytes, 15 is the most`,
@@ -81,15 +82,7 @@ export function writePlain(
   attributes: PlainAttributes,
 ): void {
   if (attributes.name !== undefined) checkLinkName(attributes.name);
-  writeFields(writer, PLAIN, pickPlain(attributes));
-}
-
-function pickPlain(from: PlainAttributes): PlainAttributes {
-  return Object.fromEntries(
-    Object.keys(PLAIN).map((
-      key,
-    ) => [key, from[key as keyof PlainAttributes]]),
-  );
+  writeFields(writer, PLAIN, attributes);
 }
 
 /** `AF_INET6` in `IFLA_AF_SPEC`: how the link gets an address of its own. */

@@ -7,6 +7,8 @@ const SOL_NETLINK = 270;
 /** Errors that quote only the header, say what is wrong, and come for unknown fields too. */
 const SWITCHES = { CAP_ACK: 10, EXT_ACK: 11, GET_STRICT_CHK: 12 };
 const ENOPROTOOPT = 92;
+const ON = int32(1);
+const KERNEL = int32(AF_NETLINK, 0, 0);
 
 /** Numbers as the kernel takes them. */
 export function int32(...values: number[]): Uint8Array<ArrayBuffer> {
@@ -25,7 +27,7 @@ export function openNetlink(protocol: number, groups: readonly number[]): Fd {
   const fd = new Fd(number);
   try {
     for (const option of Object.values(SWITCHES)) {
-      if (libc.setsockopt(number, SOL_NETLINK, option, int32(1), 4) === 0) {
+      if (libc.setsockopt(number, SOL_NETLINK, option, ON, 4) === 0) {
         continue;
       }
       const code = errno();
@@ -38,7 +40,7 @@ export function openNetlink(protocol: number, groups: readonly number[]): Fd {
       fail("bind a netlink socket", "bind", errno());
     }
     // Connected to the kernel, nobody else can send to it.
-    if (libc.connect(number, int32(AF_NETLINK, 0, 0), 12) < 0) {
+    if (libc.connect(number, KERNEL, 12) < 0) {
       fail("connect to the kernel", "connect", errno());
     }
     return fd;

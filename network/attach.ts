@@ -82,7 +82,7 @@ export async function attach(
   using own = netns instanceof NetNs ? undefined : NetNs.open(netns.path);
   const target = netns instanceof NetNs ? netns : own!;
   using inner = new RouteSocket({ netns: target });
-  const plan = makePlan(inner.netnsCookie, options);
+  const plan = makePlan(inner, options);
   const reachesOut = (plan.nat?.bridges?.length ?? 0) > 0;
   if (reachesOut) checkForwarding(plan, options.forwarding ?? false);
 

@@ -174,6 +174,23 @@ Deno.test({
 });
 
 Deno.test({
+  name:
+    "parseLink() reads names of any letters, and leaves counters out if asked",
+  permissions: "none",
+  fn() {
+    const writer = new MessageWriter();
+    writer.u8(0).u8(0).u16(1).u32(7).u32(1).u32(0);
+    writer.string(3, "grün0").string(20, "plain").string(20, "über \u{1F600}");
+    writer.attribute(23, new Uint8Array(80).fill(1));
+    const { name, alias, statistics } = parseLink(writer.bytes);
+    assertEquals([name, alias], ["grün0", "über \u{1F600}"]);
+    assertEquals(statistics?.rxPackets, 0x0101010101010101n);
+    const without = parseLink(writer.bytes, { statistics: false });
+    assertEquals(without.statistics, undefined);
+  },
+});
+
+Deno.test({
   name: "addresses, routes, rules and neighbours survive writing and reading",
   permissions: "none",
   fn() {

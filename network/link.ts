@@ -27,7 +27,8 @@ import type {
   VrfOptions,
   VxlanOptions,
 } from "./link_kind.ts";
-import { listAttributes, parseAttributes } from "./parse_attributes.ts";
+import { indexAttributes } from "./_walk_attributes.ts";
+import { listAttributes } from "./parse_attributes.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -127,6 +128,16 @@ const OPER_STATES: Readonly<Record<OperState, number>> = {
   up: 6,
 };
 
+/** Options of {@linkcode parseLink}. */
+export interface ParseLinkOptions {
+  /**
+   * Reads the counters too.
+   *
+   * @default {true}
+   */
+  readonly statistics?: boolean | undefined;
+}
+
 /** The order of `struct rtnl_link_stats64`. */
 const STATISTICS = [
   "rxPackets",
@@ -178,17 +189,16 @@ interface Values {
 
 function readStatistics(data: Bytes): LinkStatistics {
   const numbers = view(data, STATISTICS.length * 8);
-  return Object.fromEntries(
-    STATISTICS.map((
-      name,
-      index,
-    ) => [name, numbers.getBigUint64(index * 8, true)]),
-  ) as unknown as LinkStatistics;
+  const statistics: Partial<Record<keyof LinkStatistics, bigint>> = {};
+  for (const [index, name] of STATISTICS.entries()) {
+    statistics[name] = numbers.getBigUint64(index * 8, true);
+  }
+  return statistics as LinkStatistics;
 }
 
 /** `IFLA_LINKINFO`: the kind and its options, and those as a port. */
 function readInfo(data: Bytes): Pick<Link, "kind" | "options" | "port"> {
-  const info = parseAttributes(data);
+  const info = indexAttributes(data);
   const [kindData, optionData, portKind, portData] = [1, 2, 4, 5].map((type) =>
     info.get(type)
   );
@@ -198,9 +208,9 @@ function readInfo(data: Bytes): Pick<Link, "kind" | "options" | "port"> {
     kind,
     options: kind === undefined || optionData === undefined
       ? undefined
-      : readKindOptions(kind, parseAttributes(optionData)),
+      : readKindOptions(kind, indexAttributes(optionData)),
     port: isBridgePort && portData
-      ? readFields(BRIDGE_PORT, parseAttributes(portData))
+      ? readFields(BRIDGE_PORT, indexAttributes(portData))
       : undefined,
   };
 }
@@ -209,6 +219,7 @@ function readInfo(data: Bytes): Pick<Link, "kind" | "options" | "port"> {
  * Reads a link from the payload of an `RTM_NEWLINK` or `RTM_DELLINK` message.
  *
  * @param payload What follows the netlink header.
+ * @param options What to leave out.
  * @returns The link.
  * @throws {SyntaxError} If it is none.
  *
@@ -223,13 +234,18 @@ function readInfo(data: Bytes): Pick<Link, "kind" | "options" | "port"> {
  * assertEquals({ index, name, up }, { index: 7, name: "eth0", up: true });
  * ```
  */
-export function parseLink(payload: Uint8Array<ArrayBuffer>): Link {
+export function parseLink(
+  payload: Uint8Array<ArrayBuffer>,
+  options: ParseLinkOptions = {},
+): Link {
   const header = view(payload, 16);
-  const attributes = parseAttributes(payload, 16);
+  const attributes = indexAttributes(payload, 16);
   const values = readFields<Values>(FIELDS, attributes);
   const flags = header.getUint32(8, true);
   const info = attributes.get(IFLA.LINKINFO);
-  const statistics = attributes.get(IFLA.STATS64);
+  const statistics = options.statistics ?? true
+    ? attributes.get(IFLA.STATS64)
+    : undefined;
   const properties = attributes.get(IFLA.PROP_LIST);
   return {
     index: header.getInt32(4, true),

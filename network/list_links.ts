@@ -63,9 +63,7 @@ export function listLinks(
     decode(messages) {
       const links = messages.map(({ payload }) =>
         // Asked to skip counters, the kernel still gives the cheap ones.
-        statistics
-          ? parseLink(payload)
-          : { ...parseLink(payload), statistics: undefined }
+        parseLink(payload, { statistics })
       );
       // A kernel that does not know a filter lists everything.
       return kind === undefined

@@ -27,7 +27,7 @@ export function parseMac(text: string): Uint8Array<ArrayBuffer> {
       `Cannot parse the MAC address ${JSON.stringify(text)}`,
     );
   }
-  return new Uint8Array(text.split(":").map((byte) => parseInt(byte, 16)));
+  return Uint8Array.fromHex(text.replaceAll(":", ""));
 }
 
 /**
@@ -45,6 +45,10 @@ export function parseMac(text: string): Uint8Array<ArrayBuffer> {
  * ```
  */
 export function formatMac(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0"))
-    .join(":");
+  const hex = bytes.toHex();
+  let text = hex.slice(0, 2);
+  for (let at = 2; at < hex.length; at += 2) {
+    text += `:${hex.slice(at, at + 2)}`;
+  }
+  return text;
 }

@@ -7,8 +7,8 @@
 import { Channel, type Talk } from "./_channel.ts";
 import { NLMSG_ERROR, parseAck } from "./_netlink_ack.ts";
 import { noIndex, perform } from "./_perform.ts";
+import { giveWriter, takeWriter } from "./_spare_writer.ts";
 import { publishTrace } from "./_trace.ts";
-import { MessageWriter } from "./message_writer.ts";
 import { NetNs } from "./net_ns.ts";
 import type { NetlinkError } from "./netlink_error.ts";
 import type { NftBatch } from "./nft_batch.ts";
@@ -149,7 +149,7 @@ export class NftSocket implements Disposable {
     const start = performance.now();
     const operation = `change table ${batch.family} "${batch.table}"`;
     const operations = new Map<number, string>();
-    const writer = new MessageWriter();
+    const writer = takeWriter();
     const next = (type: number, flags: number, name: string) => {
       const sequence = this.#channel.nextSequence();
       operations.set(sequence, name);
@@ -179,6 +179,7 @@ export class NftSocket implements Disposable {
       ? "elsewhere"
       : "either";
     yield { send: writer.bytes, way, operation };
+    giveWriter(writer);
     const errors: NetlinkError[] = [];
     for (let done = false; !done;) {
       const bytes = yield { way: "here", operation };

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { walkAttributes } from "./_walk_attributes.ts";
+
 /** One attribute. */
 export interface NetlinkAttribute {
   /** Its type, without the marks of nests and byte order. */
@@ -34,20 +36,9 @@ export function listAttributes(
   offset = 0,
 ): NetlinkAttribute[] {
   const list: NetlinkAttribute[] = [];
-  for (let at = offset; at < bytes.length;) {
-    const left = bytes.length - at;
-    const length = left < 4 ? 0 : bytes[at]! | bytes[at + 1]! << 8;
-    if (length < 4 || length > left) {
-      throw new SyntaxError(
-        `Cannot parse netlink attributes: ${length} is no length for ${left} bytes`,
-      );
-    }
-    list.push({
-      type: (bytes[at + 2]! | bytes[at + 3]! << 8) & 0x3fff,
-      data: bytes.subarray(at + 4, at + length),
-    });
-    at += length + 3 & ~3;
-  }
+  walkAttributes(bytes, offset, (type, start, end) => {
+    list.push({ type, data: bytes.subarray(start, end) });
+  });
   return list;
 }
 
@@ -72,7 +63,11 @@ export function parseAttributes(
   bytes: Uint8Array<ArrayBuffer>,
   offset = 0,
 ): Map<number, Uint8Array<ArrayBuffer>> {
-  return new Map(
-    listAttributes(bytes, offset).map(({ type, data }) => [type, data]),
+  const map = new Map<number, Uint8Array<ArrayBuffer>>();
+  walkAttributes(
+    bytes,
+    offset,
+    (type, start, end) => map.set(type, bytes.subarray(start, end)),
   );
+  return map;
 }
