@@ -16,6 +16,7 @@ import {
   type Verb,
 } from "./_runtime_args.ts";
 import { trace } from "./_trace.ts";
+import { openGuardedNull } from "./_guarded_null.ts";
 import type {
   Runtime,
   RuntimeCallOptions,
@@ -146,6 +147,10 @@ export function createRuntime(options: RuntimeOptions = {}): Runtime {
       },
       words: [id],
     }, options.logFile);
+    using guarded = flavor === "runc" ? undefined : await openGuardedNull();
+    const stdio = options.stdio.map((fd) =>
+      fd === "ignore" ? guarded?.number ?? fd : fd
+    );
     let ended;
     try {
       ended = await trace(
@@ -154,6 +159,7 @@ export function createRuntime(options: RuntimeOptions = {}): Runtime {
         () =>
           spawnWith(command, line, {
             ...options,
+            stdio,
             env: copyFolder(dirname(options.logFile)),
           }),
       );

@@ -242,6 +242,23 @@ const CASES: Readonly<Record<string, (bench: Bench) => Promise<void>>> = {
     equal((await container.status).code, 0, "code");
   },
 
+  async "the owner of /dev/null stays"({ options, spec }) {
+    const owner = () => {
+      const { uid, gid } = Deno.statSync("/dev/null");
+      return `${uid}:${gid}`;
+    };
+    const before = owner();
+    const stdio = { stdin: "null", stdout: "null", stderr: "null" } as const;
+    const web = await spec("sleep 1000", { user: "web" });
+    await using container = await run("a", web, { ...options, ...stdio });
+    {
+      const more = { ...stdio, user: "33:34" };
+      await using process = await container.exec(["true"], more);
+      await process.status;
+    }
+    equal(owner(), before, "owner");
+  },
+
   async "further processes have their own streams, user, environment and code"(
     { options, spec },
   ) {

@@ -1,0 +1,224 @@
+import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import {
+  makeBusyboxRootfs,
+  need,
+  rootTest,
+  tempDir,
+  until,
+} from "@containerkit/tests";
+import {
+  create,
+  createSpec,
+  deleteContainer,
+  openContainer,
+  readLog,
+  recoverContainers,
+  run,
+  RuntimeError,
+} from "./mod.ts";
+
+const missing = need("runc", "busybox", "conmon");
+const decoder = new TextDecoder();
+const CONMON = { type: "conmon" } as const;
+
+function makeBench() {
+  const temp = tempDir();
+  const rootfs = `${temp.path}/rootfs`;
+  Deno.mkdirSync(rootfs);
+  makeBusyboxRootfs(rootfs);
+  return {
+    state: `${temp.path}/state`,
+    spec: (script: string, terminal = false) =>
+      createSpec({}, { rootfs, args: ["sh", "-c", script], terminal }),
+    [Symbol.dispose]: () => temp[Symbol.dispose](),
+  };
+}
+
+function conmonPids(state: string): number[] {
+  return [...Deno.readDirSync("/proc")].flatMap(({ name }) => {
+    try {
+      const words = Deno.readTextFileSync(`/proc/${name}/cmdline`).split("\0");
+      return words[0] === "conmon" &&
+          words.some((word) => word.includes(state))
+        ? [Number(name)]
+        : [];
+    } catch {
+      return [];
+    }
+  });
+}
+
+async function lines(path: string): Promise<string[]> {
+  const entries = await Array.fromAsync(readLog({ path, format: "cri" }));
+  return entries.map(({ stream, text }) => `${stream} ${decoder.decode(text)}`);
+}
+
+rootTest(
+  "run() with conmon logs, tells the exit and leaves no conmon",
+  async () => {
+    using bench = makeBench();
+    const { state } = bench;
+    {
+      await using container = await run(
+        "a",
+        await bench.spec("echo hi; echo err >&2; exit 7"),
+        { state, monitor: CONMON },
+      );
+      assertEquals((await container.status).code, 7);
+      await until(
+        "the log",
+        async () => (await lines(container.log!.path)).length === 2,
+      );
+      assertEquals(
+        (await lines(container.log!.path)).toSorted(),
+        ["stderr err\n", "stdout hi\n"],
+      );
+    }
+    assertEquals(conmonPids(state), []);
+    assertEquals([...Deno.readDirSync(`${state}/containers`)], []);
+  },
+  missing,
+);
+
+rootTest(
+  "run() with conmon holds a terminal",
+  async () => {
+    using bench = makeBench();
+    await using container = await run(
+      "a",
+      await bench.spec("test -t 1 && echo terminal", true),
+      { state: bench.state, monitor: CONMON },
+    );
+    assertEquals((await container.status).code, 0);
+    await until(
+      "the log",
+      async () => (await lines(container.log!.path)).length === 1,
+    );
+    assertStringIncludes((await lines(container.log!.path))[0]!, "terminal");
+  },
+  missing,
+);
+
+/** Keeps a container in a program that ends, and waits until the container has ended unseen. */
+async function keepUnseen(
+  { state, spec }: ReturnType<typeof makeBench>,
+  script: string,
+): Promise<void> {
+  const program = `
+    import { run } from ${
+    JSON.stringify(new URL("mod.ts", import.meta.url).href)
+  };
+    const container = await run("b", ${JSON.stringify(await spec(script))}, ${
+    JSON.stringify({ state, monitor: CONMON })
+  });
+    container.keep();
+    console.log(container.pid);
+    Deno.exit();
+  `;
+  const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      "eval",
+      "--no-check",
+      "--config",
+      new URL("../deno.json", import.meta.url).pathname,
+      program,
+    ],
+  }).output();
+  const pid = Number(decoder.decode(stdout));
+  assertEquals(pid > 0, true, decoder.decode(stderr));
+  await until("the end", () => {
+    try {
+      return !Deno.statSync(`/proc/${pid}`).isDirectory;
+    } catch {
+      return true;
+    }
+  });
+}
+
+rootTest(
+  "openContainer() knows the exit of a container of conmon that ended while nobody watched",
+  async () => {
+    using bench = makeBench();
+    const { state } = bench;
+    await keepUnseen(bench, "sleep 0.5; exit 9");
+    {
+      await using container = openContainer("b", { state });
+      const { code, signal, exitedAt } = await container.status;
+      assertEquals({ code, signal }, { code: 9, signal: null });
+      assertEquals(Date.now() - Date.parse(exitedAt) < 60_000, true);
+    }
+    await deleteContainer("b", { state });
+    assertEquals(conmonPids(state), []);
+  },
+  missing,
+);
+
+rootTest(
+  "create() with conmon says what the runtime says, and leaves nothing",
+  async () => {
+    using bench = makeBench();
+    const { state } = bench;
+    const spec = await bench.spec("true");
+    const wrong = { ...spec, process: { ...spec.process!, args: ["/nope"] } };
+    const error = await assertRejects(
+      () => create("a", wrong, { state, monitor: CONMON }),
+      RuntimeError,
+    );
+    assertEquals(error.code, "CommandNotFound");
+    const command = "/nowhere/conmon";
+    const absent = await assertRejects(
+      () => create("a", spec, { state, monitor: { ...CONMON, command } }),
+      RuntimeError,
+      "is not installed",
+    );
+    assertEquals(absent.code, "NotSupported");
+    const signal = AbortSignal.timeout(5);
+    await create("a", spec, { state, monitor: CONMON, signal })
+      .then((container) => container[Symbol.asyncDispose](), () => {});
+    assertEquals(conmonPids(state), []);
+    assertEquals([...Deno.readDirSync(`${state}/containers`)], []);
+  },
+  missing,
+);
+
+rootTest(
+  "create() with conmon refuses streams and logs that conmon does not have",
+  async () => {
+    using bench = makeBench();
+    const { state } = bench;
+    const spec = await bench.spec("true");
+    for (
+      const options of [
+        { stdout: "piped" },
+        { stdin: "inherit" },
+        { log: { format: "json" } },
+        { log: { maxSize: 5 } },
+      ] as const
+    ) {
+      await assertRejects(
+        () => create("a", spec, { state, monitor: CONMON, ...options }),
+        TypeError,
+        "conmon",
+      );
+    }
+  },
+  missing,
+);
+
+rootTest(
+  "recoverContainers() undoes what conmon made for a program that was killed before it knew",
+  async () => {
+    using bench = makeBench();
+    const { state } = bench;
+    const container = await create("a", await bench.spec("sleep 1000"), {
+      state,
+      monitor: CONMON,
+    });
+    container.keep();
+    await container[Symbol.asyncDispose]();
+    Deno.removeSync(`${container.bundle}/record.json`);
+    assertEquals((await recoverContainers({ state })).undone, ["a"]);
+    assertEquals(conmonPids(state), []);
+  },
+  missing,
+);
