@@ -9,12 +9,16 @@ import type { SpecResources } from "./spec_linux.ts";
 /** Where the default for everything that belongs to this boot is. */
 export const STATE = "/run/containerkit";
 
-/** What is known of a process once it exists. */
-export interface ProcessRecord {
+/** What names one process for good. */
+export interface ProcessIdentity {
   /** Id on the host. */
   readonly pid: number;
-  /** Ticks after the boot: with the pid it names one process for good. */
+  /** Ticks after the boot. */
   readonly startTime: number;
+}
+
+/** What is known of a process once it exists. */
+export interface ProcessRecord extends ProcessIdentity {
   /** Whether it has a terminal. */
   readonly terminal: boolean;
   /** When it was made. */
@@ -35,6 +39,8 @@ export interface ContainerRecord extends ProcessRecord {
   readonly sharedPids: boolean;
   /** Whether the monitor of the folder holds its input and output. */
   readonly monitored: boolean;
+  /** The conmon that holds it, if one does. */
+  readonly conmon?: ProcessIdentity;
   /** Whether the runtime need not be called to start and delete it. */
   readonly native: boolean;
   /** Where its output is kept. */

@@ -1,6 +1,7 @@
 import type { State } from "@containerkit/state";
 import { type Bundle, type ContainerRecord, isTold } from "./_bundle.ts";
 import { cgroupPids, isInside, signalCgroup } from "./_cgroup_procs.ts";
+import { conmonExit } from "./_conmon.ts";
 import { containerStatus } from "./_container_status.ts";
 import type { Container } from "./container.ts";
 import type { ContainerProcess, ContainerStatus } from "./container_process.ts";
@@ -15,6 +16,7 @@ import { watchOom } from "./_watch_oom.ts";
 import { createRuntime } from "./create_runtime.ts";
 import type { ExecOptions } from "./exec_options.ts";
 import type { KeptContainer } from "./_orphans.ts";
+import type { KnownExit } from "./_exit.ts";
 import { freeze, thawKilled } from "./_freeze.ts";
 import type { ContainerLog } from "./log_options.ts";
 import { startNatively } from "./_native_runc.ts";
@@ -179,6 +181,11 @@ export class ContainerImpl extends Process implements Container {
   stats(): ContainerMetrics {
     this.#reader ??= new CgroupReader();
     return measure(this.#reader, this.#record.cgroups, this.pid);
+  }
+
+  protected override async notedExit(): Promise<KnownExit | undefined> {
+    const { conmon } = this.#record;
+    return conmon && await conmonExit(this.#bundle, conmon);
   }
 
   /** Without a pid namespace of its own the others outlive the first process. */

@@ -10,6 +10,7 @@ import {
 import { cgroupPathOf } from "./_cgroup_path_of.ts";
 import { ownCgroups } from "./_cgroup_procs.ts";
 import { ContainerImpl } from "./_container.ts";
+import { launchByConmon } from "./_conmon.ts";
 import type { CreateOptions } from "./create.ts";
 import { createRuntime } from "./create_runtime.ts";
 import { launch } from "./_launch.ts";
@@ -29,6 +30,8 @@ import type { Spec } from "./spec.ts";
 export interface CreateContainerOptions extends Omit<CreateOptions, "monitor"> {
   /** Whether this program is the monitor. */
   readonly monitored?: boolean;
+  /** The conmon that makes and holds it. */
+  readonly conmon?: string;
 }
 
 /** Claims the id: whoever makes the folder has it. */
@@ -136,23 +139,30 @@ async function makeContainer(
   const log = options.log === undefined
     ? undefined
     : { path: `${bundle.path}/output.log`, ...options.log };
-  const { log: _log, ...rest } = options;
-  const launched = await launch(
-    bundle,
-    spec.process,
-    {
-      ...rest,
-      ...log === undefined ? {} : { log },
-      pump: options.monitored ?? false,
-      owner: stdioOwner(spec, spec.process.user),
-    },
-    (call) =>
-      runtime.create(id, bundle.path, {
-        ...call,
-        noPivot: options.noPivot,
-        noNewKeyring: options.noNewKeyring,
-      }),
-  );
+  const { log: _log, conmon, ...rest } = options;
+  const { noPivot, noNewKeyring } = options;
+  const launched = conmon === undefined
+    ? await launch(
+      bundle,
+      spec.process,
+      {
+        ...rest,
+        ...log === undefined ? {} : { log },
+        pump: options.monitored ?? false,
+        owner: stdioOwner(spec, spec.process.user),
+      },
+      (call) =>
+        runtime.create(id, bundle.path, { ...call, noPivot, noNewKeyring }),
+    )
+    : await launchByConmon(bundle, {
+      command: conmon,
+      runtime: runtime.options,
+      process: spec.process,
+      log: log!.path,
+      noPivot,
+      noNewKeyring,
+      signal,
+    });
   const record: ContainerRecord = {
     ...launched.record,
     version: 1,
@@ -164,6 +174,7 @@ async function makeContainer(
     ),
     native: mayBeNative(runtime.options, spec),
     monitored: options.monitored ?? false,
+    ...launched.conmon === undefined ? {} : { conmon: launched.conmon },
     ...log === undefined ? {} : { log },
   };
   // What is written from here on may not fit.

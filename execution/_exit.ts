@@ -28,6 +28,12 @@ export interface Exit {
   readonly signal: Deno.Signal | null;
 }
 
+/** How it ended, and when. */
+export interface KnownExit extends Exit {
+  /** As RFC 3339 in UTC. */
+  readonly exitedAt: string;
+}
+
 function ofChild({ reason, status }: ChildExit): Exit {
   return reason === "exited"
     ? { code: status, signal: null }

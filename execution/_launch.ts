@@ -1,5 +1,10 @@
 import { type Fd, pidfdOpen, prctl, PrctlOption } from "@containerkit/libc";
-import { type ProcessFiles, type ProcessRecord, readPid } from "./_bundle.ts";
+import {
+  type ProcessFiles,
+  type ProcessIdentity,
+  type ProcessRecord,
+  readPid,
+} from "./_bundle.ts";
 import { listenConsole } from "./_console_socket.ts";
 import { processStat } from "./_process_stat.ts";
 import type { RuntimeCreateOptions } from "./runtime.ts";
@@ -19,6 +24,8 @@ export interface Launched {
   readonly pidfd: Fd;
   /** Our ends of what it reads and writes. */
   readonly streams: Streams;
+  /** The conmon that made it, if one did. */
+  readonly conmon?: ProcessIdentity;
 }
 
 /** Options of {@linkcode launch}. */

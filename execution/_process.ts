@@ -8,6 +8,7 @@ import type { CgroupPaths } from "./_cgroup_paths.ts";
 import {
   claimJson,
   type ProcessFiles,
+  type ProcessIdentity,
   type ProcessRecord,
   readExit,
 } from "./_bundle.ts";
@@ -16,7 +17,7 @@ import type {
   ContainerProcess,
   ContainerStatus,
 } from "./container_process.ts";
-import { reap, waitExit } from "./_exit.ts";
+import { type KnownExit, reap, waitExit } from "./_exit.ts";
 import { ExitLostError } from "./exit_lost_error.ts";
 import { type OomCounters, oomCounters, oomSince } from "./_oom.ts";
 import { processStat } from "./_process_stat.ts";
@@ -46,7 +47,7 @@ export interface ProcessParts {
 }
 
 /** Holds a process that was recorded earlier; `undefined` if it has gone. */
-export function holdProcess(record: ProcessRecord): Fd | undefined {
+export function holdProcess(record: ProcessIdentity): Fd | undefined {
   let pidfd: Fd;
   try {
     pidfd = pidfdOpen(record.pid);
@@ -115,6 +116,11 @@ export abstract class Process implements ContainerProcess {
     return this.#streams.hub;
   }
 
+  /** What somebody else wrote down of the end, where the kernel does not tell any more. */
+  protected notedExit(): Promise<KnownExit | undefined> {
+    return Promise.resolve(undefined);
+  }
+
   /** Runs once the process has ended, before that is told. */
   protected abstract beforeStatus(): Promise<void>;
   /** Runs in the one program that was the first to see how it ended. */
@@ -137,18 +143,12 @@ export abstract class Process implements ContainerProcess {
       return known;
     }
     const pidfd = this.#pidfd;
-    if (pidfd === undefined) {
-      this.#ended = true;
-      throw new ExitLostError(record.pid);
-    }
-    const { signal } = this.#letGo;
-    const { code, signal: killer } = await waitExit(pidfd, record, { signal });
-    const exitedAt = new Date().toISOString();
+    const { code, signal, exitedAt } = await this.#findExit(record);
     await this.beforeStatus();
     const status: ContainerStatus = {
       success: code === 0,
       code,
-      signal: killer,
+      signal,
       ...oomSince(this.#oomBefore, this.cgroupPaths),
       exitedAt,
     };
@@ -159,9 +159,26 @@ export abstract class Process implements ContainerProcess {
       // Where there is no room to tell others, the one who asks is told all the same.
       if (!isFull(error)) throw error;
     }
-    reap(pidfd);
+    if (pidfd !== undefined) reap(pidfd);
     this.#end();
     return status;
+  }
+
+  async #findExit(record: ProcessRecord): Promise<KnownExit> {
+    try {
+      this.#ended = this.#pidfd === undefined;
+      if (this.#pidfd === undefined) throw new ExitLostError(record.pid);
+      const { signal } = this.#letGo;
+      const exit = await waitExit(this.#pidfd, record, { signal });
+      return { ...exit, exitedAt: new Date().toISOString() };
+    } catch (error) {
+      if (!(error instanceof ExitLostError)) throw error;
+      // Not before the subclass is made.
+      await Promise.resolve();
+      const noted = await this.notedExit();
+      if (noted !== undefined) return noted;
+      throw error;
+    }
   }
 
   #end(): void {

@@ -1,4 +1,5 @@
 import type { Bundle, ContainerRecord } from "./_bundle.ts";
+import { conmonEnd } from "./_conmon.ts";
 import { emitEvent } from "./_events.ts";
 import { monitorDrained } from "./_monitor_client.ts";
 import { deleteNatively } from "./_native_runc.ts";
@@ -13,6 +14,7 @@ export async function removeContainer(
   record: ContainerRecord,
 ): Promise<void> {
   if (record.monitored) await monitorDrained(bundle.state, record.id);
+  if (record.conmon !== undefined) await conmonEnd(record.conmon);
   if (record.native) await deleteNatively(record);
   else await deleteByRuntime(runtime, record);
   // Somebody else may have done the same at the same time, and tells it.

@@ -86,6 +86,22 @@ function spell(
   });
 }
 
+/** The arguments before the verb. */
+export function globalArgs(
+  { root, flavor, systemdCgroup, args }: Required<RuntimeOptions>,
+  log?: string,
+): string[] {
+  return [
+    ...spell(flavor, {
+      root,
+      "log-format": "json",
+      log,
+      "systemd-cgroup": systemdCgroup,
+    }),
+    ...args,
+  ];
+}
+
 /**
  * The arguments of a runtime.
  *
@@ -96,17 +112,10 @@ export function runtimeArgs(
   { name, flags = {}, words = [] }: Verb,
   log?: string,
 ): string[] {
-  const { root, flavor, systemdCgroup, args } = options;
   return [
-    ...spell(flavor, {
-      root,
-      "log-format": "json",
-      log,
-      "systemd-cgroup": systemdCgroup,
-    }),
-    ...args,
+    ...globalArgs(options, log),
     name,
-    ...spell(flavor, flags),
+    ...spell(options.flavor, flags),
     ...words,
   ];
 }

@@ -1,6 +1,7 @@
 import type { Bundle } from "./_bundle.ts";
 import { cgroupTrees } from "./_cgroup_paths.ts";
 import { cgroupPids, signalCgroup } from "./_cgroup_procs.ts";
+import { conmonEnd, findConmon } from "./_conmon.ts";
 import { sweep } from "./_sweep.ts";
 import { removeCgroup } from "./_remove_cgroup.ts";
 import type { Runtime } from "./runtime.ts";
@@ -38,5 +39,7 @@ export async function scrapContainer(
     await sweep((pid) => left.has(pid));
     for (const path of new Set(Object.values(paths))) await removeCgroup(path);
   }
+  const conmon = findConmon(bundle);
+  if (conmon !== undefined) await conmonEnd(conmon);
   await removeFolder(own);
 }

@@ -11,7 +11,7 @@ import { createContainer } from "./_create_container.ts";
 import { createRuntime } from "./create_runtime.ts";
 import type { LogOptions } from "./log_options.ts";
 import { askMonitor, attachMonitor } from "./_monitor_client.ts";
-import type { MonitorOptions } from "./monitor_options.ts";
+import type { ConmonOptions, MonitorOptions } from "./monitor_options.ts";
 import { holdProcess } from "./_process.ts";
 import type { Spec } from "./spec.ts";
 import { NO_STREAMS } from "./_stdio.ts";
@@ -29,16 +29,49 @@ export interface CreateOptions extends ContainerOptions, StdioOptions {
    * Lets the monitor of the folder hold the container's terminal, input and
    * output: they outlive this program, and its exit code is always known. Of
    * the streams only `"piped"` and `"null"` are possible, by default `"null"`.
+   * conmon gives up the streams for a process of 2 MiB: what is written goes
+   * to the log, as CRI has it.
    *
    * @default {false}
    */
-  readonly monitor?: boolean | MonitorOptions;
+  readonly monitor?: boolean | MonitorOptions | ConmonOptions;
   /** Uses chroot(2) instead of pivot_root(2), for a root filesystem in the initial ramdisk. */
   readonly noPivot?: boolean;
   /** Leaves the session keyring. */
   readonly noNewKeyring?: boolean;
   /** Stops the making; nothing is left behind. */
   readonly signal?: AbortSignal;
+}
+
+/** The wish for conmon, if it is one. */
+function conmonOf({ monitor }: CreateOptions): ConmonOptions | undefined {
+  return typeof monitor === "object" && "type" in monitor ? monitor : undefined;
+}
+
+/** Makes a container as the child of conmon. */
+function createByConmon(
+  id: string,
+  spec: Spec,
+  options: CreateOptions,
+): Promise<Container> {
+  for (const name of ["stdin", "stdout", "stderr"] as const) {
+    if ((options[name] ?? "null") === "null") continue;
+    throw new TypeError(
+      `Cannot create container "${id}": with conmon '${name}' is "null", and the output is in the log`,
+    );
+  }
+  const { path, format = "cri", ...others } = options.log ?? {};
+  if (format !== "cri" || Object.keys(others).length > 0) {
+    throw new TypeError(
+      `Cannot create container "${id}": conmon writes its log as "cri" and in one file`,
+    );
+  }
+  const { monitor: _, ...rest } = options;
+  return createContainer(id, spec, {
+    ...rest,
+    log: { format, ...path === undefined ? {} : { path } },
+    conmon: conmonOf(options)?.command ?? "conmon",
+  });
 }
 
 /** Makes a container as the child of the monitor and connects to its streams. */
@@ -48,7 +81,9 @@ async function createMonitored(
   options: CreateOptions,
 ): Promise<Container> {
   const { state = STATE, stdin = "null" } = options;
-  const monitor = typeof options.monitor === "object" ? options.monitor : {};
+  const monitor = options.monitor === true
+    ? {}
+    : options.monitor as MonitorOptions;
   for (const name of ["stdin", "stdout", "stderr"] as const) {
     if (!["null", "piped", undefined].includes(options[name] as string)) {
       throw new TypeError(
@@ -125,6 +160,9 @@ export async function create(
 ): Promise<Container> {
   validateSpec(spec);
   options.signal?.throwIfAborted();
+  if (conmonOf(options) !== undefined) {
+    return await createByConmon(id, spec, options);
+  }
   return await (options.monitor
     ? createMonitored(id, spec, options)
     : createContainer(id, spec, options));

@@ -1,5 +1,5 @@
 /**
- * The process that holds what belongs to containers that are kept.
+ * The processes that hold what belongs to containers that are kept.
  *
  * @module
  */
@@ -13,4 +13,19 @@ export interface MonitorOptions {
    * @default {[Deno.execPath(), "run", "-A", "<url of monitor_main.ts>"]}
    */
   readonly command?: readonly string[];
+}
+
+/**
+ * conmon(8) in place of the monitor: one small process for each container, which keeps its exit code and log on
+ * kernels before 6.15 too. Nobody can attach to it.
+ */
+export interface ConmonOptions {
+  /** Which variant this is. */
+  readonly type: "conmon";
+  /**
+   * The program.
+   *
+   * @default {"conmon"}
+   */
+  readonly command?: string;
 }

@@ -15,6 +15,7 @@ import {
   readSpec,
   STATE,
 } from "./_bundle.ts";
+import { isConmon } from "./_conmon.ts";
 import { createRuntime } from "./create_runtime.ts";
 import { ensureMonitor, isMonitored } from "./_monitor_client.ts";
 import type { MonitorOptions } from "./monitor_options.ts";
@@ -49,9 +50,11 @@ async function waitForRuntime(bundle: Bundle): Promise<void> {
     if (!/^\d+$/.test(name)) continue;
     try {
       const line = await Deno.readTextFile(`/proc/${name}/cmdline`);
-      const isRuntime = line.split("\0").includes(bundle.pid) ||
+      const words = line.split("\0");
+      const isRuntime = words.includes(bundle.pid) ||
         isRuntimeOf(Number(name), [bundle.path]);
-      if (!isRuntime) continue;
+      // conmon ends with the container only.
+      if (!isRuntime || isConmon(words)) continue;
       using pidfd = pidfdOpen(Number(name));
       if (processStat(Number(name))?.state !== "Z") await waitReadable(pidfd);
     } catch (error) {
