@@ -83,6 +83,13 @@ function start(
   const parent = check(store, { row, name, options }, before);
   const held = store.holds(row.id);
   const lock = store.exclude("commit", row);
+  try {
+    store.confirm("commit", row);
+    if (lock === undefined) throw store.lost("commit", row);
+  } catch (error) {
+    lock?.close();
+    throw error;
+  }
   return { row, name, parent, options, lock, held };
 }
 

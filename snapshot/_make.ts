@@ -1,6 +1,7 @@
 import { bootId } from "@containerkit/state";
 import { checkKey, checkLabels, checkOptions } from "./_arguments.ts";
 import { checkCapabilities, findParent } from "./_checks.ts";
+import type { Place } from "./_driver.ts";
 import { recover } from "./_recover.ts";
 import { removeRow } from "./_remove.ts";
 import type { Row } from "./_rows.ts";
@@ -75,12 +76,18 @@ async function undo(store: Store, row: Row): Promise<void> {
   if (trash !== undefined) await store.driver.destroy(trash);
 }
 
+/** A snapshot that was made, as recorded and as the driver sees it. */
+export interface Made {
+  readonly row: Row;
+  readonly place: Place;
+}
+
 /** Makes an active snapshot or a view. */
 export async function makeSnapshot(
   store: Store,
   key: string,
   make: MakeOptions,
-): Promise<Row> {
+): Promise<Made> {
   const { kind, parent, options } = make;
   const { signal } = options;
   const action = kind === "active" ? "prepare" : "view";
@@ -106,10 +113,11 @@ export async function makeSnapshot(
         const row = insert(store, key, make);
         made = row;
         store.makeFolder(row.id);
-        driver.create(store.place(row));
-        return row;
+        const place = store.place(row);
+        driver.create(place);
+        return { row, place };
       });
-    const row = parent === undefined
+    const { row, place } = parent === undefined
       ? begin()
       : await store.referring(begin).catch(async (error) => {
         if (!(error instanceof Displaced)) throw error;
@@ -120,10 +128,10 @@ export async function makeSnapshot(
         throw lost(action, key, parent);
       });
     if (driver.fill !== undefined) {
-      await driver.fill(store.place(row), signal);
+      await driver.fill(place, signal);
       store.quickly(() => rows.ready(row.id));
     }
-    return row;
+    return { row, place };
   } catch (error) {
     if (made !== undefined) await undo(store, made);
     throw error;

@@ -68,6 +68,7 @@ export async function repairRow(
   await syncFilesystem(store.root);
   using lock = store.exclude("repair", row);
   state.transaction(() => {
+    store.confirm("repair", row);
     checkUnused(store, row);
     // A folder that is gone has nothing to swap with.
     if (lock === undefined) Deno.mkdirSync(old.dir, { mode: 0o700 });

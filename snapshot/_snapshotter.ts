@@ -9,12 +9,12 @@ import { commitAll } from "./_commit.ts";
 import { matches } from "./_filter.ts";
 import { fsck } from "./_fsck.ts";
 import { Handle, type HandleOwner } from "./_handle.ts";
-import { makeSnapshot } from "./_make.ts";
+import { type Made, makeSnapshot } from "./_make.ts";
 import { recover } from "./_recover.ts";
 import { removeRow } from "./_remove.ts";
 import { repairRow } from "./_repair.ts";
 import { type Row, toInfo } from "./_rows.ts";
-import type { Store } from "./_store.ts";
+import { isNotFound, type Store } from "./_store.ts";
 import type { LayerSource } from "./layer_source.ts";
 import type {
   SnapshotFilter,
@@ -65,8 +65,8 @@ export class StoreSnapshotter implements Snapshotter, HandleOwner {
     return trace(operation, details, async () => await fn());
   }
 
-  #handle(row: Row): Snapshot {
-    const mounts = this.#store.driver.mounts(this.#store.place(row));
+  #handle({ row, place }: Made): Snapshot {
+    const mounts = this.#store.driver.mounts(place);
     return new Handle(row, { mounts, owner: this });
   }
 
@@ -96,14 +96,27 @@ export class StoreSnapshotter implements Snapshotter, HandleOwner {
     return this.#traced("open", key, () => {
       const row = this.#store.require("open", key);
       checkMountable("open", row);
+      this.#hold(row);
+      const place = this.#store.place(row);
+      this.#store.driver.reopen?.(place);
+      return this.#handle({ row, place });
+    });
+  }
+
+  #hold(row: Row): void {
+    try {
       if (!this.#store.hold(row.id)) {
         throw new Deno.errors.Busy(
-          `Cannot open snapshot "${key}": another process changes it`,
+          `Cannot open snapshot "${row.key}": another process changes it`,
         );
       }
-      this.#store.driver.reopen?.(this.#store.place(row));
-      return this.#handle(row);
-    });
+      this.#store.confirm("open", row);
+    } catch (error) {
+      this.#store.release(row.id);
+      throw isNotFound(error) && !(error instanceof Deno.errors.NotFound)
+        ? this.#store.lost("open", row)
+        : error;
+    }
   }
 
   mounts(key: string): Promise<readonly Mount[]> {

@@ -2,6 +2,7 @@ import type { Fd } from "@containerkit/libc";
 import { lockFile, type State, type Synchronous } from "@containerkit/state";
 import type { Driver, Folder, Place } from "./_driver.ts";
 import { tryHold, tryUpgrade } from "./_hold.ts";
+import { symbols } from "./_symbols.ts";
 import { openRows, type Row, type Rows } from "./_rows.ts";
 
 /** How many removals of files may be under way. */
@@ -153,8 +154,8 @@ export class Store implements Disposable {
     const removal = this.driver.destroy(trash)
       // What cannot go now is left for a cleanup, which says why.
       .catch(() => {})
-      .finally(() => {
-        lock?.close();
+      .then(async () => {
+        if (lock !== undefined) await symbols().close_elsewhere(lock.release());
         this.#removals.delete(removal);
       });
     this.#removals.add(removal);
@@ -206,6 +207,24 @@ export class Store implements Disposable {
       if (isNotFound(error)) return undefined;
       throw error;
     }
+  }
+
+  /**
+   * Whoever has just got a lock asks whether the row is as it was: it may have been looked up before another process
+   * committed or removed it, and the folder may lie in the trash.
+   */
+  confirm(action: string, row: Row): void {
+    if (this.rows.get(row.id)?.kind === row.kind) return;
+    throw new Deno.errors.NotFound(
+      `Cannot ${action} snapshot "${row.key}": it was committed or removed meanwhile`,
+    );
+  }
+
+  /** What a call fails with where a row has no folder. */
+  lost(action: string, row: Row): Error {
+    return new Deno.errors.NotFound(
+      `Cannot ${action} snapshot "${row.key}": its files are gone`,
+    );
   }
 
   /** Lets go of everything and closes the records. */
