@@ -2,7 +2,7 @@
 import { SyscallError } from "@containerkit/libc";
 import { type TarHeader, type TarSink, TypeFlag } from "@containerkit/tar";
 import { parseWhiteout } from "@containerkit/tar/layer";
-import { ApplyContext, type ApplyRules } from "./_apply_context.ts";
+import { ApplyContext, type ApplyRules, type Owner } from "./_apply_context.ts";
 import {
   dressDirectory,
   dressFile,
@@ -26,15 +26,24 @@ import {
   makeSymlink,
   missingTarget,
 } from "./_make_entry.ts";
+import { LargeWrites } from "./_large_writes.ts";
 import type { Pace } from "./_pace.ts";
 import type { Below } from "./_parent_layers.ts";
-import { setSize, writeAll, writeAt, writeElsewhere } from "./_write_all.ts";
+import {
+  setSize,
+  startWriteBack,
+  writeAll,
+  writeAt,
+  writeElsewhere,
+} from "./_write_all.ts";
 import { LayerError } from "./layer_error.ts";
 
 /** From here on a write is worth a thread of its own. */
 const ELSEWHERE = 1 << 17;
 /** After so many entries the clock is looked at. */
 const GLANCE = 16;
+/** So much may wait for another thread: each may be a file that is open. */
+const MAX_QUEUED = 64;
 /** How many directories are known by their names. */
 const MAX_KNOWN = 16_384;
 
@@ -42,6 +51,8 @@ interface OpenFile {
   readonly fd: number;
   readonly header: TarHeader;
   readonly parent: Dir;
+  /** Whether parts of it are written elsewhere, so that its end must wait for them. */
+  isQueued: boolean;
 }
 
 export class Applier implements TarSink, Disposable {
@@ -57,8 +68,8 @@ export class Applier implements TarSink, Disposable {
   readonly #known = new Map<string, Dir>();
   #work: Generator<void> | undefined;
   entries = 0;
-  /** A write that goes on elsewhere; to be awaited before the next chunk. */
-  pending: Promise<void> | undefined;
+  /** What goes on elsewhere with the bytes of the last chunks. */
+  readonly writes = new LargeWrites();
   /** Called when no more entries should come until {@linkcode settle} is done. */
   pause: () => void = () => {};
 
@@ -98,7 +109,8 @@ export class Applier implements TarSink, Disposable {
 
   /** Whether {@linkcode settle} has anything to do. */
   get isBusy(): boolean {
-    return this.#work !== undefined || this.#pace.isOver;
+    return this.#work !== undefined || this.#pace.isOver ||
+      this.writes.size > MAX_QUEUED;
   }
 
   /** Finishes what an entry has begun, and lets others work. */
@@ -106,6 +118,9 @@ export class Applier implements TarSink, Disposable {
     const work = this.#work;
     this.#work = undefined;
     if (work !== undefined) await this.#pace.run(work, signal);
+    if (this.writes.size > MAX_QUEUED) {
+      await this.writes.until(this.writes.pending);
+    }
     if (this.#pace.isOver) await this.#pace.rest(signal);
   }
 
@@ -146,7 +161,7 @@ export class Applier implements TarSink, Disposable {
       case TypeFlag.FILE: {
         const fd = createFile(context, header, { parent, name });
         if (fd === undefined) return false;
-        this.#file = { fd, header, parent };
+        this.#file = { fd, header, parent, isQueued: false };
         return true;
       }
       case TypeFlag.DIRECTORY: {
@@ -197,15 +212,17 @@ export class Applier implements TarSink, Disposable {
   data(bytes: Uint8Array, position: number): void {
     const file = this.#file;
     if (file === undefined) return;
-    const path = file.header.name;
-    if (file.header.sparse !== undefined) {
-      writeAt(file.fd, bytes, position, path);
-    } else if (
-      bytes.length >= ELSEWHERE && position + bytes.length < file.header.size
-    ) {
-      this.pending = writeElsewhere(file.fd, bytes, path);
+    const { fd, header: { name, sparse } } = file;
+    if (file.isQueued || bytes.length >= ELSEWHERE) {
+      file.isQueued = true;
+      this.writes.add((hasFailed) =>
+        hasFailed ? undefined : writeElsewhere(fd, bytes, position, name)
+      );
+      if (this.writes.size > MAX_QUEUED) this.pause();
+    } else if (sparse === undefined) {
+      writeAll(fd, bytes, name);
     } else {
-      writeAll(file.fd, bytes, path);
+      writeAt(fd, bytes, position, name);
     }
   }
 
@@ -213,13 +230,42 @@ export class Applier implements TarSink, Disposable {
     const file = this.#file;
     if (file === undefined) return;
     this.#file = undefined;
-    const { fd, header, parent } = file;
+    const { fd, header, parent, isQueued } = file;
+    let owner: Owner | undefined;
     try {
-      if (header.sparse !== undefined) setSize(fd, header.size, header.name);
-      dressFile(this.#context, fd, { header, parent });
-    } finally {
-      layerSymbols().close(fd);
+      // Asked now: a later entry may change what the parent gives to new files.
+      owner = this.#context.ownerToSet(header, parent);
+    } catch (error) {
+      this.#close(fd, isQueued);
+      throw error;
     }
+    const finish = () => {
+      const { name, size, sparse } = header;
+      if (sparse !== undefined) setSize(fd, size, name);
+      dressFile(this.#context, fd, { header, owner });
+    };
+    if (isQueued) {
+      this.writes.add(async (hasFailed) => {
+        if (hasFailed) return;
+        finish();
+        if (this.#context.rules.writeBack) {
+          await startWriteBack(fd, 0, header.size);
+        }
+      });
+      this.#close(fd, isQueued);
+      return;
+    }
+    try {
+      finish();
+    } finally {
+      this.#close(fd, isQueued);
+    }
+  }
+
+  #close(fd: number, isQueued: boolean): void {
+    const close = () => void layerSymbols().close(fd);
+    if (isQueued) this.writes.add(close);
+    else close();
   }
 
   /** Sets what had to wait until nothing more is written. */

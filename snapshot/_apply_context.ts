@@ -27,6 +27,7 @@ export interface ApplyRules {
   readonly mapUid: (id: number) => number | undefined;
   readonly mapGid: (id: number) => number | undefined;
   readonly filter: ((header: TarHeader) => boolean) | undefined;
+  readonly writeBack: boolean;
 }
 
 export interface Owner {
@@ -76,6 +77,12 @@ export class ApplyContext {
     const { uid, gid } = this.rules;
     return owner === undefined ||
       (owner.uid === uid && owner.gid === (parent.inheritedGid ?? gid));
+  }
+
+  /** Who must be made the owner of a new file; `undefined` if the kernel did that by itself. */
+  ownerToSet(header: TarHeader, parent: Dir): Owner | undefined {
+    const owner = this.owner(header);
+    return this.isOwn(owner, parent) ? undefined : owner;
   }
 
   /** Whether a layer below has the name, as far as is known. */

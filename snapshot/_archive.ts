@@ -1,23 +1,23 @@
 import { createHash } from "node:crypto";
+import { type Fd, openAt, OpenFlag, SyscallError } from "@containerkit/libc";
 import { parseDigest } from "@containerkit/oci";
 import { readLayerChunks } from "@containerkit/tar/layer";
 import { createEntryReader, type LayerEntry } from "./_layer_entries.ts";
+import { LargeWrites } from "./_large_writes.ts";
 import { nativeEngine } from "./_native_engine.ts";
+import { startWriteBack, writeElsewhere } from "./_write_all.ts";
 import type { AppliedLayer, ApplyOptions } from "./snapshotter.ts";
 
 const BUFFER = 1 << 20;
+/** Writing back to the disk starts each time so much is new. */
+const WRITE_BACK = 16 << 20;
+const NEW = OpenFlag.WRONLY | OpenFlag.CREAT | OpenFlag.EXCL;
 
 /** An archive on disk, and what it does. */
 export interface Archive {
   readonly entries: readonly LayerEntry[];
   /** Its size in bytes. */
   readonly size: number;
-}
-
-function writeAll(file: Deno.FsFile, bytes: Uint8Array): void {
-  for (let done = 0; done < bytes.length;) {
-    done += file.writeSync(bytes.subarray(done));
-  }
 }
 
 /** Chunks of a file. The buffer is used again for the next one. */
@@ -46,19 +46,40 @@ export async function receiveArchive(
 ): Promise<{ archive: Archive; applied: AppliedLayer }> {
   const { signal, onProgress, digestAlgorithm, diffIdAlgorithm } = options;
   const { parser, entries } = createEntryReader();
-  let file: Deno.FsFile;
+  let file: Fd;
   try {
-    file = Deno.openSync(path, { write: true, createNew: true, mode: 0o600 });
+    file = openAt(undefined, path, { flags: NEW, mode: 0o600 });
   } catch (error) {
     await layer.cancel(error);
-    throw error;
+    if (!(error instanceof SyscallError) || error.code !== "EEXIST") {
+      throw error;
+    }
+    throw new Deno.errors.AlreadyExists(
+      `Cannot apply a layer: there is one in "${path}"`,
+      { cause: error },
+    );
   }
+  const writes = new LargeWrites();
+  let position = 0;
+  let started = 0;
+  const write = async (chunk: Uint8Array, at: number) => {
+    await writeElsewhere(file.number, chunk, at, path);
+    const end = at + chunk.length;
+    if (end - started < WRITE_BACK) return;
+    await startWriteBack(file.number, started, end);
+    started = end;
+  };
   try {
     const { digest, size, diffId, diffSize } = await readLayerChunks(
       layer,
-      (chunk) => {
+      async (chunk) => {
+        const before = writes.pending;
+        const at = position;
+        position += chunk.length;
+        writes.add((hasFailed) => hasFailed ? undefined : write(chunk, at));
         parser.push(chunk);
-        writeAll(file, chunk);
+        // Its bytes last until the next chunk is through.
+        await writes.until(before);
       },
       {
         engine: nativeEngine,
@@ -68,10 +89,13 @@ export async function receiveArchive(
         ...(diffIdAlgorithm === undefined ? {} : { diffIdAlgorithm }),
       },
     );
+    await writes.until(writes.pending);
     parser.finish();
     const applied = { digest, size, diffId, tarSize: diffSize };
     return { archive: { entries, size: diffSize }, applied };
   } catch (error) {
+    // A descriptor must not be closed under a write.
+    await writes.pending;
     Deno.removeSync(path);
     throw error;
   } finally {

@@ -125,19 +125,17 @@ export function resetDirectory(context: ApplyContext, dir: Dir): void {
   dir.times = undefined;
 }
 
-/** Dresses an open file whose content is complete. */
+/** Dresses an open file whose content is complete; no owner is the one it has. */
 export function dressFile(
   context: ApplyContext,
   fd: number,
-  { header, parent }: { header: TarHeader; parent: Dir },
+  { header, owner }: { header: TarHeader; owner: Owner | undefined },
 ): void {
   const libc = layerSymbols();
   const { mode, xattrs, name } = header;
-  const owner = context.owner(header);
-  if (
-    !context.isOwn(owner, parent) &&
-    libc.fchown(fd, owner!.uid, owner!.gid) !== 0
-  ) throw refused("set the owner of", "fchown", errno(), name);
+  if (owner !== undefined && libc.fchown(fd, owner.uid, owner.gid) !== 0) {
+    throw refused("set the owner of", "fchown", errno(), name);
+  }
   if (xattrs !== undefined) {
     setXattrs(context, xattrs, {
       path: name,
@@ -163,11 +161,10 @@ export function dressByName(
   const libc = layerSymbols();
   const dirfd = context.tree.fd(parent);
   const bytes = name_.set(name);
-  const owner = context.owner(header);
+  const owner = context.ownerToSet(header, parent);
   if (
-    !context.isOwn(owner, parent) &&
-    libc.fchownat(dirfd, bytes, owner!.uid, owner!.gid, AT_SYMLINK_NOFOLLOW) !==
-      0
+    owner !== undefined &&
+    libc.fchownat(dirfd, bytes, owner.uid, owner.gid, AT_SYMLINK_NOFOLLOW) !== 0
   ) throw refused("set the owner of", "fchownat", errno(), header.name);
   if (header.xattrs !== undefined) {
     const path = procPath(dirfd, name);

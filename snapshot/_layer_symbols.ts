@@ -55,7 +55,14 @@ const TABLE = {
   write: { ...write, result: "i32" },
   /** On other threads; `errno` stays there. */
   pread_elsewhere: { ...pread64, name: "pread64", nonblocking: true },
-  write_elsewhere: { ...write, name: "write", nonblocking: true },
+  /** `int sync_file_range(int fd, off64_t offset, off64_t nbytes, unsigned int flags)` */
+  sync_file_range_elsewhere: {
+    name: "sync_file_range",
+    parameters: ["i32", "i64", "i64", "u32"],
+    result: "i32",
+    nonblocking: true,
+  },
+  write_elsewhere: { ...pwrite64, name: "pwrite64", nonblocking: true },
 } as const satisfies Deno.ForeignLibraryInterface;
 
 /** The symbols that applying and comparing layers needs, opened by the first call. */

@@ -102,6 +102,7 @@ export class OverlayDriver implements Driver {
       contentOf(place),
       {
         format: "overlay",
+        writeBack: true,
         // None means unknown as yet, not that nothing is below.
         ...(place.parents.length === 0
           ? {}

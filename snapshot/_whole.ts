@@ -106,6 +106,7 @@ export class WholeDriver implements Driver {
       layer,
       content.path,
       {
+        writeBack: true,
         ...(signal === undefined ? {} : { signal }),
         ...(onProgress === undefined
           ? {}

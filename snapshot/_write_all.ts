@@ -42,20 +42,47 @@ export function writeAt(
 }
 
 /**
- * Writes on another thread, so that this one can go on.
+ * Writes at a position on another thread, so that this one can go on.
  *
  * The error number stays over there: what was not written is tried again here, where it can be read.
  */
 export async function writeElsewhere(
   fd: number,
   bytes: Uint8Array,
+  position: number,
   path: string,
 ): Promise<void> {
   const rest = bytes as Uint8Array<ArrayBuffer>;
   const length = Number(
-    await layerSymbols().write_elsewhere(fd, rest, BigInt(rest.length)),
+    await layerSymbols().write_elsewhere(
+      fd,
+      rest,
+      BigInt(rest.length),
+      BigInt(position),
+    ),
   );
-  writeAll(fd, length < 0 ? rest : rest.subarray(length), path);
+  const done = Math.max(0, length);
+  if (done < rest.length) {
+    writeAt(fd, rest.subarray(done), position + done, path);
+  }
+}
+
+/** `SYNC_FILE_RANGE_WRITE` */
+const START_WRITING = 2;
+
+/** Has the kernel begin to write a part of a file to the disk, so that the sync at the end finds little to do. */
+export async function startWriteBack(
+  fd: number,
+  from: number,
+  to: number,
+): Promise<void> {
+  // What goes wrong is told by the sync.
+  await layerSymbols().sync_file_range_elsewhere(
+    fd,
+    BigInt(from),
+    BigInt(to - from),
+    START_WRITING,
+  );
 }
 
 /** Gives a file its size, with a hole where nothing was written. */

@@ -81,6 +81,12 @@ export interface ApplyLayerOptions {
   readonly devices?: boolean;
   /** Leaves out an entry by returning false. */
   readonly filter?: (header: TarHeader) => boolean;
+  /**
+   * Has the kernel begin to write large files to the disk as they come, for who syncs the filesystem at the end.
+   *
+   * @default {false}
+   */
+  readonly writeBack?: boolean;
   /** What the layer may ask for. */
   readonly limits?: TarLimits;
   /** Called after each part of the layer. */
@@ -152,6 +158,7 @@ export async function applyLayer(
     mapUid: idMapper(options.idmap?.uids),
     mapGid: idMapper(options.idmap?.gids),
     filter: options.filter,
+    writeBack: options.writeBack ?? false,
   }, pace);
   const parser = createTarParser(applier, {
     globals: "ignore",
@@ -161,13 +168,13 @@ export async function applyLayer(
   let digests: LayerDigests;
   try {
     digests = await readLayerChunks(layer, async (chunk) => {
-      // The last write of the chunk before ran beside the reading and hashing of this one.
-      await applier.pending;
-      applier.pending = undefined;
+      const before = applier.writes.pending;
       for (let at = 0; at < chunk.length;) {
         at += parser.push(chunk.subarray(at));
         if (applier.isBusy) await applier.settle(signal);
       }
+      // Its bytes last until the next chunk is through: what of this one is written elsewhere may go on beside that.
+      if (before !== undefined) await applier.writes.until(before);
     }, {
       engine: nativeEngine,
       ...(limits?.ratio === undefined
@@ -179,12 +186,12 @@ export async function applyLayer(
           onProgress({ size, diffSize, entries: applier.entries }),
       }),
     });
-    await applier.pending;
+    await applier.writes.until(applier.writes.pending);
     parser.finish();
     await pace.run(applier.finish(), signal);
   } finally {
     // A descriptor must not be closed under a write.
-    await applier.pending?.catch(() => {});
+    await applier.writes.pending;
   }
   return { ...digests, entries: applier.entries, warnings: applier.warnings };
 }
