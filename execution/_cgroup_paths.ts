@@ -1,4 +1,4 @@
-import { parseMountinfo } from "@containerkit/mount";
+import { parseMountinfo } from "@containerkit/mount/parse-mountinfo";
 
 /**
  * Folders of a process in the cgroup trees: by controller where cgroup v1 has

@@ -1,4 +1,4 @@
-import { unmount } from "@containerkit/mount";
+import { unmount } from "@containerkit/mount/unmount";
 import { sweep } from "./_sweep.ts";
 
 /**

@@ -70,3 +70,21 @@ for (const [name, allowed] of Object.entries(ALLOWED)) {
     assertEquals(wrong, []);
   });
 }
+
+Deno.test("the monitor's program does not load all of @containerkit/mount: modules are memory", async () => {
+  const { modules } = await graph(
+    new URL("execution/monitor_main.ts", ROOT).href,
+  );
+  const byName = new Map(modules.map((module) => [module.specifier, module]));
+  const loaded = new Set<string>();
+  const load = (name: string) => {
+    if (loaded.has(name)) return;
+    loaded.add(name);
+    for (const { code } of byName.get(name)?.dependencies ?? []) {
+      if (code !== undefined) load(code.specifier);
+    }
+  };
+  load(new URL("execution/monitor_main.ts", ROOT).href);
+  assertEquals(loaded.has(`${ROOT}mount/mod.ts`), false);
+  assertEquals(loaded.has(`${ROOT}execution/run_monitor.ts`), true);
+});
