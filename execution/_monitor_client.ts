@@ -35,13 +35,38 @@ async function connect(state: string): Promise<FrameChannel | undefined> {
   }
 }
 
+/** Monitors that this program is starting, by folder: many who ask at the same time need one. */
+const starts = new Map<string, Promise<void>>();
+
 /** Connects to the monitor of a folder, which is started if there is none. */
 async function open(
   state: string,
   options: MonitorOptions,
 ): Promise<FrameChannel> {
-  const found = await connect(state);
-  if (found !== undefined) return found;
+  for (;;) {
+    const found = await connect(state);
+    if (found !== undefined) return found;
+    const start = starts.get(state) ?? startMonitor(state, options);
+    starts.set(state, start);
+    try {
+      await start;
+    } finally {
+      starts.delete(state);
+    }
+  }
+}
+
+/** Starts a monitor and waits until one listens. */
+async function startMonitor(
+  state: string,
+  options: MonitorOptions,
+): Promise<void> {
+  if (options.command === undefined && Deno.build.standalone) {
+    // It would start all of itself again, and that the next one.
+    throw new TypeError(
+      `Cannot start the monitor of "${state}": a compiled program names itself in 'monitor.command'`,
+    );
+  }
   const command = options.command ?? [
     Deno.execPath(),
     "run",
@@ -59,8 +84,8 @@ async function open(
     onEnd: () => ended = true,
   });
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-    const channel = await connect(state);
-    if (channel !== undefined) return channel;
+    using channel = await connect(state);
+    if (channel !== undefined) return;
     if (ended && attempt > 100) break; // another one was faster, or it cannot
     await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
   }

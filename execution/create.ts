@@ -139,7 +139,7 @@ async function createMonitored(
  * @param spec Its configuration, as {@linkcode createSpec} makes it.
  * @param options Where it is kept, what runs it, its standard input and output.
  * @returns The container.
- * @throws {TypeError} If the id is not fine.
+ * @throws {TypeError} If the id is not fine, or a compiled program does not say what its monitor is.
  * @throws {SpecError} If the configuration breaks a rule.
  * @throws {RuntimeError} If the id is taken, or the runtime refuses.
  *

@@ -15,7 +15,7 @@ import type { Spec } from "./spec.ts";
  * @param spec Its configuration, as {@linkcode createSpec} makes it.
  * @param options Where it is kept, what runs it, its standard input and output.
  * @returns The container, shaped like `Deno.ChildProcess`; disposing it kills and deletes it.
- * @throws {TypeError} If the id is not fine.
+ * @throws {TypeError} If the id is not fine, or a compiled program does not say what its monitor is.
  * @throws {SpecError} If the configuration breaks a rule.
  * @throws {RuntimeError} If the id is taken, the program cannot be run, or the runtime refuses for another reason.
  *

@@ -165,6 +165,47 @@ rootTest(
 );
 
 rootTest(
+  "run() of a compiled program that names no monitor is refused: it would start itself",
+  async () => {
+    await using bench = makeBench();
+    const spec = await bench.spec("true");
+    const build = Object.getOwnPropertyDescriptor(Deno, "build")!;
+    Object.defineProperty(Deno, "build", {
+      ...build,
+      value: { ...Deno.build, standalone: true },
+    });
+    try {
+      await assertRejects(
+        () => run("a", spec, { state: bench.state, monitor: true }),
+        TypeError,
+        "monitor.command",
+      );
+    } finally {
+      Object.defineProperty(Deno, "build", build);
+    }
+  },
+  missing,
+);
+
+rootTest(
+  "run() starts one monitor for containers that are made at the same time",
+  async () => {
+    await using bench = makeBench();
+    const containers = await Promise.all(
+      ["a", "b", "c", "d"].map(async (id) =>
+        await run(id, await bench.spec("sleep 1000"), {
+          state: bench.state,
+          monitor: true,
+        })
+      ),
+    );
+    assertEquals(monitorPids(bench.state).length, 1);
+    for (const container of containers) await container[Symbol.asyncDispose]();
+  },
+  missing,
+);
+
+rootTest(
   "a terminal that nobody has joined does not make its container wait",
   async () => {
     await using bench = makeBench();
