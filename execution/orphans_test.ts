@@ -5,6 +5,7 @@ import {
   need,
   rootTest,
   tempDir,
+  until,
   withCrunsCgroups,
 } from "@containerkit/tests";
 import {
@@ -35,15 +36,6 @@ const isThere = (pid: number) => {
     return false;
   }
 };
-
-/** What does not come true at all is a failure, and no test that hangs. */
-async function until(what: string, fn: () => boolean): Promise<void> {
-  for (let attempt = 0; attempt < 1000; attempt++) {
-    if (fn()) return;
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-  throw new Error(`${what} did not come true within 10 seconds`);
-}
 
 async function ends(container: Container): Promise<void> {
   let ended = false;
