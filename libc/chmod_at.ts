@@ -7,7 +7,7 @@
 import { dirfd } from "./_at.ts";
 import { failure } from "./_failure.ts";
 import { files } from "./_files.ts";
-import { pathBytes } from "./_path_bytes.ts";
+import { cStringOnce } from "./c_string_once.ts";
 import { errno } from "./errno.ts";
 import type { Fd } from "./fd.ts";
 
@@ -36,7 +36,7 @@ export function chmodAt(
   path: string,
   mode: number,
 ): void {
-  const result = files().fchmodat(dirfd(directory), pathBytes(path), mode, 0);
+  const result = files().fchmodat(dirfd(directory), cStringOnce(path), mode, 0);
   if (result === 0) return;
   throw failure(
     errno(),

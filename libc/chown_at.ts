@@ -7,7 +7,7 @@
 import { AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW, dirfd } from "./_at.ts";
 import { failure } from "./_failure.ts";
 import { files } from "./_files.ts";
-import { pathBytes } from "./_path_bytes.ts";
+import { cStringOnce } from "./c_string_once.ts";
 import { errno } from "./errno.ts";
 import type { Fd } from "./fd.ts";
 
@@ -56,7 +56,7 @@ export function chownAt(
   const flags = AT_EMPTY_PATH | (follow ? 0 : AT_SYMLINK_NOFOLLOW);
   const result = files().fchownat(
     dirfd(directory),
-    pathBytes(path),
+    cStringOnce(path),
     uid,
     gid,
     flags,

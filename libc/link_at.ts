@@ -7,7 +7,7 @@
 import { dirfd } from "./_at.ts";
 import { failure } from "./_failure.ts";
 import { files } from "./_files.ts";
-import { pathBytes } from "./_path_bytes.ts";
+import { cStringOnce } from "./c_string_once.ts";
 import { errno } from "./errno.ts";
 import type { PathAt } from "./path_at.ts";
 
@@ -34,9 +34,9 @@ import type { PathAt } from "./path_at.ts";
 export function linkAt(from: PathAt, to: PathAt): void {
   const result = files().linkat(
     dirfd(from.directory),
-    pathBytes(from.path),
+    cStringOnce(from.path),
     dirfd(to.directory),
-    pathBytes(to.path, 1),
+    cStringOnce(to.path, 1),
     0,
   );
   if (result === 0) return;

@@ -7,7 +7,7 @@
 import { dirfd } from "./_at.ts";
 import { failure } from "./_failure.ts";
 import { files } from "./_files.ts";
-import { pathBytes } from "./_path_bytes.ts";
+import { cStringOnce } from "./c_string_once.ts";
 import { errno } from "./errno.ts";
 import type { Fd } from "./fd.ts";
 
@@ -37,6 +37,6 @@ export function mkdirAt(
   path: string,
   mode = 0o777,
 ): void {
-  if (files().mkdirat(dirfd(directory), pathBytes(path), mode) === 0) return;
+  if (files().mkdirat(dirfd(directory), cStringOnce(path), mode) === 0) return;
   throw failure(errno(), "mkdirat", `make the directory "${path}"`, path);
 }

@@ -7,7 +7,7 @@
 import { dirfd } from "./_at.ts";
 import { failure } from "./_failure.ts";
 import { files } from "./_files.ts";
-import { pathBytes } from "./_path_bytes.ts";
+import { cStringOnce } from "./c_string_once.ts";
 import { errno } from "./errno.ts";
 import type { Fd } from "./fd.ts";
 
@@ -77,7 +77,9 @@ export function mknodAt(
 ): void {
   const { mode, major = 0, minor = 0 } = options;
   const device = deviceNumber(major, minor);
-  if (files().mknodat(dirfd(directory), pathBytes(path), mode, device) === 0) {
+  if (
+    files().mknodat(dirfd(directory), cStringOnce(path), mode, device) === 0
+  ) {
     return;
   }
   throw failure(errno(), "mknodat", `make the file "${path}"`, path);

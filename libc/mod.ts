@@ -17,6 +17,7 @@
 export * from "./address_of.ts";
 export * from "./arena.ts";
 export * from "./c_string.ts";
+export * from "./c_string_once.ts";
 export * from "./chmod_at.ts";
 export * from "./chown_at.ts";
 export * from "./copy_file_range.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { pathBytes } from "./_path_bytes.ts";
+import { cStringOnce } from "./c_string_once.ts";
 import { errno } from "./errno.ts";
 import { symbols } from "./_symbols.ts";
 import { Fd } from "./fd.ts";
@@ -93,7 +93,7 @@ export function openAt(
   for (;;) {
     const number = symbols().openat(
       dirfd,
-      pathBytes(path),
+      cStringOnce(path),
       flags | O_CLOEXEC,
       mode,
     );

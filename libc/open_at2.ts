@@ -4,7 +4,7 @@
  * @module
  */
 
-import { pathBytes } from "./_path_bytes.ts";
+import { cStringOnce } from "./c_string_once.ts";
 import { errno } from "./errno.ts";
 import { Fd } from "./fd.ts";
 import { symbols } from "./_symbols.ts";
@@ -96,7 +96,7 @@ export function openAt2(
     const number = symbols().openat2(
       SYS_OPENAT2,
       dirfd,
-      pathBytes(path),
+      cStringOnce(path),
       howBytes,
       24n,
     );

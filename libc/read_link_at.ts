@@ -7,7 +7,7 @@
 import { dirfd } from "./_at.ts";
 import { failure } from "./_failure.ts";
 import { files } from "./_files.ts";
-import { pathBytes } from "./_path_bytes.ts";
+import { cStringOnce } from "./c_string_once.ts";
 import { errno } from "./errno.ts";
 import type { Fd } from "./fd.ts";
 
@@ -37,7 +37,7 @@ export function readLinkAt(directory: Fd | undefined, path: string): string {
   const size = Number(
     files().readlinkat(
       dirfd(directory),
-      pathBytes(path),
+      cStringOnce(path),
       buffer,
       BigInt(LIMIT),
     ),

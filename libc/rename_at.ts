@@ -7,7 +7,7 @@
 import { dirfd } from "./_at.ts";
 import { failure } from "./_failure.ts";
 import { files } from "./_files.ts";
-import { pathBytes } from "./_path_bytes.ts";
+import { cStringOnce } from "./c_string_once.ts";
 import { errno } from "./errno.ts";
 import type { PathAt } from "./path_at.ts";
 
@@ -49,9 +49,9 @@ export const RenameFlag = {
 export function renameAt(from: PathAt, to: PathAt, flags = 0): void {
   const result = files().renameat2(
     dirfd(from.directory),
-    pathBytes(from.path),
+    cStringOnce(from.path),
     dirfd(to.directory),
-    pathBytes(to.path, 1),
+    cStringOnce(to.path, 1),
     flags,
   );
   if (result === 0) return;

@@ -7,7 +7,7 @@
 import { AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW, dirfd } from "./_at.ts";
 import { failure } from "./_failure.ts";
 import { files } from "./_files.ts";
-import { pathBytes } from "./_path_bytes.ts";
+import { cStringOnce } from "./c_string_once.ts";
 import { errno } from "./errno.ts";
 import type { Fd } from "./fd.ts";
 
@@ -121,7 +121,7 @@ export function statAt(
   const flags = AT_EMPTY_PATH | (options.follow ? 0 : AT_SYMLINK_NOFOLLOW);
   const result = files().statx(
     dirfd(directory),
-    pathBytes(path),
+    cStringOnce(path),
     flags,
     options.uniqueMountId ? MASK | MNT_ID_UNIQUE : MASK,
     bytes,

@@ -6,7 +6,7 @@
 
 import { failure } from "./_failure.ts";
 import { files } from "./_files.ts";
-import { pathBytes } from "./_path_bytes.ts";
+import { cStringOnce } from "./c_string_once.ts";
 import { errno } from "./errno.ts";
 import { Fd } from "./fd.ts";
 
@@ -72,7 +72,7 @@ export function statFs(file: string | Fd): StatFs {
   const isFd = file instanceof Fd;
   const result = isFd
     ? files().fstatfs(file.number, bytes)
-    : files().statfs(pathBytes(file), bytes);
+    : files().statfs(cStringOnce(file), bytes);
   if (result !== 0) {
     throw failure(
       errno(),

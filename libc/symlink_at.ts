@@ -7,7 +7,7 @@
 import { dirfd } from "./_at.ts";
 import { failure } from "./_failure.ts";
 import { files } from "./_files.ts";
-import { pathBytes } from "./_path_bytes.ts";
+import { cStringOnce } from "./c_string_once.ts";
 import { errno } from "./errno.ts";
 import type { PathAt } from "./path_at.ts";
 
@@ -32,9 +32,9 @@ import type { PathAt } from "./path_at.ts";
  */
 export function symlinkAt(target: string, link: PathAt): void {
   const result = files().symlinkat(
-    pathBytes(target),
+    cStringOnce(target),
     dirfd(link.directory),
-    pathBytes(link.path, 1),
+    cStringOnce(link.path, 1),
   );
   if (result === 0) return;
   throw failure(

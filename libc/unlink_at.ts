@@ -7,7 +7,7 @@
 import { dirfd } from "./_at.ts";
 import { failure } from "./_failure.ts";
 import { files } from "./_files.ts";
-import { pathBytes } from "./_path_bytes.ts";
+import { cStringOnce } from "./c_string_once.ts";
 import { errno } from "./errno.ts";
 import type { Fd } from "./fd.ts";
 
@@ -46,6 +46,8 @@ export function unlinkAt(
   options: UnlinkAtOptions = {},
 ): void {
   const flags = options.directory ? AT_REMOVEDIR : 0;
-  if (files().unlinkat(dirfd(directory), pathBytes(path), flags) === 0) return;
+  if (files().unlinkat(dirfd(directory), cStringOnce(path), flags) === 0) {
+    return;
+  }
   throw failure(errno(), "unlinkat", `remove "${path}"`, path);
 }

@@ -7,7 +7,7 @@
 import { AT_SYMLINK_NOFOLLOW, dirfd } from "./_at.ts";
 import { failure } from "./_failure.ts";
 import { files } from "./_files.ts";
-import { pathBytes } from "./_path_bytes.ts";
+import { cStringOnce } from "./c_string_once.ts";
 import { errno } from "./errno.ts";
 import type { Fd } from "./fd.ts";
 
@@ -67,7 +67,7 @@ export function utimesAt(
   put(2, options.mtime);
   const result = files().utimensat(
     dirfd(directory),
-    pathBytes(path),
+    cStringOnce(path),
     times,
     AT_SYMLINK_NOFOLLOW,
   );

@@ -5,7 +5,7 @@
  */
 
 import { failure } from "./_failure.ts";
-import { pathBytes } from "./_path_bytes.ts";
+import { cStringOnce } from "./c_string_once.ts";
 import { xattrs } from "./_xattrs.ts";
 import { errno } from "./errno.ts";
 import { Fd } from "./fd.ts";
@@ -65,10 +65,10 @@ export function setXattr(
     : 0;
   const size = BigInt(value.length);
   const result = file instanceof Fd
-    ? xattrs().fsetxattr(file.number, pathBytes(name, 1), value, size, flags)
+    ? xattrs().fsetxattr(file.number, cStringOnce(name, 1), value, size, flags)
     : xattrs().lsetxattr(
-      pathBytes(file),
-      pathBytes(name, 1),
+      cStringOnce(file),
+      cStringOnce(name, 1),
       value,
       size,
       flags,
@@ -109,13 +109,13 @@ export function getXattr(
     file instanceof Fd
       ? xattrs().fgetxattr(
         file.number,
-        pathBytes(name, 1),
+        cStringOnce(name, 1),
         scratch,
         BigInt(LIMIT),
       )
       : xattrs().lgetxattr(
-        pathBytes(file),
-        pathBytes(name, 1),
+        cStringOnce(file),
+        cStringOnce(name, 1),
         scratch,
         BigInt(LIMIT),
       ),
@@ -151,7 +151,7 @@ export function listXattrs(file: string | Fd): string[] {
   const size = Number(
     file instanceof Fd
       ? xattrs().flistxattr(file.number, scratch, BigInt(LIMIT))
-      : xattrs().llistxattr(pathBytes(file), scratch, BigInt(LIMIT)),
+      : xattrs().llistxattr(cStringOnce(file), scratch, BigInt(LIMIT)),
   );
   if (size < 0) {
     throw failure(
@@ -182,8 +182,8 @@ export function listXattrs(file: string | Fd): string[] {
  */
 export function removeXattr(file: string | Fd, name: string): void {
   const result = file instanceof Fd
-    ? xattrs().fremovexattr(file.number, pathBytes(name, 1))
-    : xattrs().lremovexattr(pathBytes(file), pathBytes(name, 1));
+    ? xattrs().fremovexattr(file.number, cStringOnce(name, 1))
+    : xattrs().lremovexattr(cStringOnce(file), cStringOnce(name, 1));
   if (result === 0) return;
   throw failure(
     errno(),

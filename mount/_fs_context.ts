@@ -1,5 +1,5 @@
 import {
-  cString,
+  cStringOnce,
   errno,
   Fd,
   openAt,
@@ -40,7 +40,7 @@ export class FsContext implements FilesystemOptions, Disposable {
     this.type = type;
     const number = symbols().fsopen(
       Sys.FSOPEN,
-      cString(type),
+      cStringOnce(type),
       FSOPEN_CLOEXEC,
     );
     if (number < 0) {
@@ -129,8 +129,8 @@ export class FsContext implements FilesystemOptions, Disposable {
       Sys.FSCONFIG,
       this.fd.number,
       command,
-      key === undefined ? null : cString(key),
-      value === undefined ? null : cString(value),
+      key === undefined ? null : cStringOnce(key),
+      value === undefined ? null : cStringOnce(value, 1),
       aux,
     );
     if (result === 0) return;

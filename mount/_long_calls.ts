@@ -1,5 +1,6 @@
 import {
   cString,
+  cStringOnce,
   errno,
   hasOwnMounts,
   library,
@@ -69,7 +70,10 @@ export async function unmountOnPool(
  * @returns 0, or the number of the error.
  */
 export function unmountHere(target: string, flags: number): number {
-  const result = symbols().umount2(cString(target), flags | UMOUNT_NOFOLLOW);
+  const result = symbols().umount2(
+    cStringOnce(target),
+    flags | UMOUNT_NOFOLLOW,
+  );
   return result === 0 ? 0 : errno();
 }
 

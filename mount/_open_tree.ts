@@ -1,4 +1,4 @@
-import { cString, errno, Fd, SyscallError } from "@containerkit/libc";
+import { cStringOnce, errno, Fd, SyscallError } from "@containerkit/libc";
 import { AT_EMPTY_PATH, AT_FDCWD, AT_RECURSIVE } from "./_flags.ts";
 import { explain } from "./_explain.ts";
 import { symbols, Sys } from "./_symbols.ts";
@@ -15,7 +15,7 @@ export function cloneTree(
   const number = symbols().open_tree(
     Sys.OPEN_TREE,
     isFd ? source.number : AT_FDCWD,
-    cString(isFd ? "" : source),
+    cStringOnce(isFd ? "" : source),
     OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (isFd ? AT_EMPTY_PATH : 0) |
       (options.recursive ? AT_RECURSIVE : 0),
   );

@@ -4,7 +4,13 @@
  * @module
  */
 
-import { cString, errno, Fd, SyscallError } from "@containerkit/libc";
+import {
+  cString,
+  cStringOnce,
+  errno,
+  Fd,
+  SyscallError,
+} from "@containerkit/libc";
 import { mountNumber } from "./_mount_number.ts";
 import { agree } from "./_agree.ts";
 import { explain } from "./_explain.ts";
@@ -89,7 +95,7 @@ export class MountFd implements Disposable {
       this.#fd.number,
       EMPTY,
       isFd ? target.number : AT_FDCWD,
-      isFd ? EMPTY : cString(target),
+      isFd ? EMPTY : cStringOnce(target),
       MOVE_MOUNT_F_EMPTY_PATH |
         (isFd ? MOVE_MOUNT_T_EMPTY_PATH : MOVE_MOUNT_T_SYMLINKS) |
         (options.beneath ? MOVE_MOUNT_BENEATH : 0),
