@@ -36,7 +36,7 @@ function apparmor({ process }: Spec, read: Read): string | undefined {
     loaded === undefined ||
     loaded.split("\n").some((line) => line.startsWith(`${profile} (`))
   ) return undefined;
-  return `${field} is not loaded: apparmor_parser(8) does that`;
+  return `${field} is not loaded: loadApparmor() does that`;
 }
 
 function selinux({ process, linux }: Spec, read: Read): string | undefined {

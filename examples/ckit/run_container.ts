@@ -6,6 +6,7 @@ import {
   run,
 } from "@containerkit/execution";
 import type { AttachPort } from "@containerkit/network";
+import { apparmorOf } from "./apparmor.ts";
 import { type Context, requireRoot } from "./command.ts";
 import { join, monitoredOptions } from "./containers.ts";
 import { forwardSignals } from "./forward_signals.ts";
@@ -80,6 +81,7 @@ export async function runContainer(
   const spec = await createSpec(image.config, {
     hostname: id,
     ...options.spec,
+    ...await apparmorOf(options.spec, signal),
     terminal,
     rootfs: sandbox.rootfs,
     mounts: [

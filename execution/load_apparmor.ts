@@ -1,0 +1,94 @@
+/**
+ * Loading AppArmor profiles.
+ *
+ * @module
+ */
+
+const ENABLED = "/sys/module/apparmor/parameters/enabled";
+
+function isActive(): boolean {
+  try {
+    return Deno.readTextFileSync(ENABLED).trim() === "Y";
+  } catch {
+    return false;
+  }
+}
+
+/** Options of {@linkcode loadApparmor}. */
+export interface LoadApparmorOptions {
+  /**
+   * The program.
+   *
+   * @default {"apparmor_parser"}
+   */
+  readonly command?: string;
+  /** Only checks that the profile can be compiled, which works where AppArmor is not active too. */
+  readonly dryRun?: boolean;
+  /** Ends it early. */
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Loads a profile into the kernel, in place of one of that name, by
+ * apparmor_parser(8). Once after each boot is enough.
+ *
+ * @param profile Its text, as {@linkcode defaultApparmor} gives it.
+ * @param options How.
+ * @throws {Deno.errors.NotSupported} If AppArmor is not active here, or its parser not installed.
+ * @throws {Deno.errors.InvalidData} If the parser refuses it; with its words.
+ *
+ * @example Usage
+ * ```ts ignore
+ * import { createSpec, defaultApparmor, loadApparmor } from "@containerkit/execution";
+ *
+ * await loadApparmor(defaultApparmor("web"));
+ * const spec = await createSpec({}, {
+ *   rootfs: "/rootfs",
+ *   args: ["true"],
+ *   apparmorProfile: "web",
+ * });
+ * ```
+ */
+export async function loadApparmor(
+  profile: string,
+  options: LoadApparmorOptions = {},
+): Promise<void> {
+  const { command = "apparmor_parser", dryRun = false, signal } = options;
+  if (!dryRun && !isActive()) {
+    throw new Deno.errors.NotSupported(
+      `Cannot load an AppArmor profile: AppArmor is not active here ("${ENABLED}" is not "Y")`,
+    );
+  }
+  let child: Deno.ChildProcess;
+  try {
+    child = new Deno.Command(command, {
+      args: [
+        "--replace",
+        "--skip-cache",
+        ...dryRun ? ["--skip-kernel-load"] : [],
+      ],
+      stdin: "piped",
+      stdout: "null",
+      stderr: "piped",
+      ...signal === undefined ? {} : { signal },
+    }).spawn();
+  } catch (cause) {
+    if (!(cause instanceof Deno.errors.NotFound)) throw cause;
+    throw new Deno.errors.NotSupported(
+      `Cannot load an AppArmor profile: "${command}" is not installed`,
+      { cause },
+    );
+  }
+  const output = child.output();
+  // One that ends without reading says why by itself.
+  await ReadableStream.from([new TextEncoder().encode(profile)])
+    .pipeTo(child.stdin).catch(() => {});
+  const { success, stderr } = await output;
+  signal?.throwIfAborted();
+  if (success) return;
+  throw new Deno.errors.InvalidData(
+    `Cannot load an AppArmor profile: ${
+      new TextDecoder().decode(stderr).trim() || `${command} failed`
+    }`,
+  );
+}
