@@ -24,8 +24,11 @@ const ATTEMPTS = 8;
 /** Never the same twice: a name stays taken for a while after its namespace is gone. */
 function randomName(): string {
   const letters = "abcdefghijklmnopqrstuvwxyz234567";
-  const bytes = crypto.getRandomValues(new Uint8Array(10));
-  return `veth${Array.from(bytes, (byte) => letters[byte & 31]).join("")}`;
+  let name = "veth";
+  for (const byte of crypto.getRandomValues(new Uint8Array(10))) {
+    name += letters[byte & 31];
+  }
+  return name;
 }
 
 function isCode(error: unknown, ...codes: string[]): boolean {

@@ -48,12 +48,22 @@ const PLAIN: Fields<PlainAttributes> = {
   groMaxSize: u32(58),
 };
 
-const encoder = new TextEncoder();
 const NAME_REGEXP = /^(?!\.\.?$)[^\s/:]+$/;
+
+/** In bytes; a letter that takes two units of a string takes four there. */
+function utf8Size(text: string): number {
+  let size = text.length;
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code > 0x7f) size++;
+    if (code > 0x7ff && (code < 0xd800 || code > 0xdfff)) size++;
+  }
+  return size;
+}
 
 /** Throws where the kernel would only say "invalid". */
 export function checkLinkName(name: string): void {
-  const size = encoder.encode(name).length;
+  const size = utf8Size(name);
   if (size > 15) {
     throw new RangeError(
       `Cannot name a link "${name}": it has ${size} bytes, 15 is the most`,

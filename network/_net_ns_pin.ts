@@ -27,6 +27,11 @@ function makeFolders(path: string): void {
   }
 }
 
+function makeFile(path: string): void {
+  const flags = OpenFlag.RDONLY | OpenFlag.CREAT | OpenFlag.EXCL;
+  openAt(undefined, path, { flags, mode: 0o444 }).close();
+}
+
 /** Mounts a namespace file on a new file: the way that pins namespaces. */
 export function pinAt(source: string, path: string): void {
   if (!path.startsWith("/")) {
@@ -34,9 +39,16 @@ export function pinAt(source: string, path: string): void {
       `Cannot pin a network namespace at "${path}": expected an absolute path`,
     );
   }
-  makeFolders(path);
-  const flags = OpenFlag.RDONLY | OpenFlag.CREAT | OpenFlag.EXCL;
-  openAt(undefined, path, { flags, mode: 0o444 }).close();
+  try {
+    makeFile(path);
+  } catch (error) {
+    // Mostly the folders are there: looking first would be an error each.
+    if (!(error instanceof SyscallError) || error.code !== "ENOENT") {
+      throw error;
+    }
+    makeFolders(path);
+    makeFile(path);
+  }
   const { mount } = symbols();
   if (mount(cString(source), cString(path), null, MS_BIND, null) === 0) return;
   const code = errno();

@@ -35,7 +35,7 @@ export function openNetlink(protocol: number, groups: readonly number[]): Fd {
     }
     const mask = groups.reduce((sum, group) => sum | 1 << (group - 1), 0);
     // struct sockaddr_nl { u16 family, u16, u32 port, u32 groups }; the kernel chooses the port.
-    const address = int32(AF_NETLINK, 0, mask);
+    const address = mask === 0 ? KERNEL : int32(AF_NETLINK, 0, mask);
     if (libc.bind(number, address, 12) < 0) {
       fail("bind a netlink socket", "bind", errno());
     }

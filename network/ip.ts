@@ -4,7 +4,6 @@
  * @module
  */
 
-const OCTET_REGEXP = /^(?:0|[1-9]\d{0,2})$/;
 const GROUP_REGEXP = /^[0-9a-fA-F]{1,4}$/;
 
 function fail(text: string): never {
@@ -14,10 +13,22 @@ function fail(text: string): never {
 }
 
 function parseIpv4(text: string): number[] | undefined {
-  const octets = text.split(".");
-  const valid = octets.length === 4 &&
-    octets.every((octet) => OCTET_REGEXP.test(octet) && Number(octet) < 256);
-  return valid ? octets.map(Number) : undefined;
+  const octets: number[] = [];
+  let octet: number | undefined;
+  for (let at = 0; at <= text.length; at++) {
+    if (at === text.length || text[at] === ".") {
+      if (octet === undefined) return undefined;
+      octets.push(octet);
+      octet = undefined;
+      continue;
+    }
+    const digit = text.charCodeAt(at) - 48;
+    // A zero in front would be octal to some.
+    if (digit < 0 || digit > 9 || octet === 0) return undefined;
+    octet = (octet ?? 0) * 10 + digit;
+    if (octet > 255) return undefined;
+  }
+  return octets.length === 4 ? octets : undefined;
 }
 
 /** The 16-bit groups of one side of `::`; at the end of all an IPv4 address may stand for two. */

@@ -203,7 +203,23 @@ export class MessageWriter {
         `Cannot send ${JSON.stringify(text)} to the kernel: it contains NUL`,
       );
     }
-    return this.attribute(type, encoder.encode(`${text}\0`));
+    const { length } = text;
+    // Names are short and of ASCII: the encoder takes longer to be asked.
+    if (length > 255) return this.attribute(type, encoder.encode(`${text}\0`));
+    const start = this.#grow(4 + length + 1);
+    for (let at = 0; at < length; at++) {
+      const code = text.charCodeAt(at);
+      if (code > 127) {
+        this.#length = start;
+        return this.attribute(type, encoder.encode(`${text}\0`));
+      }
+      this.#buffer[start + 4 + at] = code;
+    }
+    this.#buffer[start + 4 + length] = 0;
+    this.#view.setUint16(start, 4 + length + 1, true);
+    this.#view.setUint16(start + 2, type, true);
+    this.#pad();
+    return this;
   }
 
   /** Writes an attribute that holds what `fill` writes. */
