@@ -1,9 +1,4 @@
-import {
-  assertEquals,
-  assertGreater,
-  assertLess,
-  assertRejects,
-} from "@std/assert";
+import { assertEquals, assertLess, assertRejects } from "@std/assert";
 import { SyscallError } from "@containerkit/libc";
 import { mount } from "@containerkit/mount";
 import { rootTest, tempDir } from "@containerkit/tests";
