@@ -203,14 +203,22 @@ function setModeByName(header: TarHeader, dirfd: number, name: string): void {
 
 /** Sets on all directories what had to wait until nothing more is written; a step is one directory. */
 export function* finishDirectories(context: ApplyContext): Generator<void> {
-  const { tree } = context;
-  const stack: Dir[] = [tree.root];
+  const { root } = context.tree;
+  finishDirectory(context, root);
+  const stack: Dir[] = [root];
   for (let dir = stack.pop(); dir !== undefined; dir = stack.pop()) {
-    if (dir.defaultAcl !== undefined) setDefaultAcl(context, dir);
-    if (dir.times !== undefined) setTimes(context, dir, dir.times);
-    if (dir.children !== undefined) stack.push(...dir.children.values());
-    yield;
+    // All in one together: it is opened once for them.
+    for (const child of dir.children?.values() ?? []) {
+      finishDirectory(context, child);
+      if (child.children !== undefined) stack.push(child);
+      yield;
+    }
   }
+}
+
+function finishDirectory(context: ApplyContext, dir: Dir): void {
+  if (dir.defaultAcl !== undefined) setDefaultAcl(context, dir);
+  if (dir.times !== undefined) setTimes(context, dir, dir.times);
 }
 
 function setTimes({ tree }: ApplyContext, dir: Dir, times: DirTimes): void {
