@@ -5,8 +5,13 @@ import { libcrypto, zlib, zstd } from "./_native_symbols.ts";
 
 /** How much is decompressed at once. */
 const CHUNK = 1 << 19;
-/** One is filled, one was just given, one may still be used. */
-const BUFFERS = 3;
+/**
+ * How many chunks are asked for before they are needed: the other thread must not stand still whenever this one is
+ * held up by an entry, a write or a hash.
+ */
+const AHEAD = 3;
+/** One was just given, one may still be used. */
+const BUFFERS = AHEAD + 2;
 /** Less than this is hashed sooner than handed over. */
 const ELSEWHERE = 1 << 15;
 const Z_OK = 0;
@@ -155,23 +160,28 @@ async function* run(
   if (filled > 0) yield buffers[turn % BUFFERS]!.subarray(0, filled);
 }
 
-/** Works on the next chunk while the one before is used. */
+/** Works on the next chunks while the one before is used. */
 async function* ahead(
   chunks: AsyncGenerator<Bytes>,
   end: () => void,
 ): AsyncGenerator<Bytes> {
-  let next = chunks.next();
+  const queue: Promise<IteratorResult<Bytes>>[] = [];
+  const ask = () => {
+    const next = chunks.next();
+    // Thrown when its turn comes.
+    next.catch(() => {});
+    queue.push(next);
+  };
   try {
+    for (let count = 0; count < AHEAD; count++) ask();
     for (;;) {
-      const { done, value } = await next;
+      const { done, value } = await queue.shift()!;
       if (done === true) return;
-      next = chunks.next();
-      // Thrown when its turn comes.
-      next.catch(() => {});
+      ask();
       yield value;
     }
   } finally {
-    await next.catch(() => {});
+    await Promise.allSettled(queue);
     await chunks.return(undefined);
     end();
   }
