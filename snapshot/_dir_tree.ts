@@ -190,7 +190,7 @@ export class DirTree implements Disposable {
     for (let at = stack.pop(); at !== undefined; at = stack.pop()) {
       at.dead = true;
       if (at.fd >= 0) this.#close(at);
-      if (at.children !== undefined) stack.push(...at.children.values());
+      for (const child of at.children?.values() ?? []) stack.push(child);
     }
     this.#last = undefined;
   }
