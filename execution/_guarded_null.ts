@@ -1,5 +1,4 @@
 import { type Fd, openAt, OpenFlag, SyscallError } from "@containerkit/libc";
-import { open } from "@containerkit/mount";
 
 /**
  * Opens `/dev/null` by a read-only mount of its own. crun makes the user of a process the owner of what it is handed,
@@ -8,6 +7,8 @@ import { open } from "@containerkit/mount";
  * @returns `undefined` where this program may not mount: nor may crun change the owner then.
  */
 export async function openGuardedNull(): Promise<Fd | undefined> {
+  // Loaded when it is needed: modules are memory, and a monitor of runc's containers does without.
+  const { open } = await import("@containerkit/mount");
   try {
     using mounted = await open({
       type: "bind",

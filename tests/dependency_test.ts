@@ -22,6 +22,7 @@ interface Graph {
     specifier: string;
     dependencies?: {
       specifier: string;
+      isDynamic?: boolean;
       code?: { specifier: string };
       type?: { specifier: string };
     }[];
@@ -80,8 +81,8 @@ Deno.test("the monitor's program does not load all of @containerkit/mount: modul
   const load = (name: string) => {
     if (loaded.has(name)) return;
     loaded.add(name);
-    for (const { code } of byName.get(name)?.dependencies ?? []) {
-      if (code !== undefined) load(code.specifier);
+    for (const { code, isDynamic } of byName.get(name)?.dependencies ?? []) {
+      if (code !== undefined && !isDynamic) load(code.specifier);
     }
   };
   load(new URL("execution/monitor_main.ts", ROOT).href);
