@@ -21,9 +21,11 @@ async function receiveTerminal(
   options: { readonly signal?: AbortSignal },
 ): Promise<Fd> {
   for (;;) {
-    await waitReadable(connection, options);
     const message = receiveMessage(connection, { maxFds: 1 });
-    if (message === undefined) continue;
+    if (message === undefined) {
+      await waitReadable(connection, options);
+      continue;
+    }
     const [terminal] = message.fds;
     if (terminal !== undefined) return terminal;
     throw new Deno.errors.InvalidData(

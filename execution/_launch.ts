@@ -12,6 +12,7 @@ import type { SpecProcess } from "./spec.ts";
 import {
   openStdio,
   type OpenStdioOptions,
+  setSize,
   type Streams,
   terminalStreams,
 } from "./_stdio.ts";
@@ -43,7 +44,13 @@ async function launchTerminal(
 ): Promise<Streams> {
   using socket = listenConsole(files.path);
   const given = new AbortController();
-  const received = socket.receive({ signal: given.signal });
+  const receive = async () => {
+    const terminal = await socket.receive({ signal: given.signal });
+    // Not every runtime heeds the size in the spec, and the program runs before the runtime ends.
+    if (process.consoleSize) setSize(terminal, process.consoleSize);
+    return terminal;
+  };
+  const received = receive();
   // It may fail before the call does; whoever waits for it below is told all the same.
   received.catch(() => {});
   try {
@@ -59,10 +66,7 @@ async function launchTerminal(
     (await received.catch(() => undefined))?.close();
     throw error;
   }
-  return terminalStreams(await received, {
-    ...options,
-    size: process.consoleSize,
-  });
+  return terminalStreams(await received, options);
 }
 
 async function launchPiped(

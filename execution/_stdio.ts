@@ -203,7 +203,8 @@ function pumpedStreams(
   };
 }
 
-function setSize(master: Fd, { height, width }: ConsoleSize): void {
+/** Sets the size of a terminal. */
+export function setSize(master: Fd, { height, width }: ConsoleSize): void {
   ioctl(master, TIOCSWINSZ, {
     argument: new Uint8Array(Uint16Array.of(height, width, 0, 0).buffer),
     name: "TIOCSWINSZ",
@@ -214,12 +215,10 @@ function setSize(master: Fd, { height, width }: ConsoleSize): void {
 /** Streams of a terminal, which takes the place of all three. */
 export function terminalStreams(
   terminal: Fd,
-  options: OpenStdioOptions & { readonly size?: ConsoleSize | undefined },
+  options: OpenStdioOptions,
 ): Streams {
   // The stream takes the descriptor over, which sets its size no more.
   const master = new Fd(fcntl(terminal, FcntlCommand.DUPFD_CLOEXEC, 3));
-  // Not every runtime heeds the size in the spec.
-  if (options.size !== undefined) setSize(master, options.size);
   const channel = terminalChannel(terminal);
   const close = () => {
     channel.close();
