@@ -264,6 +264,27 @@ orphanTest(
   },
 );
 
+orphanTest(
+  "what a worker of this program waits for is left to it",
+  "sleep 1000",
+  async ({ state }) => {
+    const worker = new Worker(
+      import.meta.resolve("./testdata/exec_worker.ts"),
+      { type: "module" },
+    );
+    const { promise, resolve, reject } = Promise.withResolvers<number[]>();
+    worker.onmessage = ({ data }) => resolve(data);
+    worker.onerror = ({ message }) => reject(new Error(message));
+    const count = 20;
+    worker.postMessage({ state, count });
+    try {
+      assertEquals(await promise, Array(count).fill(7));
+    } finally {
+      worker.terminate();
+    }
+  },
+);
+
 function isZombie(pid: number): boolean {
   return Deno.readTextFileSync(`/proc/${pid}/stat`).includes(") Z ");
 }
