@@ -1,7 +1,7 @@
 import type { ByteReader, ByteSource } from "./byte_source.ts";
 
 /** Size of the buffers that a source which can fill ours is read into. */
-const BUFFER = 1 << 19;
+const BUFFER = 1 << 20;
 
 /** Options of {@linkcode readChunks}. */
 export interface ReadChunksOptions {
