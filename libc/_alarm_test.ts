@@ -2,7 +2,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { channel } from "node:diagnostics_channel";
 import { FILE_CALLS } from "./calls.ts";
-import { Fd, library, type LibraryCall, struct } from "./mod.ts";
+import { Fd, type LibraryCall, struct } from "./mod.ts";
 
 export const NOT_LINUX = Deno.build.os === "linux" ? undefined : "not Linux";
 export const EINTR = 4;
