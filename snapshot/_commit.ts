@@ -4,7 +4,7 @@ import { findParent } from "./_checks.ts";
 import type { Place, Sealed } from "./_driver.ts";
 import type { Row } from "./_rows.ts";
 import { removeSidecar, writeSidecar } from "./_sidecar.ts";
-import type { Store } from "./_store.ts";
+import { isNotFound, type Store } from "./_store.ts";
 import { syncFilesystem } from "./_sync.ts";
 import { SnapshotStateError } from "./snapshot_state_error.ts";
 import type { CommitOptions, SnapshotCommit } from "./snapshotter.ts";
@@ -115,6 +115,38 @@ function placeOf(
   return { ...store.place(pending.row), parents, parent };
 }
 
+/** A parent that is given with the commit is nobody's until then: another process may remove it meanwhile. */
+function confirmParent(
+  store: Store,
+  pending: Pending,
+  before: readonly Pending[],
+): void {
+  const { row, parent } = pending;
+  const found = check(store, pending, before);
+  if (parent === undefined) return;
+  if (found?.id === parent.id && store.hasFolder(parent.id)) return;
+  throw new Deno.errors.NotFound(
+    `Cannot commit snapshot "${row.key}": its parent "${parent.key}" was removed meanwhile`,
+  );
+}
+
+async function seal(
+  store: Store,
+  pending: Pending,
+  options: {
+    before: readonly Pending[];
+    signal: AbortSignal | undefined;
+  },
+): Promise<Sealed> {
+  const { before, signal } = options;
+  try {
+    return await store.driver.seal(placeOf(store, pending, before), signal);
+  } catch (error) {
+    if (isNotFound(error)) confirmParent(store, pending, before);
+    throw error;
+  }
+}
+
 function record(store: Store, pending: Pending, created: number): void {
   const { row, name, parent, options, sealed } = pending;
   writeSidecar(store.folder(row.id).dir, {
@@ -166,8 +198,8 @@ export async function commitAll(
     for (const commit of commits) all.push(start(store, commit, all));
     for (const [index, pending] of all.entries()) {
       signal?.throwIfAborted();
-      const place = placeOf(store, pending, all.slice(0, index));
-      pending.sealed = await store.driver.seal(place, signal);
+      const before = all.slice(0, index);
+      pending.sealed = await seal(store, pending, { before, signal });
       record(store, pending, created);
     }
     if (durability !== "none") await syncFilesystem(store.root);
@@ -175,7 +207,7 @@ export async function commitAll(
     await store.referring(() =>
       store.state.transaction(() => {
         for (const [index, pending] of all.entries()) {
-          check(store, pending, all.slice(0, index));
+          confirmParent(store, pending, all.slice(0, index));
           settle(store, pending, created);
         }
       })

@@ -1,5 +1,6 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { rootTest, tempDir } from "@containerkit/tests";
+import { TarStream, type TarStreamInput } from "@containerkit/tar";
 import { openOverlay, openTarindex } from "./mod.ts";
 
 // What another process finds that looked a snapshot up just before it was removed.
@@ -31,6 +32,43 @@ for (
         );
       }
       await store.remove("work");
+      assertEquals(await store.fsck(), []);
+    },
+  );
+}
+
+// What unpack() does: layers are applied without their parents, which another process may remove until the commit.
+for (
+  const [driver, open] of Object.entries({
+    overlay: openOverlay,
+    tarindex: openTarindex,
+  })
+) {
+  rootTest(
+    `${driver}: commit() onto a parent whose files are gone gives NotFound and keeps the snapshot`,
+    async () => {
+      await using temp = tempDir({ dir: "/var/tmp" });
+      await using store = await open({ root: temp.path });
+      const layers = `${temp.path}/snapshots/${driver}/layers`;
+      const layer = () =>
+        ReadableStream.from<TarStreamInput>([
+          { type: "directory", path: "a" },
+          { type: "file", path: "b/c", size: 0, readable: new Blob().stream() },
+        ]).pipeThrough(new TarStream());
+      await using base = await store.prepare("base");
+      await base.apply(layer());
+      await base.commit("parent");
+      const [folder] = [...Deno.readDirSync(layers)];
+      await using work = await store.prepare("work");
+      await work.apply(layer());
+      Deno.renameSync(`${layers}/${folder!.name}`, `${temp.path}/aside`);
+      await assertRejects(
+        () => work.commit("layer", { parent: "parent" }),
+        Deno.errors.NotFound,
+        'its parent "parent" was removed meanwhile',
+      );
+      Deno.renameSync(`${temp.path}/aside`, `${layers}/${folder!.name}`);
+      await work.commit("layer", { parent: "parent" });
       assertEquals(await store.fsck(), []);
     },
   );
