@@ -11,11 +11,17 @@ export interface HashRequest {
   readonly isDone?: boolean;
 }
 
+/** What went wrong; an error loses its class on the way between threads. */
+export interface HashFailure {
+  readonly name: string;
+  readonly message: string;
+}
+
 /** The digest in hex, or what went wrong. */
 export interface HashAnswer {
   readonly id: number;
   readonly hex?: string;
-  readonly error?: string;
+  readonly error?: HashFailure;
 }
 
 /** What the program needs of its surroundings. */
@@ -49,7 +55,9 @@ export function hashProgram({ createHash, port }: HashSurroundings): void {
       const size = Math.min(buffer.length, written - state.done);
       const count = state.file.readSync(buffer.subarray(0, size));
       if (count === null) {
-        throw new Error("it is shorter than what was written to it");
+        throw new Deno.errors.UnexpectedEof(
+          "it is shorter than what was written to it",
+        );
       }
       state.hash.update(buffer.subarray(0, count));
       state.done += count;
@@ -69,8 +77,8 @@ export function hashProgram({ createHash, port }: HashSurroundings): void {
       }
       if (!isDone) return;
     } catch (error) {
-      const { message } = error as Error;
-      port.postMessage({ id, error: message });
+      const { name, message } = error as Error;
+      port.postMessage({ id, error: { name, message } });
     }
     files.get(id)?.file.close();
     files.delete(id);

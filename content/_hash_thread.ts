@@ -26,9 +26,9 @@ export class HashThread {
     this.#worker.on("message", (answer: HashAnswer) => {
       this.#answers.get(answer.id)?.(answer);
     });
-    this.#worker.on("error", ({ message }) => {
+    this.#worker.on("error", (error) => {
       onEnd();
-      for (const [id, answer] of this.#answers) answer({ id, error: message });
+      for (const [id, answer] of this.#answers) answer({ id, error });
     });
   }
 

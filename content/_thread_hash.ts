@@ -1,4 +1,4 @@
-import type { HashAnswer } from "./_hash_program.ts";
+import type { HashAnswer, HashFailure } from "./_hash_program.ts";
 import { HashThread } from "./_hash_thread.ts";
 
 /** One processor is left to whoever writes. */
@@ -31,11 +31,16 @@ export class ThreadHash implements Disposable {
   }
 
   #take({ hex, error }: HashAnswer): void {
-    if (hex !== undefined) {
-      this.#waiting?.resolve(hex);
-      return;
-    }
-    this.#error = new Error(`Cannot hash "${this.#path}": ${error}`);
+    if (hex !== undefined) this.#waiting?.resolve(hex);
+    if (error !== undefined) this.#fail(error);
+  }
+
+  #fail({ name, message }: HashFailure): void {
+    const isDenos = Object.hasOwn(Deno.errors, name);
+    const Kind = isDenos
+      ? Deno.errors[name as keyof typeof Deno.errors]
+      : Error;
+    this.#error = new Kind(`Cannot hash "${this.#path}": ${message}`);
     this.#waiting?.reject(this.#error);
   }
 
@@ -53,7 +58,7 @@ export class ThreadHash implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#take({ id: this.#id, error: "it was given up" });
+    this.#fail({ name: "BadResource", message: "it was given up" });
     this.#thread.remove(this.#id);
   }
 }

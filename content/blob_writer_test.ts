@@ -273,7 +273,7 @@ Deno.test("commit() of a large blob says when its file was cut by someone else",
   await writer.write(new Uint8Array(LARGE));
   await assertRejects(
     () => writer.commit(),
-    Error,
+    Deno.errors.UnexpectedEof,
     "it is shorter than what was written to it",
   );
 });

@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { digestBytes } from "@containerkit/oci";
 import { startJsrRegistry } from "./jsr_registry.ts";
 import { runProgram } from "./run_program.ts";
 import { tempDir } from "./temp_dir.ts";
@@ -100,6 +101,21 @@ Deno.test("every package works from a registry, outside the workspace", async (t
     });
     assertStringIncludes(text, "ENOENT done");
   });
+
+  await t.step(
+    "the thread that hashes starts from a package of a registry",
+    async () => {
+      await Deno.writeTextFile(
+        `${project}/hash.ts`,
+        `import { openStore } from "jsr:@containerkit/content@^0.1.0";
+      using store = await openStore({ root: Deno.cwd() + "/store" });
+      const { digest } = await store.put(new Uint8Array(40 << 20));
+      console.log(digest);`,
+      );
+      const text = await deno(["run", "-A", "hash.ts"], { cwd: project, env });
+      assertStringIncludes(text, digestBytes(new Uint8Array(40 << 20)));
+    },
+  );
 
   const isRoot = Deno.build.os === "linux" && Deno.uid() === 0;
   await t.step({
