@@ -29,8 +29,8 @@ export interface CreateOptions extends ContainerOptions, StdioOptions {
    * Lets the monitor of the folder hold the container's terminal, input and
    * output: they outlive this program, and its exit code is always known. Of
    * the streams only `"piped"` and `"null"` are possible, by default `"null"`.
-   * conmon gives up the streams for a process of 2 MiB: what is written goes
-   * to the log, as CRI has it.
+   * conmon gives up the streams for a process that is far smaller: what is
+   * written goes to the log, as CRI has it.
    *
    * @default {false}
    */
