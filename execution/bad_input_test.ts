@@ -1,49 +1,17 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { mount } from "@containerkit/mount";
-import {
-  makeBusyboxRootfs,
-  need,
-  rootTest,
-  tempDir,
-  until,
-} from "@containerkit/tests";
-import {
-  create,
-  createRuntime,
-  createSpec,
-  type CreateSpecOptions,
-  run,
-  RuntimeError,
-} from "./mod.ts";
+import { need, rootTest, until } from "@containerkit/tests";
+import { makeBench } from "./_bench_test.ts";
+import { create, createRuntime, run, RuntimeError } from "./mod.ts";
 
 const missing = need("runc", "busybox");
 const decoder = new TextDecoder();
 
-/** A folder with a root filesystem. */
-function makeBench() {
-  const temp = tempDir();
-  const rootfs = `${temp.path}/rootfs`;
-  Deno.mkdirSync(rootfs);
-  makeBusyboxRootfs(rootfs);
-  const state = `${temp.path}/state`;
-  return {
-    folder: temp.path,
-    rootfs,
-    state,
-    spec: (script: string, options: Partial<CreateSpecOptions> = {}) =>
-      createSpec({}, {
-        rootfs,
-        args: ["sh", "-c", script],
-        seccomp: "unconfined",
-        ...options,
-      }),
-    /** What is there of containers: folders of ours, and of the runtime. */
-    left: (at = state) =>
-      [`${at}/containers`, `${at}/runtime`].flatMap((path) =>
-        [...Deno.readDirSync(path)].map(({ name }) => name)
-      ),
-    [Symbol.dispose]: () => temp[Symbol.dispose](),
-  };
+/** What is there of containers: folders of ours, and of the runtime. */
+function left(state: string): string[] {
+  return [`${state}/containers`, `${state}/runtime`].flatMap((path) =>
+    [...Deno.readDirSync(path)].map(({ name }) => name)
+  );
 }
 
 /** Processes with a word in their command line. */
@@ -113,7 +81,7 @@ rootTest(
         RuntimeError,
       );
       assertEquals(/hook/i.test(error.message), true, error.message);
-      assertEquals(bench.left(), []);
+      assertEquals(left(bench.state), []);
     }
     const stop = new AbortController();
     const hanging = assertRejects(
@@ -128,7 +96,7 @@ rootTest(
     await until("sleep", () => processesWith("12345.5").length > 0);
     stop.abort();
     await hanging;
-    assertEquals(bench.left(), []);
+    assertEquals(left(bench.state), []);
     assertEquals(processesWith("12345.5"), []);
   },
   missing,
@@ -153,7 +121,7 @@ rootTest(
     const [runtime] = processesWith(`${bench.state}/containers/a/pid`);
     Deno.kill(runtime!, "SIGKILL");
     assertEquals((await failed).code, "Interrupted");
-    assertEquals(bench.left(), []);
+    assertEquals(left(bench.state), []);
     assertEquals(processesWith("12346.5"), []);
   },
   missing,
@@ -194,7 +162,7 @@ rootTest(
       async () => await run("a", spec, { state: bench.state, stderr: "null" }),
       Error,
     );
-    assertEquals(bench.left(), []);
+    assertEquals(left(bench.state), []);
     Deno.removeSync(`${bench.state}/filler`);
     await using container = await run("a", spec, {
       state: bench.state,
@@ -262,7 +230,7 @@ rootTest("create() of one id by two programs: one has it", async () => {
     await child.stdout.cancel();
     await child.status;
   }
-  assertEquals(bench.left(), []);
+  assertEquals(left(bench.state), []);
 }, missing);
 
 rootTest(

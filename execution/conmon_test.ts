@@ -1,14 +1,8 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import {
-  makeBusyboxRootfs,
-  need,
-  rootTest,
-  tempDir,
-  until,
-} from "@containerkit/tests";
+import { need, rootTest, until } from "@containerkit/tests";
+import { type Bench, makeBench } from "./_bench_test.ts";
 import {
   create,
-  createSpec,
   deleteContainer,
   openContainer,
   readLog,
@@ -20,19 +14,6 @@ import {
 const missing = need("runc", "busybox", "conmon");
 const decoder = new TextDecoder();
 const CONMON = { type: "conmon" } as const;
-
-function makeBench() {
-  const temp = tempDir();
-  const rootfs = `${temp.path}/rootfs`;
-  Deno.mkdirSync(rootfs);
-  makeBusyboxRootfs(rootfs);
-  return {
-    state: `${temp.path}/state`,
-    spec: (script: string, terminal = false) =>
-      createSpec({}, { rootfs, args: ["sh", "-c", script], terminal }),
-    [Symbol.dispose]: () => temp[Symbol.dispose](),
-  };
-}
 
 function conmonPids(state: string): number[] {
   return [...Deno.readDirSync("/proc")].flatMap(({ name }) => {
@@ -86,7 +67,7 @@ rootTest(
     using bench = makeBench();
     await using container = await run(
       "a",
-      await bench.spec("test -t 1 && echo terminal", true),
+      await bench.spec("test -t 1 && echo terminal", { terminal: true }),
       { state: bench.state, monitor: CONMON },
     );
     assertEquals((await container.status).code, 0);
@@ -101,7 +82,7 @@ rootTest(
 
 /** Keeps a container in a program that ends, and waits until the container has ended unseen. */
 async function keepUnseen(
-  { state, spec }: ReturnType<typeof makeBench>,
+  { state, spec }: Bench,
   script: string,
 ): Promise<void> {
   const program = `

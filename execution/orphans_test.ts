@@ -1,24 +1,17 @@
 import { assertEquals } from "@std/assert";
 import { waitId } from "@containerkit/libc";
-import {
-  makeBusyboxRootfs,
-  need,
-  rootTest,
-  tempDir,
-  until,
-  withCrunsCgroups,
-} from "@containerkit/tests";
+import { need, rootTest, until, withCrunsCgroups } from "@containerkit/tests";
+import { makeBench } from "./_bench_test.ts";
 import {
   type Container,
   type CreateOptions,
-  createSpec,
   type CreateSpecOptions,
   run,
   type Spec,
 } from "./mod.ts";
 
 /** A container with `sleep` in it, and how to start another process in it that nobody here knows of. */
-interface Bench {
+interface Orphans {
   readonly container: Container;
   /** Where it is kept. */
   readonly state: string;
@@ -69,23 +62,15 @@ function childrenInState(wanted: string): number[] {
 function orphanTest(
   name: string,
   script: string,
-  fn: (bench: Bench) => Promise<void>,
+  fn: (orphans: Orphans) => Promise<void>,
   options: Partial<CreateSpecOptions> & { change?(spec: Spec): Spec } = {},
 ): void {
   for (const command of ["runc", "crun"]) {
     const { change = (spec) => spec, ...more } = options;
     const body = async () => {
-      using temp = tempDir();
-      const state = `${temp.path}/state`;
-      const rootfs = `${temp.path}/rootfs`;
-      Deno.mkdirSync(rootfs);
-      makeBusyboxRootfs(rootfs);
-      const spec = await createSpec({}, {
-        rootfs,
-        args: ["sh", "-c", script],
-        seccomp: "unconfined",
-        ...more,
-      });
+      using bench = makeBench();
+      const { state } = bench;
+      const spec = await bench.spec(script, more);
       const again = {
         spec: change(spec),
         state,
@@ -95,7 +80,7 @@ function orphanTest(
       } as const;
       await using container = await run("orphans", again.spec, again);
       const stranger = async (...args: string[]) => {
-        const pidFile = `${temp.path}/pid`;
+        const pidFile = `${bench.folder}/pid`;
         const { success } = await new Deno.Command(command, {
           args: [
             `--root=${state}/runtime`,

@@ -1,14 +1,8 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import {
-  makeBusyboxRootfs,
-  need,
-  rootTest,
-  tempDir,
-  until,
-} from "@containerkit/tests";
+import { need, rootTest, until } from "@containerkit/tests";
+import { makeBench } from "./_bench_test.ts";
 import {
   attachContainer,
-  createSpec,
   deleteContainer,
   openContainer,
   readLog,
@@ -21,25 +15,16 @@ const missing = need("runc", "busybox");
 const decoder = new TextDecoder();
 const encoder = new TextEncoder();
 
-/** A folder with a root filesystem; its monitor ends with it. */
-function makeBench() {
-  const temp = tempDir();
-  const rootfs = `${temp.path}/rootfs`;
-  Deno.mkdirSync(rootfs);
-  makeBusyboxRootfs(rootfs);
-  const state = `${temp.path}/state`;
+/** A bench whose monitor ends with it. */
+function makeMonitored() {
+  const bench = makeBench();
+  const { state, spec } = bench;
   return {
     state,
-    spec: (script: string, terminal = false) =>
-      createSpec({}, {
-        rootfs,
-        args: ["sh", "-c", script],
-        terminal,
-        seccomp: "unconfined",
-      }),
+    spec,
     async [Symbol.asyncDispose]() {
       await until("the end", () => monitorPids(state).length === 0);
-      temp[Symbol.dispose]();
+      bench[Symbol.dispose]();
     },
   };
 }
@@ -91,7 +76,7 @@ async function logText(path: string): Promise<string> {
 }
 
 rootTest("run() with a monitor streams, logs and tells the exit", async () => {
-  await using bench = makeBench();
+  await using bench = makeMonitored();
   await using container = await run(
     "a",
     await bench.spec("echo hi; cat; echo err >&2; exit 7"),
@@ -119,7 +104,7 @@ rootTest("run() with a monitor streams, logs and tells the exit", async () => {
 }, missing);
 
 rootTest("run() with a monitor throws what the runtime said", async () => {
-  await using bench = makeBench();
+  await using bench = makeMonitored();
   const error = await assertRejects(
     async () =>
       await run("a", {
@@ -138,12 +123,14 @@ rootTest("run() with a monitor throws what the runtime said", async () => {
 rootTest(
   "attachContainer() joins a terminal that another program left",
   async () => {
-    await using bench = makeBench();
+    await using bench = makeMonitored();
     const options = { state: bench.state };
     {
       await using container = await run(
         "a",
-        await bench.spec("read x; echo got $x; stty size; exit 3", true),
+        await bench.spec("read x; echo got $x; stty size; exit 3", {
+          terminal: true,
+        }),
         {
           ...options,
           monitor: true,
@@ -167,7 +154,7 @@ rootTest(
 rootTest(
   "run() of a compiled program that names no monitor is refused: it would start itself",
   async () => {
-    await using bench = makeBench();
+    await using bench = makeMonitored();
     const spec = await bench.spec("true");
     const build = Object.getOwnPropertyDescriptor(Deno, "build")!;
     Object.defineProperty(Deno, "build", {
@@ -190,7 +177,7 @@ rootTest(
 rootTest(
   "run() starts one monitor for containers that are made at the same time",
   async () => {
-    await using bench = makeBench();
+    await using bench = makeMonitored();
     const containers = await Promise.all(
       ["a", "b", "c", "d"].map(async (id) =>
         await run(id, await bench.spec("sleep 1000"), {
@@ -208,10 +195,10 @@ rootTest(
 rootTest(
   "a terminal that nobody has joined does not make its container wait",
   async () => {
-    await using bench = makeBench();
+    await using bench = makeMonitored();
     await using container = await run(
       "a",
-      await bench.spec("yes | head -n 200000; exit 6", true),
+      await bench.spec("yes | head -n 200000; exit 6", { terminal: true }),
       { state: bench.state, monitor: true },
     );
     assertEquals((await container.status).code, 6);
@@ -222,7 +209,7 @@ rootTest(
 rootTest(
   "recoverContainers() replaces a monitor that was killed: container, exit code and output are there",
   async () => {
-    await using bench = makeBench();
+    await using bench = makeMonitored();
     const options = { state: bench.state };
     {
       const container = await run(

@@ -3,13 +3,10 @@ import { rootTest, tempDir } from "@containerkit/tests";
 import { TarStream, type TarStreamInput } from "@containerkit/tar";
 import { openOverlay, openTarindex } from "./mod.ts";
 
+const DRIVERS = { overlay: openOverlay, tarindex: openTarindex };
+
 // What another process finds that looked a snapshot up just before it was removed.
-for (
-  const [driver, open] of Object.entries({
-    overlay: openOverlay,
-    tarindex: openTarindex,
-  })
-) {
+for (const [driver, open] of Object.entries(DRIVERS)) {
   rootTest(
     `${driver}: commit() and open() give NotFound for a snapshot without its files`,
     async () => {
@@ -38,12 +35,7 @@ for (
 }
 
 // What unpack() does: layers are applied without their parents, which another process may remove until the commit.
-for (
-  const [driver, open] of Object.entries({
-    overlay: openOverlay,
-    tarindex: openTarindex,
-  })
-) {
+for (const [driver, open] of Object.entries(DRIVERS)) {
   rootTest(
     `${driver}: commit() onto a parent whose files are gone gives NotFound and keeps the snapshot`,
     async () => {
