@@ -1,14 +1,9 @@
-import { pidfdOpen, pipe, waitReadable } from "@containerkit/libc";
-import {
-  type Bundle,
-  type ProcessIdentity,
-  type ProcessRecord,
-  readPid,
-} from "./_bundle.ts";
+import { pipe, waitReadable } from "@containerkit/libc";
+import type { Bundle, ProcessIdentity } from "./_bundle.ts";
 import { classify, lastError } from "./_classify.ts";
 import { type KnownExit, reap } from "./_exit.ts";
 import { findProgram } from "./_find_program.ts";
-import type { Launched } from "./_launch.ts";
+import { type Launched, takeHold } from "./_launch.ts";
 import { holdProcess } from "./_process.ts";
 import { processStat } from "./_process_stat.ts";
 import { globalArgs } from "./_runtime_args.ts";
@@ -143,25 +138,10 @@ export async function launchByConmon(
       `${command} ended without a word`;
     throw fail(classify(detail), detail);
   }
-  return describe(bundle, order.process);
-}
-
-function describe(bundle: Bundle, process: SpecProcess): Launched {
-  const pid = readPid(bundle);
-  // It waits to be started, and conmon, its parent, lives: its number cannot be another's.
-  const pidfd = pidfdOpen(pid);
-  const record: ProcessRecord = {
-    pid,
-    startTime: processStat(pid)?.startTime ?? 0,
-    terminal: process.terminal ?? false,
-    created: new Date().toISOString(),
-  };
-  return {
-    pidfd,
-    record,
-    streams: NO_STREAMS,
-    conmon: findConmon(bundle)!,
-  };
+  const conmon = findConmon(bundle);
+  if (conmon === undefined) throw fail("Failed", `${command} did not stay`);
+  // The container waits to be started, and conmon is its parent.
+  return { ...takeHold(bundle, order.process), streams: NO_STREAMS, conmon };
 }
 
 /** The conmon of a bundle, by what it wrote there; `undefined` if there is none, or no more. */

@@ -84,6 +84,22 @@ async function launchPiped(
   return stdio.take();
 }
 
+/** Takes hold of a process that was just made; somebody must keep its number from becoming another's. */
+export function takeHold(
+  files: ProcessFiles,
+  process: SpecProcess,
+): Pick<Launched, "record" | "pidfd"> {
+  const pid = readPid(files);
+  const pidfd = pidfdOpen(pid);
+  const record = {
+    pid,
+    startTime: processStat(pid)?.startTime ?? 0,
+    terminal: process.terminal ?? false,
+    created: new Date().toISOString(),
+  };
+  return { record, pidfd };
+}
+
 /**
  * Lets a runtime make a process and takes hold of it. This program becomes the
  * subreaper first: what the runtime leaves is then its child, which nobody else
@@ -101,18 +117,7 @@ export async function launch(
       ? launchTerminal(files, process, options, call)
       : launchPiped(files, options, call));
   try {
-    const pid = readPid(files);
-    const pidfd = pidfdOpen(pid);
-    return {
-      pidfd,
-      streams,
-      record: {
-        pid,
-        startTime: processStat(pid)?.startTime ?? 0,
-        terminal: process.terminal ?? false,
-        created: new Date().toISOString(),
-      },
-    };
+    return { ...takeHold(files, process), streams };
   } catch (error) {
     streams.close();
     throw error;

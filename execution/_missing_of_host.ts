@@ -1,16 +1,7 @@
+import { isActive, isLoaded } from "./_apparmor.ts";
+import { type Read, readHost } from "./_read_host.ts";
 import type { RuntimeOptions } from "./runtime.ts";
 import type { Spec } from "./spec.ts";
-
-/** The text of a file, or of a folder nothing; `undefined` if there is none. */
-function readHost(path: string): string | undefined {
-  try {
-    return Deno.statSync(path).isDirectory ? "" : Deno.readTextFileSync(path);
-  } catch {
-    return undefined; // not there, or nothing for us
-  }
-}
-
-type Read = (path: string) => string | undefined;
 
 /** As sd_booted(3) does. */
 function systemd(
@@ -27,15 +18,11 @@ function apparmor({ process }: Spec, read: Read): string | undefined {
   const profile = process?.apparmorProfile;
   if (!profile || profile === "unconfined") return undefined;
   const field = `"process.apparmorProfile" ("${profile}")`;
-  if (read("/sys/module/apparmor/parameters/enabled")?.trim() !== "Y") {
+  if (!isActive(read)) {
     return `AppArmor is not active here, which ${field} needs`;
   }
-  const loaded = read("/sys/kernel/security/apparmor/profiles");
-  // Without securityfs nobody can tell; the runtime will.
-  if (
-    loaded === undefined ||
-    loaded.split("\n").some((line) => line.startsWith(`${profile} (`))
-  ) return undefined;
+  // Where nobody can tell, the runtime will.
+  if (isLoaded(profile, read) ?? true) return undefined;
   return `${field} is not loaded: loadApparmor() does that`;
 }
 

@@ -11,13 +11,14 @@ export function childrenOf(): number[] {
   try {
     text = Deno.readTextFileSync(`/proc/self/task/${Deno.pid}/children`);
   } catch {
+    // The kernel was built without the list.
     return allChildren();
   }
   return text.split(" ").filter((word) => word !== "").map(Number);
 }
 
-/** Where the kernel was built without the list. */
-function allChildren(): number[] {
+/** Children of any thread; by a scan of all processes. */
+export function allChildren(): number[] {
   return [...Deno.readDirSync("/proc")]
     .filter(({ name }) => /^\d+$/.test(name)).map(({ name }) => Number(name))
     .filter((pid) => processStat(pid)?.parent === Deno.pid);

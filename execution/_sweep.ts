@@ -5,6 +5,7 @@ import {
   waitReadable,
 } from "@containerkit/libc";
 import { reap } from "./_exit.ts";
+import { allChildren } from "./_orphan_signs.ts";
 import { holdNewborn, isHeld } from "./_orphans.ts";
 import { type ProcessStat, processStat } from "./_process_stat.ts";
 
@@ -16,18 +17,11 @@ const NAME_LENGTH = 15;
 const starting = new Set<Promise<unknown>>();
 
 /** Children of this program that nobody holds and that pass the test; a scan, for the rare case only. */
-async function strays(
-  test: (pid: number, stat: ProcessStat) => boolean,
-): Promise<number[]> {
-  const found: number[] = [];
-  for await (const { name } of Deno.readDir("/proc")) {
-    if (!/^\d+$/.test(name)) continue;
-    const pid = Number(name);
+function strays(test: (pid: number, stat: ProcessStat) => boolean): number[] {
+  return allChildren().filter((pid) => {
     const stat = processStat(pid);
-    const ours = stat?.parent === Deno.pid && !isHeld(pid);
-    if (ours && test(pid, stat)) found.push(pid);
-  }
-  return found;
+    return stat !== undefined && !isHeld(pid) && test(pid, stat);
+  });
 }
 
 async function end(pid: number): Promise<void> {
@@ -50,7 +44,7 @@ export async function sweep(
   test: (pid: number, stat: ProcessStat) => boolean,
 ): Promise<void> {
   for (;;) {
-    const pids = await strays(test);
+    const pids = strays(test);
     if (pids.length === 0) return;
     for (const pid of pids) await end(pid);
   }

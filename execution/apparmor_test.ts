@@ -1,6 +1,8 @@
-import { assertRejects, assertThrows } from "@std/assert";
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { need, testIf } from "@containerkit/tests";
-import { defaultApparmor, loadApparmor } from "./mod.ts";
+import { isActive } from "./_apparmor.ts";
+import { readHost } from "./_read_host.ts";
+import { defaultApparmor, isApparmorLoaded, loadApparmor } from "./mod.ts";
 
 testIf(
   need("apparmor_parser"),
@@ -34,17 +36,8 @@ Deno.test("loadApparmor() says that its parser is missing", async () => {
   );
 });
 
-function isActive(): boolean {
-  try {
-    return Deno.readTextFileSync("/sys/module/apparmor/parameters/enabled")
-      .trim() === "Y";
-  } catch {
-    return false;
-  }
-}
-
 testIf(
-  isActive() ? "AppArmor is active here" : undefined,
+  isActive(readHost) ? "AppArmor is active here" : undefined,
   "loadApparmor() says that AppArmor is not active",
   async () => {
     await assertRejects(
@@ -52,5 +45,6 @@ testIf(
       Deno.errors.NotSupported,
       "not active",
     );
+    assertEquals(isApparmorLoaded("containerkit-default"), false);
   },
 );

@@ -43,16 +43,14 @@ export interface CreateOptions extends ContainerOptions, StdioOptions {
   readonly signal?: AbortSignal;
 }
 
-/** The wish for conmon, if it is one. */
-function conmonOf({ monitor }: CreateOptions): ConmonOptions | undefined {
-  return typeof monitor === "object" && "type" in monitor ? monitor : undefined;
-}
+/** Options without the choice of a monitor. */
+type PlainOptions = Omit<CreateOptions, "monitor">;
 
 /** Makes a container as the child of conmon. */
 function createByConmon(
   id: string,
   spec: Spec,
-  options: CreateOptions,
+  { conmon, ...options }: PlainOptions & { readonly conmon: ConmonOptions },
 ): Promise<Container> {
   for (const name of ["stdin", "stdout", "stderr"] as const) {
     if ((options[name] ?? "null") === "null") continue;
@@ -66,11 +64,10 @@ function createByConmon(
       `Cannot create container "${id}": conmon writes its log as "cri" and in one file`,
     );
   }
-  const { monitor: _, ...rest } = options;
   return createContainer(id, spec, {
-    ...rest,
+    ...options,
     log: { format, ...path === undefined ? {} : { path } },
-    conmon: conmonOf(options)?.command ?? "conmon",
+    conmon: conmon.command ?? "conmon",
   });
 }
 
@@ -78,12 +75,9 @@ function createByConmon(
 async function createMonitored(
   id: string,
   spec: Spec,
-  options: CreateOptions,
+  { monitor, ...options }: PlainOptions & { readonly monitor: MonitorOptions },
 ): Promise<Container> {
   const { state = STATE, stdin = "null" } = options;
-  const monitor = options.monitor === true
-    ? {}
-    : options.monitor as MonitorOptions;
   for (const name of ["stdin", "stdout", "stderr"] as const) {
     if (!["null", "piped", undefined].includes(options[name] as string)) {
       throw new TypeError(
@@ -160,10 +154,12 @@ export async function create(
 ): Promise<Container> {
   validateSpec(spec);
   options.signal?.throwIfAborted();
-  if (conmonOf(options) !== undefined) {
-    return await createByConmon(id, spec, options);
+  const { monitor = false, ...plain } = options;
+  if (monitor === false) return await createContainer(id, spec, plain);
+  if (monitor === true) {
+    return await createMonitored(id, spec, { ...plain, monitor: {} });
   }
-  return await (options.monitor
-    ? createMonitored(id, spec, options)
-    : createContainer(id, spec, options));
+  return await ("type" in monitor
+    ? createByConmon(id, spec, { ...plain, conmon: monitor })
+    : createMonitored(id, spec, { ...plain, monitor }));
 }

@@ -4,15 +4,8 @@
  * @module
  */
 
-const ENABLED = "/sys/module/apparmor/parameters/enabled";
-
-function isActive(): boolean {
-  try {
-    return Deno.readTextFileSync(ENABLED).trim() === "Y";
-  } catch {
-    return false;
-  }
-}
+import { isActive } from "./_apparmor.ts";
+import { readHost } from "./_read_host.ts";
 
 /** Options of {@linkcode loadApparmor}. */
 export interface LoadApparmorOptions {
@@ -54,9 +47,9 @@ export async function loadApparmor(
   options: LoadApparmorOptions = {},
 ): Promise<void> {
   const { command = "apparmor_parser", dryRun = false, signal } = options;
-  if (!dryRun && !isActive()) {
+  if (!dryRun && !isActive(readHost)) {
     throw new Deno.errors.NotSupported(
-      `Cannot load an AppArmor profile: AppArmor is not active here ("${ENABLED}" is not "Y")`,
+      `Cannot load an AppArmor profile: AppArmor is not active here`,
     );
   }
   let child: Deno.ChildProcess;

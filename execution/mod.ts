@@ -29,6 +29,7 @@ export * from "./exec.ts";
 export * from "./exec_options.ts";
 export * from "./exit_lost_error.ts";
 export * from "./host_devices.ts";
+export * from "./is_apparmor_loaded.ts";
 export * from "./list_containers.ts";
 export * from "./load_apparmor.ts";
 export * from "./log_options.ts";
