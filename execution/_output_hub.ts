@@ -89,10 +89,13 @@ export class OutputHub implements Disposable {
     using _intoCopy = intoCopy;
     try {
       for (;;) {
-        await waitReadable(fifo, { signal });
+        // Looked at before it is waited for: where the last writer went before the FIFO was opened, nothing wakes who waits.
         const seen = tee(fifo, intoCopy, CHUNK);
         if (seen === 0) break;
-        if (seen === undefined) continue;
+        if (seen === undefined) {
+          await waitReadable(fifo, { signal });
+          continue;
+        }
         const chunk = new Uint8Array(seen);
         read(copy, chunk);
         this.#log?.write(stream, chunk);
