@@ -1,8 +1,11 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { readLayerChunks } from "@containerkit/tar/layer";
+import { type LayerEngine, readLayerChunks } from "@containerkit/tar/layer";
+import { TarError } from "@containerkit/tar";
 import { rootTest } from "@containerkit/tests";
-import { constants, gzipSync, zstdCompressSync } from "node:zlib";
-import { nativeEngine } from "./_native_engine.ts";
+import { constants, crc32, gzipSync, zstdCompressSync } from "node:zlib";
+import { openIsal } from "./_isal_inflate.ts";
+import { createNativeEngine } from "./_native_engine.ts";
+import { openZlib } from "./_zlib_inflate.ts";
 
 const BYTES = new Uint8Array(3_000_001).map((_, at) => at * at >> 7);
 
@@ -34,12 +37,12 @@ function stream(
 }
 
 /** What comes out, and what it turned out to be. */
-async function read(bytes: Uint8Array, size: number, native: boolean) {
+async function read(bytes: Uint8Array, size: number, engine?: LayerEngine) {
   const parts: Uint8Array[] = [];
   const digests = await readLayerChunks(
     stream(bytes, size),
     (chunk) => void parts.push(chunk.slice()),
-    native ? { engine: nativeEngine } : {},
+    engine === undefined ? {} : { engine },
   );
   return { digests, bytes: joined(parts) };
 }
@@ -53,13 +56,13 @@ const LAYERS: Readonly<Record<string, Uint8Array>> = {
     gzipSync(BYTES.subarray(0, half)),
     gzipSync(BYTES.subarray(half)),
   ]),
-  "a buffer's worth": new Uint8Array(gzipSync(BYTES.subarray(0, 1 << 19))),
+  "a buffer's worth": new Uint8Array(gzipSync(BYTES.subarray(0, 1 << 21))),
   "gzip and zeros": joined([gzipSync(BYTES), new Uint8Array(700)]),
   zstd: new Uint8Array(
     zstdCompressSync(BYTES, { params: { [constants.ZSTD_c_checksumFlag]: 1 } }),
   ),
   "zstd of a buffer's worth": new Uint8Array(
-    zstdCompressSync(BYTES.subarray(0, 1 << 19)),
+    zstdCompressSync(BYTES.subarray(0, 1 << 21)),
   ),
   "two frames and a skippable one": joined([
     zstdCompressSync(BYTES.subarray(0, half)),
@@ -68,11 +71,25 @@ const LAYERS: Readonly<Record<string, Uint8Array>> = {
   ]),
 };
 
-rootTest("nativeEngine does what the default does", async () => {
+const INFLATES = { zlib: openZlib, "ISA-L": openIsal };
+
+/** Declares a test for each library that undoes gzip. */
+function engineTest(
+  name: string,
+  fn: (engine: LayerEngine) => Promise<void>,
+): void {
+  for (const [library, open] of Object.entries(INFLATES)) {
+    const missing = open() === undefined ? `no ${library}` : undefined;
+    const engine = createNativeEngine([open]);
+    rootTest(`nativeEngine with ${library} ${name}`, () => fn(engine), missing);
+  }
+}
+
+engineTest("does what the default does", async (engine) => {
   for (const [name, layer] of Object.entries(LAYERS)) {
     for (const size of [1 << 20, 40_000, 1777]) {
-      const mine = await read(layer, size, true);
-      const theirs = await read(layer, size, false);
+      const mine = await read(layer, size, engine);
+      const theirs = await read(layer, size);
       assertEquals(mine.digests, theirs.digests, `${name}, ${size}`);
       assert(
         mine.bytes.every((byte, at) => byte === theirs.bytes[at]) &&
@@ -83,7 +100,7 @@ rootTest("nativeEngine does what the default does", async () => {
   }
 });
 
-rootTest("nativeEngine refuses what is damaged or cut off", async () => {
+engineTest("refuses what is damaged or cut off", async (engine) => {
   const gzip = LAYERS.gzip!;
   const zstd = LAYERS.zstd!;
   const flipped = (bytes: Uint8Array) =>
@@ -102,7 +119,7 @@ rootTest("nativeEngine refuses what is damaged or cut off", async () => {
   };
   for (const [name, bytes] of Object.entries(bad)) {
     const error = await assertRejects(
-      () => read(bytes, 40_000, true),
+      () => read(bytes, 40_000, engine),
       Error,
       "compression is damaged",
       name,
@@ -111,13 +128,13 @@ rootTest("nativeEngine refuses what is damaged or cut off", async () => {
   }
 });
 
-rootTest("nativeEngine lets go at once when its user stops", async () => {
+engineTest("lets go at once when its user stops", async (engine) => {
   for (const name of ["gzip", "zstd", "plain"]) {
     await assertRejects(
       () =>
         readLayerChunks(stream(LAYERS[name]!, 100_000), () => {
           throw new Error("enough");
-        }, { engine: nativeEngine }),
+        }, { engine }),
       Error,
       "enough",
     );
@@ -127,10 +144,63 @@ rootTest("nativeEngine lets go at once when its user stops", async () => {
         readLayerChunks(
           stream(LAYERS[name]!, 100_000),
           () => controller.abort(new Error("stop")),
-          { engine: nativeEngine, signal: controller.signal },
+          { engine, signal: controller.signal },
         ),
       Error,
       "stop",
     );
   }
+});
+
+/** A gzip header with all that RFC 1952 allows, and what follows it in `member`. */
+function withWholeHeader(member: Uint8Array): Uint8Array {
+  const header = joined([
+    Uint8Array.of(0x1f, 0x8b, 8, 0b11110, 1, 2, 3, 4, 0, 3),
+    Uint8Array.of(5, 0, 1, 2, 3, 4, 5),
+    new TextEncoder().encode("name\0comment\0"),
+  ]);
+  const sum = crc32(header) & 0xffff;
+  return joined([
+    header,
+    Uint8Array.of(sum & 0xff, sum >> 8),
+    member.subarray(10),
+  ]);
+}
+
+engineTest("reads gzip cut anywhere", async (engine) => {
+  const texts = ["one", "", "x".repeat(70_000), "four"];
+  const layer = joined([
+    ...texts.map((text) => withWholeHeader(gzipSync(text))),
+    new Uint8Array(20),
+  ]);
+  for (const size of [1, 2, 3, 5, 7]) {
+    const { bytes, digests } = await read(layer, size, engine);
+    assertEquals(new TextDecoder().decode(bytes), texts.join(""));
+    assertEquals(digests.size, layer.length);
+  }
+});
+
+engineTest("ends with bytes or an error whatever comes", async (engine) => {
+  let seed = 1;
+  const random = (below: number) => {
+    seed = Math.imul(seed, 1_103_515_245) + 12_345 >>> 0;
+    return (seed >>> 8) % below;
+  };
+  const whole = new Uint8Array(gzipSync(BYTES.subarray(0, 200_000)));
+  let refused = 0;
+  for (let round = 0; round < 500; round++) {
+    const layer = whole.slice(0, random(whole.length) + 18);
+    for (let count = random(8); count >= 0; count--) {
+      layer[10 + random(layer.length - 10)] = random(256);
+    }
+    try {
+      const { bytes } = await read(layer, 1 + random(60_000), engine);
+      const same = BYTES.subarray(0, bytes.length);
+      assert(bytes.every((byte, at) => byte === same[at]), `round ${round}`);
+    } catch (error) {
+      assert(error instanceof TarError, `round ${round}: ${error}`);
+      refused++;
+    }
+  }
+  assert(refused > 400, `${refused} of 500 were refused`);
 });

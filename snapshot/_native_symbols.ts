@@ -1,4 +1,4 @@
-/** The libraries that every distribution has, on Deno's threads for what blocks. */
+/** Libraries that distributions have, on Deno's threads for what blocks. */
 
 const CODEC = { nonblocking: true, result: "i32" } as const;
 
@@ -14,6 +14,21 @@ const ZLIB = {
   inflateReset: { parameters: ["buffer"], result: "i32" },
   /** `int inflateEnd(z_stream *strm)` */
   inflateEnd: { parameters: ["buffer"], result: "i32" },
+} as const satisfies Deno.ForeignLibraryInterface;
+
+const ISAL = {
+  /** `void isal_inflate_init(struct inflate_state *state)` */
+  isal_inflate_init: { parameters: ["buffer"], result: "void" },
+  /** `void isal_inflate_reset(struct inflate_state *state)` */
+  isal_inflate_reset: { parameters: ["buffer"], result: "void" },
+  /** `int isal_inflate(struct inflate_state *state)`, on another thread. */
+  isal_inflate: { parameters: ["buffer"], ...CODEC },
+  /** The same on this thread. */
+  isal_inflate_here: {
+    name: "isal_inflate",
+    parameters: ["buffer"],
+    result: "i32",
+  },
 } as const satisfies Deno.ForeignLibraryInterface;
 
 const ZSTD = {
@@ -86,6 +101,8 @@ function optional<const S extends Deno.ForeignLibraryInterface>(
   };
 }
 
+/** Intel's storage library, where somebody installed it. */
+export const isal = optional("libisal.so.2", ISAL);
 /** zlib, where it is. */
 export const zlib = optional("libz.so.1", ZLIB);
 /** zstd, where it is. */

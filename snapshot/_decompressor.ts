@@ -1,0 +1,40 @@
+/** What the decompressors of C libraries have in common. */
+
+/** Memory that a library may be handed. */
+export type Bytes = Uint8Array<ArrayBuffer>;
+
+/** How far a step of a decompressor came. */
+export interface Progress {
+  readonly read: number;
+  readonly written: number;
+}
+
+/** A decompressor at work on another thread. */
+export interface Decompressor {
+  /** Does as much as fits. */
+  step(input: Bytes, output: Bytes): Promise<Progress>;
+  /** Whether the input may end here. */
+  readonly complete: boolean;
+  free(): void;
+}
+
+/** What a call on another thread works with must not be collected meanwhile. */
+const busy = new Set<unknown>();
+
+/** Waits for a call on another thread. */
+export async function held<T>(
+  call: Promise<T>,
+  ...used: unknown[]
+): Promise<T> {
+  busy.add(used);
+  try {
+    return await call;
+  } finally {
+    busy.delete(used);
+  }
+}
+
+/** Where bytes are in memory. */
+export function addressOf(bytes: Bytes): bigint {
+  return Deno.UnsafePointer.value(Deno.UnsafePointer.of(bytes));
+}
