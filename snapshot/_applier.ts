@@ -38,8 +38,10 @@ import {
 } from "./_write_all.ts";
 import { LayerError } from "./layer_error.ts";
 
-/** From here on a write is worth a thread of its own. */
-const ELSEWHERE = 1 << 17;
+/** From here on a write is worth the way to another thread and back. */
+const ELSEWHERE = 1 << 19;
+/** From here on a file is worth a call to have it written to the disk early. */
+const FLUSHED = 1 << 17;
 /** After so many entries the clock is looked at. */
 const GLANCE = 16;
 /** So much may wait for another thread: each may be a file that is open. */
@@ -70,6 +72,8 @@ export class Applier implements TarSink, Disposable {
   entries = 0;
   /** What goes on elsewhere with the bytes of the last chunks. */
   readonly writes = new LargeWrites();
+  /** Files that are complete, on their way to the disk. */
+  readonly #flushes = new LargeWrites();
   /** Called when no more entries should come until {@linkcode settle} is done. */
   pause: () => void = () => {};
 
@@ -110,7 +114,7 @@ export class Applier implements TarSink, Disposable {
   /** Whether {@linkcode settle} has anything to do. */
   get isBusy(): boolean {
     return this.#work !== undefined || this.#pace.isOver ||
-      this.writes.size > MAX_QUEUED;
+      this.writes.size > MAX_QUEUED || this.#flushes.size > MAX_QUEUED;
   }
 
   /** Finishes what an entry has begun, and lets others work. */
@@ -121,7 +125,14 @@ export class Applier implements TarSink, Disposable {
     if (this.writes.size > MAX_QUEUED) {
       await this.writes.until(this.writes.pending);
     }
+    if (this.#flushes.size > MAX_QUEUED) await this.#flushes.pending;
     if (this.#pace.isOver) await this.#pace.rest(signal);
+  }
+
+  /** Waits until nothing goes on elsewhere, whatever becomes of it. */
+  async idle(): Promise<void> {
+    await this.writes.pending;
+    await this.#flushes.pending;
   }
 
   /** What is done at once is done; the rest is given back, to be done before anything else. */
@@ -236,36 +247,30 @@ export class Applier implements TarSink, Disposable {
       // Asked now: a later entry may change what the parent gives to new files.
       owner = this.#context.ownerToSet(header, parent);
     } catch (error) {
-      this.#close(fd, isQueued);
+      if (isQueued) this.writes.add(() => this.#close(fd, 0));
+      else this.#close(fd, 0);
       throw error;
     }
-    const finish = () => {
-      const { name, size, sparse } = header;
-      if (sparse !== undefined) setSize(fd, size, name);
-      dressFile(this.#context, fd, { header, owner });
-    };
-    if (isQueued) {
-      this.writes.add(async (hasFailed) => {
+    const { name, size, sparse } = header;
+    const finish = (hasFailed: boolean) => {
+      try {
         if (hasFailed) return;
-        finish();
-        if (this.#context.rules.writeBack) {
-          await startWriteBack(fd, 0, header.size);
-        }
-      });
-      this.#close(fd, isQueued);
-      return;
-    }
-    try {
-      finish();
-    } finally {
-      this.#close(fd, isQueued);
-    }
+        if (sparse !== undefined) setSize(fd, size, name);
+        dressFile(this.#context, fd, { header, owner });
+      } finally {
+        this.#close(fd, hasFailed ? 0 : size);
+      }
+    };
+    if (isQueued) this.writes.add(finish);
+    else finish(false);
   }
 
-  #close(fd: number, isQueued: boolean): void {
-    const close = () => void layerSymbols().close(fd);
-    if (isQueued) this.writes.add(close);
-    else close();
+  /** Closes a file of some size, once it is on its way to the disk if that is wanted. */
+  #close(fd: number, size: number): void {
+    if (this.#context.rules.writeBack && size >= FLUSHED) {
+      this.#flushes.add(() => startWriteBack(fd, 0, size));
+      this.#flushes.add(() => void layerSymbols().close(fd));
+    } else layerSymbols().close(fd);
   }
 
   /** Sets what had to wait until nothing more is written. */

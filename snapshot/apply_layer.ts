@@ -191,7 +191,7 @@ export async function applyLayer(
     await pace.run(applier.finish(), signal);
   } finally {
     // A descriptor must not be closed under a write.
-    await applier.writes.pending;
+    await applier.idle();
   }
   return { ...digests, entries: applier.entries, warnings: applier.warnings };
 }
