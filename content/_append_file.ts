@@ -11,7 +11,7 @@ const LARGE = 128 * 1024;
 const SLOW = 10;
 const ASIDE = 32;
 /** Writing back to the disk starts each time so much is new, so that the last sync finds little to do. */
-const WRITE_BACK = 64 * 1024 * 1024;
+const WRITE_BACK = 32 * 1024 * 1024;
 
 async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
   for (let done = 0; done < bytes.length;) {
