@@ -7,6 +7,8 @@ export interface Comparison {
   ours(): unknown;
   /** The peer, one round. */
   peer(): unknown;
+  /** What each round of either begins with; not measured. */
+  before?(): unknown;
   /** The ratio ours / peer that is good enough; `undefined` shows the ratio only. */
   readonly goal?: number;
   /** Rounds, the first of which does not count. */
@@ -50,11 +52,13 @@ function line(cells: readonly string[]): void {
 /** A bench that prints as it goes and keeps what it printed. */
 export function createBench(results: Result[]): Bench {
   return {
-    async compare({ name, ours, peer, goal, rounds = 6 }) {
+    async compare({ name, ours, peer, before, goal, rounds = 6 }) {
       const a: number[] = [];
       const b: number[] = [];
       for (let round = 0; round < rounds; round++) {
+        await before?.();
         const mine = await time(ours);
+        await before?.();
         const theirs = await time(peer);
         if (round === 0 && rounds > 1) continue;
         a.push(mine);

@@ -30,6 +30,7 @@ import {
 } from "../mod.ts";
 import type { Bench } from "./bench.ts";
 import { startDelay } from "./_delay_proxy.ts";
+import { type OwnDisk, ownDisk } from "./_own_disk.ts";
 import { rounds } from "./_rounds.ts";
 
 const LAYERS = 10;
@@ -124,8 +125,8 @@ async function pullOurs(reference: string, root: string): Promise<Image> {
   return await pull(reference, store);
 }
 
-async function benchPull(bench: Bench, reference: string, root: string) {
-  const fresh = rounds(root);
+async function benchPull(bench: Bench, reference: string, disk: OwnDisk) {
+  const fresh = rounds(disk.path);
   for (const [name, run] of Object.entries(PULLS)) {
     const missing = lacking(name);
     if (missing !== undefined) {
@@ -134,6 +135,7 @@ async function benchPull(bench: Bench, reference: string, root: string) {
     }
     await bench.compare({
       name: `pull 500 MB (${name})`,
+      before: () => disk.settle(),
       ours: () => pullOurs(reference, fresh()),
       peer: () => run(reference, fresh()),
       goal: 0.9,
@@ -145,7 +147,7 @@ async function benchPull(bench: Bench, reference: string, root: string) {
 async function benchPush(
   bench: Bench,
   host: string,
-  { image, layout }: { image: Image; layout: string },
+  { image, layout, disk }: { image: Image; layout: string; disk: OwnDisk },
 ) {
   let count = 0;
   // A repository of its own each time: in the same one all blobs would be there.
@@ -157,6 +159,7 @@ async function benchPush(
     }
     await bench.compare({
       name: `push 500 MB (${name})`,
+      before: () => disk.settle(),
       ours: () => push(image, `${host}/push${++count}/app:1`),
       peer: () => run(`${host}/push${++count}/app:1`, layout),
       goal: 0.9,
@@ -238,15 +241,15 @@ async function pushLarge(reference: string) {
 export async function suite(bench: Bench): Promise<void> {
   const missing = need("docker-registry");
   if (missing !== undefined) return bench.skip("distribution", missing);
-  using temp = tempDir();
+  await using disk = await ownDisk();
   await using registry = await startDockerRegistry({
-    folder: `${temp.path}/registry`,
+    folder: `${disk.path}/registry`,
     command: peer("docker-registry") ?? program("docker-registry")!,
   });
   const { host } = registry;
   const reference = `${host}/app:1`;
   await pushLarge(reference);
-  const layout = `${temp.path}/source`;
+  const layout = `${disk.path}/source`;
   await Deno.mkdir(layout);
   const made = await pullOurs(reference, layout);
   using store = await openStore({ root: layout });
@@ -258,19 +261,17 @@ export async function suite(bench: Bench): Promise<void> {
       open: () => store.open(layer.digest),
     })),
   };
-  for (const folder of ["pull", "delay", "memory"]) {
-    await Deno.mkdir(`${temp.path}/${folder}`);
-  }
   await benchPresent(bench);
-  await benchDelay(bench, host, `${temp.path}/delay`);
-  await benchPull(bench, reference, `${temp.path}/pull`);
+  await benchDelay(bench, host, disk.path);
+  await benchPull(bench, reference, disk);
   await benchPush(bench, host, {
     image: stored,
     layout: `${layout}/content`,
+    disk,
   });
   await benchMemory(bench, {
     host,
-    root: `${temp.path}/memory`,
+    root: disk.path,
     size: Deno.env.get("CONTAINERKIT_LONG") ? 5_000_000_000 : 1_000_000_000,
   });
 }

@@ -13,6 +13,7 @@ import { peer, program, runProgram, startContainerd, tempDir } from "../mod.ts";
 import type { Bench } from "./bench.ts";
 import { containerdSnapshots } from "./_containerd_snapshots.ts";
 import { type FileLayer, makeLargeLayer } from "./_large_image.ts";
+import { type OwnDisk, ownDisk } from "./_own_disk.ts";
 import { pullAndRun } from "./_pull_and_run.ts";
 import { rounds } from "./_rounds.ts";
 
@@ -152,14 +153,16 @@ async function unpackTime(
 async function unpacking(
   bench: Bench,
   layer: FileLayer,
-  folder: string,
+  disk: OwnDisk,
 ): Promise<void> {
-  const next = rounds(folder);
+  const next = rounds(disk.path);
+  const before = () => disk.settle(layer.path);
   const shell = (script: string) => runProgram("sh", ["-c", script]);
   await bench.compare({
     name: "unpack 950 MB: overlay, gzip | tar + sync",
     goal: 1.3,
     rounds: 3,
+    before,
     ours: () => unpackTime(openOverlay, next(), [layer]),
     peer: () => {
       const root = next();
@@ -172,6 +175,7 @@ async function unpacking(
     name: "unpack 950 MB: tarindex, gzip | tee | sha256sum + fsync",
     goal: 1.3,
     rounds: 3,
+    before,
     ours: () => unpackTime(openTarindex, next(), [layer]),
     peer: () => {
       const root = next();
@@ -184,17 +188,18 @@ async function unpacking(
   });
 }
 
-async function parallel(bench: Bench, folder: string): Promise<void> {
+async function parallel(bench: Bench, disk: OwnDisk): Promise<void> {
   const layers: FileLayer[] = [];
   for (let number = 0; number < 8; number++) {
     const options = { name: `l${number}`, files: 1000, bytes: 40_000_000 };
-    layers.push(await makeLargeLayer(folder, options));
+    layers.push(await makeLargeLayer(disk.path, options));
   }
-  const next = rounds(folder);
+  const next = rounds(disk.path);
   await bench.compare({
     name: "unpack 8 layers at once, one after another",
     goal: 0.6,
     rounds: 4,
+    before: () => disk.settle(...layers.map(({ path }) => path)),
     ours: () => unpackTime(openOverlay, next(), layers),
     peer: () => unpackTime(openOverlay, next(), layers, 1),
   });
@@ -243,16 +248,16 @@ async function reading(
 export async function suite(bench: Bench): Promise<void> {
   await calls(bench);
   await scale(bench);
-  await using temp = tempDir({ dir: "/var/tmp" });
+  await using disk = await ownDisk();
   const busybox = program("busybox");
-  const layer = await makeLargeLayer(temp.path, {
+  const layer = await makeLargeLayer(disk.path, {
     name: "large",
     files: FILES,
     bytes: BYTES,
     ...(busybox === undefined ? {} : { busybox }),
   });
-  await parallel(bench, temp.path);
-  await unpacking(bench, layer, temp.path);
-  await reading(bench, layer, temp.path);
-  await pullAndRun(bench, layer, temp.path);
+  await parallel(bench, disk);
+  await unpacking(bench, layer, disk);
+  await reading(bench, layer, disk.path);
+  await pullAndRun(bench, layer, disk);
 }
