@@ -1,5 +1,14 @@
+import {
+  pidfdSendSignal,
+  posixSpawn,
+  waitId,
+  waitReadable,
+} from "@containerkit/libc";
 import { spawn as spawnChild } from "node:child_process";
+import { signalName } from "./_signals.ts";
 import { sweep } from "./_sweep.ts";
+
+const SIGKILL = 9;
 
 /** How a program ended. */
 export interface Ended {
@@ -22,8 +31,8 @@ export interface SpawnWithOptions {
 }
 
 /**
- * Starts a program with these descriptors. The only place that uses
- * `node:child_process`: `Deno.Command` cannot hand descriptors over.
+ * Starts a program with these descriptors, and no copy of this one, which `node:child_process` makes; `Deno.Command`
+ * cannot hand descriptors over.
  *
  * It gets a session of its own: a Ctrl-C is not for it, and what it leaves is told
  * from other children by that.
@@ -33,31 +42,27 @@ export async function spawnWith(
   args: readonly string[],
   options: SpawnWithOptions,
 ): Promise<Ended> {
-  const child = spawnChild(command, [...args], {
-    stdio: [...options.stdio],
-    env: { ...runtimeEnv(), ...options.env },
-    detached: true,
-    ...options.cwd === undefined ? {} : { cwd: options.cwd },
-    ...options.signal === undefined ? {} : {
-      signal: options.signal,
-      killSignal: "SIGKILL" as const,
-    },
+  const { stdio, env, cwd, signal } = options;
+  signal?.throwIfAborted();
+  const { pid, pidfd } = posixSpawn(command, args, {
+    stdio,
+    env: { ...runtimeEnv(), ...env },
+    newSession: true,
+    ...cwd === undefined ? {} : { cwd },
   });
-  const { promise, resolve, reject } = Promise.withResolvers<Ended>();
-  let failure: Error | undefined;
-  child.once("error", (error) => {
-    failure = error;
-    // A program that never started has no exit to wait for.
-    if (child.pid === undefined) reject(error);
-  });
-  child.once("exit", (code, signal) => resolve({ code, signal }));
-  const ended = await promise;
-  // Who is killed ends neither its hooks nor its other processes.
-  if (ended.signal !== null) {
-    await sweep((_pid, { session }) => session === child.pid);
+  using _ = pidfd;
+  const kill = () => pidfdSendSignal(pidfd, SIGKILL);
+  signal?.addEventListener("abort", kill, { once: true });
+  try {
+    await waitReadable(pidfd);
+  } finally {
+    signal?.removeEventListener("abort", kill);
   }
-  if (failure !== undefined) throw failure;
-  return ended;
+  const { reason, status } = waitId(pidfd)!;
+  if (reason === "exited") return { code: status, signal: null };
+  // Who is killed ends neither its hooks nor its other processes.
+  await sweep((_pid, { session }) => session === pid);
+  return { code: null, signal: signalName(status) };
 }
 
 /** What a runtime must not inherit: it would change what it does, or reach the container. */

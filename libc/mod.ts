@@ -43,6 +43,7 @@ export * from "./path_at.ts";
 export * from "./pidfd_open.ts";
 export * from "./pidfd_send_signal.ts";
 export * from "./pipe.ts";
+export * from "./posix_spawn.ts";
 export * from "./prctl.ts";
 export * from "./read.ts";
 export * from "./read_dir.ts";

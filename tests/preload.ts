@@ -7,6 +7,7 @@ import {
   listXattrs,
   openAt,
   OpenFlag,
+  posixSpawn,
   socketPair,
   statFs,
   syncFs,
@@ -32,6 +33,11 @@ if (Deno.build.os === "linux") {
     userNamespace({ uids: ids, gids: ids }).close();
   } catch {
     // Not root: opened all the same.
+  }
+  try {
+    posixSpawn("/", [], { stdio: [], env: {} });
+  } catch {
+    // No program: opened all the same.
   }
   new RouteSocket().close();
   new Arena().addressOf(0);
