@@ -34,7 +34,8 @@ export async function held<T>(
   }
 }
 
-/** Where bytes are in memory. */
+/** Where bytes are in memory, to stay: a small array is moved by the collector until its buffer is asked for. */
 export function addressOf(bytes: Bytes): bigint {
-  return Deno.UnsafePointer.value(Deno.UnsafePointer.of(bytes));
+  const start = Deno.UnsafePointer.of(bytes.buffer);
+  return Deno.UnsafePointer.value(start) + BigInt(bytes.byteOffset);
 }
