@@ -24,6 +24,18 @@ const LONGEST_MS = 900;
 
 const decoder = new TextDecoder();
 
+/** Waits until nothing is left of what is looked for. */
+async function waitForNone(
+  what: string,
+  find: () => readonly unknown[],
+): Promise<void> {
+  let left: readonly unknown[] = [];
+  const isDone = () => (left = find()).length === 0;
+  await waitFor(what, isDone).catch((cause) => {
+    throw new Error(`${cause.message}: ${left.join("\n")}`, { cause });
+  });
+}
+
 async function waitFor(what: string, fn: () => unknown): Promise<void> {
   for (let attempt = 0; attempt < 2000; attempt++) {
     if (await fn()) return;
@@ -140,10 +152,12 @@ rootTest(
     Deno.mkdirSync(`${state}/runtime`);
     const mounts = () => Deno.readTextFileSync("/proc/self/mountinfo");
     const before = mounts();
+    // Not those of another run that was killed.
+    const prefix = (round: number) => `p${Deno.pid}-r${round}-`;
     const start = (round: number) =>
       Array.from(
         { length: AT_ONCE },
-        (_, index) => startVictim([state, rootfs, `r${round}-${index}`]),
+        (_, index) => startVictim([state, rootfs, `${prefix(round)}${index}`]),
       );
     let victims = start(0);
     const rounds = KILLS / AT_ONCE;
@@ -195,14 +209,15 @@ rootTest(
         () => [...Deno.readDirSync(`${state}/containers`)].length === 0,
       );
       assertEquals([...Deno.readDirSync(`${state}/runtime`)], []);
-      await waitFor(
+      await waitForNone(
         "the end of every process",
         () =>
-          [...processesOf(state, `/containerkit-r${round}-`).values()]
-            .every((words) =>
-              isMonitor(words) || words.includes(`r${round + 1}-0`) ||
-              words.includes(`r${round + 1}-1`)
-            ),
+          [...processesOf(state, `/containerkit-${prefix(round)}`).values()]
+            .filter((words) =>
+              !isMonitor(words) &&
+              !words.some((word) => word.startsWith(prefix(round + 1)))
+            )
+            .map((words) => words.join(" ")),
       );
       assertEquals(mounts(), before);
     }
