@@ -42,16 +42,24 @@ function headerLength(bytes: Uint8Array): number | undefined {
   return whole;
 }
 
+function joined(first: Uint8Array, second: Uint8Array): Uint8Array {
+  const both = new Uint8Array(first.length + second.length);
+  both.set(first);
+  both.set(second, first.length);
+  return both;
+}
+
 /** Takes the header of a member of a gzip stream, in whatever pieces it comes. */
 export class GzipHeader {
-  #bytes = new Uint8Array(0);
+  /** What came of it before. */
+  #before: Uint8Array = new Uint8Array(0);
 
   /** Takes what belongs to the header. Gives how much that was, and whether it is complete. */
   take(input: Uint8Array): { read: number; isComplete: boolean } {
-    const before = this.#bytes.length;
-    const bytes = new Uint8Array(before + Math.min(input.length, LONGEST));
-    bytes.set(this.#bytes);
-    bytes.set(input.subarray(0, LONGEST), before);
+    const before = this.#before.length;
+    const piece = input.subarray(0, LONGEST);
+    // Mostly it comes whole: some layers have a member for each file, and none of them is copied.
+    const bytes = before === 0 ? piece : joined(this.#before, piece);
     const length = headerLength(bytes);
     if (length !== undefined) {
       return { read: length - before, isComplete: true };
@@ -59,7 +67,8 @@ export class GzipHeader {
     if (bytes.length > LONGEST) {
       throw new RangeError("Cannot read gzip: its header is too long");
     }
-    this.#bytes = bytes;
+    // The input is filled again once it was read.
+    this.#before = before === 0 ? bytes.slice() : bytes;
     return { read: bytes.length - before, isComplete: false };
   }
 }
