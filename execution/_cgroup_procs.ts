@@ -1,8 +1,8 @@
 import { pidfdOpen, pidfdSendSignal, SyscallError } from "@containerkit/libc";
 import { type CgroupPaths, cgroupPaths } from "./_cgroup_paths.ts";
 import { thawKilled } from "./_freeze.ts";
+import { SIGKILL } from "./_signals.ts";
 
-const SIGKILL = 9;
 /** Each round finds what was forked in the one before. */
 const ROUNDS = 100;
 

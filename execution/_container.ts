@@ -25,12 +25,10 @@ import { removeContainer } from "./_remove_container.ts";
 import type { Runtime, RuntimeOptions } from "./runtime.ts";
 import type { RuntimeStatus } from "./runtime_state.ts";
 import { RuntimeError } from "./runtime_error.ts";
-import { signalNumber } from "./_signals.ts";
+import { SIGKILL, signalNumber } from "./_signals.ts";
 import type { SpecResources } from "./spec_linux.ts";
 import { startExec } from "./_start_exec.ts";
 import { updateResources } from "./_update_resources.ts";
-
-const SIGKILL = 9;
 
 /** What a container is made of. */
 export interface ContainerParts extends ProcessParts {

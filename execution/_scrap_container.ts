@@ -2,12 +2,11 @@ import type { Bundle } from "./_bundle.ts";
 import { cgroupTrees } from "./_cgroup_paths.ts";
 import { cgroupPids, signalCgroup } from "./_cgroup_procs.ts";
 import { conmonEnd, findConmon } from "./_conmon.ts";
+import { SIGKILL } from "./_signals.ts";
 import { sweep } from "./_sweep.ts";
 import { removeCgroup } from "./_remove_cgroup.ts";
 import type { Runtime } from "./runtime.ts";
 import { endRuntimes, removeFolder } from "./_runtime_copies.ts";
-
-const SIGKILL = 9;
 
 /**
  * Removes what a failed, killed or forgotten `create` left: the container if it

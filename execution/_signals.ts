@@ -4,6 +4,9 @@ const NAMES: readonly string[] =
   CHLD CONT STOP TSTP TTIN TTOU URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS`
     .split(/\s+/).map((name) => `SIG${name}`);
 
+/** What nothing can ignore. */
+export const SIGKILL = 9;
+
 /** First and last of the real-time signals that libc leaves to programs. */
 const RTMIN = 34;
 const RTMAX = 64;

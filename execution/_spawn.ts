@@ -5,10 +5,8 @@ import {
   waitReadable,
 } from "@containerkit/libc";
 import { spawn as spawnChild } from "node:child_process";
-import { signalName } from "./_signals.ts";
+import { SIGKILL, signalName } from "./_signals.ts";
 import { sweep } from "./_sweep.ts";
-
-const SIGKILL = 9;
 
 /** How a program ended. */
 export interface Ended {
@@ -31,8 +29,8 @@ export interface SpawnWithOptions {
 }
 
 /**
- * Starts a program with these descriptors, and no copy of this one, which `node:child_process` makes; `Deno.Command`
- * cannot hand descriptors over.
+ * Starts a program with these descriptors: `Deno.Command` cannot hand any over, and `node:child_process` makes a copy of
+ * this program first.
  *
  * It gets a session of its own: a Ctrl-C is not for it, and what it leaves is told
  * from other children by that.

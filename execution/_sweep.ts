@@ -8,8 +8,8 @@ import { reap } from "./_exit.ts";
 import { allChildren } from "./_orphan_signs.ts";
 import { holdNewborn, isHeld } from "./_orphans.ts";
 import { type ProcessStat, processStat } from "./_process_stat.ts";
+import { SIGKILL } from "./_signals.ts";
 
-const SIGKILL = 9;
 /** How many bytes of a name the kernel keeps. */
 const NAME_LENGTH = 15;
 

@@ -7,13 +7,12 @@
 import { STATE } from "./_bundle.ts";
 import { signalCgroup } from "./_cgroup_procs.ts";
 import { containerStatus } from "./_container_status.ts";
+import { SIGKILL } from "./_signals.ts";
 import { createRuntime } from "./create_runtime.ts";
 import { findContainer } from "./_find_container.ts";
 import { openContainer } from "./open_container.ts";
 import { removeContainer } from "./_remove_container.ts";
 import { RuntimeError } from "./runtime_error.ts";
-
-const SIGKILL = 9;
 
 /** Options of {@linkcode deleteContainer}. */
 export interface DeleteContainerOptions {
