@@ -25,7 +25,7 @@ const SETSID = 0x80;
 
 /** Options of {@linkcode posixSpawn}. */
 export interface PosixSpawnOptions {
-  /** Descriptors of the program from 0 on; `"ignore"` is `/dev/null`. It gets no others. */
+  /** Descriptors of the program from 0 on; `"ignore"` is `/dev/null`. It gets no others that are close-on-exec. */
   readonly stdio: readonly (number | "ignore")[];
   /** All of its environment. */
   readonly env: Readonly<Record<string, string>>;

@@ -34,7 +34,10 @@ export async function held<T>(
   }
 }
 
-/** Where bytes are in memory, to stay: a small array is moved by the collector until its buffer is asked for. */
+/**
+ * Where bytes are in memory, to stay: a small array is moved by the collector until its buffer is asked for. That of libc
+ * refuses small ones, but pieces of a layer are of any size.
+ */
 export function addressOf(bytes: Bytes): bigint {
   const start = Deno.UnsafePointer.of(bytes.buffer);
   return Deno.UnsafePointer.value(start) + BigInt(bytes.byteOffset);

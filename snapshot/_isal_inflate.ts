@@ -57,7 +57,7 @@ function isAsHere(lib: Library): boolean {
     text.every((byte, at) => byte === output[at]);
 }
 
-/** Intel's ISA-L, twice as fast as zlib, if it is there. */
+/** Intel's ISA-L, which is faster than zlib, if it is there. */
 export function openIsal(): Inflate | undefined {
   const lib = isal();
   if (lib === undefined || !(isKnown ??= isAsHere(lib))) return undefined;

@@ -81,7 +81,9 @@ export async function pullAndRun(
   const blobs = `${folder}/registry/data/docker/registry/v2/blobs/sha256`;
   const hot = [
     `${blobs}/${hex.slice(0, 2)}/${hex}/data`,
-    ...[program("runc")!, daemon, ctr],
+    program("runc")!,
+    daemon,
+    ctr,
   ];
   const next = rounds(folder);
   let number = 0;
@@ -109,8 +111,7 @@ export async function pullAndRun(
     });
   };
   const theirs = async () => {
-    // A new store each round, as ours has: removing the image of the round before makes ext4 without a journal slow in
-    // making files, and so the next round of either.
+    // A new store each round, as ours has.
     await using other = await startContainerd(daemon, next());
     const call = (...args: string[]) =>
       runProgram(ctr, ["-a", other.socket, ...args]);

@@ -1,7 +1,4 @@
-/**
- * Gives a new folder each time, and leaves those before: where files were removed, ext4 without a journal makes new
- * ones many times slower for minutes, and rounds would measure the end of those before them.
- */
+/** Gives a new folder each time, and leaves those before: rounds would measure the end of those before them. */
 export function rounds(root: string): () => string {
   let round = 0;
   return () => {
