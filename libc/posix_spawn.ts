@@ -17,8 +17,8 @@ import { waitId } from "./wait_id.ts";
 /** More than `posix_spawnattr_t` and `posix_spawn_file_actions_t` take. */
 const STRUCT_SIZE = 512;
 const SIGSET_SIZE = 128;
+const SIGNALS = 64;
 const SIGKILL = 9;
-const SIGPIPE = 13;
 const SETSIGDEF = 0x04;
 const SETSIGMASK = 0x08;
 const SETSID = 0x80;
@@ -53,7 +53,8 @@ export interface SpawnedProcess {
 
 /**
  * Starts a program, as posix_spawn(3) does: without a copy of this one, which is
- * what makes `fork()` slow in a large program. Nobody but the caller waits for it:
+ * what makes `fork()` slow in a large program. No signal is ignored or blocked in
+ * it, whatever is here. Nobody but the caller waits for it:
  * `waitReadable()` for the pidfd, then {@linkcode waitId}.
  *
  * @param command The program, looked for in `PATH` if it has no slash.
@@ -115,8 +116,8 @@ export function posixSpawn(
   check(calls.posix_spawnattr_init(attributes));
   stack.defer(() => void calls.posix_spawnattr_destroy(attributes));
   const signals = new Uint8Array(SIGSET_SIZE);
-  // Deno ignores it, and what is ignored stays so in what is started.
-  signals[(SIGPIPE - 1) >> 3] = 1 << ((SIGPIPE - 1) & 7);
+  // What is ignored stays so in what is started: Deno ignores some, `nohup` and a shell's `&` others.
+  signals.fill(0xff, 0, SIGNALS / 8);
   check(calls.posix_spawnattr_setsigdefault(attributes, signals));
   const flags = SETSIGDEF | SETSIGMASK | (newSession ? SETSID : 0);
   check(calls.posix_spawnattr_setflags(attributes, flags));

@@ -19,6 +19,8 @@ import {
 } from "./mod.ts";
 
 const RLIMIT_NOFILE = 7;
+const SIGQUIT = 3;
+const SIG_IGN = 1n;
 
 /** What a shell script writes, and how it ends. */
 async function script(
@@ -113,6 +115,13 @@ rootTest(
 );
 
 rootTest("posixSpawn() starts with no signal ignored or blocked", async () => {
+  using symbols = library({
+    // sighandler_t signal(int signum, sighandler_t handler)
+    signal: { parameters: ["i32", "u64"], result: "u64" },
+  });
+  const before = symbols().signal(SIGQUIT, SIG_IGN);
+  using stack = new DisposableStack();
+  stack.defer(() => void symbols().signal(SIGQUIT, before));
   // A shell that waits for another program blocks signals meanwhile.
   const { output } = await script(
     "exec grep -E '^Sig(Ign|Blk)' /proc/self/status",
