@@ -14,6 +14,10 @@ import type { OutputEnd, StdinEnd, Streams } from "./_stdio.ts";
 const ATTEMPTS = 1000;
 const PAUSE_MS = 10;
 
+/**
+ * Connects to the monitor of a folder; `undefined` if there is none, or it is just
+ * ending: its socket is there a little longer, and nobody is served any more.
+ */
 async function connect(state: string): Promise<FrameChannel | undefined> {
   let paths;
   try {
@@ -22,14 +26,21 @@ async function connect(state: string): Promise<FrameChannel | undefined> {
     return undefined; // the folder is not there
   }
   using _ = paths;
+  using stack = new DisposableStack();
   try {
-    return new FrameChannel(
-      await Deno.connect({ transport: "unix", path: paths.socket }),
+    const channel = stack.use(
+      new FrameChannel(
+        await Deno.connect({ transport: "unix", path: paths.socket }),
+      ),
     );
+    await readAnswer(channel);
+    stack.move();
+    return channel;
   } catch (error) {
     if (
       error instanceof Deno.errors.NotFound ||
-      error instanceof Deno.errors.ConnectionRefused
+      error instanceof Deno.errors.ConnectionRefused ||
+      error instanceof Deno.errors.ConnectionReset
     ) return undefined;
     throw error;
   }
@@ -121,17 +132,10 @@ export async function askMonitor(
   await readAnswer(channel);
 }
 
-/** Whether a folder's monitor answers; one that is being killed may still listen. */
+/** Whether a folder has a monitor. */
 export async function isMonitored(state: string): Promise<boolean> {
   using channel = await connect(state);
-  if (channel === undefined) return false;
-  try {
-    await channel.writeMessage({ op: "ping" });
-    await readAnswer(channel);
-    return true;
-  } catch {
-    return false;
-  }
+  return channel !== undefined;
 }
 
 /** Waits until the monitor has logged all of a container's output; without a monitor there is nothing to wait for. */

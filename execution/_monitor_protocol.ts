@@ -38,11 +38,6 @@ export interface StartRequest {
   readonly id: string;
 }
 
-/** Is answered while the monitor lives. */
-export interface PingRequest {
-  readonly op: "ping";
-}
-
 /** Sets the size of the terminal; on the connection of an attach. */
 export interface ResizeRequest {
   readonly op: "resize";
@@ -54,10 +49,9 @@ export type MonitorRequest =
   | CreateRequest
   | AttachRequest
   | DrainedRequest
-  | StartRequest
-  | PingRequest;
+  | StartRequest;
 
-/** What it answers. */
+/** What it answers, and says first of all: who hears that is being served. */
 export type MonitorAnswer = {
   readonly ok: true;
   readonly status?: ContainerStatus;

@@ -121,6 +121,7 @@ class Monitor {
     this.#enter();
     using channel = new FrameChannel(connection);
     try {
+      await channel.writeMessage({ ok: true });
       const request = await channel.readMessage<MonitorRequest>();
       if (request !== undefined) await this.#answer(channel, request);
     } catch (error) {
@@ -141,9 +142,6 @@ class Monitor {
         break;
       case "attach":
         await this.#attach(channel, request);
-        break;
-      case "ping":
-        await channel.writeMessage({ ok: true });
         break;
       case "drained":
         await this.#held.get(request.id)?.drained;

@@ -43,6 +43,12 @@ function monitorPids(state: string): number[] {
   });
 }
 
+/** Whether somebody waits to be let in: a line of the kernel's with the path, and no inode yet. */
+function isConnected(path: string): boolean {
+  return Deno.readTextFileSync("/proc/net/unix").split("\n")
+    .filter((line) => line.endsWith(` ${path}`)).length > 1;
+}
+
 async function readUntil(
   stream: ReadableStream<Uint8Array>,
   text: string,
@@ -188,6 +194,28 @@ rootTest(
     );
     assertEquals(monitorPids(bench.state).length, 1);
     for (const container of containers) await container[Symbol.asyncDispose]();
+  },
+  missing,
+);
+
+rootTest(
+  "run() while a monitor is ending starts the next one",
+  async () => {
+    await using bench = makeMonitored();
+    const { state, spec } = bench;
+    const path = `${state}/monitor.sock`;
+    Deno.mkdirSync(state, { recursive: true });
+    // It lets in whoever comes, but serves nobody any more.
+    const ending = Deno.listen({ transport: "unix", path });
+    const running = run("later", await spec("true"), {
+      state,
+      monitor: true,
+    });
+    await until("its connection", () => isConnected(path));
+    Deno.removeSync(path);
+    ending.close();
+    await using container = await running;
+    assertEquals((await container.status).code, 0);
   },
   missing,
 );

@@ -58,8 +58,9 @@ function startVictim(args: readonly string[]) {
     args: ["run", "-A", "--quiet", "--no-check", VICTIM, ...args],
     stdin: "piped",
     stdout: "piped",
-    stderr: "null",
+    stderr: "piped",
   }).spawn();
+  const last = new Response(child.stderr).text();
   return {
     /** Lets it work until it is killed; gives the lines that it told. */
     async killAfter(ms: number): Promise<string[]> {
@@ -67,7 +68,11 @@ function startVictim(args: readonly string[]) {
       const writer = child.stdin.getWriter();
       await writer.write(new Uint8Array(1));
       await new Promise((resolve) => setTimeout(resolve, ms));
-      child.kill("SIGKILL");
+      try {
+        child.kill("SIGKILL");
+      } catch (cause) {
+        throw new Error(`it ended before: ${await last}`, { cause });
+      }
       await child.status;
       await writer.close().catch(() => {});
       return (await text).split("\n").slice(0, -1);
