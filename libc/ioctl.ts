@@ -29,6 +29,7 @@ export interface IoctlOptions {
  * @param options Its argument, and words for the error.
  * @returns What the request gives, 0 for most.
  * @throws {SyscallError} If it refuses: `ENOTTY` if it does not know the request.
+ * @throws {RangeError} If the memory is smaller than the request says that its structure is.
  *
  * @example Which namespace is this
  * ```ts
@@ -46,6 +47,7 @@ export function ioctl(
   options: IoctlOptions = {},
 ): number {
   const { argument = 0 } = options;
+  if (argument instanceof Uint8Array) checkRoom(request, argument, options);
   const number = BigInt(request);
   const result = argument instanceof Uint8Array
     ? files().ioctl_buffer(file.number, number, argument)
@@ -57,5 +59,18 @@ export function ioctl(
     options.action ??
       `do request 0x${request.toString(16)} on descriptor ${file.number}`,
     options.path,
+  );
+}
+
+/** Most requests say how large their structure is, in bits 16 to 29: the kernel would write past a smaller one. */
+function checkRoom(
+  request: number,
+  { length }: Uint8Array,
+  { name = `0x${request.toString(16)}` }: IoctlOptions,
+): void {
+  const size = (request >>> 16) & 0x3fff;
+  if (length >= size) return;
+  throw new RangeError(
+    `Cannot do ioctl ${name}: its structure has ${size} bytes, ${length} are given`,
   );
 }

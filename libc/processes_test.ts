@@ -101,6 +101,23 @@ Deno.test("read() and write() take an offset", async () => {
   await Deno.remove(path);
 });
 
+Deno.test("ioctl() refuses memory that is smaller than its structure", () => {
+  const [reader, writer] = pipe();
+  using from = reader;
+  using _ = writer;
+  const PIDFD_GET_INFO = 0xc040ff0b;
+  assertThrows(
+    () => ioctl(from, PIDFD_GET_INFO, { argument: new Uint8Array(63) }),
+    RangeError,
+    "Cannot do ioctl 0xc040ff0b: its structure has 64 bytes, 63 are given",
+  );
+  // Large enough: it is the kernel that refuses.
+  assertThrows(
+    () => ioctl(from, PIDFD_GET_INFO, { argument: new Uint8Array(64) }),
+    SyscallError,
+  );
+});
+
 Deno.test("ioctl() writes into a buffer and names the request in its error", () => {
   const [reader, writer] = pipe();
   using _reader = reader;
