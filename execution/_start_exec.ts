@@ -144,9 +144,9 @@ async function startProcess(
   const execId = crypto.randomUUID().slice(0, 13);
   const files = execFiles(bundle, execId);
   try {
-    await makeFolder(bundle, files);
+    makeFolder(bundle, files);
     const path = `${files.path}/process.json`;
-    await Deno.writeTextFile(path, JSON.stringify(process), { mode: 0o600 });
+    Deno.writeTextFileSync(path, JSON.stringify(process), { mode: 0o600 });
     const runtime = createRuntime(container.runtime);
     const launched = await launch(
       files,
@@ -180,14 +180,20 @@ async function startProcess(
   }
 }
 
-/** The folder of one process; that of the container is never made anew. */
-async function makeFolder(bundle: Bundle, files: ProcessFiles): Promise<void> {
+/** The folder of one process; that of the container is never made anew. In memory: nothing waits for a disk. */
+function makeFolder(bundle: Bundle, files: ProcessFiles): void {
   try {
-    await Deno.mkdir(bundle.execs, { mode: 0o700 });
+    Deno.mkdirSync(files.path, { mode: 0o700 });
   } catch (error) {
-    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    // It is the first of the container; another first one may be as far.
+    try {
+      Deno.mkdirSync(bundle.execs, { mode: 0o700 });
+    } catch (error) {
+      if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+    }
+    Deno.mkdirSync(files.path, { mode: 0o700 });
   }
-  await Deno.mkdir(files.path, { mode: 0o700 });
 }
 
 /** A file that is missing because the container was deleted since it was looked for. */

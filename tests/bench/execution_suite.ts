@@ -59,7 +59,8 @@ function monitorOf(state: string): number {
 
 /** Containers, against the same runtime called by hand and against containerd. */
 export async function suite(bench: Bench): Promise<void> {
-  using temp = tempDir();
+  // What belongs to a boot is in memory, as in `/run` where that is so.
+  using temp = tempDir({ dir: "/dev/shm" });
   const rootfs = `${temp.path}/rootfs`;
   await Deno.mkdir(rootfs);
   makeBusyboxRootfs(rootfs);
