@@ -4,6 +4,7 @@ import { classify, lastError } from "./_classify.ts";
 import { type KnownExit, reap } from "./_exit.ts";
 import { findProgram } from "./_find_program.ts";
 import { type Launched, takeHold } from "./_launch.ts";
+import { forget } from "./_orphans.ts";
 import { holdProcess } from "./_process.ts";
 import { processStat } from "./_process_stat.ts";
 import { globalArgs } from "./_runtime_args.ts";
@@ -165,6 +166,7 @@ export async function conmonEnd(conmon: ProcessIdentity): Promise<void> {
   await waitReadable(pidfd);
   // Where this program is the subreaper it is its child.
   reap(pidfd);
+  forget(conmon.pid);
 }
 
 /** What conmon wrote down of the end: the code alone, which is 128 and the signal's number if one ended it. */

@@ -16,6 +16,7 @@ import { createRuntime } from "./create_runtime.ts";
 import { launch } from "./_launch.ts";
 import { missingOfHost } from "./_missing_of_host.ts";
 import { mayBeNative } from "./_native_runc.ts";
+import { leaveToEnd } from "./_orphans.ts";
 import { requireFeatures } from "./_require_features.ts";
 import { removeFolder } from "./_runtime_copies.ts";
 import type { Runtime } from "./runtime.ts";
@@ -177,6 +178,9 @@ async function makeContainer(
     ...launched.conmon === undefined ? {} : { conmon: launched.conmon },
     ...log === undefined ? {} : { log },
   };
+  if (launched.conmon !== undefined) {
+    leaveToEnd(launched.conmon, record.cgroups);
+  }
   // What is written from here on may not fit.
   undo.defer(() => launched.streams.close());
   writeJson(bundle.record, record);

@@ -1,4 +1,5 @@
 import { pidfdOpen, SyscallError } from "@containerkit/libc";
+import type { ProcessIdentity } from "./_bundle.ts";
 import type { CgroupPaths } from "./_cgroup_paths.ts";
 import { reap } from "./_exit.ts";
 import {
@@ -14,7 +15,7 @@ const GRACE_MS = 100;
 /** Ticks of a second in `/proc/<pid>/stat`. */
 const TICKS = 100;
 
-/** A container that this program is the parent of and has let go. */
+/** A child of this program that it has let go: the first process of a container, or its conmon. */
 export interface KeptContainer {
   readonly startTime: number;
   readonly cgroups: CgroupPaths;
@@ -54,6 +55,21 @@ export function letGo(pid: number, container?: KeptContainer): void {
   rest();
 }
 
+/** A child that lives beside its container ends unasked: what it had to tell is in files. */
+export function leaveToEnd(
+  { pid, startTime }: ProcessIdentity,
+  cgroups: CgroupPaths,
+): void {
+  if (processStat(pid)?.parent !== Deno.pid) return; // no subreaper
+  kept.set(pid, { startTime, cgroups, isTold: () => true });
+  listen();
+}
+
+/** Such a child has ended and was reaped. */
+export function forget(pid: number): void {
+  if (kept.delete(pid)) rest();
+}
+
 /** Begins a start: what is born from now on may be what it makes, and is not reaped before it is over. */
 export function holdNewborn(): Disposable {
   const [uptime] = Deno.readTextFileSync("/proc/uptime").split(" ");
@@ -83,8 +99,9 @@ function rest(): void {
   const children = childrenOf();
   for (const pid of kept.keys()) if (!children.includes(pid)) kept.delete(pid);
   const mayLeave = children.some((pid) =>
-    processStat(pid)?.state !== "Z" &&
-    (kept.has(pid) || isContained(pid, containers()))
+    processStat(pid)?.state === "Z"
+      ? kept.get(pid)?.isTold()
+      : kept.has(pid) || isContained(pid, containers())
   );
   if (mayLeave) return;
   listening = false;

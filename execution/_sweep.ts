@@ -6,7 +6,7 @@ import {
 } from "@containerkit/libc";
 import { reap } from "./_exit.ts";
 import { allChildren } from "./_orphan_signs.ts";
-import { holdNewborn, isHeld } from "./_orphans.ts";
+import { forget, holdNewborn, isHeld } from "./_orphans.ts";
 import { type ProcessStat, processStat } from "./_process_stat.ts";
 import { SIGKILL } from "./_signals.ts";
 
@@ -34,6 +34,7 @@ async function end(pid: number): Promise<void> {
     }
     await waitReadable(pidfd);
     reap(pidfd);
+    forget(pid);
   } catch (error) {
     if (!(error instanceof SyscallError)) throw error;
   }

@@ -1,6 +1,8 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { prctl, PrctlOption } from "@containerkit/libc";
 import { need, rootTest, until } from "@containerkit/tests";
 import { type Bench, makeBench } from "./_bench_test.ts";
+import { processStat } from "./_process_stat.ts";
 import {
   create,
   deleteContainer,
@@ -80,33 +82,39 @@ rootTest(
   missing,
 );
 
-/** Keeps a container in a program that ends, and waits until the container has ended unseen. */
-async function keepUnseen(
-  { state, spec }: Bench,
-  script: string,
-): Promise<void> {
-  const program = `
-    import { run } from ${
-    JSON.stringify(new URL("mod.ts", import.meta.url).href)
-  };
-    const container = await run("b", ${JSON.stringify(await spec(script))}, ${
-    JSON.stringify({ state, monitor: CONMON })
-  });
-    container.keep();
-    console.log(container.pid);
-    Deno.exit();
-  `;
-  const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+/** Lets another program do something with `execution`; gives what it says. */
+async function elsewhere(program: string): Promise<string> {
+  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: [
       "eval",
       "--no-check",
       "--config",
       new URL("../deno.json", import.meta.url).pathname,
-      program,
+      `import * as execution from ${
+        JSON.stringify(new URL("mod.ts", import.meta.url).href)
+      };${program}`,
     ],
   }).output();
-  const pid = Number(decoder.decode(stdout));
-  assertEquals(pid > 0, true, decoder.decode(stderr));
+  assertEquals(success, true, decoder.decode(stderr));
+  return decoder.decode(stdout);
+}
+
+/** Keeps a container in a program that ends, and waits until the container has ended unseen. */
+async function keepUnseen(
+  { state, spec }: Bench,
+  script: string,
+): Promise<void> {
+  const options = JSON.stringify({ state, monitor: CONMON });
+  const pid = Number(
+    await elsewhere(`
+      const container = await execution.run("b", ${
+      JSON.stringify(await spec(script))
+    }, ${options});
+      container.keep();
+      console.log(container.pid);
+      Deno.exit();
+    `),
+  );
   await until("the end", () => {
     try {
       return !Deno.statSync(`/proc/${pid}`).isDirectory;
@@ -130,6 +138,29 @@ rootTest(
     }
     await deleteContainer("b", { state });
     assertEquals(conmonPids(state), []);
+  },
+  missing,
+);
+
+rootTest(
+  "a conmon whose container another program deletes leaves no zombie",
+  async () => {
+    using bench = makeBench();
+    const { state } = bench;
+    // As it is from the first container without conmon on.
+    prctl(PrctlOption.SET_CHILD_SUBREAPER, 1);
+    {
+      await using container = await run("a", await bench.spec("sleep 1000"), {
+        state,
+        monitor: CONMON,
+      });
+      container.keep();
+    }
+    const [conmon] = conmonPids(state);
+    assertEquals(processStat(conmon!)?.parent, Deno.pid);
+    const options = JSON.stringify({ state, force: true });
+    await elsewhere(`await execution.deleteContainer("a", ${options});`);
+    await until("its end", () => processStat(conmon!) === undefined);
   },
   missing,
 );
