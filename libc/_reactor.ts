@@ -1,5 +1,5 @@
 import { failure } from "./_failure.ts";
-import { type Waiter, waiters } from "./_waiters.ts";
+import { type Waiter, type Watched, watched } from "./_waiters.ts";
 import { errno } from "./errno.ts";
 import { eventFd } from "./event_fd.ts";
 import { Fd } from "./fd.ts";
@@ -58,9 +58,14 @@ let reactor: Reactor | undefined;
 const event = new Uint8Array(EVENT_SIZE);
 const eventView = new DataView(event.buffer);
 
-function control(epoll: Fd, op: number, fd: number, events: number): void {
+function control(
+  epoll: Fd,
+  op: number,
+  { fd, serial, events }: { fd: number; serial: number; events: number },
+): void {
   eventView.setUint32(0, events, true);
   eventView.setInt32(DATA_OFFSET, fd, true);
+  eventView.setUint32(DATA_OFFSET + 4, serial, true);
   if (symbols().epoll_ctl(epoll.number, op, fd, event) === 0) return;
   throw failure(errno(), "epoll_ctl", `wait for descriptor ${fd}`);
 }
@@ -74,7 +79,7 @@ function start(): Reactor {
   let alarm: Fd | undefined;
   try {
     alarm = eventFd();
-    control(epoll, CTL_ADD, alarm.number, EPOLLIN);
+    control(epoll, CTL_ADD, { fd: alarm.number, serial: 0, events: EPOLLIN });
   } catch (error) {
     alarm?.close();
     epoll.close();
@@ -92,7 +97,7 @@ async function loop(current: Reactor): Promise<void> {
   try {
     // The first waiter is added right after the start, before this goes on.
     await Promise.resolve();
-    while (waiters.size > 0) {
+    while (watched.size > 0) {
       let count = await symbols().epoll_wait_on_pool(
         epoll.number,
         bytes,
@@ -112,17 +117,18 @@ async function loop(current: Reactor): Promise<void> {
         }
       }
       for (let index = 0; index < count; index++) {
-        dispatch(
-          epoll,
-          view.getInt32(index * EVENT_SIZE + DATA_OFFSET, true),
-          view.getUint32(index * EVENT_SIZE, true),
-        );
+        const at = index * EVENT_SIZE;
+        dispatch(epoll, {
+          fd: view.getInt32(at + DATA_OFFSET, true),
+          serial: view.getUint32(at + DATA_OFFSET + 4, true),
+          events: view.getUint32(at, true),
+        });
       }
     }
   } catch (error) {
     // Nothing can be waited for any more: nobody may hang.
-    const all = [...waiters.values()].flatMap((set) => [...set]);
-    waiters.clear();
+    const all = [...watched.values()].flatMap(({ waiters }) => [...waiters]);
+    watched.clear();
     for (const waiter of all) waiter.fail(error);
   } finally {
     reactor = undefined;
@@ -137,52 +143,63 @@ function drain(alarm: Fd): void {
   read(alarm, counter);
 }
 
-function dispatch(epoll: Fd, fd: number, events: number): void {
-  const set = waiters.get(fd);
-  if (set === undefined) return; // the alarm, or one that was just removed
-  for (const waiter of set) {
+function dispatch(
+  epoll: Fd,
+  { fd, serial, events }: { fd: number; serial: number; events: number },
+): void {
+  const found = watched.get(fd);
+  // The alarm, or one that is gone; its number may be another's by now.
+  if (found?.serial !== serial) return;
+  for (const waiter of found.waiters) {
     if ((events & (waiter.events | ALWAYS)) === 0) continue;
-    set.delete(waiter);
+    found.waiters.delete(waiter);
     waiter.wake();
   }
-  update(epoll, fd, set);
+  update(epoll, fd, found);
 }
 
 /** Tells the kernel what is still waited for. */
-function update(epoll: Fd, fd: number, set: ReadonlySet<Waiter>): void {
-  if (set.size > 0) {
-    control(epoll, CTL_MOD, fd, eventsOf(set));
+function update(epoll: Fd, fd: number, { serial, waiters }: Watched): void {
+  if (waiters.size > 0) {
+    control(epoll, CTL_MOD, { fd, serial, events: eventsOf(waiters) });
     return;
   }
-  waiters.delete(fd);
-  control(epoll, CTL_DEL, fd, 0);
+  watched.delete(fd);
+  control(epoll, CTL_DEL, { fd, serial, events: 0 });
 }
 
-function eventsOf(set: Iterable<Waiter>): number {
+function eventsOf(waiters: Iterable<Waiter>): number {
   let events = 0;
-  for (const waiter of set) events |= waiter.events;
+  for (const waiter of waiters) events |= waiter.events;
   return events;
 }
+
+/** Of the descriptor that came last; the alarm has 0. */
+let lastSerial = 0;
 
 /** Waits for one more; the loop starts with the first. */
 export function addWaiter(fd: number, waiter: Waiter): void {
   reactor ??= start();
-  const set = waiters.get(fd);
-  if (set !== undefined) {
-    control(reactor.epoll, CTL_MOD, fd, eventsOf([...set, waiter]));
-    set.add(waiter);
+  const { epoll } = reactor;
+  const found = watched.get(fd);
+  if (found !== undefined) {
+    const { serial, waiters } = found;
+    const events = eventsOf([...waiters, waiter]);
+    control(epoll, CTL_MOD, { fd, serial, events });
+    waiters.add(waiter);
     return;
   }
-  control(reactor.epoll, CTL_ADD, fd, waiter.events);
-  waiters.set(fd, new Set([waiter]));
+  const serial = lastSerial = (lastSerial + 1) >>> 0;
+  control(epoll, CTL_ADD, { fd, serial, events: waiter.events });
+  watched.set(fd, { serial, waiters: new Set([waiter]) });
 }
 
 /** Waits for one less; resolves when no thread waits for it any more. */
 export async function removeWaiter(fd: number, waiter: Waiter): Promise<void> {
-  const set = waiters.get(fd);
-  if (reactor === undefined || !set?.delete(waiter)) return;
-  update(reactor.epoll, fd, set);
-  if (waiters.size > 0) return;
+  const found = watched.get(fd);
+  if (reactor === undefined || !found?.waiters.delete(waiter)) return;
+  update(reactor.epoll, fd, found);
+  if (watched.size > 0) return;
   const { alarm, turn } = reactor;
   write(alarm, ONE);
   await turn.promise;

@@ -82,6 +82,32 @@ Deno.test("waitReadable() rejects when the descriptor is closed", async () => {
   await assertRejects(() => wait, Deno.errors.BadResource, "it was closed");
 });
 
+Deno.test("waitReadable() is not woken by what had the number of the descriptor before", async () => {
+  using other = eventFd();
+  const stop = new AbortController();
+  const rest = waitReadable(other, { signal: stop.signal });
+  const before = eventFd();
+  const gone = waitReadable(before);
+  // So that the thread waits for both.
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  ring(before);
+  // The thread has the event by then; this one has not seen it.
+  for (const end = performance.now() + 50; performance.now() < end;);
+  const { number } = before;
+  before.close();
+  using after = eventFd();
+  assertEquals(after.number, number);
+  let isWoken = false;
+  const wait = waitReadable(after).then(() => isWoken = true);
+  await assertRejects(() => gone, Deno.errors.BadResource);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  assertEquals(isWoken, false);
+  ring(after);
+  await wait;
+  stop.abort(new Error("enough"));
+  await assertRejects(() => rest, Error, "enough");
+});
+
 Deno.test("waitReadable() refuses plain files", async () => {
   using file = openAt(undefined, "/etc/hostname");
   const error = await assertRejects(() => waitReadable(file), SyscallError);
