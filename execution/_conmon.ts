@@ -1,10 +1,10 @@
-import { pipe, waitReadable } from "@containerkit/libc";
+import { pipe } from "@containerkit/libc";
 import type { Bundle, ProcessIdentity } from "./_bundle.ts";
 import { classify, lastError } from "./_classify.ts";
-import { type KnownExit, reap } from "./_exit.ts";
+import type { KnownExit } from "./_exit.ts";
 import { findProgram } from "./_find_program.ts";
 import { type Launched, takeHold } from "./_launch.ts";
-import { forget } from "./_orphans.ts";
+import { reapAtEnd } from "./_orphans.ts";
 import { holdProcess } from "./_process.ts";
 import { processStat } from "./_process_stat.ts";
 import { globalArgs } from "./_runtime_args.ts";
@@ -163,10 +163,8 @@ export function findConmon(bundle: Bundle): ProcessIdentity | undefined {
 export async function conmonEnd(conmon: ProcessIdentity): Promise<void> {
   using pidfd = holdProcess(conmon);
   if (pidfd === undefined) return;
-  await waitReadable(pidfd);
   // Where this program is the subreaper it is its child.
-  reap(pidfd);
-  forget(conmon.pid);
+  await reapAtEnd(conmon.pid, pidfd);
 }
 
 /** What conmon wrote down of the end: the code alone, which is 128 and the signal's number if one ended it. */

@@ -15,7 +15,7 @@ import { sweep } from "./_sweep.ts";
 import { watchOom } from "./_watch_oom.ts";
 import { createRuntime } from "./create_runtime.ts";
 import type { ExecOptions } from "./exec_options.ts";
-import type { KeptContainer } from "./_orphans.ts";
+import type { KeptChild } from "./_orphans.ts";
 import type { KnownExit } from "./_exit.ts";
 import { freeze, thawKilled } from "./_freeze.ts";
 import type { ContainerLog } from "./log_options.ts";
@@ -210,7 +210,7 @@ export class ContainerImpl extends Process implements Container {
     this.#oom.abort();
   }
 
-  protected override kept(): KeptContainer {
+  protected override kept(): KeptChild {
     const { startTime, cgroups } = this.#record;
     return { startTime, cgroups, isTold: () => isTold(this.#bundle) };
   }

@@ -16,7 +16,7 @@ import { createRuntime } from "./create_runtime.ts";
 import { launch } from "./_launch.ts";
 import { missingOfHost } from "./_missing_of_host.ts";
 import { mayBeNative } from "./_native_runc.ts";
-import { leaveToEnd } from "./_orphans.ts";
+import { keepChild } from "./_orphans.ts";
 import { requireFeatures } from "./_require_features.ts";
 import { removeFolder } from "./_runtime_copies.ts";
 import type { Runtime } from "./runtime.ts";
@@ -179,7 +179,10 @@ async function makeContainer(
     ...log === undefined ? {} : { log },
   };
   if (launched.conmon !== undefined) {
-    leaveToEnd(launched.conmon, record.cgroups);
+    const { pid, startTime } = launched.conmon;
+    // What it has to tell is in files.
+    const isTold = () => true;
+    keepChild(pid, { startTime, cgroups: record.cgroups, isTold });
   }
   // What is written from here on may not fit.
   undo.defer(() => launched.streams.close());

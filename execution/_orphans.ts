@@ -1,5 +1,9 @@
-import { pidfdOpen, SyscallError } from "@containerkit/libc";
-import type { ProcessIdentity } from "./_bundle.ts";
+import {
+  type Fd,
+  pidfdOpen,
+  SyscallError,
+  waitReadable,
+} from "@containerkit/libc";
 import type { CgroupPaths } from "./_cgroup_paths.ts";
 import { reap } from "./_exit.ts";
 import {
@@ -16,7 +20,7 @@ const GRACE_MS = 100;
 const TICKS = 100;
 
 /** A child of this program that it has let go: the first process of a container, or its conmon. */
-export interface KeptContainer {
+export interface KeptChild {
   readonly startTime: number;
   readonly cgroups: CgroupPaths;
   /** Whether nobody needs its zombie any more to see how it ended. */
@@ -25,7 +29,7 @@ export interface KeptContainer {
 
 /** Processes whose end somebody here waits for: how many do, and the cgroups of the container. */
 const held = new Map<number, { holders: number; cgroups: CgroupPaths }>();
-const kept = new Map<number, KeptContainer>();
+const kept = new Map<number, KeptChild>();
 /** When the starts that are under way began, in ticks after the boot. */
 const starts = new Set<{ readonly ticks: number }>();
 /** Zombies of the last look, by number and start. */
@@ -44,29 +48,26 @@ export function hold(pid: number, cgroups: CgroupPaths): void {
 }
 
 /** One waits less; of a container that goes on orphans are reaped still. */
-export function letGo(pid: number, container?: KeptContainer): void {
+export function letGo(pid: number, container?: KeptChild): void {
   const { holders, cgroups } = held.get(pid)!;
   if (holders > 1) held.set(pid, { holders: holders - 1, cgroups });
   else held.delete(pid);
-  const stat = container && processStat(pid);
-  const isChild = stat?.parent === Deno.pid &&
-    stat.startTime === container?.startTime;
-  if (container !== undefined && isChild) kept.set(pid, container);
+  if (container !== undefined) keepChild(pid, container);
   rest();
 }
 
-/** A child that lives beside its container ends unasked: what it had to tell is in files. */
-export function leaveToEnd(
-  { pid, startTime }: ProcessIdentity,
-  cgroups: CgroupPaths,
-): void {
-  if (processStat(pid)?.parent !== Deno.pid) return; // no subreaper
-  kept.set(pid, { startTime, cgroups, isTold: () => true });
-  listen();
+/** Nobody here waits for the end of a process; it is reaped all the same, if it is a child. */
+export function keepChild(pid: number, child: KeptChild): void {
+  const stat = processStat(pid);
+  if (stat?.parent === Deno.pid && stat.startTime === child.startTime) {
+    kept.set(pid, child);
+  }
 }
 
-/** Such a child has ended and was reaped. */
-export function forget(pid: number): void {
+/** Waits until a process has ended, and reaps it if it is a child. */
+export async function reapAtEnd(pid: number, pidfd: Fd): Promise<void> {
+  await waitReadable(pidfd);
+  reap(pidfd);
   if (kept.delete(pid)) rest();
 }
 

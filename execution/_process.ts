@@ -25,7 +25,7 @@ import { RuntimeError } from "./runtime_error.ts";
 import { signalNumber } from "./_signals.ts";
 import type { ConsoleSize } from "./spec.ts";
 import type { OutputHub } from "./_output_hub.ts";
-import { hold, type KeptContainer, letGo } from "./_orphans.ts";
+import { hold, type KeptChild, letGo } from "./_orphans.ts";
 import type { Streams } from "./_stdio.ts";
 
 /** What a process is made of. */
@@ -126,7 +126,7 @@ export abstract class Process implements ContainerProcess {
   /** Runs in the one program that was the first to see how it ended. */
   protected abstract onStatus(status: ContainerStatus): void;
   /** What is known of it, if others may want to see how it ends after it was let go. */
-  protected kept(): KeptContainer | undefined {
+  protected kept(): KeptChild | undefined {
     return undefined;
   }
 

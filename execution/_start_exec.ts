@@ -183,17 +183,11 @@ async function startProcess(
 /** The folder of one process; that of the container is never made anew. In memory: nothing waits for a disk. */
 function makeFolder(bundle: Bundle, files: ProcessFiles): void {
   try {
-    Deno.mkdirSync(files.path, { mode: 0o700 });
+    Deno.mkdirSync(bundle.execs, { mode: 0o700 });
   } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-    // It is the first of the container; another first one may be as far.
-    try {
-      Deno.mkdirSync(bundle.execs, { mode: 0o700 });
-    } catch (error) {
-      if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
-    }
-    Deno.mkdirSync(files.path, { mode: 0o700 });
+    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
   }
+  Deno.mkdirSync(files.path, { mode: 0o700 });
 }
 
 /** A file that is missing because the container was deleted since it was looked for. */

@@ -1,12 +1,6 @@
-import {
-  pidfdOpen,
-  pidfdSendSignal,
-  SyscallError,
-  waitReadable,
-} from "@containerkit/libc";
-import { reap } from "./_exit.ts";
+import { pidfdOpen, pidfdSendSignal, SyscallError } from "@containerkit/libc";
 import { allChildren } from "./_orphan_signs.ts";
-import { forget, holdNewborn, isHeld } from "./_orphans.ts";
+import { holdNewborn, isHeld, reapAtEnd } from "./_orphans.ts";
 import { type ProcessStat, processStat } from "./_process_stat.ts";
 import { SIGKILL } from "./_signals.ts";
 
@@ -32,9 +26,7 @@ async function end(pid: number): Promise<void> {
     } catch {
       // It is a zombie already.
     }
-    await waitReadable(pidfd);
-    reap(pidfd);
-    forget(pid);
+    await reapAtEnd(pid, pidfd);
   } catch (error) {
     if (!(error instanceof SyscallError)) throw error;
   }

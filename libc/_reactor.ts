@@ -58,11 +58,16 @@ let reactor: Reactor | undefined;
 const event = new Uint8Array(EVENT_SIZE);
 const eventView = new DataView(event.buffer);
 
-function control(
-  epoll: Fd,
-  op: number,
-  { fd, serial, events }: { fd: number; serial: number; events: number },
-): void {
+/** What epoll is told of a descriptor, and tells of it. */
+interface Entry {
+  readonly fd: number;
+  /** That of {@linkcode Watched}; the alarm has 0. */
+  readonly serial: number;
+  readonly events: number;
+}
+
+function control(epoll: Fd, op: number, entry: Entry): void {
+  const { fd, serial, events } = entry;
   eventView.setUint32(0, events, true);
   eventView.setInt32(DATA_OFFSET, fd, true);
   eventView.setUint32(DATA_OFFSET + 4, serial, true);
@@ -143,10 +148,7 @@ function drain(alarm: Fd): void {
   read(alarm, counter);
 }
 
-function dispatch(
-  epoll: Fd,
-  { fd, serial, events }: { fd: number; serial: number; events: number },
-): void {
+function dispatch(epoll: Fd, { fd, serial, events }: Entry): void {
   const found = watched.get(fd);
   // The alarm, or one that is gone; its number may be another's by now.
   if (found?.serial !== serial) return;
@@ -174,7 +176,7 @@ function eventsOf(waiters: Iterable<Waiter>): number {
   return events;
 }
 
-/** Of the descriptor that came last; the alarm has 0. */
+/** Of the descriptor that came last. */
 let lastSerial = 0;
 
 /** Waits for one more; the loop starts with the first. */

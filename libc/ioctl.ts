@@ -47,11 +47,12 @@ export function ioctl(
   options: IoctlOptions = {},
 ): number {
   const { argument = 0 } = options;
-  if (argument instanceof Uint8Array) checkRoom(request, argument, options);
   const number = BigInt(request);
-  const result = argument instanceof Uint8Array
-    ? files().ioctl_buffer(file.number, number, argument)
-    : files().ioctl(file.number, number, BigInt(argument));
+  let result;
+  if (argument instanceof Uint8Array) {
+    checkRoom(request, argument, options);
+    result = files().ioctl_buffer(file.number, number, argument);
+  } else result = files().ioctl(file.number, number, BigInt(argument));
   if (result >= 0) return result;
   throw failure(
     errno(),
