@@ -1,14 +1,7 @@
-import { tryLockFile } from "@containerkit/state";
-import {
-  type Bundle,
-  bundleOf,
-  type ContainerRecord,
-  containersPath,
-  STATE,
-  writeJson,
-} from "./_bundle.ts";
+import { bundleOf, type ContainerRecord, STATE, writeJson } from "./_bundle.ts";
 import { cgroupPathOf } from "./_cgroup_path_of.ts";
 import { ownCgroups } from "./_cgroup_procs.ts";
+import { claimBundle } from "./_claim_bundle.ts";
 import { ContainerImpl } from "./_container.ts";
 import { launchByConmon } from "./_conmon.ts";
 import type { CreateOptions } from "./create.ts";
@@ -33,23 +26,6 @@ export interface CreateContainerOptions extends Omit<CreateOptions, "monitor"> {
   readonly monitored?: boolean;
   /** The conmon that makes and holds it. */
   readonly conmon?: string;
-}
-
-/** Claims the id: whoever makes the folder has it. */
-function claim(bundle: Bundle, state: string): void {
-  Deno.mkdirSync(containersPath(state), { recursive: true, mode: 0o700 });
-  try {
-    Deno.mkdirSync(bundle.path, { mode: 0o700 });
-  } catch (cause) {
-    if (!(cause instanceof Deno.errors.AlreadyExists)) throw cause;
-    throw new RuntimeError(`create container "${bundle.id}"`, {
-      code: "AlreadyExists",
-      runtime: "",
-      args: [],
-      exitCode: null,
-      detail: "there is a container of that id",
-    }, { cause });
-  }
 }
 
 /** A runtime's own words for it differ, and tell less. */
@@ -124,11 +100,9 @@ async function makeContainer(
   });
   requireHost(runtime, spec, id);
   await requireFeatures(runtime, spec, { id, signal });
-  claim(bundle, state);
+  using _ = await claimBundle(bundle, signal);
   await using undo = new AsyncDisposableStack();
-  undo.defer(async () => void await removeFolder(bundle.path));
-  // Whoever cleans up after crashes leaves alone what is locked.
-  using _ = tryLockFile(bundle.lock);
+  undo.defer(() => removeFolder(bundle.path));
   const full = withTimeOffsets({
     ...spec,
     linux: { ...spec.linux, cgroupsPath },

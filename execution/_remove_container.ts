@@ -1,6 +1,7 @@
 import type { Bundle, ContainerRecord } from "./_bundle.ts";
 import { conmonEnd } from "./_conmon.ts";
 import { emitEvent } from "./_events.ts";
+import { lockBundle } from "./_lock_bundle.ts";
 import { monitorDrained } from "./_monitor_client.ts";
 import { deleteNatively } from "./_native_runc.ts";
 import type { Runtime } from "./runtime.ts";
@@ -13,12 +14,14 @@ export async function removeContainer(
   bundle: Bundle,
   record: ContainerRecord,
 ): Promise<void> {
+  // Somebody else may do the same at the same time, and tells it.
+  using lock = await lockBundle(bundle, record);
+  if (lock === undefined) return;
   if (record.monitored) await monitorDrained(bundle.state, record.id);
   if (record.conmon !== undefined) await conmonEnd(record.conmon);
   if (record.native) await deleteNatively(record);
   else await deleteByRuntime(runtime, record);
-  // Somebody else may have done the same at the same time, and tells it.
-  if (!await removeFolder(bundle.path)) return;
+  await removeFolder(bundle.path);
   emitEvent(bundle.state, { type: "delete", id: record.id });
 }
 

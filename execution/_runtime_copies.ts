@@ -44,12 +44,8 @@ export async function removeCopies(folder: string): Promise<void> {
   }
 }
 
-/**
- * Removes a folder with all that is in it, and the copies of killed runtimes.
- *
- * @returns Whether it was there.
- */
-export async function removeFolder(path: string): Promise<boolean> {
+/** Removes a folder with all that is in it, and the copies of killed runtimes. That it is not there is fine. */
+export async function removeFolder(path: string): Promise<void> {
   // It is small and in memory: nothing waits for a disk.
   const remove = () => Deno.removeSync(path, { recursive: true });
   try {
@@ -60,10 +56,8 @@ export async function removeFolder(path: string): Promise<boolean> {
       await removeAllCopies(path);
       remove();
     }
-    return true;
   } catch (error) {
     ifThere(error);
-    return false;
   }
 }
 

@@ -1,0 +1,135 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { lockFile, tryLockFile } from "@containerkit/state";
+import {
+  makeBusyboxRootfs,
+  need,
+  rootTest,
+  tempDir,
+} from "@containerkit/tests";
+import { bundleOf, type ContainerRecord, readRecord } from "./_bundle.ts";
+import { claimBundle } from "./_claim_bundle.ts";
+import {
+  createSpec,
+  deleteContainer,
+  listContainers,
+  readEvents,
+  run,
+  RuntimeError,
+} from "./mod.ts";
+
+/** Makes a container that has ended, and is kept. */
+async function makeEnded(folder: string) {
+  const rootfs = `${folder}/rootfs`;
+  Deno.mkdirSync(rootfs, { recursive: true });
+  makeBusyboxRootfs(rootfs);
+  const state = `${folder}/state`;
+  const spec = await createSpec({}, { rootfs, args: ["true"] });
+  await using container = await run("a", spec, { state });
+  await container.status;
+  container.keep();
+  return { state, bundle: bundleOf(state, "a") };
+}
+
+async function deletions(state: string): Promise<number> {
+  const events = await Array.fromAsync(readEvents({ state }));
+  return events.filter(({ type }) => type === "delete").length;
+}
+
+/** Whether it is still under way after others had their turn. */
+async function isWaiting(promise: Promise<unknown>): Promise<boolean> {
+  const later = new Promise((resolve) => setTimeout(resolve, 100, true));
+  return await Promise.race([promise.then(() => false), later]) as boolean;
+}
+
+rootTest(
+  "deleteContainer() waits for a program that removes the container already, which alone tells it",
+  async () => {
+    using temp = tempDir();
+    const { state, bundle } = await makeEnded(temp.path);
+    const other = tryLockFile(bundle.lock);
+    assert(other !== undefined);
+    const deleted = deleteContainer("a", { state });
+    assert(await isWaiting(deleted));
+    const path = `${temp.path}/away`;
+    Deno.renameSync(bundle.path, path);
+    other.close();
+    await deleted;
+    assertEquals(await deletions(state), 0);
+    Deno.renameSync(path, bundle.path);
+    await deleteContainer("a", { state });
+    assertEquals(await deletions(state), 1);
+  },
+  need("runc", "busybox"),
+);
+
+rootTest(
+  "deleteContainer() leaves alone what has its id meanwhile",
+  async () => {
+    using temp = tempDir();
+    const { state, bundle } = await makeEnded(temp.path);
+    const record = readRecord(bundle)!;
+    const other = tryLockFile(bundle.lock);
+    const deleted = deleteContainer("a", { state });
+    assert(await isWaiting(deleted));
+    const next: ContainerRecord = { ...record, startTime: 1 };
+    Deno.writeTextFileSync(bundle.record, JSON.stringify(next));
+    other?.close();
+    await deleted;
+    assertEquals(listContainers({ state }).map(({ id }) => id), ["a"]);
+    assertEquals(await deletions(state), 0);
+    await deleteContainer("a", { state });
+    assertEquals(listContainers({ state }), []);
+  },
+  need("runc", "busybox"),
+);
+
+rootTest(
+  "deleteContainer() goes on after a program that was killed while it removed the container",
+  async () => {
+    using temp = tempDir();
+    const { state, bundle } = await makeEnded(temp.path);
+    const other = await lockFile(bundle.lock);
+    const deleted = deleteContainer("a", { state });
+    assert(await isWaiting(deleted));
+    Deno.removeSync(bundle.record);
+    other.close();
+    await deleted;
+    assertEquals([...Deno.readDirSync(`${state}/containers`)], []);
+    assertEquals(await deletions(state), 1);
+  },
+  need("runc", "busybox"),
+);
+
+Deno.test("claimBundle() begins again if its folder is taken for abandoned before it is locked", async () => {
+  await using temp = tempDir();
+  const bundle = bundleOf(temp.path, "a");
+  const mkdirSync = Deno.mkdirSync;
+  let cleaner = () => {};
+  let made = 0;
+  using restored = new DisposableStack();
+  restored.defer(() => Object.assign(Deno, { mkdirSync }));
+  Object.assign(Deno, {
+    mkdirSync(path: string, options: Deno.MkdirOptions) {
+      mkdirSync(path, options);
+      if (path === bundle.path && made++ < 2) cleaner();
+    },
+  });
+  // One that has gone when the folder is locked, and one that is still at work.
+  const clean = () => Deno.removeSync(bundle.path, { recursive: true });
+  cleaner = () => {
+    if (made === 1) return clean();
+    const lock = tryLockFile(bundle.lock);
+    setTimeout(() => {
+      clean();
+      lock?.close();
+    }, 20);
+  };
+  using lock = await claimBundle(bundle, undefined);
+  assertEquals([made, lock.path], [3, bundle.lock]);
+  assertEquals(tryLockFile(bundle.lock), undefined);
+  const error = await assertRejects(
+    () => claimBundle(bundle, undefined),
+    RuntimeError,
+  );
+  assertEquals(error.code, "AlreadyExists");
+});
