@@ -13,7 +13,7 @@ export async function lockBundle(
 ): Promise<FileLock | undefined> {
   let lock: FileLock;
   try {
-    lock = await lockFile(bundle.lock);
+    lock = await lockFile(bundle.lock, { create: false });
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;

@@ -13,6 +13,7 @@ import {
   deleteContainer,
   listContainers,
   readEvents,
+  recoverContainers,
   run,
   RuntimeError,
 } from "./mod.ts";
@@ -96,6 +97,24 @@ rootTest(
     await deleted;
     assertEquals([...Deno.readDirSync(`${state}/containers`)], []);
     assertEquals(await deletions(state), 1);
+  },
+  need("runc", "busybox"),
+);
+
+rootTest(
+  "deleteContainer() makes no new lock where a program is removing the container, which alone tells it",
+  async () => {
+    using temp = tempDir();
+    const { state, bundle } = await makeEnded(temp.path);
+    const other = await lockFile(bundle.lock);
+    const deleted = deleteContainer("a", { state });
+    assert(await isWaiting(deleted));
+    // The folder goes last.
+    for (const path of [bundle.record, bundle.lock]) Deno.removeSync(path);
+    other.close();
+    await deleted;
+    assertEquals(await deletions(state), 0);
+    assertEquals((await recoverContainers({ state })).undone, ["a"]);
   },
   need("runc", "busybox"),
 );

@@ -14,7 +14,8 @@ import { cleanPath } from "./_clean_path.ts";
 import { copyUp } from "./_copy_up.ts";
 import type { Dir, DirTree, MissingHandler } from "./_dir_tree.ts";
 import { lstatAt } from "./_files.ts";
-import { hide, makeOpaque, removeFrom } from "./_hide.ts";
+import { removeFrom } from "./_hide.ts";
+import { type LateMark, makeLateMarks, makeMark } from "./_late_marks.ts";
 import { directoryMarks } from "./_layer_marks.ts";
 import { layerSymbols } from "./_layer_symbols.ts";
 import {
@@ -68,6 +69,8 @@ export class Applier implements TarSink, Disposable {
   #isDirect = false;
   /** Such directories, by the names as written. */
   readonly #known = new Map<string, Dir>();
+  /** Marks behind links, or where nothing is so far: what their paths mean is known when all entries are there. */
+  readonly #late: LateMark[] = [];
   #work: Generator<void> | undefined;
   entries = 0;
   /** What goes on elsewhere with the bytes of the last chunks. */
@@ -152,13 +155,10 @@ export class Applier implements TarSink, Disposable {
     if (found === undefined) return;
     const { parent, name } = found;
     if (name === "") return this.#dressRoot(header);
-    const context = this.#context;
     const whiteout = parseWhiteout(name);
     if (whiteout !== undefined) {
       this.#lastPrefix = undefined;
-      if (whiteout.kind === "opaque") return makeOpaque(context, parent);
-      if (whiteout.kind === "hide") return hide(context, parent, whiteout.name);
-      return;
+      return makeMark(this.#context, parent, whiteout);
     }
     const isMade = this.#make(header, parent, name);
     if (isMade === undefined) return this.#linkBelow(header);
@@ -274,8 +274,10 @@ export class Applier implements TarSink, Disposable {
   }
 
   /** Sets what had to wait until nothing more is written. */
-  finish(): Generator<void> {
-    return finishDirectories(this.#context);
+  *finish(): Generator<void> {
+    const find = (names: readonly string[]) => this.#parentOfMark(names, true);
+    yield* makeLateMarks(this.#context, this.#late, find);
+    yield* finishDirectories(this.#context);
   }
 
   [Symbol.dispose](): void {
@@ -291,9 +293,9 @@ export class Applier implements TarSink, Disposable {
     const prefix = path.slice(0, slash + 1);
     const name = path.slice(slash + 1, end);
     if (name !== "" && name !== "." && name !== "..") {
-      if (prefix === this.#lastPrefix) {
-        return { parent: this.#lastParent!, name };
-      }
+      const isHere = prefix === this.#lastPrefix &&
+        (this.#isDirect || parseWhiteout(name) === undefined);
+      if (isHere) return { parent: this.#lastParent!, name };
       const known = this.#known.get(prefix);
       if (known !== undefined && !known.dead) {
         this.#lastPrefix = prefix;
@@ -307,10 +309,14 @@ export class Applier implements TarSink, Disposable {
     const names = cleanPath(path);
     const base = names.pop();
     if (base === undefined) return { parent: tree.root, name: "" };
-    const parent = parseWhiteout(base) === undefined
+    const whiteout = parseWhiteout(base);
+    const parent = whiteout === undefined
       ? tree.walk(names, this.#makeParent, path)
-      : this.#parentOfMark(names, path);
-    if (parent === undefined) return undefined;
+      : this.#parentOfMark(names, false);
+    if (parent === undefined) {
+      if (whiteout !== undefined) this.#late.push({ names, whiteout });
+      return undefined;
+    }
     const isPlain = base === name && !prefix.includes("..");
     this.#lastPrefix = isPlain ? prefix : undefined;
     this.#lastParent = parent;
@@ -340,9 +346,10 @@ export class Applier implements TarSink, Disposable {
   }
 
   /** Some writers hide what was in a directory that their layer replaces by a file: nothing is left to do then. */
-  #parentOfMark(names: readonly string[], path: string): Dir | undefined {
+  #parentOfMark(names: readonly string[], follow: boolean): Dir | undefined {
+    const { tree } = this.#context;
     try {
-      return this.#context.tree.walk(names, this.#makeHolder, path);
+      return tree.walk(names, this.#makeHolder, names.join("/"), follow);
     } catch (error) {
       if (error instanceof SyscallError && error.code === "ENOTDIR") {
         return undefined;

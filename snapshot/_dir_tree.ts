@@ -110,6 +110,8 @@ export class DirTree implements Disposable {
   readonly root: Dir;
   /** How many links were followed so far. */
   links = 0;
+  /** Removed directories in which the layer hid something: their names may come to lead elsewhere. */
+  readonly lost: Dir[] = [];
   /** In the order of their last use. */
   readonly #open = new Set<Dir>();
   #last: Dir | undefined;
@@ -189,6 +191,7 @@ export class DirTree implements Disposable {
     const stack = [dir];
     for (let at = stack.pop(); at !== undefined; at = stack.pop()) {
       at.dead = true;
+      if (at.opaque || at.hidden !== undefined) this.lost.push(at);
       if (at.fd >= 0) this.#close(at);
       for (const child of at.children?.values() ?? []) stack.push(child);
     }
@@ -201,12 +204,14 @@ export class DirTree implements Disposable {
    * @param names The parts of the path.
    * @param missing Makes what is missing.
    * @param path The path of the entry, for errors.
-   * @returns The directory, or `undefined` if a part is missing and was not made.
+   * @param follow Whether links are followed.
+   * @returns The directory, or `undefined` if a part is missing and was not made, or is a link that is not followed.
    */
   walk(
     names: readonly string[],
     missing: MissingHandler,
     path: string,
+    follow = true,
   ): Dir | undefined {
     let at = this.root;
     let links = 0;
@@ -244,6 +249,7 @@ export class DirTree implements Disposable {
         at = found;
         continue;
       }
+      if (!follow) return undefined;
       this.links++;
       if (++links > MAX_LINKS) {
         throw new LayerError(path, "it goes through too many links");

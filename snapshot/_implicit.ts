@@ -113,7 +113,10 @@ export class ImplicitFolders {
   /** Marks make nothing: a folder that holds nothing else goes where none is below. */
   #dropHolder(dir: string, path: string, below: ParentLayers): void {
     if (path === "" || this.#needed.has(path) || this.#isUnsure(path)) return;
-    if (below.find(path.split("/"))?.kind !== "dir") remove(`${dir}/${path}`);
+    if (below.find(path.split("/"))?.kind === "dir") return;
+    // It may be a mark by now.
+    const found = lookAt(`${dir}/${path}`);
+    if (found !== undefined && isFolder(found)) remove(`${dir}/${path}`);
   }
 
   /** Whether it is the layer's own, or may lie elsewhere than its name says. */
@@ -154,11 +157,16 @@ function lookAt(path: string): Stat | undefined {
   try {
     return statAt(undefined, path);
   } catch (error) {
-    if (error instanceof SyscallError && error.code === "ENOENT") {
-      return undefined;
-    }
+    // A part of the path may be a file, or a mark.
+    const isAbsent = error instanceof SyscallError &&
+      (error.code === "ENOENT" || error.code === "ENOTDIR");
+    if (isAbsent) return undefined;
     throw error;
   }
+}
+
+function isFolder({ mode }: Stat): boolean {
+  return (mode & FileType.MASK) === FileType.DIRECTORY;
 }
 
 /** Whether it is a mark by which overlay hides. */

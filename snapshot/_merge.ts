@@ -1,4 +1,5 @@
 import { TarError } from "@containerkit/tar";
+import { createPathResolver } from "@containerkit/tar/layer";
 import type { LayerEntry } from "./_layer_entries.ts";
 import { fromByteText } from "./_names.ts";
 import { makeDirectory, Mode, type TreeNode } from "./_tree.ts";
@@ -124,16 +125,56 @@ function link(
   enter(root, path, layer).set(path.at(-1)!, found);
 }
 
-/** Hides what lower layers have. A mark makes nothing where they have nothing. */
+type MarkEntry = LayerEntry & { readonly kind: "hide" | "opaque" };
+
+/** The directory that a mark lies in. */
+const folderOf = ({ kind, path }: MarkEntry) =>
+  kind === "opaque" ? path : path.slice(0, -1);
+
+/** Finds what is there, following no links. */
+function look(root: TreeNode, path: readonly string[]): TreeNode | undefined {
+  let node: TreeNode | undefined = root;
+  for (const name of path) node = node?.children?.get(name);
+  return node;
+}
+
+/** Hides what lower layers have in a directory. A mark makes nothing where they have nothing. */
 function hide(
   root: TreeNode,
-  { kind, path }: LayerEntry & { readonly kind: "hide" | "opaque" },
+  mark: MarkEntry,
+  folder: readonly string[] | undefined,
 ): void {
-  if (kind === "opaque") {
-    walk(root, path, () => undefined)?.children?.clear();
-  } else {
-    walk(root, path.slice(0, -1), () => undefined)?.children
-      ?.delete(path.at(-1)!);
+  const children = folder && look(root, folder)?.children;
+  if (mark.kind === "opaque") children?.clear();
+  else children?.delete(mark.path.at(-1)!);
+}
+
+/** Wherever they stand, marks hide what lies below, not what the layer brings. */
+function hideAll(root: TreeNode, entries: readonly LayerEntry[]): void {
+  const marks = entries.filter((entry): entry is MarkEntry =>
+    entry.kind === "hide" || entry.kind === "opaque"
+  );
+  if (marks.length === 0) return;
+  const own = entries.filter((entry) =>
+    entry.kind === "file" || entry.kind === "link"
+  ).map((entry) =>
+    entry.kind === "file"
+      ? {
+        path: entry.path,
+        isDirectory: (entry.mode & Mode.TYPE) === Mode.DIRECTORY,
+        symlink: entry.target,
+      }
+      : { path: entry.path, isDirectory: false, link: entry.target }
+  );
+  for (const mark of marks) hide(root, mark, folderOf(mark));
+  // All are looked up before one of them hides what another goes through.
+  const resolve = createPathResolver(own, (path) => {
+    const node = look(root, path);
+    return node && { symlink: node.target };
+  });
+  const folders = marks.map((mark) => resolve(folderOf(mark)));
+  for (const [index, mark] of marks.entries()) {
+    hide(root, mark, folders[index]);
   }
 }
 
@@ -154,10 +195,7 @@ export function applyEntries(
   for (const entry of entries) {
     if (entry.kind === "link") below.set(entry, find(root, entry.target));
   }
-  // Wherever they stand, they hide what lies below, not what the layer brings.
-  for (const entry of entries) {
-    if (entry.kind === "hide" || entry.kind === "opaque") hide(root, entry);
-  }
+  hideAll(root, entries);
   for (const entry of entries) {
     if (entry.kind === "file") put(root, entry, layer);
     else if (entry.kind === "link") {

@@ -1,4 +1,5 @@
 import { assertEquals } from "@std/assert";
+import { mergeLayers } from "@containerkit/tar/layer";
 import {
   describeTree,
   rootTest,
@@ -20,13 +21,15 @@ import {
 import { applyLayer, diffUpper } from "./mod.ts";
 import { makeDirectory, type TreeNode } from "./_tree.ts";
 
-const ROUNDS = Deno.env.has("CONTAINERKIT_LONG") ? 300 : 12;
+const ROUNDS = Deno.env.has("CONTAINERKIT_LONG") ? 600 : 12;
 const NAMES = ["a", "b", "c", "d1", "d1-"];
+
+const isMark = ({ name }: TestEntry) => name.includes(".wh.");
 
 /** A random tree: directories with files, links and more directories. */
 function randomTree(random: () => number, depth: number, at = ""): TestEntry[] {
   const entries: TestEntry[] = [];
-  for (const name of NAMES) {
+  for (const [index, name] of NAMES.entries()) {
     const path = `${at}${name}`;
     const dice = random();
     if (dice < 0.35 && depth > 0) {
@@ -36,8 +39,10 @@ function randomTree(random: () => number, depth: number, at = ""): TestEntry[] {
       entries.push(...randomTree(random, depth - 1, `${path}/`));
     } else if (dice < 0.6) {
       entries.push(file(path, `${path} ${random()}`));
-    } else if (dice < 0.7) {
-      entries.push(symlink("a", path));
+    } else if (dice < 0.75 && index > 0) {
+      // To what comes before it, so that links lead in no circle.
+      const target = NAMES[Math.floor(random() * index)]!;
+      entries.push(symlink(random() < 0.3 ? `/${target}` : target, path));
     }
   }
   return entries;
@@ -52,21 +57,14 @@ function randomLayer(
   const entries = randomTree(random, 2).filter(({ name, typeflag }) =>
     typeflag !== "5" || inTheWay.has(name) || random() < 0.7
   );
-  const links = new Set(
-    [...base, ...entries].filter(({ typeflag }) => typeflag === "2")
-      .map(({ name }) => name),
-  );
-  // What a mark behind a link means depends on what came before it.
-  const goesThroughLink = (path: string) =>
-    links.values().some((link) => `${path}/`.startsWith(`${link}/`));
   const dirs = new Set([
     "",
-    ...entries.filter(({ typeflag }) => typeflag === "5")
+    // Directories and links of the layer itself.
+    ...entries.filter(({ typeflag }) => typeflag === "5" || typeflag === "2")
       .map(({ name }) => `${name}/`),
     // Where the layer has nothing itself, and where nothing is below.
     ...[...base, dir("none"), dir("none/deep")]
-      .filter(({ name }) => random() < 0.3 && !goesThroughLink(name))
-      .map(({ name }) => `${name}/`),
+      .filter(() => random() < 0.3).map(({ name }) => `${name}/`),
   ]);
   for (const path of dirs) {
     if (path !== "" && random() < 0.2) {
@@ -79,14 +77,14 @@ function randomLayer(
   return entries;
 }
 
-/** A directory that replaces a file must come before what is in it. */
+/** A directory that replaces a file must come before what the layer brings in it. */
 function parentsFirst(
   entries: readonly TestEntry[],
   inTheWay: ReadonlySet<string>,
 ): TestEntry[] {
   const placed = new Set<TestEntry>();
   for (const entry of entries) {
-    for (const parent of entries) {
+    for (const parent of isMark(entry) ? [] : entries) {
       if (
         inTheWay.has(parent.name) && entry.name.startsWith(`${parent.name}/`)
       ) placed.add(parent);
@@ -110,7 +108,7 @@ function withoutImplicit(
   });
 }
 
-/** The formats of applyLayer(), a layer put on another after it was applied, one made of what was applied, and an index. */
+/** The formats of applyLayer(), a layer put on another after it was applied, one made of what was applied, an index, and one layer of both. */
 const FORMATS = [
   "directory",
   "overlay",
@@ -118,6 +116,7 @@ const FORMATS = [
   "late",
   "diff",
   "index",
+  "merge",
 ] as const;
 
 /** The tree of an index as a layer. */
@@ -173,6 +172,13 @@ async function result(
     const layers = [archive(base), archive(layer)];
     const tree = entriesOf(readIndex(layers), layers);
     await applyLayer(stream(archive(tree)), lower);
+    return withoutImplicit(await describeTree(lower), layer);
+  }
+  if (format === "merge") {
+    const sources = [base, layer].map((entries) => ({
+      open: () => Promise.resolve(stream(archive(entries))),
+    }));
+    await applyLayer(await mergeLayers(sources), lower);
     return withoutImplicit(await describeTree(lower), layer);
   }
   await applyLayer(stream(archive(base)), lower);

@@ -109,6 +109,54 @@ Deno.test({
 });
 
 Deno.test({
+  name:
+    "applyEntries() hides what a path leads to when the whole layer is there",
+  permissions: "none",
+  fn() {
+    const base = [dir("a"), file("a/f"), dir("b"), file("b/f")];
+    const links = [...base, symlink("a", "l"), symlink("a", "m")];
+    const cases: [string, TestEntry[], string[]][] = [
+      ["a link below", [file("l/.wh.f")], ["/a 0", "/b 0", "/b/f 0", "/l 0"]],
+      [
+        "a link below that a directory replaces, as overlay marks it opaque",
+        [dir("l"), file("l/.wh..wh..opq"), file("l/.wh.f")],
+        ["/a 0", "/a/f 0", "/b 0", "/b/f 0", "/l 1"],
+      ],
+      [
+        "a link below that another mark hides",
+        [file("l/.wh.f"), file(".wh.l")],
+        ["/a 0", "/a/f 0", "/b 0", "/b/f 0"],
+      ],
+      [
+        "a link of its own",
+        [symlink("b", "l"), file("l/.wh..wh..opq")],
+        ["/a 0", "/a/f 0", "/b 0", "/l 1"],
+      ],
+      [
+        "a hard link to a link",
+        [link("m", "l"), symlink("b", "m"), file("l/.wh.f")],
+        ["/a 0", "/b 0", "/b/f 0", "/l 0", "/m 1"],
+      ],
+      [
+        "a link behind a file of its own",
+        [file("a"), file("l/x/.wh.f"), symlink("b", "l")],
+        ["/a 1", "/b 0", "/b/f 0", "/l 1"],
+      ],
+    ];
+    for (const [name, layer, want] of cases) {
+      for (const entries of [layer, layer.toReversed()]) {
+        const isPlain = ({ linkname }: TestEntry) => linkname !== "m";
+        // A hard link comes after what it links to.
+        if (entries !== layer && !layer.every(isPlain)) continue;
+        const got = paths(merge(links, entries))
+          .filter((line) => line !== "/m 0");
+        assertEquals(got, want, name);
+      }
+    }
+  },
+});
+
+Deno.test({
   name: "createEntryReader() refuses what a filesystem cannot hold",
   permissions: "none",
   fn() {

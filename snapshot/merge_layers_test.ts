@@ -42,7 +42,7 @@ function randomLayer(random: () => number, symlinks: boolean): TestEntry[] {
     }
   });
   if (!symlinks) return entries;
-  // A mark behind what goes through a link that it hides means something else each time.
+  // What goes through a link that a later mark hides lies elsewhere than if the mark came first.
   const isMark = ({ name }: TestEntry) => name.includes(".wh.");
   return [...entries.filter(isMark), ...entries.filter((it) => !isMark(it))];
 }

@@ -38,7 +38,7 @@ function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
  *
  * @param path The file; made, empty and for this user only, if it is not there.
  * @returns The lock; closing it lets go.
- * @throws {Deno.errors.NotFound} If the folder is not there.
+ * @throws {Deno.errors.NotFound} If the folder is not there; without `create`, also if the file is not.
  * @throws {DOMException} Of the signal, if it is aborted first.
  *
  * @example Usage

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { tempDir } from "../tests/mod.ts";
 import { lockFile, tryLockFile } from "./mod.ts";
 
@@ -78,4 +78,20 @@ Deno.test("lockFile() gets the lock of a process that was killed", async () => {
   await child.status;
   using lock = tryLockFile(path);
   assert(lock !== undefined);
+});
+
+Deno.test("tryLockFile() makes the file unless it is told not to", async () => {
+  await using temp = tempDir();
+  const path = `${temp.path}/lock`;
+  const options = { create: false };
+  assertThrows(() => tryLockFile(path, options), Deno.errors.NotFound);
+  await assertRejects(() => lockFile(path, options), Deno.errors.NotFound);
+  tryLockFile(path)?.close();
+  using lock = tryLockFile(path, options);
+  assertEquals(lock?.path, path);
+  // It is removed while another waits.
+  const waiting = lockFile(path, options);
+  Deno.removeSync(path);
+  lock?.close();
+  await assertRejects(() => waiting, Deno.errors.NotFound);
 });

@@ -14,6 +14,13 @@ export interface TryLockFileOptions {
    * @default {true}
    */
   exclusive?: boolean;
+  /**
+   * Whether the file is made if it is not there. Where its folder may be removed meanwhile, it should not be: it would
+   * be made anew, and two would hold a lock.
+   *
+   * @default {true}
+   */
+  create?: boolean;
 }
 
 /** Whether the path still names the open file: it may have been removed or replaced since it was opened. */
@@ -34,7 +41,7 @@ function isCurrent(path: string, file: Deno.FsFile): boolean {
  *
  * @param path The file; made, empty and for this user only, if it is not there.
  * @returns The lock, or `undefined` if another holds it.
- * @throws {Deno.errors.NotFound} If the folder is not there.
+ * @throws {Deno.errors.NotFound} If the folder is not there; without `create`, also if the file is not.
  *
  * @example Usage
  * ```ts
@@ -52,12 +59,12 @@ export function tryLockFile(
   path: string,
   options: TryLockFileOptions = {},
 ): FileLock | undefined {
-  const { exclusive = true } = options;
+  const { exclusive = true, create = true } = options;
   for (;;) {
     const file = Deno.openSync(path, {
       read: true,
       write: true,
-      create: true,
+      create,
       mode: 0o600,
     });
     try {

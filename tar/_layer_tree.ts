@@ -1,4 +1,5 @@
 /** What several layers come to when they lie on one another. */
+import { createPathResolver } from "./create_path_resolver.ts";
 import type { encodeTarHeader } from "./encode_tar_header.ts";
 import {
   OPAQUE_WHITEOUT,
@@ -88,6 +89,33 @@ function createNode(parent: Node | undefined): Node {
   };
 }
 
+function childOf(node: Node, name: string): Node {
+  let child = node.children.get(name);
+  if (child === undefined) {
+    child = createNode(node);
+    node.children.set(name, child);
+  }
+  return child;
+}
+
+function hide(node: Node): void {
+  node.children.clear();
+  node.entry = undefined;
+  node.isImplied = false;
+  node.hides = "path";
+}
+
+function empty(node: Node): void {
+  node.children.clear();
+  node.hides ??= "content";
+}
+
+/** A whiteout, and the parts of the directory that it lies in. */
+interface Mark {
+  readonly parts: readonly string[];
+  readonly whiteout: Whiteout;
+}
+
 /** The paths of several layers, filled from the lowest up. */
 export class LayerTree {
   readonly #root = createNode(undefined);
@@ -104,7 +132,7 @@ export class LayerTree {
   async add(headers: AsyncIterable<TarHeader>): Promise<void> {
     this.#layer++;
     const entries: { header: TarHeader; index: number; below?: Entry }[] = [];
-    const marks: { parts: string[]; whiteout: Whiteout }[] = [];
+    const marks: Mark[] = [];
     let index = 0;
     for await (const header of headers) {
       const parts = partsOf(header.name);
@@ -120,12 +148,46 @@ export class LayerTree {
       }
       index++;
     }
-    // They hide what lies below only, wherever in the layer they stand.
-    for (const { parts, whiteout } of marks) {
-      if (whiteout.kind === "hide") this.#hide([...parts, whiteout.name]);
-      else if (whiteout.kind === "opaque") this.#empty(parts);
-    }
+    this.#mark(marks, entries.map(({ header }) => header));
     for (const entry of entries) this.#put(entry);
+  }
+
+  /** They hide what lies below only, wherever in the layer they stand. */
+  #mark(marks: readonly Mark[], headers: readonly TarHeader[]): void {
+    if (marks.length === 0) return;
+    const mark = ({ whiteout }: Mark, parts: readonly string[] | undefined) => {
+      const node = parts && this.#at(parts, true);
+      if (node === undefined || node.entry?.symlink !== undefined) return;
+      if (whiteout.kind === "opaque") empty(node);
+      else if (whiteout.kind === "hide") hide(childOf(node, whiteout.name));
+    };
+    for (const one of marks) mark(one, one.parts);
+    // All are looked up before one of them hides what another goes through.
+    const resolve = createPathResolver(
+      headers.map(({ name, linkname, typeflag }) => ({
+        path: partsOf(name),
+        isDirectory: typeflag === TypeFlag.DIRECTORY,
+        ...typeflag === TypeFlag.SYMLINK ? { symlink: linkname } : {},
+        ...typeflag === TypeFlag.LINK ? { link: partsOf(linkname) } : {},
+      })),
+      (path) => {
+        const node = this.#at(path, false);
+        return node && { symlink: node.entry?.symlink };
+      },
+    );
+    const places = marks.map(({ parts }) => resolve(parts));
+    for (const [index, one] of marks.entries()) mark(one, places[index]);
+  }
+
+  /** Follows no links: `undefined` if there is one on the way, or nothing and none is made. */
+  #at(parts: readonly string[], isMade: boolean): Node | undefined {
+    let node: Node | undefined = this.#root;
+    for (const part of parts) {
+      if (node.entry?.symlink !== undefined) return undefined;
+      node = isMade ? childOf(node, part) : node.children.get(part);
+      if (node === undefined) return undefined;
+    }
+    return node;
   }
 
   /**
@@ -143,11 +205,7 @@ export class LayerTree {
         node = node.parent ?? node;
         continue;
       }
-      let child = node.children.get(part);
-      if (child === undefined) {
-        child = createNode(node);
-        node.children.set(part, child);
-      }
+      const child = childOf(node, part);
       const symlink = rest.length === 0 ? undefined : child.entry?.symlink;
       if (symlink === undefined) {
         if (isMade && rest.length > 0) child.isImplied = true;
@@ -165,21 +223,6 @@ export class LayerTree {
       rest.push(...symlink.split("/").reverse());
     }
     return node;
-  }
-
-  #hide(parts: readonly string[]): void {
-    const node = this.#find(parts);
-    node.children.clear();
-    node.entry = undefined;
-    node.isImplied = false;
-    node.hides = "path";
-  }
-
-  #empty(parts: readonly string[]): void {
-    // The mark lies in the directory: a link to it is followed.
-    const node = this.#find([...parts, "."]);
-    node.children.clear();
-    node.hides ??= "content";
   }
 
   #put(

@@ -16,6 +16,7 @@
 
 export * from "./byte_source.ts";
 export * from "./compress.ts";
+export * from "./create_path_resolver.ts";
 export * from "./decompress.ts";
 export * from "./detect_compression.ts";
 export * from "./layer_engine.ts";

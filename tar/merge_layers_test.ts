@@ -53,6 +53,32 @@ Deno.test({
 });
 
 Deno.test({
+  name:
+    "mergeLayers() hides nothing behind a link that the layer of the whiteout replaces",
+  permissions: "none",
+  async fn() {
+    const link: TarStreamInput = { type: "symlink", path: "l", linkname: "a" };
+    const below = () =>
+      layer(directory("a", 0o755), file("a/f"), file("a/g"), link);
+    const pathsOf = async (...upper: TarStreamInput[]) => {
+      const merged = await mergeLayers([below(), layer(...upper)]);
+      const entries = merged.pipeThrough(new UntarStream());
+      return await Array.fromAsync(entries, async ({ path, readable }) => {
+        await readable?.cancel();
+        return path;
+      });
+    };
+    const opaque = "l/.wh..wh..opq";
+    assertEquals(await pathsOf(file(opaque), file("l/.wh.f")), ["a/", "l"]);
+    // What an overlay in whose upper directory "l" was made again is written as.
+    assertEquals(
+      await pathsOf(directory("l", 0o755), file(opaque), file("l/.wh.f")),
+      ["a/", "l/", "a/f", "a/g"],
+    );
+  },
+});
+
+Deno.test({
   name: "mergeLayers() refuses a hard link to a directory",
   permissions: "none",
   async fn() {
