@@ -21,6 +21,8 @@ export async function removeContainer(
   if (record.conmon !== undefined) await conmonEnd(record.conmon);
   if (record.native) await deleteNatively(record);
   else await deleteByRuntime(runtime, record);
+  // First, while it is locked: who finds it without a lock takes the container for gone.
+  await removeFolder(bundle.record);
   await removeFolder(bundle.path);
   emitEvent(bundle.state, { type: "delete", id: record.id });
 }

@@ -44,7 +44,7 @@ export async function removeCopies(folder: string): Promise<void> {
   }
 }
 
-/** Removes a folder with all that is in it, and the copies of killed runtimes. That it is not there is fine. */
+/** Removes a file, or a folder with all that is in it and the copies of killed runtimes. That it is not there is fine. */
 export async function removeFolder(path: string): Promise<void> {
   // It is small and in memory: nothing waits for a disk.
   const remove = () => Deno.removeSync(path, { recursive: true });

@@ -102,6 +102,32 @@ rootTest(
 );
 
 rootTest(
+  "deleteContainer() removes the record before the lock, so that one who is killed in between leaves what is found",
+  async () => {
+    using temp = tempDir();
+    const { state, bundle } = await makeEnded(temp.path);
+    using restored = new DisposableStack();
+    const { removeSync } = Deno;
+    let isKilled = false;
+    restored.defer(() => Object.assign(Deno, { removeSync }));
+    Object.assign(Deno, {
+      removeSync(path: string, options?: Deno.RemoveOptions) {
+        if (path !== bundle.path) return removeSync(path, options);
+        if (!isKilled) removeSync(bundle.lock);
+        isKilled = true;
+        throw new Error("killed");
+      },
+    });
+    await assertRejects(() => deleteContainer("a", { state }), Error, "killed");
+    restored.dispose();
+    assertEquals(listContainers({ state }), []);
+    assertEquals((await recoverContainers({ state })).undone, ["a"]);
+    assertEquals([...Deno.readDirSync(`${state}/containers`)], []);
+  },
+  need("runc", "busybox"),
+);
+
+rootTest(
   "deleteContainer() makes no new lock where a program is removing the container, which alone tells it",
   async () => {
     using temp = tempDir();

@@ -7,6 +7,7 @@ import {
   type Whiteout,
   WHITEOUT_PREFIX,
 } from "./parse_whiteout.ts";
+import { TarError } from "./tar_error.ts";
 import { type TarHeader, TypeFlag } from "./tar_header.ts";
 
 const MAX_LINKS = 40;
@@ -213,10 +214,10 @@ export class LayerTree {
         continue;
       }
       if (++links > MAX_LINKS) {
-        throw new SyntaxError(
-          `Cannot merge layers: the path ${
+        throw new TarError(
+          `the path ${
             JSON.stringify(parts.join("/"))
-          } goes through too many links`,
+          } goes through too many symbolic links`,
         );
       }
       if (symlink.startsWith("/")) node = this.#root;

@@ -22,6 +22,7 @@ export interface InitrdOptions {
   readonly kernel: GuestKernel;
   readonly command: string;
   readonly programs?: readonly string[];
+  readonly folders?: readonly string[];
   readonly modules?: readonly string[];
 }
 
@@ -152,6 +153,9 @@ export async function makeInitrd(
     }),
     tree,
   );
+  for (const path of options.folders ?? []) {
+    await shell('mkdir -p "$1$2" && cp -rL "$2/." "$1$2"', tree, path);
+  }
   // Where @std comes from a mirror folder it has the same place in the guest.
   await shell(
     `cd "$1" && find . -name .cache -prune -o -name .git -prune -o -print | cpio --quiet -pdm "$2/repo"

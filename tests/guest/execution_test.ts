@@ -20,3 +20,23 @@ for (const kernel of ["uml", "6.1", "6.12"] as const) {
     ),
   });
 }
+
+// Debian's user-mode Linux has AppArmor, but begins with SELinux.
+for (const kernel of ["uml", "6.12"] as const) {
+  guestTest("execution/ under AppArmor", {
+    kernel,
+    parameters: ["security=apparmor"],
+    programs: ["runc", "crun", "busybox", "apparmor_parser"],
+    folders: ["/etc/apparmor.d"],
+    command: `mount -t securityfs security /sys/kernel/security && ${
+      testsIn("execution/apparmor_test.ts")
+    }`,
+  });
+}
+
+// criu 3.17 knows the kernel that it came with.
+guestTest("execution/ with criu", {
+  kernel: "6.1",
+  programs: ["runc", "criu", "busybox"],
+  command: testsIn("execution/checkpoint_test.ts"),
+});

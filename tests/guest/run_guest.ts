@@ -25,6 +25,10 @@ export interface GuestOptions extends InitrdOptions {
   readonly command: string;
   /** Programs of this machine to bring along, such as `mkfs.xfs`; busybox is there. */
   readonly programs?: readonly string[];
+  /** Folders of this machine to bring along, at the same places. */
+  readonly folders?: readonly string[];
+  /** Parameters of the kernel. */
+  readonly parameters?: readonly string[];
   /** Further modules to load. */
   readonly modules?: readonly string[];
   /** Files that become the disks `/dev/vdb`, `/dev/vdc`...; the first disk is `/tmp`, empty ext4 of 2 GiB. */
@@ -66,6 +70,7 @@ export async function runGuest(options: GuestOptions): Promise<GuestResult> {
         "quiet",
         "rdinit=/init",
         ...(mirror === undefined ? [] : [`JSR_URL=${mirror}`]),
+        ...options.parameters ?? [],
       ],
     });
     // Now and then a kernel falls over, or ends without a word, before it reaches the command.
