@@ -13,29 +13,38 @@ const PROGRAM = `
 
 /**
  * Attaches or unmounts in another mount namespace. That takes a thread which
- * joins it; the thread ends afterwards, or it would keep those mounts alive.
+ * joins it; the thread ends afterwards, or it would keep those mounts alive. It
+ * has come to its end when this does, also after an abort: it works by the
+ * numbers of descriptors, which may be those of others soon.
  *
  * @returns The call that failed, or none.
  */
 export async function inNamespace(
   namespace: Fd,
-  order: Omit<NamespaceOrder, "libc" | "namespace">,
+  order: Omit<NamespaceOrder, "libc" | "namespace" | "stop">,
   signal?: AbortSignal,
 ): Promise<NamespaceAnswer> {
   signal?.throwIfAborted();
+  const stop = new Int32Array(new SharedArrayBuffer(4));
   const workerData: NamespaceOrder = {
     ...order,
     libc: libcPath(),
     namespace: namespace.number,
+    stop,
   };
   const worker = new Worker(PROGRAM, { eval: true, workerData });
   const { promise, resolve, reject } = Promise.withResolvers<NamespaceAnswer>();
   worker.once("message", resolve);
   worker.once("error", reject);
-  const abort = () => reject(signal!.reason);
+  const abort = () => {
+    Atomics.store(stop, 0, 1);
+    Atomics.notify(stop, 0);
+  };
   signal?.addEventListener("abort", abort, { once: true });
   try {
-    return await promise;
+    const answer = await promise;
+    if (answer.isStopped) signal?.throwIfAborted();
+    return answer;
   } finally {
     signal?.removeEventListener("abort", abort);
     await worker.terminate();

@@ -2,6 +2,8 @@
 export interface NamespaceOrder {
   readonly libc: string;
   readonly namespace: number;
+  /** Its first number is 0 until nothing more is to be done; memory that threads share. */
+  readonly stop: Int32Array;
   readonly target: string;
   /** Attaches this tree; without it, what is mounted on the target is unmounted. */
   readonly attach?: {
@@ -20,6 +22,8 @@ export interface NamespaceOrder {
 export interface NamespaceAnswer {
   readonly syscall: string | undefined;
   readonly errno: number;
+  /** Whether it was told to stop first. */
+  readonly isStopped?: boolean;
 }
 
 /**
@@ -72,6 +76,8 @@ export function namespaceThread(order: NamespaceOrder): NamespaceAnswer {
     return { syscall, errno: word[0]! };
   };
   const done: NamespaceAnswer = { syscall: undefined, errno: 0 };
+  const stopped: NamespaceAnswer = { ...done, isStopped: true };
+  const { stop } = order;
   const empty = new Uint8Array(1);
   // A thread that shares its working directory with others cannot join.
   if (libc.unshare(CLONE_FS) !== 0) return failed("unshare");
@@ -79,12 +85,12 @@ export function namespaceThread(order: NamespaceOrder): NamespaceAnswer {
   const target = new TextEncoder().encode(`${order.target}\0`);
   const { attach } = order;
   if (attach === undefined) {
-    const clock = new Int32Array(new SharedArrayBuffer(4));
     for (const end = Date.now() + (order.retry ?? 0);;) {
+      if (Atomics.load(stop, 0) !== 0) return stopped;
       if (libc.umount2(target, order.flags ?? 0) === 0) return done;
       const answer = failed("umount2");
       if (answer.errno !== EBUSY || Date.now() + PAUSE > end) return answer;
-      Atomics.wait(clock, 0, 0, PAUSE);
+      Atomics.wait(stop, 0, 0, PAUSE);
     }
   }
   const how = BigUint64Array.of(

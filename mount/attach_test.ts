@@ -1,6 +1,13 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { openAt, OpenFlag, SyscallError } from "@containerkit/libc";
-import { isMountPoint, listMounts, open, statMount, unmount } from "./mod.ts";
+import {
+  isMountPoint,
+  listMounts,
+  open,
+  statMount,
+  unmount,
+  unmountIn,
+} from "./mod.ts";
 import { refusedMountApi } from "./_mount_api.ts";
 import { rootTest, tempDir } from "../tests/mod.ts";
 
@@ -75,6 +82,38 @@ rootTest(
       `Cannot attach the mount in the mounts of process ${child.pid}: there is no such process`,
     );
     Deno.writeTextFileSync(`${tree.path}/still`, "");
+  },
+  REFUSED,
+);
+
+rootTest(
+  "unmountIn() takes a mount from another process, and does nothing more once it was aborted",
+  async () => {
+    await using temp = tempDir();
+    const target = `${temp.path}/target`;
+    Deno.mkdirSync(target);
+    await withOtherMounts(async (pid) => {
+      using tree = await open({ type: "tmpfs" });
+      await tree.attachIn(pid, target);
+      const mounts = () => listMounts({ pid, under: target }).length;
+      const busy = Deno.openSync(`/proc/${pid}/root${target}/f`, {
+        write: true,
+        create: true,
+      });
+      const stop = new AbortController();
+      const unmounted = unmountIn(pid, target, {
+        retry: 60_000,
+        signal: stop.signal,
+      });
+      setTimeout(() => stop.abort(new Error("stop")), 100);
+      await assertRejects(() => unmounted, Error, "stop");
+      busy.close();
+      // One that still tried would try again every 10 ms.
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      assertEquals(mounts(), 1);
+      await unmountIn(pid, target);
+      assertEquals(mounts(), 0);
+    });
   },
   REFUSED,
 );
