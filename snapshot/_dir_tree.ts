@@ -126,16 +126,30 @@ export class DirTree implements Disposable {
   fd(dir: Dir): number {
     if (dir === this.#last && dir.fd >= 0) return dir.fd;
     if (dir.parent === undefined) return dir.fd;
-    if (dir.fd < 0) {
-      const fd = openChild(this.fd(dir.parent), dir.name, O_DIRECTORY);
-      if (fd < 0) throw refused("open", "openat2", -fd, dir.path);
-      this.#keep(dir, fd);
-    } else {
+    if (dir.fd < 0) this.#keep(dir, this.#reopen(dir));
+    else {
       this.#open.delete(dir);
       this.#open.add(dir);
+      this.#last = dir;
     }
-    this.#last = dir;
     return dir.fd;
+  }
+
+  /** Keeps none of those above it open: there may be more than may be open at once. */
+  #reopen(dir: Dir): number {
+    const names = [];
+    let from = dir;
+    for (; from.fd < 0 && from.parent !== undefined; from = from.parent) {
+      names.push(from.name);
+    }
+    let fd = from.fd;
+    for (let name = names.pop(); name !== undefined; name = names.pop()) {
+      const next = openChild(fd, name, O_DIRECTORY);
+      if (fd !== from.fd) layerSymbols().close(fd);
+      if (next < 0) throw refused("open", "openat2", -next, dir.path);
+      fd = next;
+    }
+    return fd;
   }
 
   #keep(dir: Dir, fd: number): void {
@@ -147,6 +161,7 @@ export class DirTree implements Disposable {
     }
     dir.fd = fd;
     this.#open.add(dir);
+    this.#last = dir;
   }
 
   #close(dir: Dir): void {

@@ -589,6 +589,23 @@ rootTest("applyLayer() A9 links to a link, not to what it names", async () => {
 });
 
 rootTest(
+  "applyLayer() A9 links between directories that lie deeper than may be open",
+  async () => {
+    await using temp = tempDir();
+    const [a, b] = ["a/", "b/"].map((part) => part.repeat(400));
+    // Those that the layer writes into next have the descriptors.
+    const others = Array.from({ length: 300 }, (_, at) => file(`c/${at}/f`));
+    await applyLayer(
+      layer(file(`${a}f`), file(`${b}f`), ...others, link(`${a}f`, `${b}l`)),
+      temp.path,
+    );
+    const stats = [`${a}f`, `${b}l`]
+      .map((path) => Deno.lstatSync(`${temp.path}/${path}`));
+    assertEquals(stats.map(({ nlink }) => nlink), [2, 2]);
+  },
+);
+
+rootTest(
   "applyLayer() A10 reads names of Go before 1.8, keeps the caller's ids, and filters",
   async () => {
     await using temp = tempDir();
