@@ -55,7 +55,9 @@ export async function unmountOnPool(
         OpenFlag.PATH | OpenFlag.DIRECTORY,
       );
       const path = cString(`/proc/self/fd/${folder.number}/${name}`);
-      if (await onPool().umount2(path, flags | UMOUNT_NOFOLLOW) === 0) return 0;
+      const result = await onPool().umount2(path, flags | UMOUNT_NOFOLLOW);
+      path[0] = 0; // referenced until the call is done
+      if (result === 0) return 0;
     } catch {
       // The folder is missing: the call below says so.
     }

@@ -21,6 +21,7 @@ import type { IdMap, IdMapRange } from "./mount.ts";
 
 const CLONE_VM = 0x100;
 const CLONE_NEWUSER = 0x10000000;
+const SIGKILL = 9;
 const SIGCHLD = 17;
 const STACK_SIZE = 65536;
 
@@ -29,6 +30,8 @@ const symbols = library({
   clone: { parameters: ["u64", "u64", "i32", "u64"], result: "i32" },
   /** `void *dlsym(void *handle, const char *name)`; the handle 0 looks everywhere. */
   dlsym: { parameters: ["u64", "buffer"], result: "u64" },
+  /** `int kill(pid_t pid, int sig)`; Deno's own needs a permission, and the child must not outlive the call. */
+  kill: { parameters: ["i32", "i32"], result: "i32" },
 });
 
 function writeMap(path: string, ranges: readonly IdMapRange[]): void {
@@ -83,7 +86,7 @@ export function userNamespace(map: IdMap): Fd {
     return openAt(undefined, `/proc/${pid}/ns/user`);
   } finally {
     // By number: it is ours and not reaped yet, and no descriptor may be left to open it.
-    Deno.kill(pid, "SIGKILL");
+    symbols().kill(pid, SIGKILL);
     waitId(pid, { block: true });
     stack[0] = 0; // referenced until the child is gone
   }
