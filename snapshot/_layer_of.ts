@@ -8,7 +8,7 @@ import {
   type Step,
 } from "./_diff_writer.ts";
 import { layerSymbols } from "./_layer_symbols.ts";
-import { closing, openDir, statAt } from "./_walk_dir.ts";
+import { openDir, statAt } from "./_walk_dir.ts";
 import type { DiffLayersOptions } from "./diff_layers_options.ts";
 
 /** A writer for a tree, and the rule for attributes. */
@@ -30,20 +30,19 @@ function reopen(root: number, path: string): Place & Disposable {
   const names = path.split("/");
   const name = names.pop()!;
   let fd = root;
-  for (const part of names) {
-    const next = openDir(fd, part, path);
-    if (fd !== root) layerSymbols().close(fd);
-    fd = next;
+  const close = () => void (fd === root || layerSymbols().close(fd));
+  try {
+    for (const part of names) {
+      const next = openDir(fd, part, path);
+      close();
+      fd = next;
+    }
+    const stat = statAt(fd, name, path);
+    return { dirfd: fd, name, path, stat, [Symbol.dispose]: close };
+  } catch (error) {
+    close();
+    throw error;
   }
-  const stat = statAt(fd, name, path);
-  const close = fd === root ? undefined : closing(fd);
-  return {
-    dirfd: fd,
-    name,
-    path,
-    stat,
-    [Symbol.dispose]: () => close?.[Symbol.dispose](),
-  };
 }
 
 /** Runs the steps into a layer; `close` is called once, however it ends. */

@@ -46,7 +46,12 @@ const ZSTD = {
   ZSTD_isError: { parameters: ["usize"], result: "u32" },
 } as const satisfies Deno.ForeignLibraryInterface;
 
+/** Registers nothing that frees memory at exit: other threads may be ending then, which free the same. */
+const OPENSSL_INIT_NO_ATEXIT = 0x80000n;
+
 const CRYPTO = {
+  /** `int OPENSSL_init_crypto(uint64_t opts, const OPENSSL_INIT_SETTINGS *settings)` */
+  OPENSSL_init_crypto: { parameters: ["u64", "pointer"], result: "i32" },
   /** `EVP_MD_CTX *EVP_MD_CTX_new(void)` */
   EVP_MD_CTX_new: { parameters: [], result: "pointer" },
   /** `void EVP_MD_CTX_free(EVP_MD_CTX *ctx)` */
@@ -84,6 +89,7 @@ const CRYPTO = {
 function optional<const S extends Deno.ForeignLibraryInterface>(
   name: string,
   symbols: S,
+  prepare?: (library: Deno.StaticForeignLibraryInterface<S>) => void,
 ): () => Deno.StaticForeignLibraryInterface<S> | undefined {
   let found: { symbols?: Deno.StaticForeignLibraryInterface<S> } | undefined;
   return () => {
@@ -96,7 +102,9 @@ function optional<const S extends Deno.ForeignLibraryInterface>(
       found = Deno.dlopen(name, symbols);
     } catch {
       // Not on this machine, or another version: the runtime's own does the work.
+      return undefined;
     }
+    prepare?.(found.symbols!);
     return found.symbols;
   };
 }
@@ -108,4 +116,8 @@ export const zlib = optional("libz.so.1", ZLIB);
 /** zstd, where it is. */
 export const zstd = optional("libzstd.so.1", ZSTD);
 /** The hash functions of OpenSSL, where they are. */
-export const libcrypto = optional("libcrypto.so.3", CRYPTO);
+export const libcrypto = optional(
+  "libcrypto.so.3",
+  CRYPTO,
+  (lib) => void lib.OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, null),
+);
