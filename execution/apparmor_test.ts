@@ -108,11 +108,11 @@ for (const command of ["runc", "crun"]) {
           "cat /proc/kcore >/dev/null",
         ]
       ) {
-        assertMatch(await words(script), /^1 .*Permission denied/s, script);
+        assertMatch(await words(script), /^[1-9].*Permission denied/s, script);
       }
-      assertEquals(await words("mkdir /d; umount /proc/sys; kill -0 1"), "0");
-      container.kill("TERM");
-      assertEquals((await container.status).signal, "SIGTERM");
+      assertEquals(await words("mkdir /d; umount /dev/mqueue; kill -0 1"), "0");
+      container.kill("KILL");
+      assertEquals((await container.status).signal, "SIGKILL");
     },
     need(command, "busybox", "apparmor_parser") ??
       (isActive(readHost) ? undefined : "AppArmor is not active here"),
