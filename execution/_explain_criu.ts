@@ -5,9 +5,13 @@ const ERROR_REGEXP = /^\([\d.]+\)\s*(?:\d+:\s*)?Error \([^)]*\): (.*)$/gm;
 /** Enough for its last lines. */
 const TAIL = 1 << 16;
 
+/** How many of its errors are told. */
+const MOST = 3;
+
 /**
  * Adds to the words of a runtime what criu said: they name only its log. The
- * first error is the cause; what follows is how it gave up.
+ * last errors tell the cause and what it was for; those before them may be
+ * probes of things that nobody needs.
  */
 export async function explainCriu(detail: string): Promise<string> {
   const path = LOG_REGEXP.exec(detail)?.[1];
@@ -18,8 +22,9 @@ export async function explainCriu(detail: string): Promise<string> {
   } catch {
     return detail; // It did not come that far.
   }
-  const [first] = log.matchAll(ERROR_REGEXP);
-  return first === undefined
+  const errors = [...log.matchAll(ERROR_REGEXP)].map(([, words]) => words!)
+    .filter((words) => !/FAILED\.?$/.test(words));
+  return errors.length === 0
     ? detail
-    : `${detail.replaceAll("\n", "; ")}: ${first[1]}`;
+    : `${detail.replaceAll("\n", "; ")}: ${errors.slice(-MOST).join("; ")}`;
 }

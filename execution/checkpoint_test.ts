@@ -10,7 +10,7 @@ import {
 import { explainCriu } from "./_explain_criu.ts";
 import { createRuntime, createSpec, run, RuntimeError } from "./mod.ts";
 
-Deno.test("explainCriu() adds the first error of criu's log", async () => {
+Deno.test("explainCriu() adds the last errors of criu's log", async () => {
   using temp = tempDir();
   const log = `${temp.path}/dump.log`;
   Deno.writeTextFileSync(
@@ -18,19 +18,22 @@ Deno.test("explainCriu() adds the first error of criu's log", async () => {
     [
       "(00.001) Version: 3.17.1 (gitid 0)",
       "(00.004) Warn  (criu/kerndat.c:1): no",
+      "(00.004) Error (criu/tun.c:85): tun: Unable to create tun: No such file or directory",
+      "(00.004) Error (criu/util.c:642): exited, status=1",
       "(00.005)      7: Error (criu/vdso.c:123): Unexpected rt vDSO area bounds",
+      "(00.005) Error (criu/kerndat.c:1): vdso_fill failed when initializing kerndat.",
       "(00.006) Error (criu/cr-dump.c:9): Dumping FAILED.",
     ].join("\n"),
   );
   assertEquals(
     await explainCriu(`criu failed: type NOTIFY errno 0\nlog file: ${log}`),
-    `criu failed: type NOTIFY errno 0; log file: ${log}: Unexpected rt vDSO area bounds`,
+    `criu failed: type NOTIFY errno 0; log file: ${log}: exited, status=1; Unexpected rt vDSO area bounds; vdso_fill failed when initializing kerndat.`,
   );
   assertEquals(
     await explainCriu(
       `CRIU checkpointing failed -52.  Please check CRIU logfile ${log}`,
     ),
-    `CRIU checkpointing failed -52.  Please check CRIU logfile ${log}: Unexpected rt vDSO area bounds`,
+    `CRIU checkpointing failed -52.  Please check CRIU logfile ${log}: exited, status=1; Unexpected rt vDSO area bounds; vdso_fill failed when initializing kerndat.`,
   );
   for (
     const words of [

@@ -37,6 +37,17 @@ for (const kernel of ["uml", "6.12"] as const) {
 // criu 3.17 knows the kernel that it came with.
 guestTest("execution/ with criu", {
   kernel: "6.1",
-  programs: ["runc", "criu", "busybox"],
+  programs: ["runc", "criu", "busybox", "tar", "gzip"],
+  modules: [
+    "unix_diag",
+    "tcp_diag",
+    "udp_diag",
+    "raw_diag",
+    "af_packet_diag",
+    "netlink_diag",
+    "nf_tables",
+    "veth",
+    "tun",
+  ],
   command: testsIn("execution/checkpoint_test.ts"),
 });
