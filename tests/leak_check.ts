@@ -32,20 +32,42 @@ function loops(): string[] {
     .filter((file) => file.includes("containerkit-"));
 }
 
+const CGROUPS = "/sys/fs/cgroup";
+/** Where this process is, in each hierarchy. */
+const OWN = readText("/proc/self/cgroup").split("\n")
+  .map((line) => line.replace(/^[^/]*/, "")).filter((path) => path.length > 1);
+
+/** Whether it is above the cgroup of this process: what else is in it belongs to whoever started the tests. */
+function isAboveOwn(path: string): boolean {
+  // Below the root of cgroup v2, or of a hierarchy of v1 in it.
+  const below = path.slice(CGROUPS.length);
+  const places = [below, below.replace(/^\/[^/]*/, "")];
+  return places.some((place) =>
+    place !== "" && OWN.some((own) => own.startsWith(`${place}/`))
+  );
+}
+
+function isOwn(path: string): boolean {
+  return isAboveOwn(path) ||
+    OWN.some((own) => path.endsWith(own));
+}
+
 function cgroups(): string[] {
   const list: string[] = [];
   const walk = (path: string, depth: number) => {
+    const isShared = isAboveOwn(path);
     try {
       for (const entry of Deno.readDirSync(path)) {
-        if (!entry.isDirectory) continue;
-        list.push(`${path}/${entry.name}`);
-        if (depth > 0) walk(`${path}/${entry.name}`, depth - 1);
+        const child = `${path}/${entry.name}`;
+        if (!entry.isDirectory || isShared && !isOwn(child)) continue;
+        list.push(child);
+        if (depth > 0) walk(child, depth - 1);
       }
     } catch {
       // It went while we looked.
     }
   };
-  walk("/sys/fs/cgroup", 3);
+  walk(CGROUPS, 3);
   return list;
 }
 
