@@ -65,21 +65,41 @@ function insert(store: Store, key: string, make: MakeOptions): Row {
   return rows.get(id)!;
 }
 
-/** Removes what a failed call made: its transaction was committed or not. */
-async function undo(store: Store, row: Row): Promise<void> {
-  if (store.rows.get(row.id) !== undefined) {
-    await removeRow(store, row);
-    return;
-  }
-  store.release(row.id);
-  const trash = store.moveToTrash(row.id);
-  if (trash !== undefined) await store.driver.destroy(trash);
-}
-
 /** A snapshot that was made, as recorded and as the driver sees it. */
 export interface Made {
   readonly row: Row;
   readonly place: Place;
+}
+
+/**
+ * Adds the row and makes what is quickly made, or neither.
+ *
+ * With the transaction ends the claim to the number: the next to ask, here or in another process, gets it again. What
+ * was made under it is out of the way before that.
+ */
+function beginSnapshot(store: Store, key: string, make: MakeOptions): Made {
+  let id: number | undefined;
+  let trash: string | undefined;
+  try {
+    return store.quickly(() => {
+      const row = insert(store, key, make);
+      id = row.id;
+      try {
+        store.makeFolder(row.id);
+        const place = store.place(row);
+        store.driver.create(place);
+        return { row, place };
+      } catch (error) {
+        trash = store.moveToTrash(row.id);
+        throw error;
+      }
+    });
+  } catch (error) {
+    // Should the record itself have failed, the folder is still there: whoever gets the number moves it away.
+    if (id !== undefined) store.release(id);
+    if (trash !== undefined) void store.destroySoon(trash, undefined);
+    throw error;
+  }
 }
 
 /** Makes an active snapshot or a view. */
@@ -106,34 +126,24 @@ export async function makeSnapshot(
     if (!store.hasFolder(below.id)) throw lost(action, key, parent);
     await driver.prepareParent(store.place(below), signal);
   }
-  let made: Row | undefined;
+  const begin = () => beginSnapshot(store, key, make);
+  const made = parent === undefined
+    ? begin()
+    : await store.referring(begin).catch(async (error) => {
+      if (!(error instanceof Displaced)) throw error;
+      await recover(store);
+      return await store.referring(begin);
+    }).catch((error) => {
+      if (!(error instanceof Displaced)) throw error;
+      throw lost(action, key, parent);
+    });
+  if (driver.fill === undefined) return made;
   try {
-    const begin = () =>
-      store.quickly(() => {
-        const row = insert(store, key, make);
-        made = row;
-        store.makeFolder(row.id);
-        const place = store.place(row);
-        driver.create(place);
-        return { row, place };
-      });
-    const { row, place } = parent === undefined
-      ? begin()
-      : await store.referring(begin).catch(async (error) => {
-        if (!(error instanceof Displaced)) throw error;
-        await recover(store);
-        return await store.referring(begin);
-      }).catch((error) => {
-        if (!(error instanceof Displaced)) throw error;
-        throw lost(action, key, parent);
-      });
-    if (driver.fill !== undefined) {
-      await driver.fill(place, signal);
-      store.quickly(() => rows.ready(row.id));
-    }
-    return { row, place };
+    await driver.fill(made.place, signal);
+    store.quickly(() => rows.ready(made.row.id));
   } catch (error) {
-    if (made !== undefined) await undo(store, made);
+    await removeRow(store, made.row);
     throw error;
   }
+  return made;
 }
