@@ -24,7 +24,8 @@ export function collectableOf(store: Store): SnapshotCollectable {
     },
     async remove(id) {
       const row = store.rows.find(id);
-      if (row === undefined) return;
+      // What a handle of this process is open for is no garbage. The lock tells other processes only.
+      if (row === undefined || store.holds(row.id) > 0) return;
       try {
         await removeRow(store, row);
       } catch (error) {

@@ -25,8 +25,8 @@ interface Pending {
   readonly parent: Row | undefined;
   readonly options: CommitOptions;
   readonly lock: Fd | undefined;
-  /** Whether this process worked with it before. */
-  readonly held: boolean;
+  /** How many handles of this process worked with it before. */
+  readonly held: number;
   sealed?: Sealed;
 }
 
@@ -216,7 +216,7 @@ export async function commitAll(
     for (const { row, lock, held, sealed } of all) {
       if (sealed !== undefined) removeSidecar(store.folder(row.id).dir);
       lock?.close();
-      if (held) store.hold(row.id);
+      store.hold(row.id, held);
     }
     throw error;
   }

@@ -74,7 +74,7 @@ function checkRow(
   const place = store.place(row);
   const problem = store.driver.check(place);
   if (problem !== undefined) {
-    const removable = row.kind !== "committed" && !store.holds(row.id);
+    const removable = row.kind !== "committed" && store.holds(row.id) === 0;
     if (fix && removable) {
       store.rows.remove(row.id);
       store.moveToTrash(row.id);

@@ -32,7 +32,7 @@ function tryExclude(dir: string): Fd | "gone" | undefined {
 }
 
 function settle(store: Store, row: Row): Condemned | undefined {
-  if (store.holds(row.id)) return;
+  if (store.holds(row.id) > 0) return;
   const { dir } = store.folder(row.id);
   const lock = tryExclude(dir);
   if (lock === undefined) return;
@@ -95,7 +95,7 @@ export async function recover(store: Store): Promise<void> {
     [...Deno.readDirSync(`${store.root}/trash`)].map(({ name }) => name);
   const idle = () =>
     trash().length === 0 && unborn(store).length === 0 &&
-    store.rows.unsettled(bootId()).every(({ id }) => store.holds(id));
+    store.rows.unsettled(bootId()).every(({ id }) => store.holds(id) > 0);
   if (idle()) return;
   const condemned: Condemned[] = [];
   try {

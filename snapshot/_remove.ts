@@ -40,7 +40,7 @@ export async function removeRow(store: Store, row: Row): Promise<void> {
   } catch (error) {
     if (trash !== undefined) store.moveBack(row.id, trash);
     lock?.close();
-    if (held) store.hold(row.id);
+    store.hold(row.id, held);
     throw error;
   }
   if (trash === undefined) lock?.close();

@@ -97,26 +97,27 @@ export class StoreSnapshotter implements Snapshotter, HandleOwner {
       const row = this.#store.require("open", key);
       checkMountable("open", row);
       this.#hold(row);
-      const place = this.#store.place(row);
-      this.#store.driver.reopen?.(place);
-      return this.#handle({ row, place });
+      try {
+        this.#store.confirm("open", row);
+        const place = this.#store.place(row);
+        this.#store.driver.reopen?.(place);
+        return this.#handle({ row, place });
+      } catch (error) {
+        this.#store.release(row.id);
+        throw error;
+      }
     });
   }
 
   #hold(row: Row): void {
     try {
-      if (!this.#store.hold(row.id)) {
-        throw new Deno.errors.Busy(
-          `Cannot open snapshot "${row.key}": another process changes it`,
-        );
-      }
-      this.#store.confirm("open", row);
+      if (this.#store.hold(row.id)) return;
     } catch (error) {
-      this.#store.release(row.id);
-      throw isNotFound(error) && !(error instanceof Deno.errors.NotFound)
-        ? this.#store.lost("open", row)
-        : error;
+      throw isNotFound(error) ? this.#store.lost("open", row) : error;
     }
+    throw new Deno.errors.Busy(
+      `Cannot open snapshot "${row.key}": another process changes it`,
+    );
   }
 
   mounts(key: string): Promise<readonly Mount[]> {

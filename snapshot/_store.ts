@@ -29,8 +29,8 @@ export class Store implements Disposable {
   readonly rows: Rows;
   /** Removals of files that are under way. */
   readonly #removals = new Set<Promise<void>>();
-  /** Locks on snapshots that somebody in this process works with, by id. */
-  readonly #holds = new Map<number, Fd>();
+  /** Locks on snapshots that somebody in this process works with, by id, and by how many handles. */
+  readonly #holds = new Map<number, { fd: Fd; handles: number }>();
   readonly #gcLock: string;
 
   constructor(
@@ -166,27 +166,38 @@ export class Store implements Disposable {
     await Promise.all(this.#removals);
   }
 
-  /** Whether this process works with a snapshot. */
-  holds(id: number): boolean {
-    return this.#holds.has(id);
-  }
-
-  /** Locks a snapshot against removal by other processes. */
-  hold(id: number): boolean {
-    if (this.#holds.has(id)) return true;
-    const fd = tryHold(this.folder(id).dir, "shared");
-    if (fd !== undefined) this.#holds.set(id, fd);
-    return fd !== undefined;
-  }
-
-  /** Lets go of a snapshot. */
-  release(id: number): void {
-    this.#holds.get(id)?.close();
-    this.#holds.delete(id);
+  /** How many handles of this process work with a snapshot. */
+  holds(id: number): number {
+    return this.#holds.get(id)?.handles ?? 0;
   }
 
   /**
-   * Locks a snapshot against everything; also takes over what this process holds.
+   * Locks a snapshot against removal by other processes, until each of so many handles more has let go.
+   *
+   * @returns Whether it is locked; if not, another excludes it.
+   */
+  hold(id: number, handles = 1): boolean {
+    if (handles === 0) return true;
+    const held = this.#holds.get(id);
+    if (held !== undefined) {
+      held.handles += handles;
+      return true;
+    }
+    const fd = tryHold(this.folder(id).dir, "shared");
+    if (fd !== undefined) this.#holds.set(id, { fd, handles });
+    return fd !== undefined;
+  }
+
+  /** Lets go of a snapshot, for one handle. */
+  release(id: number): void {
+    const held = this.#holds.get(id);
+    if (held === undefined || --held.handles > 0) return;
+    this.#holds.delete(id);
+    held.fd.close();
+  }
+
+  /**
+   * Locks a snapshot against everything; also takes over what all handles of this process hold.
    *
    * @returns The lock, or `undefined` if its folder is gone.
    */
@@ -195,7 +206,7 @@ export class Store implements Disposable {
     try {
       const fd = own === undefined
         ? tryHold(this.folder(row.id).dir, "exclusive")
-        : tryUpgrade(own);
+        : tryUpgrade(own.fd);
       if (fd === undefined) {
         throw new Deno.errors.Busy(
           `Cannot ${action} snapshot "${row.key}": another process uses it`,
@@ -229,7 +240,7 @@ export class Store implements Disposable {
 
   /** Lets go of everything and closes the records. */
   [Symbol.dispose](): void {
-    for (const fd of this.#holds.values()) fd.close();
+    for (const { fd } of this.#holds.values()) fd.close();
     this.#holds.clear();
     this.state.close();
   }

@@ -21,6 +21,15 @@ function openParts(
   return { store, driver, snapshots: new StoreSnapshotter(store) };
 }
 
+/** Whether another process could remove a snapshot. */
+async function isFree(store: Store, key: string): Promise<boolean> {
+  const { dir } = store.folder(store.rows.find(key)!.id);
+  const { success } = await new Deno.Command("flock", {
+    args: ["--nonblock", dir, "true"],
+  }).output();
+  return success;
+}
+
 function upperOf({ mounts: [first] }: {
   readonly mounts: readonly unknown[];
 }): string {
@@ -48,13 +57,51 @@ rootTest(
     assertEquals((await snapshots.stat("works")).kind, "active");
     assert(Deno.lstatSync(upperOf(made.value)).isDirectory);
     // It is the new folder that is locked, not the one in the trash.
-    const { dir } = store.folder(store.rows.find("works")!.id);
-    const { success } = await new Deno.Command("flock", {
-      args: ["--nonblock", dir, "true"],
-    }).output();
-    assertEquals(success, false);
+    assertEquals(await isFree(store, "works"), false);
     assertEquals([...Deno.readDirSync(`${store.root}/trash`)], []);
     await assertRejects(() => snapshots.stat("fails"), Deno.errors.NotFound);
+  },
+  need("flock"),
+);
+
+rootTest(
+  "collectable.remove() leaves what a handle of the same process is open for",
+  async () => {
+    await using temp = tempDir({ dir: "/var/tmp" });
+    const { store, snapshots } = openParts(temp.path);
+    await using _snapshots = snapshots;
+    const work = await snapshots.prepare("work");
+    await snapshots.collectable.remove("work");
+    assertEquals((await snapshots.stat("work")).kind, "active");
+    assertEquals(await isFree(store, "work"), false);
+    work.keep();
+    await snapshots.collectable.remove("work");
+    await assertRejects(() => snapshots.stat("work"), Deno.errors.NotFound);
+  },
+  need("flock"),
+);
+
+rootTest(
+  "keep() of one handle leaves the snapshot locked for the others",
+  async () => {
+    await using temp = tempDir({ dir: "/var/tmp" });
+    const { store, snapshots } = openParts(temp.path);
+    await using _snapshots = snapshots;
+    const first = await snapshots.prepare("work");
+    const second = await snapshots.open("work");
+    const third = await snapshots.open("work");
+    third.keep();
+    third.keep();
+    assertEquals(await isFree(store, "work"), false);
+    // What is refused gives all of them their lock back.
+    await assertRejects(
+      () => first.commit("layer", { signal: AbortSignal.abort() }),
+      DOMException,
+    );
+    second.keep();
+    assertEquals(await isFree(store, "work"), false);
+    first.keep();
+    assertEquals(await isFree(store, "work"), true);
   },
   need("flock"),
 );
