@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { type Fd, openAt, OpenFlag, SyscallError } from "@containerkit/libc";
+import { type Fd, openAt, OpenFlag } from "@containerkit/libc";
 import { parseDigest } from "@containerkit/oci";
 import { readLayerChunks } from "@containerkit/tar/layer";
 import { createEntryReader, type LayerEntry } from "./_layer_entries.ts";
@@ -35,9 +35,38 @@ async function* chunksOf(
   }
 }
 
+function exists(path: string): boolean {
+  try {
+    Deno.lstatSync(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+function taken(path: string, cause?: unknown): Error {
+  return new Deno.errors.AlreadyExists(
+    `Cannot apply a layer: there is one in "${path}"`,
+    { cause },
+  );
+}
+
+/** Gives a complete file its name, unless another has it. */
+function publish(temporary: string, path: string): void {
+  try {
+    Deno.linkSync(temporary, path);
+  } catch (error) {
+    throw error instanceof Deno.errors.AlreadyExists
+      ? taken(path, error)
+      : error;
+  }
+}
+
 /**
  * Keeps the archive of a layer, decompressed, hashed and understood as it comes.
- * A file that was not completed is removed.
+ *
+ * It gets its name once it is complete. What a process that dies leaves has that name with a dot and more behind it.
  */
 export async function receiveArchive(
   layer: ReadableStream<Uint8Array>,
@@ -46,18 +75,14 @@ export async function receiveArchive(
 ): Promise<{ archive: Archive; applied: AppliedLayer }> {
   const { signal, onProgress, digestAlgorithm, diffIdAlgorithm } = options;
   const { parser, entries } = createEntryReader();
+  const temporary = `${path}.${crypto.randomUUID()}`;
   let file: Fd;
   try {
-    file = openAt(undefined, path, { flags: NEW, mode: 0o600 });
+    if (exists(path)) throw taken(path);
+    file = openAt(undefined, temporary, { flags: NEW, mode: 0o600 });
   } catch (error) {
     await layer.cancel(error);
-    if (!(error instanceof SyscallError) || error.code !== "EEXIST") {
-      throw error;
-    }
-    throw new Deno.errors.AlreadyExists(
-      `Cannot apply a layer: there is one in "${path}"`,
-      { cause: error },
-    );
+    throw error;
   }
   const writes = new LargeWrites();
   let position = 0;
@@ -91,14 +116,15 @@ export async function receiveArchive(
     );
     await writes.until(writes.pending);
     parser.finish();
+    publish(temporary, path);
     const applied = { digest, size, diffId, tarSize: diffSize };
     return { archive: { entries, size: diffSize }, applied };
   } catch (error) {
     // A descriptor must not be closed under a write.
     await writes.pending;
-    Deno.removeSync(path);
     throw error;
   } finally {
+    Deno.removeSync(temporary);
     file.close();
   }
 }

@@ -3,9 +3,10 @@ import { checkKey, checkLabels, checkOptions } from "./_arguments.ts";
 import { findParent } from "./_checks.ts";
 import type { Place, Sealed } from "./_driver.ts";
 import type { Row } from "./_rows.ts";
-import { removeSidecar, writeSidecar } from "./_sidecar.ts";
+import { writeSidecar } from "./_sidecar.ts";
 import { isNotFound, type Store } from "./_store.ts";
 import { syncFilesystem } from "./_sync.ts";
+import { takeBack } from "./_take_back.ts";
 import { SnapshotStateError } from "./snapshot_state_error.ts";
 import type { CommitOptions, SnapshotCommit } from "./snapshotter.ts";
 
@@ -182,9 +183,54 @@ function settle(store: Store, pending: Pending, created: number): void {
   }, created);
 }
 
+/** Notes that a snapshot is as it was. A full disk may not take the note: whoever opens it next finds nothing to do. */
+function unmark(store: Store, row: Row): void {
+  try {
+    store.quickly(() => store.rows.ready(row.id));
+  } catch {
+    // The commit failed, and why is what the caller must hear.
+  }
+}
+
+/** Gives a snapshot back as it was. */
+function giveBack(store: Store, { row, lock, held }: Pending): void {
+  try {
+    if (store.rows.get(row.id)?.kind !== "active") return;
+    takeBack(store, row);
+    if (store.driver.revert !== undefined) unmark(store, row);
+  } finally {
+    lock?.close();
+    store.hold(row.id, held);
+  }
+}
+
+/** Gives all back, and the error to fail with. What could not be given back is marked: whoever opens it next goes on. */
+function undo(
+  store: Store,
+  all: readonly Pending[],
+  error: unknown,
+): unknown {
+  const more: unknown[] = [];
+  for (const pending of all) {
+    try {
+      giveBack(store, pending);
+    } catch (second) {
+      more.push(second);
+    }
+  }
+  if (more.length === 0) return error;
+  const keys = all.map(({ row }) => `"${row.key}"`).join(", ");
+  return new AggregateError(
+    [error, ...more],
+    `Cannot undo the commit of snapshot ${keys}: ${more[0]}`,
+    { cause: error },
+  );
+}
+
 /**
  * Makes active snapshots layers: all of them or none. Data first, then, in one
- * transaction, the records.
+ * transaction, the records. What a driver would have to take back is marked before
+ * it begins, in case this process does not live to do so.
  */
 export async function commitAll(
   store: Store,
@@ -196,6 +242,13 @@ export async function commitAll(
   const created = Date.now();
   try {
     for (const commit of commits) all.push(start(store, commit, all));
+    // One before this may have died.
+    for (const { row } of all) takeBack(store, row);
+    if (store.driver.revert !== undefined) {
+      store.quickly(() => {
+        for (const { row } of all) store.rows.sealing(row.id);
+      });
+    }
     for (const [index, pending] of all.entries()) {
       signal?.throwIfAborted();
       const before = all.slice(0, index);
@@ -213,12 +266,7 @@ export async function commitAll(
       })
     );
   } catch (error) {
-    for (const { row, lock, held, sealed } of all) {
-      if (sealed !== undefined) removeSidecar(store.folder(row.id).dir);
-      lock?.close();
-      store.hold(row.id, held);
-    }
-    throw error;
+    throw undo(store, all, error);
   }
   for (const { row } of all) await store.driver.trim?.(store.folder(row.id));
   for (const { lock } of all) lock?.close();

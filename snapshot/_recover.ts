@@ -3,6 +3,7 @@ import { bootId } from "@containerkit/state";
 import type { Row } from "./_rows.ts";
 import { tryHold } from "./_hold.ts";
 import { isNotFound, type Store } from "./_store.ts";
+import { takeBack } from "./_take_back.ts";
 
 /** A folder in the trash, locked by us. */
 interface Condemned {
@@ -40,12 +41,11 @@ function settle(store: Store, row: Row): Condemned | undefined {
   if (!dead) {
     // Of an earlier boot: what was never written back may be anything by now.
     const place = store.place(row);
-    if (
-      place.options.volatile !== true &&
-      store.driver.check(place) === undefined
-    ) {
+    const isLost = place.options.volatile === true && row.boot_id !== bootId();
+    if (!isLost && store.driver.check(place) === undefined) {
+      using _lock = lock;
+      takeBack(store, row);
       store.rows.settle(row.id, bootId());
-      lock.close();
       return;
     }
   }

@@ -36,12 +36,15 @@ export interface KeptOptions {
   readonly idmap?: IdMap;
 }
 
+/** What `creating` is while a commit makes a layer of a snapshot: should its process die, that is taken back. */
+export const SEALING = 2;
+
 /** A row, as stored. */
 export interface Row {
   readonly id: number;
   readonly key: string;
   readonly kind: SnapshotKind;
-  /** 1 while its files are being made. */
+  /** 1 while its files are being made, {@linkcode SEALING} while a layer is made of them, else 0. */
   readonly creating: number;
   /** 1 if it goes with the process that made it. */
   readonly transient: number;
@@ -90,7 +93,7 @@ export function openRows(db: State) {
   );
   const unsettled = db.prepare(
     `SELECT ${COLUMNS} FROM snapshots s WHERE kind <> 'committed'
-      AND (creating = 1 OR transient = 1 OR boot_id IS NOT ?)`,
+      AND (creating <> 0 OR transient = 1 OR boot_id IS NOT ?)`,
   );
   const users = db.prepare(
     `WITH RECURSIVE above (id) AS (
@@ -102,14 +105,19 @@ export function openRows(db: State) {
       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   );
   const ready = db.prepare("UPDATE snapshots SET creating = 0 WHERE id = ?");
+  const sealing = db.prepare(
+    `UPDATE snapshots SET creating = ${SEALING} WHERE id = ?`,
+  );
   const commit = db.prepare(
-    `UPDATE snapshots SET key = ?, kind = 'committed', transient = 0, boot_id = NULL, parent = ?, labels = ?, lease = ?,
+    `UPDATE snapshots SET key = ?, kind = 'committed', creating = 0, transient = 0, boot_id = NULL, parent = ?, labels = ?, lease = ?,
       diff_id = ?, size = ?, inodes = ?, created = ?, updated = ? WHERE id = ?`,
   );
   const label = db.prepare(
     "UPDATE snapshots SET labels = ?, updated = ? WHERE id = ?",
   );
-  const settle = db.prepare("UPDATE snapshots SET boot_id = ? WHERE id = ?");
+  const settle = db.prepare(
+    "UPDATE snapshots SET creating = 0, boot_id = ? WHERE id = ?",
+  );
   const measure = db.prepare(
     "UPDATE snapshots SET size = ?, inodes = ? WHERE id = ?",
   );
@@ -135,7 +143,7 @@ export function openRows(db: State) {
     /** How many rows are built on one. */
     children: (id: number) =>
       (children.get(id) as unknown as { count: number }).count,
-    /** Rows of another boot, and those that live no longer than a process. */
+    /** Rows of another boot, those that live no longer than a process, and those that one is at work on. */
     unsettled: (bootId: string) => many(unsettled.all(bootId)),
     /** Keys of the active snapshots and views somewhere above a row. */
     users: (id: number) =>
@@ -157,8 +165,10 @@ export function openRows(db: State) {
           row.updated,
         ).lastInsertRowid,
       ),
-    /** Notes that the files of a row are made. */
+    /** Notes that the files of a row are what they are to be. */
     ready: (id: number) => void ready.run(id),
+    /** Notes that a layer is being made of the files of a row. */
+    sealing: (id: number) => void sealing.run(id),
     /** Makes a row committed. */
     commit: (
       id: number,

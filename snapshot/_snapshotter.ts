@@ -13,7 +13,7 @@ import { type Made, makeSnapshot } from "./_make.ts";
 import { recover } from "./_recover.ts";
 import { removeRow } from "./_remove.ts";
 import { repairRow } from "./_repair.ts";
-import { type Row, toInfo } from "./_rows.ts";
+import { type Row, SEALING, toInfo } from "./_rows.ts";
 import { isNotFound, type Store } from "./_store.ts";
 import type { LayerSource } from "./layer_source.ts";
 import type {
@@ -40,6 +40,12 @@ import type {
 } from "./snapshotter.ts";
 
 const trace = tracer("containerkit:snapshot");
+
+function changing(row: Row): Error {
+  return new Deno.errors.Busy(
+    `Cannot open snapshot "${row.key}": another process changes it`,
+  );
+}
 
 /** The calls of a snapshotter on a store, the same for every driver. */
 export class StoreSnapshotter implements Snapshotter, HandleOwner {
@@ -93,12 +99,12 @@ export class StoreSnapshotter implements Snapshotter, HandleOwner {
   }
 
   open(key: string): Promise<Snapshot> {
-    return this.#traced("open", key, () => {
-      const row = this.#store.require("open", key);
-      checkMountable("open", row);
+    return this.#traced("open", key, async () => {
+      const row = await this.#mountable("open", key);
       this.#hold(row);
       try {
         this.#store.confirm("open", row);
+        this.#checkWhole(row);
         const place = this.#store.place(row);
         this.#store.driver.reopen?.(place);
         return this.#handle({ row, place });
@@ -109,21 +115,34 @@ export class StoreSnapshotter implements Snapshotter, HandleOwner {
     });
   }
 
+  /** The row of what can be mounted. What a commit that died left is taken back first. */
+  async #mountable(action: string, key: string): Promise<Row> {
+    const isCut = this.#store.require(action, key).creating === SEALING;
+    if (isCut) await recover(this.#store);
+    const row = this.#store.require(action, key);
+    checkMountable(action, row);
+    return row;
+  }
+
   #hold(row: Row): void {
     try {
       if (this.#store.hold(row.id)) return;
     } catch (error) {
       throw isNotFound(error) ? this.#store.lost("open", row) : error;
     }
-    throw new Deno.errors.Busy(
-      `Cannot open snapshot "${row.key}": another process changes it`,
-    );
+    throw changing(row);
+  }
+
+  /** The process that was committing it may have died just before it was locked. */
+  #checkWhole({ id }: Row): void {
+    const row = this.#store.rows.get(id);
+    const isFirst = this.#store.holds(id) === 1;
+    if (row?.creating === SEALING && isFirst) throw changing(row);
   }
 
   mounts(key: string): Promise<readonly Mount[]> {
-    return this.#traced("mounts", key, () => {
-      const row = this.#store.require("mount", key);
-      checkMountable("mount", row);
+    return this.#traced("mounts", key, async () => {
+      const row = await this.#mountable("mount", key);
       return this.#store.driver.mounts(this.#store.place(row));
     });
   }

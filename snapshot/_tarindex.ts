@@ -21,7 +21,6 @@ import {
   clearVolatile,
   makeUpper,
   overlayOptions,
-  settleUpper,
   stackMounts,
   UPPER_REFUSED,
   upperCapabilities,
@@ -45,6 +44,8 @@ const MOST_REMEMBERED = 500_000;
 const SHA256 = `sha256:${"0".repeat(64)}`;
 
 const archiveOf = ({ dir }: Folder) => `${dir}/layer.tar`;
+/** What the archive that a commit makes is called as well until the commit is done. */
+const sealedOf = ({ dir }: Folder) => `${dir}/sealed.tar`;
 const indexOf = ({ dir }: Folder) => `${dir}/index.erofs`;
 
 function sizeOf(path: string): number | undefined {
@@ -53,6 +54,20 @@ function sizeOf(path: string): number | undefined {
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;
+  }
+}
+
+/** Whether a layer was applied; an archive that a commit has made is not one. */
+function isApplied(folder: Folder): boolean {
+  return sizeOf(archiveOf(folder)) !== undefined &&
+    sizeOf(sealedOf(folder)) === undefined;
+}
+
+/** Removes what archives were called while they were written. */
+function removeOtherNames({ dir }: Folder): void {
+  for (const { name } of Deno.readDirSync(dir)) {
+    if (!/^(layer\.tar\.|sealed\.tar)/.test(name)) continue;
+    Deno.removeSync(`${dir}/${name}`);
   }
 }
 
@@ -91,6 +106,11 @@ export class TarindexDriver implements Driver {
       this.#remembered = archive.entries.length;
     }
     this.#archives.set(id, archive);
+  }
+
+  #forget(id: number): void {
+    this.#remembered -= this.#archives.get(id)?.entries.length ?? 0;
+    this.#archives.delete(id);
   }
 
   async #archive(folder: Folder, signal?: AbortSignal): Promise<Archive> {
@@ -147,40 +167,53 @@ export class TarindexDriver implements Driver {
     clearVolatile(place);
   }
 
-  async apply(
+  apply(
     place: Place,
     layer: ReadableStream<Uint8Array>,
     options: ApplyOptions,
   ): Promise<AppliedLayer> {
-    const { archive, applied } = await receiveArchive(
-      layer,
-      archiveOf(place),
-      options,
-    );
-    this.#remember(place.id, { ...archive, diffId: applied.diffId });
+    return this.#receive(place, { layer, path: archiveOf(place), options });
+  }
+
+  async #receive(
+    { id }: Folder,
+    { layer, path, options }: {
+      layer: ReadableStream<Uint8Array>;
+      path: string;
+      options: ApplyOptions;
+    },
+  ): Promise<AppliedLayer> {
+    const { archive, applied } = await receiveArchive(layer, path, options);
+    this.#remember(id, { ...archive, diffId: applied.diffId });
     return applied;
   }
 
   async diff(place: Place, options: DiffLayersOptions): Promise<LayerReader> {
-    if (sizeOf(archiveOf(place)) === undefined) {
+    if (place.kind !== "committed" && !isApplied(place)) {
       return changesOf(place, options);
     }
     const { readable } = await Deno.open(archiveOf(place));
     return readLayer(readable, options);
   }
 
-  /** Writes the archive of what was changed, unless a layer was applied. */
+  /**
+   * Writes the archive of what was changed, unless a layer was applied.
+   *
+   * Until the commit is done it has two names: by the second it is known from one that was applied, which stays when
+   * the commit fails.
+   */
   async seal(place: Place, signal: AbortSignal | undefined): Promise<Sealed> {
     const path = archiveOf(place);
-    if (sizeOf(path) === undefined) {
-      settleUpper(place);
+    if (!isApplied(place)) {
       const abort = signal === undefined ? {} : { signal };
-      const { idmap: _, ...options } = place.options;
-      const changes = changesOf({ ...place, options }, {
-        compression: "none",
-        ...abort,
+      const sealed = sealedOf(place);
+      const { readable } = changesOf(place, { compression: "none", ...abort });
+      await this.#receive(place, {
+        layer: readable,
+        path: sealed,
+        options: abort,
       });
-      await this.apply(place, changes.readable, abort);
+      Deno.linkSync(sealed, path);
     } else if (!isEmpty(`${place.dir}/fs`)) {
       throw new SnapshotStateError(
         "commit",
@@ -195,15 +228,26 @@ export class TarindexDriver implements Driver {
     return { usage: { size: archive.size, inodes: 1 }, diffId };
   }
 
-  async trim({ dir }: Folder): Promise<void> {
+  revert(place: Place): void {
+    if (sizeOf(sealedOf(place)) !== undefined) {
+      this.#forget(place.id);
+      // First: without the other name it would be taken for one that was applied.
+      const path = archiveOf(place);
+      if (sizeOf(path) !== undefined) Deno.removeSync(path);
+    }
+    removeOtherNames(place);
+  }
+
+  async trim(folder: Folder): Promise<void> {
+    const { dir } = folder;
+    removeOtherNames(folder);
     // Its limit is that of what goes here.
     if (this.capabilities.sizeLimit.supported) forgetLimit(`${dir}/fs`);
     for (const name of ["fs", "work"]) await destroyTree(`${dir}/${name}`);
   }
 
   usage(place: Place): Promise<SnapshotUsage> {
-    const isActive = place.kind === "active" &&
-      sizeOf(archiveOf(place)) === undefined;
+    const isActive = place.kind === "active" && !isApplied(place);
     return isActive ? upperUsage(place) : measureTree(place.dir);
   }
 
