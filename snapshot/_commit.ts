@@ -113,7 +113,11 @@ function placeOf(
   }
   const name = before.find(({ row }) => row.id === pending.parent?.id)?.name;
   const parent = name ?? pending.parent?.key;
-  return { ...store.place(pending.row), parents, parent };
+  const place = { ...store.place(pending.row), parents, parent };
+  if (pending.row.parent !== null) return place;
+  // It was no overlay until now: what was written through its map bears the ids of a layer already.
+  const { idmap: _, ...options } = place.options;
+  return { ...place, options };
 }
 
 /** A parent that is given with the commit is nobody's until then: another process may remove it meanwhile. */

@@ -4,7 +4,7 @@ import type { LayerReader } from "@containerkit/tar/layer";
 import { applyLayer } from "./apply_layer.ts";
 import type { DiffLayersOptions } from "./diff_layers_options.ts";
 import { changesOf } from "./_changes.ts";
-import type { Driver, Place, Sealed } from "./_driver.ts";
+import type { Driver, Folder, Place, Sealed } from "./_driver.ts";
 import { compareTrees } from "./_compare_trees.ts";
 import { withScratch } from "./_scratch.ts";
 import type { LayerSource } from "./layer_source.ts";
@@ -23,6 +23,7 @@ import {
   upperCapabilities,
   upperUsage,
 } from "./_upper.ts";
+import { forgetOwners, remapTree } from "./_unmap_tree.ts";
 import { measureTree } from "./_usage.ts";
 import { RebaseError } from "./rebase_error.ts";
 import type { SnapshotUsage } from "./snapshot_info.ts";
@@ -130,14 +131,25 @@ export class OverlayDriver implements Driver {
 
   async seal(place: Place, signal: AbortSignal | undefined): Promise<Sealed> {
     const content = contentOf(place);
-    settleUpper(place);
     const link = this.#implicit.get(place.id)
       ?.adopt(content, place.parents.map(contentOf));
     if (link !== undefined) {
       throw new RebaseError(place.key, place.parent ?? "", link);
     }
     this.#implicit.delete(place.id);
-    return { usage: await measureTree(content, signal) };
+    const usage = await measureTree(content, signal);
+    // When nothing here can refuse it any more.
+    settleUpper(place);
+    return { usage };
+  }
+
+  revert({ dir }: Place): void {
+    remapTree(dir);
+  }
+
+  trim({ dir }: Folder): Promise<void> {
+    forgetOwners(dir);
+    return Promise.resolve();
   }
 
   usage(place: Place): Promise<SnapshotUsage> {

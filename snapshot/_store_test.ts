@@ -9,6 +9,7 @@ import { StoreSnapshotter } from "./_snapshotter.ts";
 import { Store } from "./_store.ts";
 import { TarindexDriver } from "./_tarindex.ts";
 import { archive, file, stream } from "./_test_layers.ts";
+import { getXattr, setXattr } from "./_xattrs.ts";
 import type { Snapshot } from "./snapshotter.ts";
 import { openTarindex } from "./mod.ts";
 
@@ -233,5 +234,145 @@ rootTest(
     assertEquals(listOf(folder), ["layer.tar", "snapshot.json"]);
     const { ok } = await snapshots.verify("layer");
     assertEquals([ok, (await snapshots.stat("layer")).diffId], [true, diffId]);
+  },
+);
+
+/** As without root: what the map shows is also in the layer. */
+const RANGES = [
+  { inside: 0, outside: 1000, size: 1 },
+  { inside: 1, outside: 100_000, size: 65_535 },
+];
+const IDMAP = { uids: RANGES, gids: RANGES };
+/** A capability in the form of the kernel: version 2, CAP_NET_RAW. */
+const CAPABILITY = new Uint8Array(20);
+new DataView(CAPABILITY.buffer).setUint32(0, 0x02000001, true);
+new DataView(CAPABILITY.buffer).setUint32(4, 1 << 13, true);
+
+/** What a container wrote whose users are mapped; `shown` is how it is in the upper folder, `layer` in a layer. */
+const WRITTEN = {
+  root: { shown: 1000, layer: 0 },
+  user: { shown: 100_999, layer: 1000 },
+  outside: { shown: 50, layer: 50 },
+} as const;
+
+/** Sets the owner of a link itself, too. */
+function lchown(path: string, id: number): void {
+  const { success } = new Deno.Command("chown", {
+    args: ["--no-dereference", `${id}:${id}`, path],
+  }).outputSync();
+  assert(success);
+}
+
+function writeOwners(upper: string): void {
+  Deno.mkdirSync(`${upper}/dir`);
+  for (const [name, { shown }] of Object.entries(WRITTEN)) {
+    const path = `${upper}/dir/${name}`;
+    Deno.writeTextFileSync(path, name);
+    Deno.linkSync(path, `${upper}/${name}-link`);
+    Deno.symlinkSync(name, `${path}-symlink`);
+    for (const one of [path, `${path}-symlink`]) {
+      lchown(one, shown);
+    }
+    Deno.chmodSync(path, 0o6755);
+    setXattr(path, "security.capability", CAPABILITY);
+  }
+}
+
+/** Compares the owners, modes and capabilities with what is to be. */
+function checkOwners(folder: string, as: "shown" | "layer"): void {
+  for (const [name, ids] of Object.entries(WRITTEN)) {
+    for (const path of [`dir/${name}`, `dir/${name}-symlink`, `${name}-link`]) {
+      const { uid, gid, mode, isSymlink } = Deno.lstatSync(`${folder}/${path}`);
+      assertEquals([path, uid, gid], [path, ids[as], ids[as]]);
+      if (isSymlink) continue;
+      assertEquals([path, mode! & 0o7777], [path, 0o6755]);
+      assertEquals(
+        getXattr(`${folder}/${path}`, "security.capability", path),
+        CAPABILITY,
+      );
+    }
+  }
+}
+
+async function makeBase(snapshots: StoreSnapshotter): Promise<void> {
+  await (await snapshots.prepare("p")).commit("base", { durability: "none" });
+}
+
+rootTest(
+  "overlay: a commit() that fails leaves the owners as an id map shows them",
+  async () => {
+    await using temp = tempDir({ dir: "/var/tmp" });
+    const parts = openParts(temp.path, overlay);
+    await using snapshots = parts.snapshots;
+    await makeBase(snapshots);
+    await using work = await snapshots.prepare("work", "base", {
+      idmap: IDMAP,
+    });
+    const upper = upperOf(work);
+    writeOwners(upper);
+    for (const name of ["one", "two"]) {
+      loseName(parts, name);
+      await assertRejects(() => work.commit(name), Deno.errors.AlreadyExists);
+      checkOwners(upper, "shown");
+    }
+    await work.commit("free");
+    checkOwners(upper, "layer");
+    assertEquals(listOf(upper.slice(0, -"/fs".length)), [
+      "fs",
+      "snapshot.json",
+      "work",
+    ]);
+    assertEquals(await snapshots.fsck(), []);
+  },
+);
+
+for (const cut of ["in the midst of the owners", "before the record"]) {
+  rootTest(
+    `overlay: open() takes back the owners of a commit() that died ${cut}`,
+    async () => {
+      await using temp = tempDir({ dir: "/var/tmp" });
+      let upper: string;
+      {
+        const { store, driver, snapshots } = openParts(temp.path, overlay);
+        await using _snapshots = snapshots;
+        await makeBase(snapshots);
+        const options = { idmap: IDMAP, volatile: true };
+        upper = upperOf(await snapshots.prepare("work", "base", options));
+        writeOwners(upper);
+        const row = store.rows.find("work")!;
+        store.rows.sealing(row.id);
+        await driver.seal(store.place(row), undefined);
+        checkOwners(upper, "layer");
+        if (cut === "in the midst of the owners") {
+          // One was not changed yet, of another only the owner was.
+          lchown(`${upper}/dir/root-symlink`, 1000);
+          Deno.chownSync(`${upper}/dir/user`, 1000, 1000);
+        }
+      }
+      const { snapshots } = openParts(temp.path, overlay);
+      await using _snapshots = snapshots;
+      await using work = await snapshots.open("work");
+      checkOwners(upper, "shown");
+      await work.commit("layer");
+      checkOwners(upper, "layer");
+    },
+  );
+}
+
+rootTest(
+  "overlay: commit() onto a parent leaves the owners of what was written without one",
+  async () => {
+    await using temp = tempDir({ dir: "/var/tmp" });
+    const { snapshots } = openParts(temp.path, overlay);
+    await using _snapshots = snapshots;
+    await makeBase(snapshots);
+    await using work = await snapshots.prepare("work", undefined, {
+      idmap: IDMAP,
+    });
+    const path = `${folderOf(work)}/fs/file`;
+    Deno.writeTextFileSync(path, "");
+    Deno.chownSync(path, 1000, 1000);
+    await work.commit("layer", { parent: "base" });
+    assertEquals(Deno.lstatSync(path).uid, 1000);
   },
 );

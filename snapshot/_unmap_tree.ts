@@ -1,5 +1,6 @@
 import { errno } from "@containerkit/libc";
 import type { IdMap } from "@containerkit/mount";
+import { writeFileAtomic } from "@containerkit/state";
 import {
   AT_SYMLINK_NOFOLLOW,
   CName,
@@ -21,50 +22,32 @@ import { getXattr, setXattr } from "./_xattrs.ts";
 const CAPABILITY = "security.capability";
 const name_ = new CName();
 
-/** Gives one file its ids back. */
-function unmap(
-  file: { fd: number; name: string; path: string; stat: Stat },
-  idmap: IdMap,
-): void {
-  const { fd, name, path, stat: { uid, gid, mode } } = file;
-  const owner = {
-    uid: unmapId(uid, idmap.uids),
-    gid: unmapId(gid, idmap.gids),
-  };
-  if (owner.uid === uid && owner.gid === gid) return;
-  const at = procPath(fd, name);
-  const kind = mode & S_IFMT;
-  const capability = kind === S_IFREG
-    ? getXattr(at, CAPABILITY, path)
-    : undefined;
-  const libc = layerSymbols();
-  const self = name_.set(name === "" ? "." : name);
-  if (
-    libc.fchownat(fd, self, owner.uid, owner.gid, AT_SYMLINK_NOFOLLOW) !== 0
-  ) {
-    throw refused("set the owner of", "fchownat", errno(), path);
-  }
-  // chown(2) takes these away.
-  if (kind !== S_IFLNK && libc.chmod(name_.set(at), mode & 0o7777) !== 0) {
-    throw refused("set the mode of", "chmod", errno(), path);
-  }
-  if (capability === undefined) return;
-  const code = setXattr(at, CAPABILITY, new Uint8Array(capability));
-  if (code !== 0) {
-    throw refused(`set the attribute ${CAPABILITY} of`, "setxattr", code, path);
-  }
+interface File {
+  readonly fd: number;
+  readonly name: string;
+  readonly path: string;
+  readonly stat: Stat;
 }
 
-/**
- * Gives the files of an upper folder the ids that a layer has.
- *
- * The lower layers of an overlay are mounted through an id map, its upper folder is not: what is written there bears
- * the ids that the map shows. Done again, it changes nothing that is in no range.
- */
-export function unmapTree(path: string, idmap: IdMap): void {
-  // A file with several names is given its ids once.
+/** What a change of the owner changes. */
+interface Owner {
+  readonly uid: number;
+  readonly gid: number;
+  readonly mode: number;
+  /** Its capabilities, in hexadecimal. */
+  readonly capability?: string;
+}
+
+/** The files of an upper folder that an id map changes, as they were, by the number of the inode. */
+type Owners = ReadonlyMap<string, Owner>;
+
+const contentOf = (dir: string) => `${dir}/fs`;
+const recordOf = (dir: string) => `${dir}/owners.json`;
+
+/** Every file of a tree; one with several names once. Its descriptor is good until the next. */
+function* filesOf(path: string): Generator<File> {
   const seen = new Set<bigint>();
-  const visit = (fd: number, folder: string): void => {
+  function* visit(fd: number, folder: string): Generator<File> {
     for (const { name } of listDir(fd, folder)) {
       const shown = `${folder}/${name}`;
       const stat = statAt(fd, name, shown);
@@ -73,15 +56,119 @@ export function unmapTree(path: string, idmap: IdMap): void {
         if (seen.has(stat.ino)) continue;
         seen.add(stat.ino);
       }
-      unmap({ fd, name, path: shown, stat }, idmap);
+      yield { fd, name, path: shown, stat };
       if (!isDir) continue;
       const child = openDir(fd, name, shown);
       using _child = closing(child);
-      visit(child, shown);
+      yield* visit(child, shown);
     }
-  };
+  }
   const root = openRoot(path);
   using _root = closing(root);
-  unmap({ fd: root, name: "", path, stat: statAt(root, "", path) }, idmap);
-  visit(root, path);
+  yield { fd: root, name: "", path, stat: statAt(root, "", path) };
+  yield* visit(root, path);
+}
+
+function ownerOf({ fd, name, path, stat }: File): Owner {
+  const { uid, gid, mode } = stat;
+  const capability = (mode & S_IFMT) === S_IFREG
+    ? getXattr(procPath(fd, name), CAPABILITY, path)
+    : undefined;
+  return {
+    uid,
+    gid,
+    mode: mode & 0o7777,
+    ...(capability && { capability: capability.toHex() }),
+  };
+}
+
+function unmapOwner(owner: Owner, idmap: IdMap): Owner {
+  const uid = unmapId(owner.uid, idmap.uids);
+  const gid = unmapId(owner.gid, idmap.gids);
+  return { ...owner, uid, gid };
+}
+
+function setOwner({ fd, name, path, stat }: File, owner: Owner): void {
+  const { uid, gid, mode, capability } = owner;
+  const at = procPath(fd, name);
+  const libc = layerSymbols();
+  const self = name_.set(name === "" ? "." : name);
+  if (
+    (uid !== stat.uid || gid !== stat.gid) &&
+    libc.fchownat(fd, self, uid, gid, AT_SYMLINK_NOFOLLOW) !== 0
+  ) {
+    throw refused("set the owner of", "fchownat", errno(), path);
+  }
+  // chown(2) takes these away.
+  const kind = stat.mode & S_IFMT;
+  if (kind !== S_IFLNK && libc.chmod(name_.set(at), mode) !== 0) {
+    throw refused("set the mode of", "chmod", errno(), path);
+  }
+  if (capability === undefined) return;
+  const code = setXattr(at, CAPABILITY, Uint8Array.fromHex(capability));
+  if (code !== 0) {
+    throw refused(`set the attribute ${CAPABILITY} of`, "setxattr", code, path);
+  }
+}
+
+/** The files that an id map changes. */
+function findOwners(path: string, idmap: IdMap): Owners {
+  const owners = new Map<string, Owner>();
+  for (const file of filesOf(path)) {
+    const { uid, gid, ino } = file.stat;
+    if (
+      unmapId(uid, idmap.uids) === uid && unmapId(gid, idmap.gids) === gid
+    ) continue;
+    owners.set(String(ino), ownerOf(file));
+  }
+  return owners;
+}
+
+function readOwners(dir: string): Owners | undefined {
+  try {
+    return new Map(JSON.parse(Deno.readTextFileSync(recordOf(dir))));
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * Gives the files of an upper folder the ids that a layer has.
+ *
+ * The lower layers of an overlay are mounted through an id map, its upper folder is not: what is written there bears
+ * the ids that the map shows. An id may be both one that is shown and one of the layer, so that a file does not tell
+ * whether it was changed already. How all were is on the disk before the first is changed: {@linkcode remapTree} makes
+ * them so again, however far this came.
+ *
+ * @param dir The folder that the upper one is in, with nobody else at work there.
+ */
+export function unmapTree(dir: string, idmap: IdMap): void {
+  const owners = findOwners(contentOf(dir), idmap);
+  if (owners.size === 0) return;
+  writeFileAtomic(recordOf(dir), JSON.stringify([...owners]));
+  for (const file of filesOf(contentOf(dir))) {
+    const owner = owners.get(String(file.stat.ino));
+    if (owner !== undefined) setOwner(file, unmapOwner(owner, idmap));
+  }
+}
+
+/** Takes back what {@linkcode unmapTree} changed, the whole of it or what it came to. Done again, it does nothing. */
+export function remapTree(dir: string): void {
+  const owners = readOwners(dir);
+  if (owners === undefined) return;
+  for (const file of filesOf(contentOf(dir))) {
+    const owner = owners.get(String(file.stat.ino));
+    if (owner !== undefined) setOwner(file, owner);
+  }
+  forgetOwners(dir);
+}
+
+/** Removes what was noted in order to take it back. */
+export function forgetOwners(dir: string): void {
+  try {
+    Deno.removeSync(recordOf(dir));
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
 }

@@ -45,10 +45,10 @@ export function upperUsage(
     : Promise.resolve(limitedUsage(id, `${dir}/fs`));
 }
 
-/** Makes of an upper folder what a layer has. */
+/** Gives the files of an upper folder the ids that a layer has; `remapTree()` takes it back. */
 export function settleUpper({ dir, parents, options }: Place): void {
   if (options.idmap === undefined || parents.length === 0) return;
-  unmapTree(`${dir}/fs`, options.idmap);
+  unmapTree(dir, options.idmap);
 }
 
 /** Options for every overlay: no index, for another process's lock is what keeps two from writing. */
