@@ -2,7 +2,7 @@ import type { Fd } from "@containerkit/libc";
 import { checkKey, checkLabels, checkOptions } from "./_arguments.ts";
 import { findParent } from "./_checks.ts";
 import type { Place, Sealed } from "./_driver.ts";
-import type { Row } from "./_rows.ts";
+import { type Row, SEALING } from "./_rows.ts";
 import { writeSidecar } from "./_sidecar.ts";
 import { isNotFound, type Store } from "./_store.ts";
 import { syncFilesystem } from "./_sync.ts";
@@ -187,6 +187,17 @@ function settle(store: Store, pending: Pending, created: number): void {
   }, created);
 }
 
+/** Notes which snapshots will have something to take back, in case this process does not live to do it. */
+function mark(store: Store, all: readonly Pending[]): void {
+  const marked = all.filter(({ row }) =>
+    store.driver.mustRevert?.(store.place(row)) === true
+  );
+  if (marked.length === 0) return;
+  store.quickly(() => {
+    for (const { row } of marked) store.rows.sealing(row.id);
+  });
+}
+
 /** Notes that a snapshot is as it was. A full disk may not take the note: whoever opens it next finds nothing to do. */
 function unmark(store: Store, row: Row): void {
   try {
@@ -199,9 +210,10 @@ function unmark(store: Store, row: Row): void {
 /** Gives a snapshot back as it was. */
 function giveBack(store: Store, { row, lock, held }: Pending): void {
   try {
-    if (store.rows.get(row.id)?.kind !== "active") return;
+    const now = store.rows.get(row.id);
+    if (now?.kind !== "active") return;
     takeBack(store, row);
-    if (store.driver.revert !== undefined) unmark(store, row);
+    if (now.creating === SEALING) unmark(store, row);
   } finally {
     lock?.close();
     store.hold(row.id, held);
@@ -233,8 +245,7 @@ function undo(
 
 /**
  * Makes active snapshots layers: all of them or none. Data first, then, in one
- * transaction, the records. What a driver would have to take back is marked before
- * it begins, in case this process does not live to do so.
+ * transaction, the records.
  */
 export async function commitAll(
   store: Store,
@@ -246,13 +257,11 @@ export async function commitAll(
   const created = Date.now();
   try {
     for (const commit of commits) all.push(start(store, commit, all));
-    // One before this may have died.
-    for (const { row } of all) takeBack(store, row);
-    if (store.driver.revert !== undefined) {
-      store.quickly(() => {
-        for (const { row } of all) store.rows.sealing(row.id);
-      });
+    for (const { row } of all) {
+      // One before this died.
+      if (store.rows.get(row.id)?.creating === SEALING) takeBack(store, row);
     }
+    mark(store, all);
     for (const [index, pending] of all.entries()) {
       signal?.throwIfAborted();
       const before = all.slice(0, index);

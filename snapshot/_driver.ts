@@ -76,6 +76,8 @@ export interface Driver {
   ): Promise<LayerReader>;
   /** Makes of an active snapshot what a layer is on disk; what it writes is synced by the store. */
   seal(place: Place, signal: AbortSignal | undefined): Promise<Sealed>;
+  /** Whether what `seal` will do must be taken back should the commit fail. */
+  mustRevert?(place: Place): boolean;
   /** Takes back what `seal` did for a commit that failed or died, however far it came. Done again, it does nothing. */
   revert?(place: Place): void;
   /** Removes what a layer needs no longer, after its commit; a crash may leave it there. */

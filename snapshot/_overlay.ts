@@ -143,6 +143,10 @@ export class OverlayDriver implements Driver {
     return { usage };
   }
 
+  mustRevert({ options, parents }: Place): boolean {
+    return options.idmap !== undefined && parents.length > 0;
+  }
+
   revert({ dir }: Place): void {
     remapTree(dir);
   }

@@ -326,9 +326,15 @@ rootTest(
   },
 );
 
-for (const cut of ["in the midst of the owners", "before the record"]) {
+for (
+  const [call, cut] of [
+    ["open()", "in the midst of the owners"],
+    ["open()", "before the record"],
+    ["commit()", "in the midst of the owners"],
+  ]
+) {
   rootTest(
-    `overlay: open() takes back the owners of a commit() that died ${cut}`,
+    `overlay: ${call} takes back the owners of a commit() that died ${cut}`,
     async () => {
       await using temp = tempDir({ dir: "/var/tmp" });
       let upper: string;
@@ -351,9 +357,11 @@ for (const cut of ["in the midst of the owners", "before the record"]) {
       }
       const { snapshots } = openParts(temp.path, overlay);
       await using _snapshots = snapshots;
-      await using work = await snapshots.open("work");
-      checkOwners(upper, "shown");
-      await work.commit("layer");
+      if (call === "open()") {
+        (await snapshots.open("work")).keep();
+        checkOwners(upper, "shown");
+      }
+      await snapshots.commit("layer", "work");
       checkOwners(upper, "layer");
     },
   );

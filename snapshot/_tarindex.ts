@@ -228,6 +228,10 @@ export class TarindexDriver implements Driver {
     return { usage: { size: archive.size, inodes: 1 }, diffId };
   }
 
+  mustRevert(place: Place): boolean {
+    return !isApplied(place);
+  }
+
   revert(place: Place): void {
     if (sizeOf(sealedOf(place)) !== undefined) {
       this.#forget(place.id);
