@@ -16,7 +16,7 @@ import type { BlobStore } from "../blob_store.ts";
 import type { Found } from "../pull.ts";
 import type { ArchivedImage } from "./_docker_archive.ts";
 import type { Staging } from "./_staging.ts";
-import { isReferrer } from "./_to_imported.ts";
+import { markReferrers } from "./_to_imported.ts";
 import { MANIFEST_LIMIT } from "./_walk.ts";
 import type { ImportedImage } from "./import_archive.ts";
 import { storeRepository } from "./store_repository.ts";
@@ -37,7 +37,7 @@ export interface Gate {
   finish(images: readonly ImportedImage[]): Promise<void>;
 }
 
-/** Asks about each image but those that only say something of others: they are what the others are judged by. */
+/** Asks about each image, by each of its names, but not about those that only say something of others: they are what the others are judged by. */
 export async function admitImages(
   store: Pick<BlobStore, "stat" | "open">,
   images: readonly ImportedImage[],
@@ -143,14 +143,7 @@ export function createGate(staging: Staging, options: GateOptions): Gate {
         early = { images, survey: new Survey(staging, images, signal) };
       }
       if (!await early.survey.advance()) return;
-      const found: ImportedImage[] = [];
-      for (const image of early.images) {
-        found.push({
-          ...image,
-          isReferrer: await isReferrer(staging, image, signal),
-        });
-      }
-      await finish(found);
+      await finish(await markReferrers(staging, early.images, signal));
     },
   };
 }

@@ -42,7 +42,8 @@ export interface ImportOptions {
   readonly missing?: "skip" | "fail";
   /**
    * Asked about every image once all that could speak for it is there, which in archives of `exportArchive()` is before their first layer;
-   * a rejection ends the import, and none of the archive is in the store then.
+   * a rejection ends the import, and none of the archive is in the store then. Not asked about what only says something of others, see
+   * {@linkcode ImportedImage.isReferrer}: it comes in with what was admitted.
    */
   readonly admit?: (found: Found) => Promise<unknown>;
   /** Told how far it is. */
@@ -57,7 +58,11 @@ export interface ImportedImage {
   readonly descriptor: Descriptor;
   /** Its names in full, such as `docker.io/library/alpine:3`; it may have none. */
   readonly names: readonly string[];
-  /** Whether it is no image by itself but says something of another one, such as a signature. */
+  /**
+   * Whether it is no image by itself but says something of others, such as a signature: it has a subject or a tag of cosign (such as
+   * `sha256-<64 hex>.sig`), no other name, and all it says something of is in the archive too: images by themselves, the manifests in
+   * them, or what in its turn speaks of those.
+   */
   readonly isReferrer: boolean;
 }
 
