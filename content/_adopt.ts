@@ -5,10 +5,11 @@ import {
   type BlobRow,
   findRow,
   insertBlob,
+  insertEdges,
   isShown,
   seesForeign,
 } from "./_blobs.ts";
-import type { Context } from "./_context.ts";
+import { type Context, nextGeneration } from "./_context.ts";
 import { type Edge, maybeManifest, readEdges } from "./_edges.ts";
 import { hashFile } from "./_hash_file.ts";
 import { blobPath, identify, lstatFile, openFile } from "./_layout.ts";
@@ -19,11 +20,10 @@ export function edgesOfFile(
   blob: { size: number; mediaType?: string | undefined },
 ): { mediaType?: string | undefined; edges: readonly Edge[] } {
   const { size, mediaType } = blob;
-  if (!maybeManifest(blob)) return { mediaType, edges: [] };
   file.seekSync(0, Deno.SeekMode.Start);
-  const first = new Uint8Array(1);
-  file.readSync(first);
-  if (!maybeManifest({ ...blob, first: first[0]! })) {
+  const start = new Uint8Array(1);
+  file.readSync(start);
+  if (!maybeManifest({ size, first: start[0] })) {
     return { mediaType, edges: [] };
   }
   file.seekSync(0, Deno.SeekMode.Start);
@@ -35,6 +35,40 @@ export function edgesOfFile(
     done += count;
   }
   return readEdges(bytes.subarray(0, done), mediaType);
+}
+
+/**
+ * Finds the references of a manifest that has none yet, and of those in it if it is an index: they were stored when their type was asked,
+ * and another one was said. Part of a transaction.
+ */
+export function completeEdges(context: Context, digest: string): void {
+  const { state, path } = context;
+  const bare = state.prepare(
+    `WITH RECURSIVE below (id) AS (
+       SELECT id FROM digests WHERE digest = ?
+       UNION SELECT child FROM edges JOIN below ON parent = below.id AND kind = 'manifest'
+     )
+     SELECT digests.id, digests.digest FROM below JOIN digests ON digests.id = below.id
+     WHERE EXISTS (SELECT 1 FROM blobs WHERE blobs.digest = below.id AND damaged IS NULL)
+       AND NOT EXISTS (SELECT 1 FROM edges WHERE parent = below.id AND kind <> 'referrer')`,
+  );
+  const seen = new Set<string>();
+  for (let size = -1; size < seen.size;) {
+    size = seen.size;
+    for (const row of bare.all(digest)) {
+      const other = String(row.digest);
+      if (seen.has(other)) continue;
+      seen.add(other);
+      using file = openFile(blobPath(path, other));
+      if (file === undefined) continue;
+      const { edges } = edgesOfFile(file, { size: file.statSync().size });
+      if (edges.length === 0) continue;
+      insertEdges(context, other, edges);
+      // A collection that is under way looks at it again.
+      state.prepare("UPDATE blobs SET generation = ? WHERE digest = ?")
+        .run(nextGeneration(context), Number(row.id));
+    }
+  }
 }
 
 /**

@@ -133,6 +133,24 @@ export interface NewBlob {
   readonly edges: readonly Edge[];
 }
 
+/** Keeps what a manifest refers to. Part of a transaction that raises the generation of its blob. */
+export function insertEdges(
+  context: Context,
+  digest: string,
+  edges: readonly Edge[],
+): void {
+  const { state } = context;
+  const digestId = internDigest(context, digest);
+  const add = state.prepare(
+    "INSERT INTO edges VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+  );
+  for (const { digest: other, kind } of edges) {
+    const otherId = internDigest(context, other);
+    if (kind === "referrer") add.run(otherId, digestId, kind);
+    else add.run(digestId, otherId, kind);
+  }
+}
+
 /** Makes a blob visible in this namespace; its file is in place and durable. Part of a transaction. */
 export function insertBlob(
   context: Context,
@@ -171,14 +189,7 @@ export function insertBlob(
   )
     .run(now, digestId);
   indexLabels(context, { kind: "blob", id: Number(id) }, { from, to: labels });
-  const add = state.prepare(
-    "INSERT INTO edges VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
-  );
-  for (const { digest: other, kind } of edges) {
-    const otherId = internDigest(context, other);
-    if (kind === "referrer") add.run(otherId, digestId, kind);
-    else add.run(digestId, otherId, kind);
-  }
+  insertEdges(context, digest, edges);
   leaseItem(context, { type: "blob", id: digest }, generation);
   state.prepare("DELETE FROM removals WHERE digest = ?").run(digest);
 }

@@ -1,4 +1,4 @@
-import { isIndexType, isManifestType, parseManifest } from "@containerkit/oci";
+import { parseManifest } from "@containerkit/oci";
 
 /** A reference that a manifest or index holds. */
 export interface Edge {
@@ -11,32 +11,38 @@ export interface Edge {
 export const LARGEST_MANIFEST = 4 * 1024 * 1024;
 const MOST_EDGES = 20_000;
 
-/** Whether a blob may be a manifest or an index: by its media type, or by its first byte if it has none. */
+/** Whether a blob may be a manifest or an index, by its size and its first byte: what it was said to be proves nothing. */
 export function maybeManifest(
-  blob: { size: number; mediaType?: string | undefined; first?: number },
+  { size, first }: { size: number; first: number | undefined },
 ): boolean {
-  const { size, mediaType, first } = blob;
-  if (size === 0 || size > LARGEST_MANIFEST) return false;
-  return mediaType === undefined
-    ? first === undefined || first === 0x7b
-    : isIndexType(mediaType) || isManifestType(mediaType);
+  return size > 0 && size <= LARGEST_MANIFEST && first === 0x7b;
 }
 
-/** The references of a manifest or an index, and its media type; nothing if it is neither. */
+/** A document as the type it was said to have, or else as what it shows by itself. */
+function parse(
+  bytes: Uint8Array,
+  mediaType: string | undefined,
+): ReturnType<typeof parseManifest> | undefined {
+  // What is longer than is taken must not pass for no manifest.
+  const limit = Infinity;
+  const said = mediaType === undefined ? [] : [{ mediaType, limit }];
+  for (const options of [...said, { limit }]) {
+    try {
+      return parseManifest(bytes, options);
+    } catch {
+      // It may be one all the same, or none.
+    }
+  }
+  return undefined;
+}
+
+/** The references of a manifest or an index, and its media type unless another one was said; nothing if it is neither. */
 export function readEdges(
   bytes: Uint8Array,
   mediaType: string | undefined,
 ): { mediaType?: string | undefined; edges: Edge[] } {
-  let document;
-  try {
-    document = parseManifest(bytes, {
-      ...(mediaType === undefined ? {} : { mediaType }),
-      // What is longer than is taken must not pass for no manifest.
-      limit: Infinity,
-    });
-  } catch {
-    return { mediaType, edges: [] };
-  }
+  const document = parse(bytes, mediaType);
+  if (document === undefined) return { mediaType, edges: [] };
   // An object with neither list was taken for a manifest, and refused: this one has what it needs.
   const edges: Edge[] = "manifests" in document
     ? document.manifests.map(({ digest }) => ({ digest, kind: "manifest" }))
@@ -54,5 +60,5 @@ export function readEdges(
       `Cannot store a manifest with ${edges.length} references: there may be ${MOST_EDGES}`,
     );
   }
-  return { mediaType: document.mediaType, edges };
+  return { mediaType: mediaType ?? document.mediaType, edges };
 }

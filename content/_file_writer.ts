@@ -5,9 +5,9 @@ import {
 } from "@containerkit/oci";
 import { type FileLock, syncDirectory } from "@containerkit/state";
 import { dirname } from "@std/path/posix/dirname";
-import { edgesOfFile } from "./_adopt.ts";
+import { completeEdges, edgesOfFile } from "./_adopt.ts";
 import { AppendFile } from "./_append_file.ts";
-import { findShared, insertBlob, keepBlob } from "./_blobs.ts";
+import { findShared, insertBlob, insertEdges, keepBlob } from "./_blobs.ts";
 import { type Context, reason } from "./_context.ts";
 import { FileHasher } from "./_file_hasher.ts";
 import { hashFile } from "./_hash_file.ts";
@@ -342,6 +342,7 @@ export class FileWriter implements BlobWriter {
         labels,
         edges: [],
       });
+      completeEdges(this.#context, shared.digest);
       deleteIngest(this.#context, this.ref);
       Deno.removeSync(path);
     });
@@ -367,8 +368,10 @@ export class FileWriter implements BlobWriter {
       // Under the database's write lock, so that no other process removes or commits the same blob in between.
       exists = state.transaction<boolean | undefined>(() => {
         const there = keepBlob(this.#context, digest);
-        if (there) Deno.removeSync(source);
-        else {
+        if (there) {
+          insertEdges(this.#context, digest, edges);
+          Deno.removeSync(source);
+        } else {
           if (!isRemovalNoted(this.#context, digest)) return undefined;
           rename(source, target, digest);
           Deno.chmodSync(target, 0o444);

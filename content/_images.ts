@@ -10,6 +10,7 @@ import {
   removeReferences,
   withReferenceLock,
 } from "./_references.ts";
+import { completeEdges } from "./_adopt.ts";
 import { internDigest, leaseItem } from "./_blobs.ts";
 import { type Context, nextGeneration } from "./_context.ts";
 import { LARGEST_MANIFEST } from "./_edges.ts";
@@ -210,6 +211,7 @@ export class FileImages implements Images {
       to: labels,
     });
     leaseItem(this.#context, { type: "image", id: name }, generation);
+    completeEdges(this.#context, descriptor.digest);
   }
 
   // deno-lint-ignore require-await

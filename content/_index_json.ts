@@ -1,5 +1,6 @@
 import { type Descriptor, MediaType, parseManifest } from "@containerkit/oci";
 import { writeFileAtomic } from "@containerkit/state";
+import { completeEdges } from "./_adopt.ts";
 import { internDigest, seesForeign } from "./_blobs.ts";
 import { type Context, nextGeneration, reason } from "./_context.ts";
 import { identify, lstatFile } from "./_layout.ts";
@@ -113,6 +114,7 @@ function takeInEntry(
     nextGeneration(context),
     known?.digest ?? null,
   );
+  completeEdges(context, entry.digest);
   trace("take in", { name, digest: entry.digest });
 }
 

@@ -1,10 +1,12 @@
 import {
   type Descriptor,
   DigestMismatchError,
+  isIndexType,
+  isManifestType,
   parseDigest,
   verifyBytes,
 } from "@containerkit/oci";
-import { adopt } from "./_adopt.ts";
+import { adopt, completeEdges } from "./_adopt.ts";
 import {
   type BlobRow,
   findRow,
@@ -240,7 +242,7 @@ export class FileStore implements Store {
     );
     for (let pause = 16;; pause = Math.min(pause * 2, 2048)) {
       signal?.throwIfAborted();
-      await this.#refuseExisting(ref, descriptor.digest, signal);
+      await this.#refuseExisting(ref, descriptor, signal);
       const lock = lockIngest(this.#context, ref);
       if (lock !== undefined) {
         try {
@@ -292,12 +294,17 @@ export class FileStore implements Store {
 
   async #refuseExisting(
     ref: string,
-    digest: string | undefined,
+    { digest, mediaType = "" }: Partial<Descriptor>,
     signal: AbortSignal | undefined,
   ): Promise<void> {
     if (digest === undefined) return;
     if (await this.#find(digest, undefined, signal) === undefined) return;
     if (!keepBlob(this.#context, digest)) return;
+    if (isIndexType(mediaType) || isManifestType(mediaType)) {
+      this.#context.state.transaction(() =>
+        completeEdges(this.#context, digest)
+      );
+    }
     if (findIngest(this.#context, ref) !== undefined) {
       discardIngest(this.#context, ref);
     }

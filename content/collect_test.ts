@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { MediaType } from "@containerkit/oci";
+import { describe, MediaType } from "@containerkit/oci";
 import { lockFile, tryLockFile } from "@containerkit/state";
 import { DatabaseSync } from "node:sqlite";
 import { tempDir } from "../tests/mod.ts";
@@ -25,6 +25,12 @@ const NOW = { grace: 0, ingestAge: 0 };
 async function digests(store: Store): Promise<string[]> {
   const list = await Array.fromAsync(store.list());
   return list.map(({ digest }) => digest).toSorted();
+}
+
+/** What an earlier version kept of manifests that were stored under another type. */
+function forgetEdges(store: Store): void {
+  using database = new DatabaseSync(`${store.path}/state.db`);
+  database.exec("DELETE FROM edges");
 }
 
 Deno.test("collect() keeps what a name reaches and removes the rest", async () => {
@@ -399,4 +405,66 @@ Deno.test("refer() states what a blob or an image keeps, and replaces what was s
     () => store.refer({ type: "snapshot/x", id: "y" }, []),
     TypeError,
   );
+});
+
+Deno.test("collect() keeps the parts of an image whose manifest was first stored as something else", async () => {
+  await using temp = tempDir();
+  using store = await openStore({ root: temp.path });
+  const other = await putManifest(store, { layers: [await putBlob(store)] });
+  const top = await putIndex(store, [other]);
+  const manifests = [other, top];
+  // The same bytes, first as a blob of no known type, and as one of a wrong type.
+  for (const mediaType of ["application/octet-stream", MediaType.Index]) {
+    const layer = await putBlob(store);
+    const config = await putBlob(store, MediaType.Config);
+    const bytes = new TextEncoder().encode(
+      JSON.stringify({ schemaVersion: 2, config, layers: [layer] }),
+    );
+    manifests.push(
+      await store.put(bytes, { descriptor: describe(mediaType, bytes) }),
+    );
+  }
+  const index = await putIndex(store, manifests);
+  await store.images.create("good", {
+    ...index,
+    mediaType: "application/octet-stream",
+  });
+  assertEquals((await collect(store, NOW)).removed, []);
+});
+
+Deno.test("create() finds the references that an earlier version did not keep, also of manifests in an index", async () => {
+  await using temp = tempDir();
+  using store = await openStore({ root: temp.path });
+  const inner = await putManifest(store, { layers: [await putBlob(store)] });
+  const index = await putIndex(store, [await putIndex(store, [inner])]);
+  forgetEdges(store);
+  await store.images.create("good", index);
+  assertEquals((await collect(store, NOW)).removed, []);
+});
+
+Deno.test("writer() finds the references that an earlier version did not keep, of a manifest that is there", async () => {
+  await using temp = tempDir();
+  using store = await openStore({ root: temp.path });
+  using other = await openStore({ root: temp.path, namespace: "other" });
+  const config = await putBlob(store, MediaType.Config);
+  const manifest = await putManifest(store, { config });
+  const parts = [config, manifest].map(({ digest }) => digest).toSorted();
+  forgetEdges(store);
+  {
+    await using lease = await store.leases.create();
+    await assertRejects(
+      () => lease.store.writer("x", { descriptor: manifest }),
+      Deno.errors.AlreadyExists,
+    );
+    await collect(store, NOW);
+    assertEquals(await digests(store), parts);
+  }
+  forgetEdges(store);
+  await using lease = await other.leases.create();
+  const shared = await other.writer("config", { descriptor: config });
+  await shared.commit(config.size, config.digest);
+  const writer = await lease.store.writer("x", { descriptor: manifest });
+  await writer.commit(manifest.size, manifest.digest);
+  await collect(store, NOW);
+  assertEquals(await digests(other), parts);
 });
