@@ -16,9 +16,10 @@ export async function handleBlob(
   switch (request.method) {
     case "GET":
     case "HEAD": {
-      const info = await repository.hasBlob(digest)
+      const here = await repository.hasBlob(digest)
         ? await context.store.stat(digest)
-        : await pullBlob(call, digest);
+        : undefined;
+      const info = here ?? await pullBlob(call, digest);
       if (info === undefined) {
         throw new ApiError("BLOB_UNKNOWN", "the blob is not known");
       }

@@ -127,3 +127,18 @@ Deno.test("createRegistry() with an upstream keeps no wrong byte, and nothing ab
     "404",
   );
 });
+
+Deno.test("createRegistry() with an upstream fetches again what its store lost", async () => {
+  await using front = startFront();
+  const { behind, hold, host } = front;
+  const { client } = behind;
+  const image = testImage({ layers: [50_000] });
+  await push(image, `${behind.host}/app:1`, { client });
+  await pull(`${host}/app:1`, createMemoryStore(), { client });
+  for (const { digest } of [...image.layers, image.manifest.config]) {
+    assertEquals(await hold.delete(digest), true);
+  }
+  const again = await pull(`${host}/app:1`, createMemoryStore(), { client });
+  assertEquals(again.descriptor, image.descriptor);
+  assertEquals(await hold.stat(image.layers[0]!.digest), { size: 50_000 });
+});
