@@ -1,10 +1,12 @@
-import type { BlobStore, BlobWriter } from "../blob_store.ts";
+import type { BlobWriter } from "../blob_store.ts";
 import { ApiError } from "./_api_error.ts";
+import type { RegistryStore } from "./registry_store.ts";
 
 /** An upload that nobody touched for so long, in milliseconds, is given up. */
 const IDLE = 60 * 60 * 1000;
 /** So many may be under way: each is an open file. */
 const MAX_UPLOADS = 1000;
+const REF_REGEXP = /^upload-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** One upload that was begun. */
 export interface Upload {
@@ -19,14 +21,17 @@ export interface Upload {
 
 /** The uploads that are under way. */
 export class Uploads implements AsyncDisposable {
-  readonly #store: BlobStore;
+  readonly #store: RegistryStore;
   readonly #uploads = new Map<string, Upload>();
 
-  constructor(store: BlobStore) {
+  #cleaned: Promise<void> | undefined;
+
+  constructor(store: RegistryStore) {
     this.#store = store;
   }
 
   async begin(repository: string): Promise<Upload> {
+    await (this.#cleaned ??= this.#clean().catch(() => {}));
     await this.#sweep();
     const id = crypto.randomUUID();
     const writer = await this.#store.writer(`upload-${id}`);
@@ -56,6 +61,19 @@ export class Uploads implements AsyncDisposable {
     this.#uploads.delete(upload.id);
     await upload.writer.truncate?.(0).catch(() => {});
     await upload.writer.abort();
+    await this.#discard(`upload-${upload.id}`);
+  }
+
+  /** Cleaning up must not hide why. */
+  async #discard(ref: string): Promise<void> {
+    await this.#store.ingests?.delete(ref).catch(() => {});
+  }
+
+  /** Forgets uploads of earlier processes: nobody can go on with them. Those of another registry that is open are locked. */
+  async #clean(): Promise<void> {
+    for (const { ref } of await this.#store.ingests?.list() ?? []) {
+      if (REF_REGEXP.test(ref)) await this.#discard(ref);
+    }
   }
 
   /** Makes a blob of an upload. */
@@ -64,7 +82,7 @@ export class Uploads implements AsyncDisposable {
     try {
       await upload.writer.commit(upload.writer.offset, digest);
     } catch (error) {
-      await upload.writer.abort();
+      await this.drop(upload);
       if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
     }
   }

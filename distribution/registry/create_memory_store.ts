@@ -59,6 +59,7 @@ export function createMemoryStore(): MemoryStore {
     writer(ref, { descriptor } = {}) {
       const digest = descriptor?.digest;
       if (digest !== undefined && blobs.has(digest)) {
+        ingests.delete(ref);
         return Promise.reject(
           new Deno.errors.AlreadyExists(
             `Cannot write "${digest}": it is there`,
@@ -97,7 +98,10 @@ export function createMemoryStore(): MemoryStore {
           blobs.set(digest, bytes);
           return Promise.resolve();
         },
-        abort: () => Promise.resolve(),
+        abort() {
+          if (ingest.size === 0) ingests.delete(ref);
+          return Promise.resolve();
+        },
       });
     },
     delete: (digest) => Promise.resolve(blobs.delete(digest)),
