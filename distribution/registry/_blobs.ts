@@ -30,15 +30,25 @@ export async function handleBlob(
       });
     }
     case "DELETE":
-      if (!await repository.hasBlob(digest)) {
-        throw new ApiError("BLOB_UNKNOWN", "the blob is not known");
-      }
-      if (await repository.deleteBlob(digest)) {
-        await context.store.delete?.(digest);
-      }
-      return new Response(null, { status: 202 });
+      return await context.locks.run(digest, async () => {
+        if (!await repository.hasBlob(digest)) {
+          throw new ApiError("BLOB_UNKNOWN", "the blob is not known");
+        }
+        await letGo(call, digest);
+        return new Response(null, { status: 202 });
+      });
     default:
       throw new ApiError("UNSUPPORTED", "the method is not allowed");
+  }
+}
+
+/** Removes content from a repository, and from the store with the last one that has it. Whoever calls has its lock. */
+export async function letGo(
+  { context, repository }: Call,
+  digest: string,
+): Promise<void> {
+  if (await repository.deleteBlob(digest)) {
+    await context.store.delete?.(digest);
   }
 }
 
@@ -62,22 +72,36 @@ export async function startUpload(call: Call): Promise<Response> {
     throw new ApiError("UNSUPPORTED", "only POST is allowed");
   }
   const mount = url.searchParams.get("mount");
-  if (mount !== null && await canMount(call, mount)) {
+  if (mount !== null && await tryMount(call, mount)) {
     await request.body?.cancel();
-    await repository.setBlob(mount);
     return created(call, mount);
   }
   const digest = url.searchParams.get("digest");
   if (digest !== null) checkDigest(digest);
   const upload = await context.uploads.begin(repository.name);
   if (digest !== null) {
-    return await exclusively(upload, async () => {
-      await append(call, upload);
-      return await finish(call, upload, digest);
-    });
+    try {
+      return await exclusively(upload, async () => {
+        await append(call, upload);
+        return await finish(call, upload, digest);
+      });
+    } catch (error) {
+      // Nobody was told of it who could go on.
+      await context.uploads.drop(upload);
+      throw error;
+    }
   }
   await request.body?.cancel();
   return new Response(null, { status: 202, headers: locate(call, upload) });
+}
+
+/** Takes a blob of another repository, if the client may. */
+function tryMount(call: Call, digest: string): Promise<boolean> {
+  return call.context.locks.run(digest, async () => {
+    const isAllowed = await canMount(call, digest);
+    if (isAllowed) await call.repository.setBlob(digest);
+    return isAllowed;
+  });
 }
 
 /** Whether a blob is in a repository that the client may pull from. */
@@ -243,13 +267,15 @@ async function finish(
 ): Promise<Response> {
   const { context, repository } = call;
   try {
-    await context.uploads.commit(upload, digest);
+    await context.locks.run(digest, async () => {
+      await context.uploads.commit(upload, digest);
+      await repository.setBlob(digest);
+    });
   } catch (error) {
     if (error instanceof Error && error.name === "DigestMismatchError") {
       throw new ApiError("DIGEST_INVALID", "the content has another digest");
     }
     throw error;
   }
-  await repository.setBlob(digest);
   return created(call, digest);
 }

@@ -1,3 +1,4 @@
+import type { Locks } from "./_locks.ts";
 import type { RepositoryIndex } from "./_repository_index.ts";
 import type { Uploads } from "./_uploads.ts";
 import type { RegistryAccess } from "./registry_access.ts";
@@ -10,6 +11,11 @@ export interface Context {
   readonly store: RegistryStore;
   readonly index: RegistryIndex;
   readonly uploads: Uploads;
+  /**
+   * Of digests and of repositories, which are never the same text: whether a blob is held and whether the store has it changes together,
+   * and so does what a tag was found to be and what it becomes. Who needs both takes that of the repository first.
+   */
+  readonly locks: Locks;
   readonly manifestLimit: number;
   readonly blobLimit: number;
   readonly minimumChunk: number;

@@ -12,10 +12,10 @@ import {
 } from "@containerkit/oci";
 import { readLimited } from "../_body.ts";
 import { TAG_REGEXP } from "../_grammar.ts";
-import { toReferrer } from "../_put_manifest.ts";
-import { saveBlob } from "../_small_blobs.ts";
 import { ApiError } from "./_api_error.ts";
+import { letGo } from "./_blobs.ts";
 import type { Call } from "./_context.ts";
+import { saveManifest } from "./_save_manifest.ts";
 import { sendBlob } from "./_send_blob.ts";
 import { pullManifest } from "./_upstream.ts";
 
@@ -33,7 +33,10 @@ export async function handleManifest(
     case "PUT":
       return await put(call, reference);
     case "DELETE":
-      return await remove(call, reference);
+      return await call.context.locks.run(
+        call.repository.name,
+        () => remove(call, reference),
+      );
     default:
       throw new ApiError("UNSUPPORTED", "the method is not allowed");
   }
@@ -90,19 +93,13 @@ async function put(call: Call, reference: string): Promise<Response> {
   }
   const descriptor = describeAs(reference, document.mediaType!, bytes);
   const tags = readTags(reference, url);
-  await checkConditions(call, reference);
-  await checkBlobs(call, document);
-  await saveBlob(context.store, descriptor, bytes);
   const { subject } = document;
-  await repository.setManifest(descriptor.digest, {
-    mediaType: descriptor.mediaType,
-    size: descriptor.size,
-    ...(subject === undefined ? {} : { subject: subject.digest }),
+  await context.locks.run(repository.name, async () => {
+    await checkConditions(call, reference);
+    await checkBlobs(call, document);
+    await saveManifest(call, { descriptor, bytes, subject });
+    for (const tag of tags) await repository.setTag(tag, descriptor.digest);
   });
-  for (const tag of tags) await repository.setTag(tag, descriptor.digest);
-  if (subject !== undefined) {
-    await repository.setReferrer(subject.digest, toReferrer(descriptor, bytes));
-  }
   return new Response(null, {
     status: 201,
     headers: {
@@ -193,7 +190,10 @@ async function checkBlobs(
   if ("manifests" in document) return;
   for (const { digest, mediaType } of [document.config, ...document.layers]) {
     if (isForeignLayerType(mediaType)) continue;
-    if (!await call.repository.hasBlob(digest)) {
+    if (
+      !await call.repository.hasBlob(digest) ||
+      await call.context.store.stat(digest) === undefined
+    ) {
       throw new ApiError(
         "MANIFEST_BLOB_UNKNOWN",
         `the blob "${digest}" is not known`,
@@ -202,6 +202,7 @@ async function checkBlobs(
   }
 }
 
+/** Whoever calls has the repository's lock. */
 async function remove(call: Call, reference: string): Promise<Response> {
   const { context, repository } = call;
   if (!isDigest(reference)) {
@@ -210,9 +211,9 @@ async function remove(call: Call, reference: string): Promise<Response> {
     return new Response(null, { status: 202 });
   }
   if (await repository.manifest(reference) === undefined) throw unknown();
-  await repository.deleteManifest(reference);
-  if (await repository.deleteBlob(reference)) {
-    await context.store.delete?.(reference);
-  }
+  await context.locks.run(reference, async () => {
+    await repository.deleteManifest(reference);
+    await letGo(call, reference);
+  });
   return new Response(null, { status: 202 });
 }

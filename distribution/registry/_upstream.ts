@@ -1,11 +1,10 @@
 import { type Descriptor, isDigest, parseManifest } from "@containerkit/oci";
 import { fetchBlob } from "../_fetch_blob.ts";
 import { getManifest, headManifest } from "../_manifests.ts";
-import { toReferrer } from "../_put_manifest.ts";
-import { saveBlob } from "../_small_blobs.ts";
 import { requestFor, type Target } from "../_target.ts";
 import { RegistryError } from "../registry_error.ts";
 import type { Call } from "./_context.ts";
+import { saveManifest } from "./_save_manifest.ts";
 
 function toTarget(call: Call): Target | undefined {
   const { upstream } = call.context;
@@ -43,7 +42,12 @@ export async function pullManifest(
       ? { digest: reference }
       : await headManifest(target, reference);
     if (!await isThere(digest)) await save(call, target, digest);
-    if (!isDigest(reference)) await repository.setTag(reference, digest);
+    if (!isDigest(reference)) {
+      await context.locks.run(
+        repository.name,
+        () => repository.setTag(reference, digest),
+      );
+    }
   } catch (error) {
     // Better the image of yesterday than none, while the other registry cannot be reached.
     if (isMissing(error) || (known !== undefined && await isThere(known))) {
@@ -54,18 +58,9 @@ export async function pullManifest(
 }
 
 async function save(call: Call, target: Target, digest: string): Promise<void> {
-  const { context, repository } = call;
   const { descriptor, bytes } = await getManifest(target, digest);
-  await saveBlob(context.store, descriptor, bytes);
   const { subject } = parseManifest(bytes, { mediaType: descriptor.mediaType });
-  await repository.setManifest(digest, {
-    mediaType: descriptor.mediaType,
-    size: descriptor.size,
-    ...(subject === undefined ? {} : { subject: subject.digest }),
-  });
-  if (subject !== undefined) {
-    await repository.setReferrer(subject.digest, toReferrer(descriptor, bytes));
-  }
+  await saveManifest(call, { descriptor, bytes, subject });
 }
 
 /** Fetches a blob that is not here; gives `undefined` if the other registry has none. */
@@ -92,8 +87,12 @@ export async function pullBlob(
       size,
     };
     await fetchBlob(target, context.store, descriptor);
-    await repository.setBlob(digest);
-    return { size };
+    return await context.locks.run(digest, async () => {
+      // It may have been deleted meanwhile.
+      const found = await context.store.stat(digest);
+      if (found !== undefined) await repository.setBlob(digest);
+      return found;
+    });
   } catch (error) {
     if (isMissing(error)) return undefined;
     throw error;

@@ -13,6 +13,7 @@ import type { Call, Context } from "./_context.ts";
 import { handleManifest } from "./_manifests.ts";
 import { handleCatalog, handleReferrers, handleTags } from "./_lists.ts";
 import { RepositoryIndex } from "./_repository_index.ts";
+import { Locks } from "./_locks.ts";
 import { Uploads } from "./_uploads.ts";
 import { createMemoryIndex } from "./create_memory_index.ts";
 import type { RegistryAccess } from "./registry_access.ts";
@@ -84,6 +85,7 @@ export function createRegistry(options: CreateRegistryOptions): Registry {
     store: options.store,
     index: options.index ?? createMemoryIndex(),
     uploads: new Uploads(options.store),
+    locks: new Locks(),
     manifestLimit: options.manifestLimit ?? MANIFEST_LIMIT,
     blobLimit: options.blobLimit ?? Number.MAX_SAFE_INTEGER,
     minimumChunk: options.minimumChunk ?? 0,
