@@ -75,11 +75,14 @@ async function storeBlob(
 ): Promise<Uint8Array | undefined> {
   const { digest, size } = options;
   if (await store.stat(digest) !== undefined) return void await body.cancel();
-  const writer = await store.writer(`import-${digest}`, {
-    ...withSignal(options),
-    descriptor: { digest, size },
-  });
+  let writer: BlobWriter | undefined;
   try {
+    // Another import may be at the same layer.
+    writer = await store.writer(`import-${digest}`, {
+      ...withSignal(options),
+      descriptor: { digest, size },
+      wait: true,
+    });
     // What an earlier attempt wrote is there already.
     let skip = writer.offset;
     const { head, chunks } = await peek(body);
@@ -94,8 +97,10 @@ async function storeBlob(
     await writer.commit(size, digest);
     return head;
   } catch (error) {
-    if (error instanceof Deno.errors.AlreadyExists) return undefined;
-    await writer.abort();
+    if (error instanceof Deno.errors.AlreadyExists) {
+      return void await body.cancel();
+    }
+    await writer?.abort();
     if (error instanceof DigestMismatchError) await forget(store, digest);
     throw error;
   }

@@ -109,9 +109,11 @@ export class Staging implements BlobStore, AsyncDisposable {
     return this.#gather(ref, options);
   }
 
-  /** A writer whose commit waits. */
-  async #hold(attempt: Attempt): Promise<BlobWriter> {
-    const writer = await this.#inner.writer(attempt.ref, attempt.options);
+  /** A writer whose commit waits; so it waits for nobody else: two that hold back what the other one wants would wait for ever. */
+  async #hold({ ref, options }: Attempt): Promise<BlobWriter> {
+    const { wait: _, ...others } = options;
+    const attempt = { ref, options: others };
+    const writer = await this.#inner.writer(ref, others);
     return {
       get offset() {
         return writer.offset;
@@ -228,6 +230,7 @@ export class Staging implements BlobStore, AsyncDisposable {
     const storing = async () => {
       const writer = await this.#inner.writer(`import-${digest}`, {
         descriptor: { digest, size },
+        wait: true,
       });
       await writer.write(bytes.subarray(writer.offset));
       await writer.commit(size, digest);

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { digestBytes, DigestMismatchError, MediaType } from "@containerkit/oci";
+import type { BlobStore } from "../blob_store.ts";
 import { openImage } from "../open_image.ts";
 import { createMemoryStore } from "../registry/create_memory_store.ts";
 import { exportArchive, importArchive } from "./mod.ts";
@@ -169,6 +170,58 @@ Deno.test("importArchive() goes on where an earlier one broke off", async () => 
   await assertRejects(() => importArchive(cut, other));
   const [found] = await importArchive(new Blob([bytes]).stream(), other);
   assertEquals(found?.descriptor.digest, image.descriptor.digest);
+});
+
+/** A store in which one writer at a time has a ref: others wait, or are refused. */
+function lockingStore(onWait: () => void) {
+  const memory = createMemoryStore();
+  const held = new Map<string, Promise<void>>();
+  const store: BlobStore = {
+    ...memory,
+    async writer(ref, options = {}) {
+      for (let other = held.get(ref); other; other = held.get(ref)) {
+        if (!options.wait) throw new Error(`"${ref}" is locked`);
+        onWait();
+        await other;
+      }
+      const writer = await memory.writer(ref, options);
+      const { promise, resolve } = Promise.withResolvers<void>();
+      held.set(ref, promise);
+      const close = () => {
+        held.delete(ref);
+        resolve();
+      };
+      return {
+        get offset() {
+          return writer.offset;
+        },
+        write: (chunk) => writer.write(chunk),
+        commit: (size, digest) => writer.commit(size, digest).finally(close),
+        abort: () => writer.abort().finally(close),
+      };
+    },
+  };
+  return { memory, store };
+}
+
+Deno.test("importArchive() waits for another import of the same layer, whether that succeeds or not", async () => {
+  const { store: from, image, named } = await packed();
+  const bytes = await new Response(exportArchive(from, [named])).bytes();
+  const { digest } = image.layers[0]!;
+  for (const isCut of [false, true]) {
+    const isWaiting = Promise.withResolvers<void>();
+    const { memory, store } = lockingStore(isWaiting.resolve);
+    const writer = await store.writer(`import-${digest}`);
+    const importing = importArchive(new Blob([bytes]).stream(), store);
+    await Promise.race([importing, isWaiting.promise]);
+    const layer = await new Response(await from.open(digest)).bytes();
+    await writer.write(isCut ? layer.subarray(0, 10) : layer);
+    if (isCut) await writer.abort();
+    else await writer.commit(layer.length, digest);
+    const [found] = await importing;
+    assertEquals(found?.descriptor.digest, image.descriptor.digest);
+    assertEquals(await memory.stat(digest), { size: layer.length });
+  }
 });
 
 Deno.test("importArchive() ends when it is told to", async () => {
