@@ -4,6 +4,7 @@
  * @module
  */
 
+import { dirname } from "@std/path/posix/dirname";
 import type { RegistryIndex } from "./registry_index.ts";
 
 async function orNothing<T>(promise: Promise<T>): Promise<T | undefined> {
@@ -16,6 +17,26 @@ async function orNothing<T>(promise: Promise<T>): Promise<T | undefined> {
     ) return undefined;
     throw error;
   }
+}
+
+/** Makes the names in a folder durable. */
+async function syncFolder(path: string): Promise<void> {
+  using folder = await Deno.open(path);
+  await folder.sync();
+}
+
+/** Makes a folder, and durable that it is there. */
+async function makeFolder(path: string): Promise<void> {
+  try {
+    await Deno.mkdir(path, { mode: 0o700 });
+  } catch (error) {
+    if (error instanceof Deno.errors.AlreadyExists) return;
+    const isTop = dirname(path) === path;
+    if (isTop || !(error instanceof Deno.errors.NotFound)) throw error;
+    await makeFolder(dirname(path));
+    return await makeFolder(path);
+  }
+  await syncFolder(dirname(path));
 }
 
 /**
@@ -39,14 +60,14 @@ async function orNothing<T>(promise: Promise<T>): Promise<T | undefined> {
  * ```
  */
 export function createFileIndex(path: string): RegistryIndex {
-  let count = 0;
   return {
     get: (key) => orNothing(Deno.readTextFile(`${path}/${key}`)),
     async set(key, value) {
       const target = `${path}/${key}`;
-      const folder = target.slice(0, target.lastIndexOf("/"));
-      await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
-      const temporary = `${folder}/.new-${Deno.pid}-${count++}`;
+      const folder = dirname(target);
+      await makeFolder(folder);
+      // Not a number that a process before this one may have had.
+      const temporary = `${folder}/.new-${crypto.randomUUID()}`;
       try {
         await Deno.writeTextFile(temporary, value, {
           createNew: true,
@@ -57,13 +78,17 @@ export function createFileIndex(path: string): RegistryIndex {
           await file.sync();
         }
         await Deno.rename(temporary, target);
+        await syncFolder(folder);
       } catch (error) {
         await orNothing(Deno.remove(temporary));
         throw error;
       }
     },
     async delete(key) {
-      await orNothing(Deno.remove(`${path}/${key}`));
+      const target = `${path}/${key}`;
+      await orNothing(Deno.remove(target));
+      // Also if it was gone: an earlier call may have failed in between.
+      await orNothing(syncFolder(dirname(target)));
     },
     async list(folder) {
       const entries = await orNothing(
