@@ -1,7 +1,12 @@
 import {
   chmodAt,
   chownAt,
+  type Fd,
   FileType,
+  openAt,
+  openAt2,
+  OpenFlag,
+  Resolve,
   setXattr,
   type Stat,
   statAt,
@@ -10,8 +15,10 @@ import {
 } from "@containerkit/libc";
 import { type TarHeader, TypeFlag } from "@containerkit/tar";
 import { parseWhiteout } from "@containerkit/tar/layer";
+import { cleanPath } from "./_clean_path.ts";
 import { overlayMarks } from "./_layer_marks.ts";
 import { ParentLayers } from "./_parent_layers.ts";
+import { removeTree } from "./_remove_tree.ts";
 
 /**
  * The folders that a layer has no entry for, though it has something in them.
@@ -31,8 +38,7 @@ export class ImplicitFolders {
 
   /** Takes note of an entry. */
   see(header: TarHeader): void {
-    const names = header.name.split("/")
-      .filter((name) => name !== "" && name !== ".");
+    const names = cleanPath(header.name);
     const last = names.at(-1);
     if (last === undefined) {
       this.#folders.add("");
@@ -66,7 +72,12 @@ export class ImplicitFolders {
 
   /** Makes the root look as in the layer below, if the layer does not say how it looks. */
   adoptRoot(dir: string, nearest: string): void {
-    if (!this.#folders.has("")) dress(dir, statAt(undefined, nearest));
+    using root = openAt(undefined, dir, OpenFlag.DIRECTORY);
+    this.#adoptRoot(root, nearest);
+  }
+
+  #adoptRoot(root: Fd, nearest: string): void {
+    if (!this.#folders.has("")) dress(root, statAt(undefined, nearest));
   }
 
   /**
@@ -77,8 +88,9 @@ export class ImplicitFolders {
    * @returns A path that is a link below, where the layer's files would hide it; it must be applied on its parent then.
    */
   adopt(dir: string, parents: readonly string[]): string | undefined {
+    using root = openAt(undefined, dir, OpenFlag.DIRECTORY);
     const [nearest] = parents;
-    if (nearest !== undefined) this.adoptRoot(dir, nearest);
+    if (nearest !== undefined) this.#adoptRoot(root, nearest);
     // Those above come first, so that a link is met before what lies behind it.
     // Where nothing is below, there is nothing to look like.
     const folders = nearest === undefined
@@ -89,53 +101,57 @@ export class ImplicitFolders {
     using below = new ParentLayers(parents, overlayMarks(false));
     for (const path of folders) {
       // Through a link of the layer itself, or with a name that is no text: applying it again is the safe way.
-      if (this.#others.has(path) || !path.isWellFormed()) return path;
+      if (this.#isBehindOther(path) || !path.isWellFormed()) return path;
       const names = path.split("/");
       const found = this.#isCutOff(names) ? undefined : below.find(names);
       if (found?.kind === "link") return path;
-      if (found?.kind !== "dir" || lookAt(`${dir}/${path}`) === undefined) {
-        continue;
-      }
+      if (found?.kind !== "dir") continue;
+      using folder = openFolder(root, path);
+      if (folder === undefined) continue;
       for (const [name, value] of found.xattrs) {
-        setXattr(`${dir}/${path}`, name, new Uint8Array(value));
+        setXattr(folder, name, new Uint8Array(value));
       }
       const { mtime, mtimeNs, ...owner } = found.stat;
-      dress(`${dir}/${path}`, {
+      dress(folder, {
         ...owner,
         mtime: BigInt(mtime) * 1_000_000_000n + BigInt(mtimeNs),
       });
     }
-    for (const path of this.#hidden) this.#dropMark(dir, path, below);
-    for (const path of this.#marked) this.#dropHolder(dir, path, below);
+    for (const path of this.#hidden) this.#dropMark(root, path, below);
+    for (const path of this.#marked) this.#dropHolder(root, path, below);
     return undefined;
   }
 
-  /** Marks make nothing: a folder that holds nothing else goes where none is below. */
-  #dropHolder(dir: string, path: string, below: ParentLayers): void {
-    if (path === "" || this.#needed.has(path) || this.#isUnsure(path)) return;
-    if (below.find(path.split("/"))?.kind === "dir") return;
-    // It may be a mark by now.
-    const found = lookAt(`${dir}/${path}`);
-    if (found !== undefined && isFolder(found)) remove(`${dir}/${path}`);
-  }
-
-  /** Whether it is the layer's own, or may lie elsewhere than its name says. */
-  #isUnsure(path: string): boolean {
-    if (this.#folders.has(path) || !path.isWellFormed()) return true;
+  /** Whether the layer has something at the path, or above it, that is no folder. */
+  #isBehindOther(path: string): boolean {
     const names = path.split("/");
     return names.some((_, index) =>
       this.#others.has(names.slice(0, index + 1).join("/"))
     );
   }
 
+  /** Marks make nothing: a folder that holds nothing else goes where none is below. */
+  #dropHolder(root: Fd, path: string, below: ParentLayers): void {
+    if (path === "" || this.#needed.has(path) || this.#isUnsure(path)) return;
+    // It may be a mark by now.
+    if (below.find(path.split("/"))?.kind !== "dir") {
+      removeIf(root, path, isFolder);
+    }
+  }
+
+  /** Whether it is the layer's own, or may lie elsewhere than its name says. */
+  #isUnsure(path: string): boolean {
+    return this.#folders.has(path) || !path.isWellFormed() ||
+      this.#isBehindOther(path);
+  }
+
   /** Where nothing is below, the mark that hides it would be seen itself. */
-  #dropMark(dir: string, path: string, below: ParentLayers): void {
+  #dropMark(root: Fd, path: string, below: ParentLayers): void {
     if (this.#isUnsure(path) || below.find(path.split("/")) !== undefined) {
       return;
     }
     // It may be gone: one above it hides the same.
-    const found = lookAt(`${dir}/${path}`);
-    if (found !== undefined && isMark(found)) remove(`${dir}/${path}`);
+    removeIf(root, path, isMark);
   }
 }
 
@@ -147,20 +163,26 @@ interface Look {
   readonly mtime: bigint;
 }
 
-function dress(path: string, { uid, gid, mode, mtime }: Look): void {
-  chownAt(undefined, path, { uid, gid });
-  chmodAt(undefined, path, mode & 0o7777);
-  utimesAt(undefined, path, { mtime });
+function dress(folder: Fd, { uid, gid, mode, mtime }: Look): void {
+  chownAt(folder, "", { uid, gid });
+  chmodAt(folder, ".", mode & 0o7777);
+  utimesAt(folder, ".", { mtime });
 }
 
-function lookAt(path: string): Stat | undefined {
+/** What stands for nothing at a path: a part of it may be a file, a mark, or a link that leads anywhere. */
+const ABSENT = ["ENOENT", "ENOTDIR", "ELOOP"];
+
+/** The paths are the layer's own words: no link is followed. */
+function openFolder(root: Fd, path: string): Fd | undefined {
   try {
-    return statAt(undefined, path);
+    return openAt2(root, path, {
+      flags: OpenFlag.DIRECTORY | OpenFlag.NOFOLLOW,
+      resolve: Resolve.BENEATH | Resolve.NO_SYMLINKS,
+    });
   } catch (error) {
-    // A part of the path may be a file, or a mark.
-    const isAbsent = error instanceof SyscallError &&
-      (error.code === "ENOENT" || error.code === "ENOTDIR");
-    if (isAbsent) return undefined;
+    if (error instanceof SyscallError && ABSENT.includes(error.code)) {
+      return undefined;
+    }
     throw error;
   }
 }
@@ -175,11 +197,29 @@ function isMark({ mode, deviceMajor, deviceMinor }: Stat): boolean {
     deviceMinor === 0;
 }
 
-/** Removes what may be gone already; the folder that it is in stays as old as it was. */
-function remove(path: string): void {
-  if (lookAt(path) === undefined) return;
-  const folder = path.slice(0, path.lastIndexOf("/"));
-  const { mtime } = statAt(undefined, folder);
-  Deno.removeSync(path, { recursive: true });
-  utimesAt(undefined, folder, { mtime });
+/** Removes what may be gone already, if it is what it should be; the folder that it is in stays as old as it was. */
+function removeIf(
+  root: Fd,
+  path: string,
+  isIt: (stat: Stat) => boolean,
+): void {
+  const slash = path.lastIndexOf("/");
+  const name = path.slice(slash + 1);
+  using folder = openFolder(root, path.slice(0, Math.max(slash, 0)) || ".");
+  const found = folder && lookAt(folder, name);
+  if (folder === undefined || found === undefined || !isIt(found)) return;
+  const { mtime } = statAt(folder, "");
+  for (const _ of removeTree(folder.number, name, path));
+  utimesAt(folder, ".", { mtime });
+}
+
+function lookAt(folder: Fd, name: string): Stat | undefined {
+  try {
+    return statAt(folder, name);
+  } catch (error) {
+    if (error instanceof SyscallError && ABSENT.includes(error.code)) {
+      return undefined;
+    }
+    throw error;
+  }
 }

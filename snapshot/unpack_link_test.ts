@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { describe } from "@containerkit/oci";
 import { rootTest, tempDir } from "@containerkit/tests";
-import { archive, file, link, stream } from "./_test_layers.ts";
+import { archive, dir, file, link, stream, symlink } from "./_test_layers.ts";
 import { LayerError, type LayerSource, openOverlay, unpack } from "./mod.ts";
 
 async function source(
@@ -41,5 +41,45 @@ rootTest(
     assertEquals(found.sort(), ["d", "d", "g", "h", "text"]);
     const bad = [await source(file("a")), await source(link("none", "b"))];
     await assertRejects(() => unpack(bad, snapshots), LayerError, "not there");
+  },
+);
+
+rootTest(
+  "unpack() touches nothing outside through links that a layer has in place of its directories",
+  async () => {
+    await using temp = tempDir();
+    const outside = `${temp.path}/outside`;
+    Deno.mkdirSync(`${outside}/etc`, { recursive: true });
+    Deno.writeTextFileSync(`${outside}/etc/f`, "", { mode: 0o600 });
+    const facts = () =>
+      ["etc", "etc/f"].map((path) => {
+        const { mode, uid, mtime } = Deno.lstatSync(`${outside}/${path}`);
+        return `${path} ${mode} ${uid} ${mtime?.getTime()}`;
+      });
+    const before = facts();
+    const cases = [
+      // A directory below that is open to all, where the layer then has a link.
+      [
+        [{ ...dir("l/etc", 0o777), uid: 1000 }],
+        [dir("l"), symlink(outside, "l"), file("l/etc/x")],
+      ],
+      // A link by a name that leads to the same place.
+      [
+        [{ ...dir("l", 0o4777), uid: 1000 }],
+        [symlink(`${outside}/etc/f`, "q/../l"), file("l/.wh.x")],
+      ],
+      [
+        [file("f")],
+        [symlink(outside, "q/../l"), file("l/etc/.wh.x"), file("l/.wh.etc")],
+      ],
+    ];
+    for (const [index, layers] of cases.entries()) {
+      await using snapshots = await openOverlay({
+        root: `${temp.path}/s${index}`,
+      });
+      const sources = await Promise.all(layers.map((one) => source(...one)));
+      await unpack(sources, snapshots);
+      assertEquals(facts(), before, `case ${index}`);
+    }
   },
 );
