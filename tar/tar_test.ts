@@ -615,3 +615,71 @@ pureTest("decodeText() and encodeText() lose nothing", () => {
   ];
   for (const bytes of all) assertEquals(encodeText(decodeText(bytes)), bytes);
 });
+
+/** What `decodeText()` is to give, sequence by sequence, as the decoder judges them. */
+function decodeBySequences(bytes: Uint8Array): string {
+  const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+  let text = "";
+  for (let at = 0; at < bytes.length;) {
+    const first = bytes[at]!;
+    const length = first < 0x80 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+    const one = bytes.subarray(at, at + length);
+    try {
+      text += decoder.decode(one);
+      at += length;
+    } catch {
+      text += String.fromCharCode(0xdc00 + first);
+      at++;
+    }
+  }
+  return text;
+}
+
+pureTest("decodeText() agrees with the decoder on each sequence", () => {
+  // Bytes at which the rules of UTF-8 change.
+  const edges = [
+    ...[0x00, 0x41, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xc1],
+    ...[0xc2, 0xdf, 0xe0, 0xe1, 0xec, 0xed, 0xee, 0xef, 0xf0, 0xf1, 0xf3],
+    ...[0xf4, 0xf5, 0xfe, 0xff, 0xbb],
+  ];
+  const check = (bytes: Uint8Array) => {
+    const text = decodeText(bytes);
+    assertEquals(text, decodeBySequences(bytes));
+    assertEquals(encodeText(text), bytes);
+  };
+  for (const one of edges) {
+    for (const two of edges) {
+      for (const three of edges) check(new Uint8Array([one, two, three]));
+    }
+  }
+  let seed = 1;
+  const random = () => seed = seed * 48271 % 0x7fffffff;
+  for (let round = 0; round < 2000; round++) {
+    check(
+      Uint8Array.from(
+        { length: 12 },
+        () =>
+          round % 2 === 0 ? edges[random() % edges.length]! : random() % 256,
+      ),
+    );
+  }
+  check(Uint8Array.from({ length: 5000 }, () => random() % 256));
+});
+
+pureTest("decodeText() asks the decoder once, however much is wrong", () => {
+  const { decode } = TextDecoder.prototype;
+  let calls = 0;
+  TextDecoder.prototype.decode = function (...args) {
+    calls++;
+    return decode.apply(this, args);
+  };
+  try {
+    assertEquals(
+      decodeText(new Uint8Array(1000).fill(0xc2)),
+      "\udcc2".repeat(1000),
+    );
+    assertEquals(calls, 1);
+  } finally {
+    TextDecoder.prototype.decode = decode;
+  }
+});
