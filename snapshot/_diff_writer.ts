@@ -5,8 +5,6 @@ import { encodeTarHeader, TypeFlag } from "@containerkit/tar";
 import { WHITEOUT_PREFIX } from "@containerkit/tar/layer";
 import {
   EINTR,
-  lstatAt,
-  openChild,
   procPath,
   readLinkAt,
   refused,
@@ -21,6 +19,7 @@ import {
   type Stat,
 } from "./_files.ts";
 import { layerSymbols } from "./_layer_symbols.ts";
+import { openContent } from "./_open_content.ts";
 import { unmapId } from "./_unmap_id.ts";
 import { getXattr, listXattrs } from "./_xattrs.ts";
 import { DiffError } from "./diff_error.ts";
@@ -248,17 +247,9 @@ export class DiffWriter {
   }
 
   *#body(place: Place, size: number): Generator<Step> {
-    const { path, stat, data } = place;
-    const { dirfd, name } = data ?? place;
-    const fd = openChild(dirfd, name, 0);
-    if (fd < 0) throw refused("open", "openat2", -fd, path);
+    const { path } = place;
+    const fd = openContent(place);
     try {
-      const now = lstatAt(fd, "");
-      const isOther = typeof now === "number" ||
-        (data === undefined ? now.ino !== stat.ino : now.size !== size);
-      if (isOther) {
-        throw new DiffError(path, "it was replaced while being read");
-      }
       if (size > ELSEWHERE) yield { fd, size, path };
       else yield readSmall(fd, size, path);
     } finally {

@@ -3,7 +3,6 @@ import { errno } from "@containerkit/libc";
 import type { DiffWriter, Place, Step } from "./_diff_writer.ts";
 import {
   EINTR,
-  openChild,
   procPath,
   readLinkAt,
   refused,
@@ -13,6 +12,7 @@ import {
   S_IFREG,
 } from "./_files.ts";
 import { layerSymbols } from "./_layer_symbols.ts";
+import { openContent } from "./_open_content.ts";
 import {
   closing,
   compareNames,
@@ -161,11 +161,9 @@ const one = new Uint8Array(CHUNK);
 const other = new Uint8Array(CHUNK);
 
 function* sameContent(a: Place, b: Place): Generator<Step, boolean> {
-  const first = openChild(a.dirfd, a.name, 0);
-  if (first < 0) throw refused("open", "openat2", -first, a.path);
+  const first = openContent(a);
   using _first = closing(first);
-  const second = openChild(b.dirfd, b.name, 0);
-  if (second < 0) throw refused("open", "openat2", -second, b.path);
+  const second = openContent(b);
   using _second = closing(second);
   for (let chunk = 1;; chunk++) {
     const length = fill(first, one, a.path);

@@ -4,6 +4,7 @@ import {
   assertRejects,
   assertThrows,
 } from "@std/assert";
+import { lstatSync } from "node:fs";
 import { setXattr } from "@containerkit/libc";
 import { encodeText, UntarStream } from "@containerkit/tar";
 import { decompress } from "@containerkit/tar/layer";
@@ -435,3 +436,51 @@ rootTest(
     assertNotEquals((await one.digests).diffSize, 0);
   },
 );
+
+/** Puts a FIFO in the place of a file; one who waits for its other end gets it after a while. */
+function replaceByFifo(path: string) {
+  Deno.removeSync(path);
+  new Deno.Command("mkfifo", { args: [path] }).outputSync();
+  const args = ["-c", 'sleep 10; : > "$1.late"; : <> "$1"', "sh", path];
+  const child = new Deno.Command("sh", { args }).spawn();
+  return {
+    wasWaitedFor: () =>
+      lstatSync(`${path}.late`, { throwIfNoEntry: false }) !== undefined,
+    async [Symbol.asyncDispose]() {
+      try {
+        child.kill();
+      } catch {
+        // It has ended.
+      }
+      await child.status;
+    },
+  };
+}
+
+for (const isCompared of [false, true]) {
+  rootTest(
+    `diffLayers() refuses a FIFO that took the place of a file ${
+      isCompared ? "it compares" : "it reads"
+    }, without waiting for it`,
+    async () => {
+      using pair = await trees("echo hi > f; touch -d @1000000000 f", "");
+      const path = `${pair.b}/f`;
+      for (const side of [pair.a, pair.b]) {
+        setXattr(`${side}/f`, "trusted.x", encodeText("1"));
+      }
+      await using stack = new AsyncDisposableStack();
+      let fifo: ReturnType<typeof replaceByFifo> | undefined;
+      // The first to be called between the look at the file and its opening.
+      const isXattrKept = () => {
+        fifo ??= stack.use(replaceByFifo(path));
+        return false;
+      };
+      const layer = diffLayers(isCompared ? pair.a : undefined, pair.b, {
+        compression: "none",
+        isXattrKept,
+      });
+      await assertRejects(() => list(layer), DiffError, "it was replaced");
+      assertEquals(fifo?.wasWaitedFor(), false);
+    },
+  );
+}
