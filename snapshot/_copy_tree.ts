@@ -111,7 +111,10 @@ async function makeFile(file: Copied, work: Work): Promise<void> {
   }
 }
 
-/** Owner first: a change of it takes set-user-ID bits and capabilities away. */
+/**
+ * Owner first: a change of it takes set-user-ID bits and capabilities away.
+ * A directory comes after what is in it, which would inherit its default ACL.
+ */
 function dress({ from, to, name, path, stat }: Copied): void {
   const libc = layerSymbols();
   const { uid, gid, mode } = stat;
@@ -177,7 +180,6 @@ async function copy(file: Copied, work: Work): Promise<void> {
     work.links.set(stat.ino, path);
   }
   await makeFile(file, work);
-  dress(file);
   if (isDirectory) {
     const [source, target] = [
       openDir(from, name, path),
@@ -187,6 +189,7 @@ async function copy(file: Copied, work: Work): Promise<void> {
     using _target = closing(target);
     await copyAll(source, target, path, work);
   }
+  dress(file);
   setTimes(file);
 }
 
@@ -208,7 +211,7 @@ export async function copyTree(
   using _target = closing(target);
   const stat = statAt(source, "", from);
   const root = { from: source, to: target, name: "", path: to, stat };
-  dress(root);
   await copyAll(source, target, to, { links: new Map(), signal });
+  dress(root);
   setTimes(root);
 }

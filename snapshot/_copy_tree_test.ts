@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { setXattr } from "@containerkit/libc";
+import { getXattr, setXattr } from "@containerkit/libc";
 import { mount } from "@containerkit/mount";
 import {
   describeTree,
@@ -82,6 +82,43 @@ rootTest("copyTree() D10 keeps every attribute that may be kept", async () => {
   await copyTree(from, `${temp.path}/to`, undefined);
   assertEquals(await describeTree(`${temp.path}/to`), await describeTree(from));
 });
+
+rootTest(
+  "copyTree() lets nothing inherit the default ACL of a directory",
+  async () => {
+    await using temp = tempDir({ dir: "/var/tmp" });
+    const [from, to] = [`${temp.path}/from`, `${temp.path}/to`];
+    Deno.mkdirSync(from);
+    const script =
+      "mkdir -p d/e; echo 1 > d/f; truncate -s 2M d/big; echo 1 > f";
+    await runProgram("sh", ["-euc", script], { cwd: from });
+    const none = 0xffff_ffff;
+    const entries = [
+      [0x01, 7, none],
+      // Of the user 1000.
+      [0x02, 7, 1000],
+      [0x04, 0, none],
+      [0x10, 7, none],
+      [0x20, 0, none],
+    ] as const;
+    const acl = new DataView(new ArrayBuffer(4 + 8 * entries.length));
+    acl.setUint32(0, 2, true);
+    entries.forEach(([tag, permissions, id], index) => {
+      acl.setUint16(4 + 8 * index, tag, true);
+      acl.setUint16(6 + 8 * index, permissions, true);
+      acl.setUint32(8 + 8 * index, id, true);
+    });
+    for (const path of [from, `${from}/d`]) {
+      setXattr(path, "system.posix_acl_default", new Uint8Array(acl.buffer));
+    }
+    await copyTree(from, to, undefined);
+    for (const name of ["d/f", "d/big", "d/e", "f"]) {
+      const path = `${to}/${name}`;
+      assertEquals(getXattr(path, "system.posix_acl_access"), undefined, name);
+    }
+    assertEquals(await describeTree(to), await describeTree(from));
+  },
+);
 
 const MIB = 1 << 20;
 /** Where there is data, in bytes from and to; the rest is a hole. */
