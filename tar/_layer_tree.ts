@@ -298,8 +298,6 @@ export class LayerTree {
         node.entry.path = path;
         alive.add(node.entry);
       }
-      const mark = isHidden ? undefined : whiteoutOf(node, parts);
-      if (mark !== undefined) whiteouts.push(mark);
       const isCovered = isHidden || node.hides !== undefined;
       let isAlive = node.entry !== undefined;
       for (const [name, child] of node.children) {
@@ -313,6 +311,8 @@ export class LayerTree {
         directories.push({ name: `${path}/`, typeflag, mode: 0o755 });
         isAlive = true;
       }
+      const mark = isHidden ? undefined : whiteoutOf(node, parts, isAlive);
+      if (mark !== undefined) whiteouts.push(mark);
       return isAlive;
     };
     visit(this.#root, [], false);
@@ -340,12 +340,18 @@ export class LayerTree {
   }
 }
 
-/** The mark that a node needs when something may lie below it. */
-function whiteoutOf(node: Node, parts: readonly string[]): string | undefined {
+/**
+ * The mark that a node needs when something may lie below it.
+ *
+ * @param isAlive Whether it or something in it is written.
+ */
+function whiteoutOf(
+  node: Node,
+  parts: readonly string[],
+  isAlive: boolean,
+): string | undefined {
   if (node.hides === undefined) return undefined;
-  const isGone = node.hides === "path" && node.entry === undefined &&
-    !node.isImplied && node.children.size === 0;
-  if (isGone) {
+  if (node.hides === "path" && !isAlive) {
     return [...parts.slice(0, -1), `${WHITEOUT_PREFIX}${parts.at(-1)}`].join(
       "/",
     );

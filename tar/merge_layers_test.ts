@@ -79,6 +79,32 @@ Deno.test({
 });
 
 Deno.test({
+  name:
+    "mergeLayers() keeps the whiteout of a name in which more is whited out",
+  permissions: "none",
+  async fn() {
+    const merged = async (...layers: (readonly string[])[]) => {
+      const sources = layers.map((paths) => layer(...paths.map(file)));
+      const stream = await mergeLayers(sources, { keepWhiteouts: true });
+      const entries = stream.pipeThrough(new UntarStream());
+      return await Array.fromAsync(entries, async ({ path, readable }) => {
+        await readable?.cancel();
+        return path;
+      });
+    };
+    assertEquals(await merged([".wh.a", "a/.wh.b"]), [".wh.a"]);
+    assertEquals(await merged(["a/.wh.b", ".wh.a"]), [".wh.a"]);
+    assertEquals(await merged([".wh.a"], ["a/.wh.b"]), [".wh.a"]);
+    assertEquals(await merged(["a/b/c"], [".wh.a", "a/b/.wh.c"]), [".wh.a"]);
+    assertEquals(await merged([".wh.a", "a/.wh.b", "a/c"]), [
+      "a/",
+      "a/.wh..wh..opq",
+      "a/c",
+    ]);
+  },
+});
+
+Deno.test({
   name: "mergeLayers() refuses a hard link to a directory",
   permissions: "none",
   async fn() {
