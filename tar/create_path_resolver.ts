@@ -8,6 +8,12 @@ import { TarError } from "./tar_error.ts";
 
 /** How many symbolic links the kernel follows in one path. */
 const MOST_LINKS = 40;
+/** How many parts a path may have with those of the links that it goes through; the kernel takes 4096 bytes at once. */
+const MOST_PARTS = 4096;
+
+function refuse(path: readonly string[], why: string): never {
+  throw new TarError(`the path ${JSON.stringify(path.join("/"))} ${why}`);
+}
 
 /** What is at a path: a symbolic link, or anything else. */
 export interface PathNode {
@@ -34,7 +40,7 @@ export interface PathEntry extends PathNode {
  * @param below What the layers below have at a path, which has no links in it.
  * @returns Follows all links of a path, also at its end, as if the layers were all there is: `..` of the root is the root.
  * What is not there is taken for a directory; a path that goes through a file leads nowhere, `undefined`.
- * @throws {TarError} If a path goes through more than 40 links; also from the function returned.
+ * @throws {TarError} If a path goes through more than 40 links, or through links of more than 4096 parts with its own; also from the function returned.
  *
  * @example Usage
  * ```ts
@@ -67,6 +73,7 @@ export function createPathResolver(
     const rest = path.toReversed();
     const place: string[] = [];
     let links = 0;
+    let parts = rest.length;
     for (let name = rest.pop(); name !== undefined; name = rest.pop()) {
       if (name === "" || name === ".") continue;
       if (name === "..") {
@@ -80,16 +87,17 @@ export function createPathResolver(
         if (entry?.isDirectory === false) return undefined;
         continue;
       }
+      const target = symlink.split("/");
+      parts += target.length;
       if (++links > MOST_LINKS) {
-        throw new TarError(
-          `the path ${
-            JSON.stringify(path.join("/"))
-          } goes through too many symbolic links`,
-        );
+        refuse(path, "goes through too many symbolic links");
+      }
+      if (parts > MOST_PARTS) {
+        refuse(path, "is too long with the symbolic links it goes through");
       }
       if (symlink.startsWith("/")) place.length = 0;
       else place.pop();
-      rest.push(...symlink.split("/").reverse());
+      rest.push(...target.reverse());
     }
     return place;
   };
@@ -112,8 +120,11 @@ export function createPathResolver(
     const { symlink } = target === undefined
       ? entry
       : own.get(target.join("/")) ?? below(target) ?? {};
-    if (symlink === undefined && below(place) === undefined) continue;
-    own.set(place.join("/"), { ...entry, symlink });
+    const key = place.join("/");
+    // One with nothing below needs no place, but takes that of an earlier one.
+    if (symlink === undefined && below(place) === undefined) {
+      if (!own.delete(key)) continue;
+    } else own.set(key, { ...entry, symlink });
     lastFolder = undefined;
   }
   return resolve;

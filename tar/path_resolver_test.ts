@@ -73,3 +73,30 @@ Deno.test("createPathResolver() refuses more links than the kernel follows", () 
     'the path "a/x" goes through too many symbolic links',
   );
 });
+
+Deno.test("createPathResolver() takes the last entry of a name", () => {
+  const lower = ["b/", "b/x"];
+  assertEquals(resolve("a/x", ["a -> b", "a/"], lower), "a/x");
+  assertEquals(resolve("a/x", ["a -> b", "a"], lower), "a/x");
+  assertEquals(resolve("a/x", ["a/", "a -> b"], lower), "b/x");
+  assertEquals(resolve("a/x", ["a -> b", "a -> c"], lower), "c/x");
+  assertEquals(resolve("a/l/x", ["a -> b", "a/f", "a/", "a/l -> /c"]), "c/x");
+});
+
+Deno.test("createPathResolver() refuses links of too many parts in one path", () => {
+  const deep = (count: number) => Array(count).fill("d").join("/");
+  assertEquals(resolve("a", [`a -> ${deep(4095)}`]), deep(4095));
+  for (
+    const layer of [
+      [`a -> ${deep(4096)}`],
+      [`a -> ${deep(1_000_000)}`],
+      [`b -> ${deep(2048)}`, `a -> b/${deep(2048)}`],
+    ]
+  ) {
+    assertThrows(
+      () => resolve("a", layer),
+      TarError,
+      'the path "a" is too long with the symbolic links it goes through',
+    );
+  }
+});
