@@ -11,6 +11,8 @@ const SLOT_UNIT = 128;
 const INODE_UNIT = 32;
 const INODE_SIZE = 64;
 const XATTR_HEADER = 12;
+/** What the byte before the name of an attribute holds. */
+const LONGEST_NAME = 255;
 const DIRENT_SIZE = 12;
 const MAGIC = 0xe0f5e1e2;
 const COMPAT_MTIME = 2;
@@ -73,7 +75,12 @@ function encodeXattrs(node: TreeNode): Uint8Array | undefined {
   for (const name of [...node.xattrs.keys()].sort()) {
     const value = node.xattrs.get(name)!;
     const [prefix, index] = PREFIXES.find(([start]) => name.startsWith(start))!;
-    const rest = Buffer.from(name.slice(prefix.length), "utf8");
+    const rest = Buffer.from(name.slice(prefix.length), "latin1");
+    if (rest.length > LONGEST_NAME) {
+      throw new RangeError(
+        `Cannot index the layer: an attribute has a name of more than ${LONGEST_NAME} bytes`,
+      );
+    }
     const part = Buffer.alloc(align(4 + rest.length + value.length, 4));
     part[0] = rest.length;
     part[1] = index;

@@ -67,7 +67,7 @@ function split(path: string, header: TarHeader, at: number): string[] {
   return names;
 }
 
-/** Attributes that a filesystem keeps; those of overlay are never taken from an archive. */
+/** Attributes that a filesystem keeps, named by byte text; those of overlay are never taken from an archive. */
 function takeXattrs(
   header: TarHeader,
   at: number,
@@ -79,15 +79,22 @@ function takeXattrs(
       /^(user\.|trusted\.|security\.|system\.posix_acl_(access|default)$)/
         .test(name);
     if (!known || /^(user|trusted)\.overlay\./.test(name)) continue;
-    if (name.length > LONGEST_NAME || value.length > LARGEST_XATTR) {
+    const bytes = toByteText(name);
+    if (bytes.length > LONGEST_NAME || value.length > LARGEST_XATTR) {
       fail(
         header,
         at,
         `has an attribute "${name.slice(0, 64)}" that is too long`,
       );
     }
+    if (bytes.endsWith(".") && bytes.indexOf(".") === bytes.length - 1) {
+      fail(header, at, `has an attribute "${name}" without a name`);
+    }
+    if (bytes.includes("\0")) {
+      fail(header, at, "has an attribute with a NUL in its name");
+    }
     // The bytes are a part of what the parser was fed, which is not ours to keep.
-    kept.set(name, value.slice());
+    kept.set(bytes, value.slice());
   }
   return kept.size === 0 ? undefined : kept;
 }

@@ -1,6 +1,7 @@
+import { Buffer } from "node:buffer";
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { mount } from "@containerkit/mount";
-import { TarError } from "@containerkit/tar";
+import { encodeText, TarError } from "@containerkit/tar";
 import { rootTest, tempDir } from "../tests/mod.ts";
 import { readErofsRoot, writeErofs } from "./_erofs.ts";
 import { createEntryReader, type LayerEntry } from "./_layer_entries.ts";
@@ -177,6 +178,19 @@ Deno.test({
       const error = assertThrows(() => read([entry]), Error);
       assertStringIncludes(error.message, why);
     }
+    const named: [string, string][] = [
+      [`user.${"é".repeat(126)}`, "too long"],
+      ["user.", "without a name"],
+      // The mark stands for a NUL, which no archive is written with.
+      ["user.a?b", "a NUL in its name"],
+    ];
+    for (const [name, why] of named) {
+      const xattrs = new Map([[name, new Uint8Array([1])]]);
+      const bytes = archive([{ ...file("a"), xattrs }])
+        .map((byte) => byte === 0x3f ? 0 : byte);
+      const { parser } = createEntryReader();
+      assertThrows(() => parser.push(bytes), TarError, why);
+    }
     const xattrs = new Map([
       ["trusted.overlay.opaque", new Uint8Array([121])],
       ["user.kept", new Uint8Array([1])],
@@ -186,6 +200,34 @@ Deno.test({
     assertEquals(entry?.kind === "file" && [...entry.xattrs!.keys()], [
       "user.kept",
     ]);
+  },
+});
+
+Deno.test({
+  name: "writeErofs() writes the names of attributes as the bytes they are",
+  permissions: "none",
+  fn() {
+    const layer = (name: string): TestEntry[] => [
+      { ...file("a"), xattrs: new Map([[name, encodeText("value")]]) },
+    ];
+    // 255 bytes with the prefix.
+    for (const name of [`user.${"é".repeat(125)}`, "user.\udcff"]) {
+      const entries = layer(name);
+      const image = writeErofs(merge(entries), [archive(entries).length]);
+      const bytes = encodeText(name.slice("user.".length));
+      const want = [bytes.length, 1, 5, 0, ...bytes, ...encodeText("value")];
+      assertStringIncludes(
+        Buffer.from(image).toString("latin1"),
+        Buffer.from(want).toString("latin1"),
+      );
+    }
+    const root = makeDirectory(0);
+    const xattrs = new Map([[`user.${"a".repeat(256)}`, new Uint8Array(1)]]);
+    assertThrows(
+      () => writeErofs(Object.assign(root, { xattrs }), []),
+      RangeError,
+      "a name of more than 255 bytes",
+    );
   },
 });
 
