@@ -163,7 +163,7 @@ function collect(root: TreeNode): Map<TreeNode, Placed> {
   return placed;
 }
 
-/** The target of a symbolic link stands behind its inode, but must not cross a block. */
+/** The target of a symbolic link stands behind its inode and must end in the same block: older kernels refuse others. */
 function inlineSize(it: Placed): number {
   const size = it.node.target?.length ?? 0;
   return INODE_SIZE + (it.xattrs?.length ?? 0) + size <= BLOCK ? size : 0;
@@ -177,7 +177,7 @@ function layOut(files: Iterable<Placed>, start: number): number {
     const body = INODE_SIZE + (it.xattrs?.length ?? 0);
     const inline = inlineSize(it);
     position = align(position, INODE_UNIT);
-    if (inline > 0 && (position + body) % BLOCK + inline > BLOCK) {
+    if (inline > 0 && position % BLOCK + body + inline > BLOCK) {
       position = align(position, BLOCK);
     }
     it.position = position;

@@ -232,6 +232,33 @@ Deno.test({
 });
 
 Deno.test({
+  name: "writeErofs() puts the target of a link into the block of its inode",
+  permissions: "none",
+  fn() {
+    const target = "the-target";
+    const layer = Array.from(
+      { length: 200 },
+      (_, index) => symlink(target, `l${index}`),
+    );
+    const image = Buffer.from(
+      writeErofs(merge(layer), [archive(layer).length]),
+    );
+    let found = 0;
+    for (
+      let at = image.indexOf(target);
+      at >= 0;
+      at = image.indexOf(target, at + 1)
+    ) {
+      found++;
+      const inode = at - 64;
+      const end = at + target.length;
+      assertEquals(Math.floor(inode / 512), Math.floor((end - 1) / 512));
+    }
+    assertEquals(found, layer.length);
+  },
+});
+
+Deno.test({
   name: "writeErofs() gives the same bytes for the same tree",
   permissions: "none",
   fn() {
