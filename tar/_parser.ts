@@ -408,6 +408,7 @@ export class Parser implements TarParser {
     header: TarHeader,
   ): void {
     const size = this.#number(bytes, start + 483, 12, "size of a sparse file");
+    if (size < 0) this.#fail("a sparse file has no size");
     const { numbers, reader } = readGnuMap(bytes, start);
     const done = () => this.#startSparse(header, numbers, size);
     if (reader === undefined) done();

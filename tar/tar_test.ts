@@ -616,6 +616,22 @@ pureTest("decodeText() and encodeText() lose nothing", () => {
   for (const bytes of all) assertEquals(encodeText(decodeText(bytes)), bytes);
 });
 
+pureTest("createTarParser() refuses a sparse file of a negative size", () => {
+  const header = raw({
+    0: "s",
+    100: "0000644",
+    124: "00000000000",
+    156: "S",
+    257: "ustar  \0",
+    483: new Uint8Array(12).fill(0xff),
+  });
+  assertThrows(
+    () => read(join(header, END)),
+    TarError,
+    "a sparse file has no size",
+  );
+});
+
 /** What `decodeText()` is to give, sequence by sequence, as the decoder judges them. */
 function decodeBySequences(bytes: Uint8Array): string {
   const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
