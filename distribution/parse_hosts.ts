@@ -145,19 +145,19 @@ class Reader {
     };
   }
 
-  /** One file with certificate and key, a pair of files, or a list of such, of which the first counts. */
+  /**
+   * A file with certificate and key, or a list of such files or of pairs of files, where a key of "" is in the file
+   * of the certificate. One certificate is all that a connection can show: the first counts.
+   */
   async #client(value: unknown): Promise<{ cert: string; key: string }> {
-    const list = Array.isArray(value) ? value : [value];
-    const first = Array.isArray(list[0])
-      ? list[0]
-      : list.length === 2
-      ? list
-      : [list[0]!];
-    const [cert, key] = this.strings(first as unknown, "client");
+    const pairs = (Array.isArray(value) ? value : [value]).map((item) =>
+      this.strings(item, "client")
+    );
+    const [cert, key = ""] = pairs[0] ?? [];
     if (cert === undefined) this.fail('"client" names no file');
     const { readFile } = this.#options;
     const text = await readFile(cert!);
-    return { cert: text, key: key === undefined ? text : await readFile(key) };
+    return { cert: text, key: key === "" ? text : await readFile(key) };
   }
 }
 

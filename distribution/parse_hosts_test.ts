@@ -57,6 +57,24 @@ override_path = true
   assertEquals(await read(""), [{ url: "https://registry.example:5000/v2/" }]);
 });
 
+Deno.test("parseHosts() takes a string of client as certificate and key in one file, and a pair as two", async () => {
+  for (
+    const [client, cert, key] of [
+      ['"/f.pem"', "/f.pem", "/f.pem"],
+      ['["/a.pem", "/b.pem"]', "/a.pem", "/a.pem"],
+      ['[["/c.pem", "/k.pem"], ["/c2.pem", ""]]', "/c.pem", "/k.pem"],
+      ['[["/c2.pem", ""], ["/c.pem", "/k.pem"]]', "/c2.pem", "/c2.pem"],
+    ] as const
+  ) {
+    const [host] = await read(`client = ${client}`);
+    assertEquals(host?.tls, {
+      cert: `content of ${cert}`,
+      key: `content of ${key}`,
+    }, client);
+  }
+  await assertRejects(() => read("client = []"), SyntaxError, "names no file");
+});
+
 Deno.test("parseHosts() refuses what it does not know", async () => {
   for (
     const [text, why] of [
