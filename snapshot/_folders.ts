@@ -1,3 +1,10 @@
+import { SyscallError } from "@containerkit/libc";
+import { basename, dirname } from "node:path/posix";
+import { layerSymbols } from "./_layer_symbols.ts";
+import { Pace } from "./_pace.ts";
+import { openRoot } from "./_parent_layers.ts";
+import { removeTree } from "./_remove_tree.ts";
+
 /** Makes a folder with exactly this mode, whatever the umask is. */
 export function makeDir(path: string, mode: number): void {
   Deno.mkdirSync(path, { mode });
@@ -21,11 +28,17 @@ export function missingDir(
   }
 }
 
-/** Removes a tree, on another thread. */
+/** Removes a tree, however deep, while others go on. */
 export async function destroyTree(dir: string): Promise<void> {
   try {
-    await Deno.remove(dir, { recursive: true });
+    const above = openRoot(dirname(dir));
+    try {
+      await new Pace().run(removeTree(above, basename(dir), dir));
+    } finally {
+      layerSymbols().close(above);
+    }
   } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    const isGone = error instanceof SyscallError && error.code === "ENOENT";
+    if (!isGone) throw error;
   }
 }

@@ -7,13 +7,30 @@ import {
   ENOENT,
   ENOTEMPTY,
   listSome,
+  lstatAt,
+  O_CLOEXEC,
   O_DIRECTORY,
   openChild,
   refused,
 } from "./_files.ts";
 import { layerSymbols } from "./_layer_symbols.ts";
 
+/** How many directories are held open at once: a tree may be deeper than any limit of descriptors. */
+const MAX_OPEN = 64;
+
 const name_ = new CName();
+
+/** A directory on the way down. */
+interface Level {
+  readonly name: string;
+  readonly path: string;
+  readonly ino: bigint;
+  readonly dev: number;
+  /** Negative while it is closed. */
+  fd: number;
+  /** What was listed, and is still there. */
+  names: string[];
+}
 
 /**
  * Removes a name in a directory, never through a link.
@@ -28,7 +45,66 @@ export function removeFile(dirfd: number, name: string, path: string): boolean {
   throw refused("remove", "unlinkat", code, path);
 }
 
-/** Removes a name in a directory with all that is below it, never through a link; a step is one name. */
+function statOf(fd: number, path: string): { ino: bigint; dev: number } {
+  const stat = lstatAt(fd, "");
+  if (typeof stat === "number") {
+    throw refused("look at", "statx", -stat, path);
+  }
+  return stat;
+}
+
+function enter(levels: Level[], dirfd: number, name: string, path: string) {
+  const fd = openChild(dirfd, name, O_DIRECTORY);
+  if (fd < 0) throw refused("remove", "openat2", -fd, path);
+  const level: Level = { name, path, ino: 0n, dev: 0, fd, names: [] };
+  levels.push(level);
+  const { ino, dev } = statOf(fd, path);
+  levels[levels.length - 1] = { ...level, ino, dev };
+  const far = levels.at(-1 - MAX_OPEN);
+  if (far === undefined || far.fd < 0) return;
+  layerSymbols().close(far.fd);
+  far.fd = -1;
+  // It is listed again then.
+  far.names = [];
+}
+
+/** Opens a directory again from one in it, if it is the same that it was. */
+function reopen(level: Level, inside: Level): number {
+  if (level.fd >= 0) return level.fd;
+  const flags = O_DIRECTORY | O_CLOEXEC;
+  const fd = layerSymbols().openat(inside.fd, name_.set(".."), flags, 0);
+  if (fd < 0) throw refused("remove", "openat", errno(), level.path);
+  level.fd = fd;
+  const { ino, dev } = statOf(fd, level.path);
+  if (ino !== level.ino || dev !== level.dev) {
+    throw refused("remove", "openat", ENOENT, level.path);
+  }
+  return fd;
+}
+
+/** Removes the last directory, if nothing came into it meanwhile. */
+function leave(levels: Level[], dirfd: number): void {
+  const libc = layerSymbols();
+  const level = levels.at(-1)!;
+  const above = levels.at(-2);
+  const parent = above === undefined ? dirfd : reopen(above, level);
+  if (libc.unlinkat(parent, name_.set(level.name), AT_REMOVEDIR) !== 0) {
+    const code = errno();
+    if (code !== ENOTEMPTY) {
+      throw refused("remove", "unlinkat", code, level.path);
+    }
+    // Names that the listing passed over, for others went meanwhile.
+    libc.lseek64(level.fd, 0n, 0);
+    return;
+  }
+  libc.close(level.fd);
+  levels.pop();
+}
+
+/**
+ * Removes a name in a directory with all that is below it, never through a link; a step is one name.
+ * However deep it is, it takes neither more stack nor more descriptors.
+ */
 export function* removeTree(
   dirfd: number,
   name: string,
@@ -36,23 +112,22 @@ export function* removeTree(
 ): Generator<void> {
   yield;
   if (removeFile(dirfd, name, path)) return;
-  const fd = openChild(dirfd, name, O_DIRECTORY);
-  if (fd < 0) throw refused("remove", "openat2", -fd, path);
-  const libc = layerSymbols();
+  const levels: Level[] = [];
   try {
-    for (;;) {
-      const some = listSome(fd, path);
-      for (const child of some) {
-        yield* removeTree(fd, child.name, `${path}/${child.name}`);
+    enter(levels, dirfd, name, path);
+    for (let at = levels.at(-1); at !== undefined; at = levels.at(-1)) {
+      const child = at.names.pop();
+      if (child === undefined) {
+        at.names = listSome(at.fd, at.path).map(({ name }) => name);
+        if (at.names.length === 0) leave(levels, dirfd);
+        continue;
       }
-      if (some.length > 0) continue;
-      if (libc.unlinkat(dirfd, name_.set(name), AT_REMOVEDIR) === 0) return;
-      const code = errno();
-      if (code !== ENOTEMPTY) throw refused("remove", "unlinkat", code, path);
-      // Names that the listing passed over, for others went meanwhile.
-      libc.lseek64(fd, 0n, 0);
+      yield;
+      const childPath = `${at.path}/${child}`;
+      if (removeFile(at.fd, child, childPath)) continue;
+      enter(levels, at.fd, child, childPath);
     }
   } finally {
-    libc.close(fd);
+    for (const { fd } of levels) if (fd >= 0) layerSymbols().close(fd);
   }
 }
