@@ -17,6 +17,8 @@ import { LayerError } from "./layer_error.ts";
 /** How many directories are held open at once. */
 const MAX_OPEN = 256;
 const MAX_LINKS = 40;
+/** Links make paths lead on, so that a small layer could make a tree of any depth, which many a program cannot walk. */
+const MAX_DEPTH = 1024;
 
 /** Times to set on a directory when nothing more is written into it. */
 export interface DirTimes {
@@ -30,6 +32,8 @@ export interface DirTimes {
 export class Dir {
   readonly parent: Dir | undefined;
   readonly name: string;
+  /** How many are above it. */
+  readonly depth: number;
   fd = -1;
   /** Made for an entry of this layer, so that all in it but marks is the layer's. */
   made: boolean;
@@ -58,6 +62,7 @@ export class Dir {
   constructor(parent: Dir | undefined, name: string, made: boolean) {
     this.parent = parent;
     this.name = name;
+    this.depth = parent === undefined ? 0 : parent.depth + 1;
     this.made = made;
     this.fresh = made;
   }
@@ -87,6 +92,14 @@ export class Dir {
     }
     return this.children?.values().some((child) => child.hasOwn) ?? false;
   }
+}
+
+function checkDepth(parent: Dir): void {
+  if (parent.depth < MAX_DEPTH) return;
+  throw new LayerError(
+    parent.path,
+    `a directory in it would be more than ${MAX_DEPTH} deep`,
+  );
 }
 
 /** What happens when a part of a path is missing: makes it, or stops. */
@@ -172,6 +185,7 @@ export class DirTree implements Disposable {
 
   /** Adds a directory that is there. */
   add(parent: Dir, name: string, made: boolean): Dir {
+    checkDepth(parent);
     const dir = new Dir(parent, name, made);
     (parent.children ??= new Map()).set(name, dir);
     return dir;
@@ -185,6 +199,8 @@ export class DirTree implements Disposable {
   open(parent: Dir, name: string): Dir | number {
     const fd = openChild(this.fd(parent), name, O_DIRECTORY);
     if (fd < 0) return fd;
+    // It is refused below.
+    if (parent.depth >= MAX_DEPTH) layerSymbols().close(fd);
     const dir = this.add(parent, name, false);
     this.#keep(dir, fd);
     const stat = lstatAt(fd, "");
