@@ -89,14 +89,17 @@ function unborn(store: Store): number[] {
 /**
  * Finishes or undoes what processes that are dead, or an earlier boot, left.
  * Reads nothing but the trash, which is empty as a rule, one index, and whether there is a folder too much.
+ *
+ * @returns Why folders could not be removed; they stay in the trash for the next time.
  */
-export async function recover(store: Store): Promise<void> {
+export async function recover(store: Store): Promise<unknown[]> {
   const trash = () =>
     [...Deno.readDirSync(`${store.root}/trash`)].map(({ name }) => name);
   const idle = () =>
     trash().length === 0 && unborn(store).length === 0 &&
     store.rows.unsettled(bootId()).every(({ id }) => store.holds(id) > 0);
-  if (idle()) return;
+  if (idle()) return [];
+  const failures: unknown[] = [];
   const condemned: Condemned[] = [];
   try {
     store.state.transaction(() => {
@@ -113,7 +116,14 @@ export async function recover(store: Store): Promise<void> {
         if (found !== undefined) condemned.push(found);
       }
     });
-    for (const { dir } of condemned) await store.driver.destroy(dir);
+    for (const { dir } of condemned) {
+      try {
+        await store.driver.destroy(dir);
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+    return failures;
   } finally {
     for (const { lock } of condemned) lock?.close();
   }

@@ -306,7 +306,8 @@ export class StoreSnapshotter implements Snapshotter, HandleOwner {
   cleanup(): Promise<void> {
     return this.#traced("cleanup", "", async () => {
       await this.#store.drain();
-      await recover(this.#store);
+      const [failure] = await recover(this.#store);
+      if (failure !== undefined) throw failure;
     });
   }
 
