@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { rootTest, runProgram, tempDir } from "@containerkit/tests";
 import { destroyTree } from "./_folders.ts";
 
-const DEEP = `for (let depth = 0; depth < 5000; depth++) {
+const DEEP = `for (let depth = 0; depth < 20_000; depth++) {
   Deno.mkdirSync("d");
   Deno.writeTextFileSync("f", "");
   Deno.chdir("d");
