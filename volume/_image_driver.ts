@@ -40,9 +40,9 @@ async function makeFilesystem(
   );
 }
 
-/** The size to grow to, or `undefined` if it has that size. */
+/** The size to grow to, or `undefined` if it has that size. The file may be larger than was noted, where a process died. */
 function checkedSize(
-  { row }: Place,
+  { row, folder }: Place,
   { size, inodes }: { size?: number; inodes?: number },
 ): number | undefined {
   if (inodes !== undefined) {
@@ -51,9 +51,10 @@ function checkedSize(
     );
   }
   if (size === undefined || size === row.size) return undefined;
-  if (size > row.size!) return size;
+  const current = Math.max(row.size!, Deno.statSync(imageOf(folder)).size);
+  if (size >= current) return size;
   throw new RangeError(
-    `Cannot resize volume "${row.name}" to ${size} bytes: an image grows only, and has ${row.size}`,
+    `Cannot resize volume "${row.name}" to ${size} bytes: an image grows only, and has ${current}`,
   );
 }
 
@@ -162,6 +163,8 @@ export const imageDriver: VolumeDriver = {
           imageOf(to.folder),
         ]),
     );
+    using file = await Deno.open(imageOf(to.folder), { write: true });
+    await file.sync();
   },
 };
 

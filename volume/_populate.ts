@@ -19,12 +19,13 @@ export async function emptyFolder(root: string): Promise<void> {
   }
 }
 
-async function isEmpty(root: string): Promise<boolean> {
-  for await (const _ of Deno.readDir(root)) return false;
+function isEmpty(root: string): boolean {
+  for (const _ of Deno.readDirSync(root)) return false;
   return true;
 }
 
-function begin({ state }: Store, name: string): Row | undefined {
+/** The row of a volume that nobody has filled or uses. */
+function findFillable({ state }: Store, name: string): Row | undefined {
   return state.transaction(() => {
     const row = requireRow(state, name, "populate");
     if (row.populated) return undefined;
@@ -41,10 +42,27 @@ function begin({ state }: Store, name: string): Row | undefined {
         }`,
       );
     }
-    state.prepare(
-      "UPDATE volumes SET phase = 'filling', owner = ? WHERE id = ?",
-    ).run(JSON.stringify(currentProcess()), row.id);
     return row;
+  });
+}
+
+/**
+ * Notes that a volume is being filled, if it is empty: what is in it from then on may be removed, also by whoever finds
+ * that this process has died.
+ */
+function begin(store: Store, name: string, root: string): boolean {
+  const { state } = store;
+  return state.transaction(() => {
+    const row = findFillable(store, name);
+    if (row === undefined) return false;
+    if (isEmpty(root)) {
+      state.prepare(
+        "UPDATE volumes SET phase = 'filling', owner = ? WHERE id = ?",
+      ).run(JSON.stringify(currentProcess()), row.id);
+      return true;
+    }
+    state.prepare("UPDATE volumes SET populated = 1 WHERE id = ?").run(row.id);
+    return false;
   });
 }
 
@@ -70,28 +88,23 @@ export async function populate(
   const { id } = requireRow(store.state, name, "populate");
   // Whoever comes second waits here, and then finds the volume filled.
   using _lock = await lockFile(`${store.root}/locks/${id}.fill`, options);
-  const row = begin(store, name);
+  const row = findFillable(store, name);
   if (row === undefined) return false;
-  let populated = false;
-  try {
-    return await whileMounted(store, row, signal, async (root) => {
-      if (!await isEmpty(root)) {
-        populated = true;
-        return false;
-      }
-      try {
-        await fill(root, options);
-        signal?.throwIfAborted();
-        using folder = openAt(undefined, root, OpenFlag.DIRECTORY);
-        await syncFs(folder);
-        populated = true;
-        return true;
-      } catch (error) {
-        await emptyFolder(root);
-        throw error;
-      }
-    });
-  } finally {
-    settleFilling(store, row, populated);
-  }
+  return await whileMounted(store, row, signal, async (root) => {
+    if (!begin(store, name, root)) return false;
+    let populated = false;
+    try {
+      await fill(root, options);
+      signal?.throwIfAborted();
+      using folder = openAt(undefined, root, OpenFlag.DIRECTORY);
+      await syncFs(folder);
+      populated = true;
+      return true;
+    } catch (error) {
+      await emptyFolder(root);
+      throw error;
+    } finally {
+      settleFilling(store, row, populated);
+    }
+  });
 }

@@ -19,6 +19,13 @@ export async function resizeVolume(
   const row = requireRow(store.state, name, "resize");
   const place = placeOf(store, row);
   const driver = driverOf(row.kind);
+  // Another process may have changed the limits while this one waited for its turn.
+  const current = () => placeOf(store, requireRow(store.state, name, "resize"));
+  const note = () => {
+    store.state.prepare(
+      "UPDATE volumes SET size = coalesce(?, size), inodes = coalesce(?, inodes) WHERE id = ?",
+    ).run(size ?? null, inodes ?? null, row.id);
+  };
   const inUse = () =>
     whileMounted(store, row, signal, async () => {
       const used = await driver.usage(place);
@@ -36,17 +43,17 @@ export async function resizeVolume(
           }`,
         );
       }
-      await driver.resize(place, limits);
+      await driver.resize(current(), limits);
+      note();
     });
   const { resizeUnused } = driver;
   const done = resizeUnused !== undefined && isStaged(place) &&
     await whileStaging(place, signal, async () => {
       if (users(store.state, row.id).length > 0) return false;
       if (isMountPoint(place.staged)) return false;
-      return await resizeUnused(place, limits);
+      const isDone = await resizeUnused(current(), limits);
+      if (isDone) note();
+      return isDone;
     });
   if (!done) await inUse();
-  store.state.prepare(
-    "UPDATE volumes SET size = coalesce(?, size), inodes = coalesce(?, inodes) WHERE id = ?",
-  ).run(size ?? null, inodes ?? null, row.id);
 }

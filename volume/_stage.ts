@@ -45,6 +45,8 @@ export async function whileStaging<T>(
     `${place.staged}.lock`,
     signal === undefined ? {} : { signal },
   );
+  // Whoever had the lock before may have been the last user, and removed it.
+  await Deno.mkdir(place.staged, { recursive: true, mode: 0o700 });
   return await fn();
 }
 
