@@ -102,12 +102,13 @@ export async function attach(
     undo.defer(async () => void await removeMacChecks(plan.key));
     await addMacCheck({ link: link.name, mac: plan.mac, key: plan.key }, wait);
   }
-  if (usesLoopback(plan)) {
-    writeSysctl(`net/ipv4/conf/${plan.bridge}/route_localnet`, "1");
-  }
   if (plan.nat !== undefined) {
     using nat = new NatTable();
     await nat.add(plan.nat, wait);
+  }
+  // Only behind the rules, which keep what comes from the bridge itself away from the loopback of the host.
+  if (usesLoopback(plan)) {
+    writeSysctl(`net/ipv4/conf/${plan.bridge}/route_localnet`, "1");
   }
   undo.move();
   return new Attachment({

@@ -49,7 +49,9 @@ export async function listAttachments(
     ({ owner }) => owner!,
   );
   const bridges = new Map<number, string>();
-  for (const index of new Set(ends.map(({ link }) => link.master ?? 0))) {
+  for (const index of new Set(ends.map(({ link }) => link.master))) {
+    // Somebody has removed its bridge.
+    if (index === undefined) continue;
     const bridge = await route.request(getLink(index), options);
     if (bridge !== undefined) bridges.set(index, bridge.name);
   }
