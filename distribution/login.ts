@@ -42,12 +42,15 @@ export async function login(
   const { signal, ...clientOptions } = options;
   using client = new RegistryClient({
     ...clientOptions,
-    credentials: () => credentials,
+    // A mirror is another registry: what it asks for is not told.
+    credentials: (asked) =>
+      asked.registry === registry ? credentials : undefined,
   });
   const { response } = await client.request(registry, {
     action: `log in to "${registry}"`,
     path: "",
-    capability: "resolve",
+    // Mirrors seldom have it, and one that lets anybody read would prove nothing.
+    capability: "push",
     offline: true,
     ...(signal === undefined ? {} : { signal }),
   });
