@@ -1,11 +1,13 @@
 import { TarError } from "@containerkit/tar";
-import { createPathResolver } from "@containerkit/tar/layer";
+import { createPathResolver, type PathNode } from "@containerkit/tar/layer";
 import type { LayerEntry } from "./_layer_entries.ts";
 import { fromByteText } from "./_names.ts";
 import { makeDirectory, Mode, type TreeNode } from "./_tree.ts";
 
 /** How many symbolic links the kernel follows in one path. */
 const MOST_LINKS = 40;
+/** How many parts they may have together. */
+const MOST_PARTS = 4096;
 
 type FileEntry = LayerEntry & { readonly kind: "file" };
 type LinkEntry = LayerEntry & { readonly kind: "link" };
@@ -26,7 +28,9 @@ function walk(
 ): TreeNode | undefined {
   const todo = path.toReversed();
   const stack = [root];
-  for (let links = 0; todo.length > 0;) {
+  let links = 0;
+  let linked = 0;
+  while (todo.length > 0) {
     const name = todo.pop()!;
     if (name === "" || name === ".") continue;
     if (name === "..") {
@@ -36,14 +40,16 @@ function walk(
     const here = stack.at(-1)!;
     const node = here.children!.get(name);
     if (node?.target !== undefined) {
-      if (++links > MOST_LINKS) {
+      const target = node.target.split("/");
+      linked += target.length;
+      if (++links > MOST_LINKS || linked > MOST_PARTS) {
         throw new TarError(
           `${describe(path)} goes through too many symbolic links`,
           -1,
         );
       }
       if (node.target.startsWith("/")) stack.length = 1;
-      todo.push(...node.target.split("/").reverse());
+      todo.push(...target.reverse());
       continue;
     }
     const next = node?.children === undefined ? missing(here, name) : node;
@@ -149,6 +155,17 @@ function hide(
   else children?.delete(mark.path.at(-1)!);
 }
 
+/** A file as paths are looked up in it. */
+function viewOf({ target, children }: TreeNode): PathNode {
+  return {
+    symlink: target,
+    child(name) {
+      const child = children?.get(name);
+      return child && viewOf(child);
+    },
+  };
+}
+
 /** Wherever they stand, marks hide what lies below, not what the layer brings. */
 function hideAll(root: TreeNode, entries: readonly LayerEntry[]): void {
   const marks = entries.filter((entry): entry is MarkEntry =>
@@ -168,10 +185,7 @@ function hideAll(root: TreeNode, entries: readonly LayerEntry[]): void {
   );
   for (const mark of marks) hide(root, mark, folderOf(mark));
   // All are looked up before one of them hides what another goes through.
-  const resolve = createPathResolver(own, (path) => {
-    const node = look(root, path);
-    return node && { symlink: node.target };
-  });
+  const resolve = createPathResolver(own, viewOf(root));
   const folders = marks.map((mark) => resolve(folderOf(mark)));
   for (const [index, mark] of marks.entries()) {
     hide(root, mark, folders[index]);

@@ -91,6 +91,15 @@ Deno.test({
       TarError,
       "too many symbolic links",
     );
+    const deep = "d/".repeat(1000);
+    const links = [0, 1, 2, 3, 4].map((index) =>
+      symlink(`/l${index - 1}/${deep}`, `l${index}`)
+    );
+    assertThrows(
+      () => merge(links, [file("l4/x")]),
+      TarError,
+      "too many symbolic links",
+    );
     assertThrows(
       () => merge([file("f"), file("f/x")]),
       TarError,

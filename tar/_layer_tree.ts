@@ -1,5 +1,5 @@
 /** What several layers come to when they lie on one another. */
-import { createPathResolver } from "./create_path_resolver.ts";
+import { createPathResolver, type PathNode } from "./create_path_resolver.ts";
 import type { encodeTarHeader } from "./encode_tar_header.ts";
 import {
   OPAQUE_WHITEOUT,
@@ -11,6 +11,8 @@ import { TarError } from "./tar_error.ts";
 import { type TarHeader, TypeFlag } from "./tar_header.ts";
 
 const MAX_LINKS = 40;
+/** How many parts they may have together. */
+const MAX_PARTS = 4096;
 
 /** An entry by where it stands. */
 export interface EntryId {
@@ -111,6 +113,17 @@ function empty(node: Node): void {
   node.hides ??= "content";
 }
 
+/** A node as it is looked up in. */
+function viewOf(node: Node): PathNode {
+  return {
+    symlink: node.entry?.symlink,
+    child(name) {
+      const child = node.children.get(name);
+      return child && viewOf(child);
+    },
+  };
+}
+
 /** A whiteout, and the parts of the directory that it lies in. */
 interface Mark {
   readonly parts: readonly string[];
@@ -157,7 +170,7 @@ export class LayerTree {
   #mark(marks: readonly Mark[], headers: readonly TarHeader[]): void {
     if (marks.length === 0) return;
     const mark = ({ whiteout }: Mark, parts: readonly string[] | undefined) => {
-      const node = parts && this.#at(parts, true);
+      const node = parts && this.#make(parts);
       if (node === undefined || node.entry?.symlink !== undefined) return;
       if (whiteout.kind === "opaque") empty(node);
       else if (whiteout.kind === "hide") hide(childOf(node, whiteout.name));
@@ -171,22 +184,18 @@ export class LayerTree {
         ...typeflag === TypeFlag.SYMLINK ? { symlink: linkname } : {},
         ...typeflag === TypeFlag.LINK ? { link: partsOf(linkname) } : {},
       })),
-      (path) => {
-        const node = this.#at(path, false);
-        return node && { symlink: node.entry?.symlink };
-      },
+      viewOf(this.#root),
     );
     const places = marks.map(({ parts }) => resolve(parts));
     for (const [index, one] of marks.entries()) mark(one, places[index]);
   }
 
-  /** Follows no links: `undefined` if there is one on the way, or nothing and none is made. */
-  #at(parts: readonly string[], isMade: boolean): Node | undefined {
-    let node: Node | undefined = this.#root;
+  /** Makes a path, following no links: `undefined` if there is one on the way. */
+  #make(parts: readonly string[]): Node | undefined {
+    let node = this.#root;
     for (const part of parts) {
       if (node.entry?.symlink !== undefined) return undefined;
-      node = isMade ? childOf(node, part) : node.children.get(part);
-      if (node === undefined) return undefined;
+      node = childOf(node, part);
     }
     return node;
   }
@@ -200,6 +209,7 @@ export class LayerTree {
     const rest = parts.toReversed();
     let node = this.#root;
     let links = 0;
+    let linked = 0;
     for (let part = rest.pop(); part !== undefined; part = rest.pop()) {
       if (part === "" || part === ".") continue;
       if (part === "..") {
@@ -213,7 +223,9 @@ export class LayerTree {
         node = child;
         continue;
       }
-      if (++links > MAX_LINKS) {
+      const target = symlink.split("/");
+      linked += target.length;
+      if (++links > MAX_LINKS || linked > MAX_PARTS) {
         throw new TarError(
           `the path ${
             JSON.stringify(parts.join("/"))
@@ -221,7 +233,7 @@ export class LayerTree {
         );
       }
       if (symlink.startsWith("/")) node = this.#root;
-      rest.push(...symlink.split("/").reverse());
+      rest.push(...target.reverse());
     }
     return node;
   }

@@ -15,20 +15,59 @@ function refuse(path: readonly string[], why: string): never {
   throw new TarError(`the path ${JSON.stringify(path.join("/"))} ${why}`);
 }
 
-/** What is at a path: a symbolic link, or anything else. */
+/** What is at a path: a symbolic link, a directory, or anything else. */
 export interface PathNode {
   /** Of a symbolic link, where it leads. */
   readonly symlink?: string | undefined;
+  /** Of a directory, what has a name in it. */
+  child?(name: string): PathNode | undefined;
 }
 
 /** What a layer puts at a path. */
-export interface PathEntry extends PathNode {
+export interface PathEntry {
   /** The parts of the path, as the layer names it. */
   readonly path: readonly string[];
   /** Whether it is a directory, which takes in what a directory below has. */
   readonly isDirectory: boolean;
+  /** Of a symbolic link, where it leads. */
+  readonly symlink?: string | undefined;
   /** Of a hard link, the parts of the path of what it is the same as. */
   readonly link?: readonly string[] | undefined;
+}
+
+/** What this layer has at a path, where that matters, and in it. */
+interface OwnNode {
+  entry?: Pick<PathEntry, "isDirectory" | "symlink">;
+  readonly children: Map<string, OwnNode>;
+}
+
+/** A place on the way: what this layer has there, and what those below have. */
+interface Step {
+  readonly name: string;
+  readonly own: OwnNode | undefined;
+  readonly below: PathNode | undefined;
+}
+
+function ownChild({ children }: OwnNode, name: string): OwnNode {
+  let child = children.get(name);
+  if (child === undefined) {
+    child = { children: new Map() };
+    children.set(name, child);
+  }
+  return child;
+}
+
+function stepTo({ own, below }: Step, name: string): Step {
+  const isLink = below?.symlink !== undefined;
+  return {
+    name,
+    own: own?.children.get(name),
+    below: isLink ? undefined : below?.child?.(name),
+  };
+}
+
+function symlinkOf({ own, below }: Step): string | undefined {
+  return (own?.entry ?? below)?.symlink;
 }
 
 /**
@@ -37,7 +76,7 @@ export interface PathEntry extends PathNode {
  * link of its own.
  *
  * @param entries What the layer has, whiteouts apart, in its order.
- * @param below What the layers below have at a path, which has no links in it.
+ * @param below The root of what the layers below have.
  * @returns Follows all links of a path, also at its end, as if the layers were all there is: `..` of the root is the root.
  * What is not there is taken for a directory; a path that goes through a file leads nowhere, `undefined`.
  * @throws {TarError} If a path goes through more than 40 links, or through links of more than 4096 parts with its own; also from the function returned.
@@ -56,7 +95,7 @@ export interface PathEntry extends PathNode {
  *   { path: ["sbin"], isDirectory: true },
  *   { path: ["etc"], isDirectory: false },
  *   { path: ["lib"], isDirectory: false, symlink: "/usr/lib" },
- * ], (path) => below.get(path.join("/")));
+ * ], { child: (name) => below.get(name) });
  * assertEquals(resolve(["bin", "sh"]), ["usr", "bin", "sh"]);
  * assertEquals(resolve(["sbin", "init"]), ["sbin", "init"]);
  * assertEquals(resolve(["etc", "motd"]), undefined);
@@ -65,26 +104,27 @@ export interface PathEntry extends PathNode {
  */
 export function createPathResolver(
   entries: Iterable<PathEntry>,
-  below: (path: readonly string[]) => PathNode | undefined,
+  below: PathNode,
 ): (path: readonly string[]) => readonly string[] | undefined {
-  /** What this layer has in the place of something below, and its links. */
-  const own = new Map<string, PathEntry>();
-  const resolve = (path: readonly string[]): string[] | undefined => {
+  const own: OwnNode = { children: new Map() };
+  const root: Step = { name: "", own, below };
+  /** The places from the root to where a path leads. */
+  const walk = (path: readonly string[]): readonly Step[] | undefined => {
     const rest = path.toReversed();
-    const place: string[] = [];
+    const steps = [root];
     let links = 0;
     let parts = rest.length;
     for (let name = rest.pop(); name !== undefined; name = rest.pop()) {
       if (name === "" || name === ".") continue;
       if (name === "..") {
-        place.pop();
+        if (steps.length > 1) steps.pop();
         continue;
       }
-      place.push(name);
-      const entry = own.get(place.join("/"));
-      const { symlink } = entry ?? below(place) ?? {};
+      const step = stepTo(steps.at(-1)!, name);
+      const symlink = symlinkOf(step);
       if (symlink === undefined) {
-        if (entry?.isDirectory === false) return undefined;
+        if (step.own?.entry?.isDirectory === false) return undefined;
+        steps.push(step);
         continue;
       }
       const target = symlink.split("/");
@@ -95,37 +135,46 @@ export function createPathResolver(
       if (parts > MOST_PARTS) {
         refuse(path, "is too long with the symbolic links it goes through");
       }
-      if (symlink.startsWith("/")) place.length = 0;
-      else place.pop();
+      if (symlink.startsWith("/")) steps.length = 1;
       rest.push(...target.reverse());
     }
-    return place;
+    return steps;
   };
   // Most entries lie in the same directory as the one before.
   let lastFolder: readonly string[] | undefined;
-  let lastPlace: readonly string[] | undefined;
-  /** Where an entry lies: a link at the end of its path is not followed. */
-  const placeOf = (path: readonly string[]) => {
+  let lastSteps: readonly Step[] | undefined;
+  /** Where the directory of an entry is: a link at the end of its path is not followed. */
+  const walkToFolder = (path: readonly string[]) => {
     const folder = path.slice(0, -1);
     const isSame = folder.length === lastFolder?.length &&
       folder.every((name, index) => name === lastFolder![index]);
-    if (!isSame) lastPlace = resolve(folder);
+    if (!isSame) lastSteps = walk(folder);
     lastFolder = folder;
-    return lastPlace && [...lastPlace, path.at(-1)!];
+    return lastSteps;
+  };
+  /** Puts an entry into a directory, unless nothing is there that it replaces and it leads nowhere else. */
+  const put = (entry: PathEntry, folder: readonly Step[]) => {
+    const name = entry.path.at(-1)!;
+    const place = stepTo(folder.at(-1)!, name);
+    const target = entry.link?.length ? walkToFolder(entry.link) : undefined;
+    const symlink = target === undefined
+      ? entry.symlink
+      : symlinkOf(stepTo(target.at(-1)!, entry.link!.at(-1)!));
+    const isNews = symlink !== undefined || place.own !== undefined ||
+      place.below !== undefined;
+    if (!isNews) return;
+    let node = own;
+    for (const { name } of folder.slice(1)) node = ownChild(node, name);
+    node = ownChild(node, name);
+    node.entry = { isDirectory: entry.isDirectory, symlink };
+    if (!entry.isDirectory) node.children.clear();
+    lastFolder = undefined;
   };
   for (const entry of entries) {
-    const place = entry.path.length === 0 ? undefined : placeOf(entry.path);
-    if (place === undefined) continue;
-    const target = entry.link?.length ? placeOf(entry.link) : undefined;
-    const { symlink } = target === undefined
-      ? entry
-      : own.get(target.join("/")) ?? below(target) ?? {};
-    const key = place.join("/");
-    // One with nothing below needs no place, but takes that of an earlier one.
-    if (symlink === undefined && below(place) === undefined) {
-      if (!own.delete(key)) continue;
-    } else own.set(key, { ...entry, symlink });
-    lastFolder = undefined;
+    const folder = entry.path.length === 0
+      ? undefined
+      : walkToFolder(entry.path);
+    if (folder !== undefined) put(entry, folder);
   }
-  return resolve;
+  return (path) => walk(path)?.slice(1).map(({ name }) => name);
 }

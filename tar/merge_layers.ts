@@ -120,7 +120,7 @@ async function* writeAll(
  * @param layers The layers, the lowest first.
  * @param options Whether others lie below.
  * @returns The archive, uncompressed.
- * @throws {TarError} If a layer is damaged, or a path goes through more than 40 symbolic links; also through the stream.
+ * @throws {TarError} If a layer is damaged, or a path goes through more than 40 symbolic links, or through links of more than 4096 parts; also through the stream.
  * @throws {SyntaxError} If a path leads out of the layers, or a hard link to nothing.
  * @throws {DigestMismatchError} If a layer is not what its diff ID says; also through the stream.
  *

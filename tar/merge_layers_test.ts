@@ -1,6 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { TarStream, type TarStreamInput } from "./tar_stream.ts";
 import { mergeLayers, type MergeSource } from "./merge_layers.ts";
+import { TarError } from "./tar_error.ts";
 import { UntarStream } from "./untar_stream.ts";
 
 function layer(...entries: TarStreamInput[]): MergeSource {
@@ -101,6 +102,25 @@ Deno.test({
       "a/.wh..wh..opq",
       "a/c",
     ]);
+  },
+});
+
+Deno.test({
+  name: "mergeLayers() refuses links of too many parts in one path",
+  permissions: "none",
+  async fn() {
+    const deep = "d/".repeat(2000);
+    const links = [0, 1, 2].map((index): TarStreamInput => ({
+      type: "symlink",
+      path: `l${index}`,
+      linkname: `/l${index - 1}/${deep}`,
+    }));
+    await mergeLayers([layer(...links, file("l0/x"))]);
+    await assertRejects(
+      () => mergeLayers([layer(...links, file("l2/x"))]),
+      TarError,
+      "too many symbolic links",
+    );
   },
 });
 

@@ -1,5 +1,9 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { createPathResolver, type PathEntry } from "./create_path_resolver.ts";
+import {
+  createPathResolver,
+  type PathEntry,
+  type PathNode,
+} from "./create_path_resolver.ts";
 import { TarError } from "./tar_error.ts";
 
 /** Entries as `name`, `name/`, `name -> target` or `name = other`. */
@@ -23,10 +27,14 @@ function resolve(
   const below = new Map(
     lower.map(parse).map((entry) => [entry.path.join("/"), entry]),
   );
-  const resolver = createPathResolver(
-    layer.map(parse),
-    (place) => below.get(place.join("/")),
-  );
+  const viewOf = (path: string): PathNode => ({
+    symlink: below.get(path)?.symlink,
+    child(name) {
+      const child = path === "" ? name : `${path}/${name}`;
+      return below.has(child) ? viewOf(child) : undefined;
+    },
+  });
+  const resolver = createPathResolver(layer.map(parse), viewOf(""));
   return resolver(path.split("/"))?.join("/");
 }
 
@@ -77,10 +85,11 @@ Deno.test("createPathResolver() refuses more links than the kernel follows", () 
 Deno.test("createPathResolver() takes the last entry of a name", () => {
   const lower = ["b/", "b/x"];
   assertEquals(resolve("a/x", ["a -> b", "a/"], lower), "a/x");
-  assertEquals(resolve("a/x", ["a -> b", "a"], lower), "a/x");
+  assertEquals(resolve("a/x", ["a -> b", "a"], lower), undefined);
   assertEquals(resolve("a/x", ["a/", "a -> b"], lower), "b/x");
   assertEquals(resolve("a/x", ["a -> b", "a -> c"], lower), "c/x");
   assertEquals(resolve("a/l/x", ["a -> b", "a/f", "a/", "a/l -> /c"]), "c/x");
+  assertEquals(resolve("a/l/x", ["a/l -> /c", "a", "a/"]), "a/l/x");
 });
 
 Deno.test("createPathResolver() refuses links of too many parts in one path", () => {
@@ -99,4 +108,20 @@ Deno.test("createPathResolver() refuses links of too many parts in one path", ()
       'the path "a" is too long with the symbolic links it goes through',
     );
   }
+});
+
+Deno.test("createPathResolver() looks at each part of a path once", () => {
+  let looks = 0;
+  const below: PathNode = {
+    child() {
+      looks++;
+      return below;
+    },
+  };
+  const links = [`a -> ${"d/".repeat(1000)}`, `b -> a/${"d/".repeat(1000)}`];
+  const resolver = createPathResolver(links.map(parse), below);
+  looks = 0;
+  assertEquals(resolver(["b", "x"])?.length, 2001);
+  // The two links as well.
+  assertEquals(looks, 2003);
 });
