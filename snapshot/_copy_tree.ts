@@ -21,12 +21,14 @@ import { layerSymbols } from "./_layer_symbols.ts";
 import { makeDevice } from "./_make_device.ts";
 import { openRoot } from "./_parent_layers.ts";
 import { closing, openDir, statAt } from "./_walk_dir.ts";
-import { getXattr, listXattrs, setXattr } from "./_xattrs.ts";
+import { getXattr, listXattrs, removeXattr, setXattr } from "./_xattrs.ts";
 
 const AT_FDCWD = -100;
 const CREATE = 1 | 0o100 | 0o200 | O_NOFOLLOW | O_CLOEXEC;
 /** Up to here a copy holds nobody up. */
 const SMALL = 1 << 20;
+/** What a directory may have from the one it was made in. */
+const ACLS = ["system.posix_acl_default", "system.posix_acl_access"];
 /** The unit of `st_blocks`. */
 const BLOCK = 512;
 const first = new CName();
@@ -209,6 +211,7 @@ export async function copyTree(
   Deno.mkdirSync(to, { mode: 0o700 });
   const target = openRoot(to);
   using _target = closing(target);
+  for (const key of ACLS) removeXattr(procPath(target), key, to);
   const stat = statAt(source, "", from);
   const root = { from: source, to: target, name: "", path: to, stat };
   await copyAll(source, target, to, { links: new Map(), signal });

@@ -108,11 +108,11 @@ rootTest(
       acl.setUint16(6 + 8 * index, permissions, true);
       acl.setUint32(8 + 8 * index, id, true);
     });
-    for (const path of [from, `${from}/d`]) {
+    for (const path of [temp.path, from, `${from}/d`]) {
       setXattr(path, "system.posix_acl_default", new Uint8Array(acl.buffer));
     }
     await copyTree(from, to, undefined);
-    for (const name of ["d/f", "d/big", "d/e", "f"]) {
+    for (const name of ["d/f", "d/big", "d/e", "f", "."]) {
       const path = `${to}/${name}`;
       assertEquals(getXattr(path, "system.posix_acl_access"), undefined, name);
     }
