@@ -110,12 +110,15 @@ export const imageDriver: VolumeDriver = {
   async resize(place, limits) {
     const size = checkedSize(place, limits);
     if (size === undefined) return;
-    await Deno.truncate(imageOf(place.folder), size);
+    const image = imageOf(place.folder);
+    const before = Deno.statSync(image).size;
     const device = statMount(place.staged!).source;
-    {
+    const setSize = async (bytes: number) => {
+      await Deno.truncate(image, bytes);
       using loop = new LoopDevice(device, openAt(undefined, device));
       loop.refreshSize();
-    }
+    };
+    await setSize(size);
     const action = `resize volume "${place.row.name}" while it is used`;
     if (fstypeOf(place) === "xfs") {
       await runProgram(action, "xfs_growfs", ["-d", place.staged!]);
@@ -125,6 +128,8 @@ export const imageDriver: VolumeDriver = {
       await runProgram(action, "resize2fs", [device]);
     } catch (cause) {
       if (!/Permission denied/.test(String(cause))) throw cause;
+      // The filesystem is as large as before.
+      await setSize(before);
       throw new Deno.errors.NotSupported(
         `Cannot ${action}: ext4 asks for CAP_SYS_RESOURCE then, which this process does not have`,
         { cause },

@@ -48,14 +48,14 @@ function findFillable({ state }: Store, name: string): Row | undefined {
 
 /**
  * Notes that a volume is being filled, if it is empty: what is in it from then on may be removed, also by whoever finds
- * that this process has died.
+ * that this process has died. One of which that is noted already is such a one: only one process at a time fills it.
  */
 function begin(store: Store, name: string, root: string): boolean {
   const { state } = store;
   return state.transaction(() => {
     const row = findFillable(store, name);
     if (row === undefined) return false;
-    if (isEmpty(root)) {
+    if (row.phase === "filling" || isEmpty(root)) {
       state.prepare(
         "UPDATE volumes SET phase = 'filling', owner = ? WHERE id = ?",
       ).run(JSON.stringify(currentProcess()), row.id);
@@ -94,6 +94,7 @@ export async function populate(
     if (!begin(store, name, root)) return false;
     let populated = false;
     try {
+      await emptyFolder(root);
       await fill(root, options);
       signal?.throwIfAborted();
       using folder = openAt(undefined, root, OpenFlag.DIRECTORY);

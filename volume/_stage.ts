@@ -40,12 +40,11 @@ export async function whileStaging<T>(
   signal: AbortSignal | undefined,
   fn: () => Promise<T>,
 ): Promise<T> {
-  await Deno.mkdir(place.staged, { recursive: true, mode: 0o700 });
   using _lock = await lockFile(
     `${place.staged}.lock`,
     signal === undefined ? {} : { signal },
   );
-  // Whoever had the lock before may have been the last user, and removed it.
+  // Not before: whoever had the lock may have been the last user, and removed it.
   await Deno.mkdir(place.staged, { recursive: true, mode: 0o700 });
   return await fn();
 }

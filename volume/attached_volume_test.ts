@@ -5,6 +5,7 @@ import {
   mount,
   statMount,
 } from "@containerkit/mount";
+import { lockFile } from "@containerkit/state";
 import { need, rootTest } from "@containerkit/tests";
 import { canGrowMounted, MIB, open } from "./_test_store.ts";
 
@@ -73,6 +74,27 @@ rootTest(
     await volumes.remove("data");
   },
   need("unshare", "mkfs.ext4"),
+);
+
+rootTest(
+  "VolumeStore.attach() mounts it when the last user has unmounted it",
+  async () => {
+    await using fixture = await open();
+    const { volumes, path } = fixture;
+    await volumes.create("data", { kind: "image", size: 16 * MIB });
+    const staged = `${path}/run/volumes/1`;
+    const other = await lockFile(`${staged}.lock`);
+    const attached = volumes.attach("data");
+    // It has begun to wait.
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    for (const left of [staged, `${staged}.lock`]) {
+      await Deno.remove(left).catch(() => {});
+    }
+    other.close();
+    await using _use = await attached;
+    assertEquals(isMountPoint(staged), true);
+  },
+  need("mkfs.ext4"),
 );
 
 rootTest("VolumeStore.attach() confines a subpath to the volume", async () => {

@@ -148,3 +148,51 @@ rootTest(
     );
   },
 );
+
+/** Dies when it looks whether the volume is empty. */
+const FILLER = `
+  import { openVolumes } from "@containerkit/volume";
+  const [path] = Deno.args;
+  await using volumes = await openVolumes({ root: path + "/lib", state: path + "/run" });
+  const die = () => Deno.kill(Deno.pid, "SIGKILL");
+  Object.assign(Deno, { readDir: die, readDirSync: die });
+  await volumes.populate("data", () => Promise.resolve());
+`;
+
+rootTest(
+  "VolumeStore.populate() of a process that dies before it fills leaves what is there",
+  async () => {
+    await using fixture = await open();
+    const { path } = fixture;
+    await fixture.volumes.create("data");
+    const file = `${path}/lib/volumes/data/1/own`;
+    await Deno.writeTextFile(file, "mine");
+    const { signal } = await new Deno.Command(Deno.execPath(), {
+      args: ["eval", FILLER, path],
+      cwd: new URL("..", import.meta.url).pathname,
+    }).output();
+    assertEquals(signal, "SIGKILL");
+    await using again = await reopen(fixture);
+    assertEquals(await Deno.readTextFile(file), "mine");
+    assertEquals(await again.populate("data", () => Deno.remove(file)), false);
+  },
+);
+
+rootTest(
+  "VolumeStore.populate() begins anew where another process died filling",
+  async () => {
+    await using fixture = await open();
+    const { volumes, path } = fixture;
+    await volumes.create("data");
+    await Deno.writeTextFile(`${path}/lib/volumes/data/1/half`, "");
+    damage(fixture, "data", { phase: "filling", owner: DEAD });
+    const fill = (root: string) => Deno.writeTextFile(`${root}/whole`, "");
+    assertEquals(await volumes.populate("data", fill), true);
+    assertEquals(
+      [...Deno.readDirSync(`${path}/lib/volumes/data/1`)]
+        .map(({ name }) => name),
+      ["whole"],
+    );
+    assertEquals(volumes.get("data")?.populated, true);
+  },
+);

@@ -8,7 +8,38 @@ import {
   runProgram,
   tempDir,
 } from "@containerkit/tests";
-import { canGrowMounted, MIB, open } from "./_test_store.ts";
+import { lockFile, openState } from "@containerkit/state";
+import { MIGRATIONS } from "./_schema.ts";
+import { canGrowMounted, type Fixture, MIB, open } from "./_test_store.ts";
+
+/** How large the file of the first volume is. */
+function imageSize({ path }: Fixture): number {
+  return Deno.statSync(`${path}/lib/volumes/data/1/image`).size;
+}
+
+rootTest(
+  "VolumeStore.resize() goes by the size that the image has when its turn comes",
+  async () => {
+    await using fixture = await open();
+    const { volumes, path } = fixture;
+    await volumes.create("data", { kind: "image", size: 16 * MIB });
+    const other = await lockFile(`${path}/run/volumes/1.lock`);
+    const resized = volumes.resize("data", { size: 24 * MIB });
+    const refused = assertRejects(() => resized, RangeError, `${32 * MIB}`);
+    // As another process does that has the lock.
+    await Deno.truncate(`${path}/lib/volumes/data/1/image`, 32 * MIB);
+    {
+      using state = openState(`${path}/lib/volumes/state.db`, {
+        migrations: MIGRATIONS,
+      });
+      state.prepare("UPDATE volumes SET size = ?").run(32 * MIB);
+    }
+    other.close();
+    await refused;
+    assertEquals(imageSize(fixture), 32 * MIB);
+    assertEquals(volumes.get("data")?.size, 32 * MIB);
+  },
+);
 
 rootTest(
   "VolumeStore.resize() grows, in use or not, and refuses to go below",
@@ -39,6 +70,7 @@ rootTest(
             "CAP_SYS_RESOURCE",
           );
           assertEquals(volumes.get("data")?.size, 2 * size);
+          assertEquals(imageSize(fixture), 2 * size);
           return;
         }
         const { size: now } = await volumes.resize("data", { size: 3 * size });

@@ -101,6 +101,26 @@ rootTest(
   },
 );
 
+rootTest("VolumeStore.clone() has the image on the disk", async () => {
+  await using fixture = await open();
+  const { volumes, path } = fixture;
+  await volumes.create("data", { kind: "image", size: 16 * MIB });
+  const { prototype } = Deno.FsFile;
+  const { sync } = prototype;
+  const synced: (number | null)[] = [];
+  prototype.sync = function () {
+    synced.push(this.statSync().ino);
+    return sync.call(this);
+  };
+  try {
+    await volumes.clone("data", "copy");
+  } finally {
+    prototype.sync = sync;
+  }
+  const { ino } = Deno.statSync(`${path}/lib/volumes/data/2/image`);
+  assertEquals(synced.includes(ino), true);
+});
+
 rootTest(
   "VolumeStore.clone() copies what is there, in use or not",
   async (t) => {
