@@ -91,17 +91,20 @@ export class ImplicitFolders {
     using root = openAt(undefined, dir, OpenFlag.DIRECTORY);
     const [nearest] = parents;
     if (nearest !== undefined) this.#adoptRoot(root, nearest);
-    // Those above come first, so that a link is met before what lies behind it.
     // Where nothing is below, there is nothing to look like.
-    const folders = nearest === undefined
+    const all = nearest === undefined
       ? []
-      : [...this.#needed.union(this.#marked)]
-        .filter((path) => path !== "" && !this.#folders.has(path)).sort();
+      : [...this.#needed.union(this.#marked)].filter((path) => path !== "");
+    // Through a link of the layer itself, also where it has a folder of that name: applying it again is the safe way.
+    const link = all.find((path) => this.#others.has(path));
+    if (link !== undefined) return link;
+    // Those above come first, so that a link is met before what lies behind it.
+    const folders = all.filter((path) => !this.#folders.has(path)).sort();
     if (folders.length === 0 && this.#marked.size === 0) return;
     using below = new ParentLayers(parents, overlayMarks(false));
     for (const path of folders) {
-      // Through a link of the layer itself, or with a name that is no text: applying it again is the safe way.
-      if (this.#isBehindOther(path) || !path.isWellFormed()) return path;
+      // The same for a name that is no text.
+      if (!path.isWellFormed()) return path;
       const names = path.split("/");
       const found = this.#isCutOff(names) ? undefined : below.find(names);
       if (found?.kind === "link") return path;
@@ -122,14 +125,6 @@ export class ImplicitFolders {
     return undefined;
   }
 
-  /** Whether the layer has something at the path, or above it, that is no folder. */
-  #isBehindOther(path: string): boolean {
-    const names = path.split("/");
-    return names.some((_, index) =>
-      this.#others.has(names.slice(0, index + 1).join("/"))
-    );
-  }
-
   /** Marks make nothing: a folder that holds nothing else goes where none is below. */
   #dropHolder(root: Fd, path: string, below: ParentLayers): void {
     if (path === "" || this.#needed.has(path) || this.#isUnsure(path)) return;
@@ -141,8 +136,11 @@ export class ImplicitFolders {
 
   /** Whether it is the layer's own, or may lie elsewhere than its name says. */
   #isUnsure(path: string): boolean {
-    return this.#folders.has(path) || !path.isWellFormed() ||
-      this.#isBehindOther(path);
+    if (this.#folders.has(path) || !path.isWellFormed()) return true;
+    const names = path.split("/");
+    return names.some((_, index) =>
+      this.#others.has(names.slice(0, index + 1).join("/"))
+    );
   }
 
   /** Where nothing is below, the mark that hides it would be seen itself. */

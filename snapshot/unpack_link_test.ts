@@ -1,4 +1,5 @@
 import { assertEquals, assertRejects } from "@std/assert";
+import { mount } from "@containerkit/mount";
 import { describe } from "@containerkit/oci";
 import { rootTest, tempDir } from "@containerkit/tests";
 import { archive, dir, file, link, stream, symlink } from "./_test_layers.ts";
@@ -81,5 +82,24 @@ rootTest(
       await unpack(sources, snapshots);
       assertEquals(facts(), before, `case ${index}`);
     }
+  },
+);
+
+rootTest(
+  "unpack() leaves a directory as it looks below where a link in place of another leads to it",
+  async () => {
+    await using temp = tempDir();
+    await using snapshots = await openOverlay({ root: `${temp.path}/s` });
+    const { chainId } = await unpack([
+      await source({ ...dir("t", 0o700), uid: 1000 }),
+      await source(dir("l"), symlink("t", "l"), file("l/x")),
+    ], snapshots);
+    await using view = await snapshots.view("v", chainId);
+    const target = `${temp.path}/m`;
+    Deno.mkdirSync(target);
+    await using _mounted = await mount(view.mounts, target);
+    const { mode, uid } = Deno.lstatSync(`${target}/t`);
+    assertEquals([mode! & 0o7777, uid], [0o700, 1000]);
+    assertEquals(Deno.readTextFileSync(`${target}/l/x`), "");
   },
 );
