@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { type Fd, openAt, OpenFlag } from "@containerkit/libc";
 import { parseDigest } from "@containerkit/oci";
 import { readLayerChunks } from "@containerkit/tar/layer";
+import { exists } from "./_folders.ts";
 import { createEntryReader, type LayerEntry } from "./_layer_entries.ts";
 import { LargeWrites } from "./_large_writes.ts";
 import { nativeEngine } from "./_native_engine.ts";
@@ -32,16 +33,6 @@ async function* chunksOf(
     const length = await file.read(buffer);
     if (length === null) return;
     yield buffer.subarray(0, length);
-  }
-}
-
-function exists(path: string): boolean {
-  try {
-    Deno.lstatSync(path);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
   }
 }
 

@@ -11,6 +11,17 @@ export function makeDir(path: string, mode: number): void {
   Deno.chmodSync(path, mode);
 }
 
+/** Whether there is anything at a path, be it a link to nothing. */
+export function exists(path: string): boolean {
+  try {
+    Deno.lstatSync(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
 /** What is missing of these folders, or `undefined`. */
 export function missingDir(
   dir: string,

@@ -1,5 +1,6 @@
 import type { Fd } from "@containerkit/libc";
 import { bootId } from "@containerkit/state";
+import { exists } from "./_folders.ts";
 import type { Row } from "./_rows.ts";
 import { tryHold } from "./_hold.ts";
 import { isNotFound, type Store } from "./_store.ts";
@@ -9,16 +10,6 @@ import { takeBack } from "./_take_back.ts";
 interface Condemned {
   readonly dir: string;
   readonly lock: Fd | undefined;
-}
-
-function exists(path: string): boolean {
-  try {
-    Deno.lstatSync(path);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
 }
 
 /** Takes a lock; `"gone"` if there is nothing to lock, `undefined` if somebody is at work there. */

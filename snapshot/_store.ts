@@ -1,6 +1,7 @@
 import type { Fd } from "@containerkit/libc";
 import { lockFile, type State, type Synchronous } from "@containerkit/state";
 import type { Driver, Folder, Place } from "./_driver.ts";
+import { exists } from "./_folders.ts";
 import { tryHold, tryUpgrade } from "./_hold.ts";
 import { symbols } from "./_symbols.ts";
 import { openRows, type Row, type Rows } from "./_rows.ts";
@@ -75,13 +76,7 @@ export class Store implements Disposable {
 
   /** Whether the folder of a snapshot is in its place. */
   hasFolder(id: number): boolean {
-    try {
-      Deno.lstatSync(this.folder(id).dir);
-      return true;
-    } catch (error) {
-      if (isNotFound(error)) return false;
-      throw error;
-    }
+    return exists(this.folder(id).dir);
   }
 
   /** A row as the driver sees it. */

@@ -132,17 +132,6 @@ export function writeFiles(
   }
 }
 
-/** Whether there is such a file. */
-export function exists(path: string): boolean {
-  try {
-    Deno.lstatSync(path);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
-}
-
 /** Names of all snapshots that a filter chooses, sorted. */
 export async function names(
   snapshotter: Snapshotter,

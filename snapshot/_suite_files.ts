@@ -1,7 +1,7 @@
+import { exists } from "./_folders.ts";
 import {
   check,
   describeTree,
-  exists,
   makeLayer,
   refused,
   same,

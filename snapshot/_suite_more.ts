@@ -1,10 +1,10 @@
 import { chainIds, DigestMismatchError } from "@containerkit/oci";
 import { UntarStream } from "@containerkit/tar";
 import { readLayer } from "@containerkit/tar/layer";
+import { exists } from "./_folders.ts";
 import {
   check,
   describeTree,
-  exists,
   makeLayer,
   names,
   refused,
