@@ -11,6 +11,7 @@ import { addMacCheck, removeMacChecks } from "./_mac_check.ts";
 import { Attachment } from "./attachment.ts";
 import type { AttachOptions } from "./attach_options.ts";
 import { deleteLink } from "./delete_link.ts";
+import { isSame } from "./_nat_memory.ts";
 import { NatTable } from "./nat_table.ts";
 import { NetNs, type NetNsSource } from "./net_ns.ts";
 import { formatPrefix } from "./prefix.ts";
@@ -105,6 +106,12 @@ export async function attach(
   if (plan.nat !== undefined) {
     using nat = new NatTable();
     await nat.add(plan.nat, wait);
+    undo.defer(async () => {
+      using nat = new NatTable();
+      await nat.unpublish((port) =>
+        plan.published.some((one) => isSame(one, port))
+      );
+    });
   }
   // Only behind the rules, which keep what comes from the bridge itself away from the loopback of the host.
   if (usesLoopback(plan)) {

@@ -1,4 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
+import { SyscallError } from "@containerkit/libc";
+import { mount } from "@containerkit/mount";
 import { need, rootTest } from "@containerkit/tests";
 import { output } from "./_programs_test.ts";
 import {
@@ -9,9 +11,11 @@ import {
   detach,
   listAttachments,
   listLinks,
+  NatTable,
   NetNs,
   PortInUseError,
   pruneAttachments,
+  readSysctl,
   RouteSocket,
   writeSysctl,
 } from "./mod.ts";
@@ -46,7 +50,7 @@ function abortAt(step: number): AbortSignal & { readonly looks: number } {
 }
 
 /** Everything that an attachment could leave in the kernel. */
-async function world(netns: NetNs): Promise<unknown> {
+async function world(netns: NetNs) {
   using host = NetNs.current();
   using route = new RouteSocket();
   using inner = new RouteSocket({ netns });
@@ -335,3 +339,95 @@ Deno.test("attach() of a path that is no namespace is a typed error", async () =
     "was its pin unmounted?",
   );
 });
+
+/** Attachments beside which a bridge stays: without ports, and without rules of its own. */
+const PLAIN = {
+  bridge: "ckt0",
+  address: "10.77.0.9/24",
+  gateway: "10.77.0.1",
+  forwarding: true,
+} as const satisfies AttachOptions;
+
+const LOOPBACK_PORT = {
+  hostAddress: "127.0.0.1",
+  hostPort: 8080,
+  targetPort: 80,
+} as const;
+
+rootTest(
+  "attach() lets nothing through to the loopback when a port of it is taken",
+  async () => {
+    using beside = NetNs.create();
+    using holder = NetNs.create();
+    using netns = NetNs.create();
+    await using _beside = await attach(beside, PLAIN);
+    await using _holder = await attach(holder, {
+      bridge: "ckt1",
+      address: "10.78.0.2/24",
+      gateway: "10.78.0.1",
+      forwarding: true,
+      publish: [LOOPBACK_PORT],
+    });
+    await assertRejects(
+      () =>
+        attach(netns, {
+          ...PLAIN,
+          address: "10.77.0.2/24",
+          publish: [LOOPBACK_PORT],
+        }),
+      PortInUseError,
+    );
+    assertEquals(readSysctl("net/ipv4/conf/ckt0/route_localnet"), "0");
+    assertEquals(readSysctl("net/ipv4/conf/ckt1/route_localnet"), "1");
+  },
+  need("nft"),
+);
+
+rootTest(
+  "attach() closes the ports again when the parameter of its bridge cannot be set",
+  async () => {
+    using beside = NetNs.create();
+    using netns = NetNs.create();
+    await using _beside = await attach(beside, PLAIN);
+    const folder = "/proc/sys/net/ipv4/conf/ckt0";
+    await using _readOnly = await mount(
+      { type: "bind", source: folder, readonly: true },
+      folder,
+    );
+    const before = (await world(netns)).host;
+    await assertRejects(
+      () =>
+        attach(netns, {
+          ...PLAIN,
+          address: "10.77.0.2/24",
+          publish: [LOOPBACK_PORT],
+        }),
+      SyscallError,
+      "route_localnet",
+    );
+    assertEquals((await world(netns)).host, before);
+    // The rules of the bridge stay as long as it does.
+    using nat = new NatTable();
+    assertEquals(await nat.published(), []);
+  },
+  need("nft"),
+);
+
+rootTest(
+  "listAttachments() and pruneAttachments() find what has lost its bridge",
+  async () => {
+    using netns = NetNs.create();
+    const lost = await attach(netns, { ...PLAIN, key: "lost" });
+    lost.keep();
+    using route = new RouteSocket();
+    await route.request(deleteLink("ckt0"));
+    assertEquals(await listAttachments(), [
+      { key: "lost", link: lost.link, bridge: undefined, published: [] },
+    ]);
+    assertEquals(
+      await pruneAttachments(() => false),
+      { keys: ["lost"], bridges: [] },
+    );
+    assertEquals(await listAttachments(), []);
+  },
+);
