@@ -6,7 +6,12 @@ import {
   rootTest,
   tempDir,
 } from "@containerkit/tests";
-import { bundleOf, type ContainerRecord, readRecord } from "./_bundle.ts";
+import {
+  type Bundle,
+  bundleOf,
+  type ContainerRecord,
+  readRecord,
+} from "./_bundle.ts";
 import { claimBundle } from "./_claim_bundle.ts";
 import {
   createSpec,
@@ -42,19 +47,29 @@ async function isWaiting(promise: Promise<unknown>): Promise<boolean> {
   return await Promise.race([promise.then(() => false), later]) as boolean;
 }
 
+/** Deletes a container while another program has it locked, which does something to it and is done. */
+async function deleteBeside(
+  { state, bundle }: { state: string; bundle: Bundle },
+  meanwhile: () => void,
+): Promise<void> {
+  const other = await lockFile(bundle.lock);
+  const deleted = deleteContainer("a", { state });
+  assert(await isWaiting(deleted));
+  meanwhile();
+  other.close();
+  await deleted;
+}
+
 rootTest(
   "deleteContainer() waits for a program that removes the container already, which alone tells it",
   async () => {
     using temp = tempDir();
     const { state, bundle } = await makeEnded(temp.path);
-    const other = tryLockFile(bundle.lock);
-    assert(other !== undefined);
-    const deleted = deleteContainer("a", { state });
-    assert(await isWaiting(deleted));
     const path = `${temp.path}/away`;
-    Deno.renameSync(bundle.path, path);
-    other.close();
-    await deleted;
+    await deleteBeside(
+      { state, bundle },
+      () => Deno.renameSync(bundle.path, path),
+    );
     assertEquals(await deletions(state), 0);
     Deno.renameSync(path, bundle.path);
     await deleteContainer("a", { state });
@@ -69,13 +84,10 @@ rootTest(
     using temp = tempDir();
     const { state, bundle } = await makeEnded(temp.path);
     const record = readRecord(bundle)!;
-    const other = tryLockFile(bundle.lock);
-    const deleted = deleteContainer("a", { state });
-    assert(await isWaiting(deleted));
-    const next: ContainerRecord = { ...record, startTime: 1 };
-    Deno.writeTextFileSync(bundle.record, JSON.stringify(next));
-    other?.close();
-    await deleted;
+    await deleteBeside({ state, bundle }, () => {
+      const next: ContainerRecord = { ...record, startTime: 1 };
+      Deno.writeTextFileSync(bundle.record, JSON.stringify(next));
+    });
     assertEquals(listContainers({ state }).map(({ id }) => id), ["a"]);
     assertEquals(await deletions(state), 0);
     await deleteContainer("a", { state });
@@ -89,12 +101,9 @@ rootTest(
   async () => {
     using temp = tempDir();
     const { state, bundle } = await makeEnded(temp.path);
-    const other = await lockFile(bundle.lock);
-    const deleted = deleteContainer("a", { state });
-    assert(await isWaiting(deleted));
-    Deno.removeSync(bundle.record);
-    other.close();
-    await deleted;
+    await deleteBeside({ state, bundle }, () => {
+      Deno.removeSync(bundle.record);
+    });
     assertEquals([...Deno.readDirSync(`${state}/containers`)], []);
     assertEquals(await deletions(state), 1);
   },
@@ -132,13 +141,10 @@ rootTest(
   async () => {
     using temp = tempDir();
     const { state, bundle } = await makeEnded(temp.path);
-    const other = await lockFile(bundle.lock);
-    const deleted = deleteContainer("a", { state });
-    assert(await isWaiting(deleted));
-    // The folder goes last.
-    for (const path of [bundle.record, bundle.lock]) Deno.removeSync(path);
-    other.close();
-    await deleted;
+    await deleteBeside({ state, bundle }, () => {
+      // The folder goes last.
+      for (const path of [bundle.record, bundle.lock]) Deno.removeSync(path);
+    });
     assertEquals(await deletions(state), 0);
     assertEquals((await recoverContainers({ state })).undone, ["a"]);
   },
