@@ -180,6 +180,9 @@ export function readLinkAt(dirfd: number, name: string): string | number {
 }
 
 const LISTING = 32768;
+/** Read to its end before the next call. */
+const listing = new Uint8Array(LISTING);
+const listingView = new DataView(listing.buffer);
 
 /**
  * Lists the next names of a directory, without `.` and `..`: some hundreds, or none at its end.
@@ -192,19 +195,17 @@ export function listSome(
   path: string,
 ): { name: string; type: number }[] {
   const list: { name: string; type: number }[] = [];
-  const buffer = new Uint8Array(LISTING);
-  const view = new DataView(buffer.buffer);
   const libc = layerSymbols();
   while (list.length === 0) {
-    const length = Number(libc.getdents64(fd, buffer, BigInt(LISTING)));
+    const length = Number(libc.getdents64(fd, listing, BigInt(LISTING)));
     if (length < 0) throw refused("list", "getdents64", errno(), path);
     if (length === 0) break;
     for (let at = 0; at < length;) {
-      const size = view.getUint16(at + 16, true);
-      const end = buffer.indexOf(0, at + 19);
-      const name = decodeText(buffer.subarray(at + 19, end));
+      const size = listingView.getUint16(at + 16, true);
+      const end = listing.indexOf(0, at + 19);
+      const name = decodeText(listing.subarray(at + 19, end));
       if (name !== "." && name !== "..") {
-        list.push({ name, type: buffer[at + 18]! });
+        list.push({ name, type: listing[at + 18]! });
       }
       at += size;
     }

@@ -5,6 +5,7 @@ import {
   CName,
   EISDIR,
   ENOENT,
+  ENOTDIR,
   ENOTEMPTY,
   listSome,
   lstatAt,
@@ -18,18 +19,21 @@ import { layerSymbols } from "./_layer_symbols.ts";
 /** How many directories are held open at once: a tree may be deeper than any limit of descriptors. */
 const MAX_OPEN = 64;
 
+/** What a listing says of a directory, on filesystems that say it. */
+const DT_DIR = 4;
+
 const name_ = new CName();
 
 /** A directory on the way down. */
 interface Level {
   readonly name: string;
   readonly path: string;
-  readonly ino: bigint;
-  readonly dev: number;
   /** Negative while it is closed. */
   fd: number;
+  /** Which one it is, from when it was closed. */
+  identity?: { readonly ino: bigint; readonly dev: number };
   /** What was listed, and is still there. */
-  names: string[];
+  entries: { readonly name: string; readonly type: number }[];
 }
 
 /**
@@ -45,7 +49,18 @@ export function removeFile(dirfd: number, name: string, path: string): boolean {
   throw refused("remove", "unlinkat", code, path);
 }
 
-function statOf(fd: number, path: string): { ino: bigint; dev: number } {
+/** Removes a directory that is empty. */
+function removeEmpty(dirfd: number, name: string, path: string): boolean {
+  const libc = layerSymbols();
+  if (libc.unlinkat(dirfd, name_.set(name), AT_REMOVEDIR) === 0) return true;
+  const code = errno();
+  if (code === ENOTEMPTY) return false;
+  // Another was faster, or put something else there.
+  if (code === ENOENT || code === ENOTDIR) return removeFile(dirfd, name, path);
+  throw refused("remove", "unlinkat", code, path);
+}
+
+function identify(fd: number, path: string): { ino: bigint; dev: number } {
   const stat = lstatAt(fd, "");
   if (typeof stat === "number") {
     throw refused("look at", "statx", -stat, path);
@@ -56,16 +71,14 @@ function statOf(fd: number, path: string): { ino: bigint; dev: number } {
 function enter(levels: Level[], dirfd: number, name: string, path: string) {
   const fd = openChild(dirfd, name, O_DIRECTORY);
   if (fd < 0) throw refused("remove", "openat2", -fd, path);
-  const level: Level = { name, path, ino: 0n, dev: 0, fd, names: [] };
-  levels.push(level);
-  const { ino, dev } = statOf(fd, path);
-  levels[levels.length - 1] = { ...level, ino, dev };
+  levels.push({ name, path, fd, entries: [] });
   const far = levels.at(-1 - MAX_OPEN);
   if (far === undefined || far.fd < 0) return;
+  far.identity = identify(far.fd, far.path);
   layerSymbols().close(far.fd);
   far.fd = -1;
   // It is listed again then.
-  far.names = [];
+  far.entries = [];
 }
 
 /** Opens a directory again from one in it, if it is the same that it was. */
@@ -75,8 +88,8 @@ function reopen(level: Level, inside: Level): number {
   const fd = layerSymbols().openat(inside.fd, name_.set(".."), flags, 0);
   if (fd < 0) throw refused("remove", "openat", errno(), level.path);
   level.fd = fd;
-  const { ino, dev } = statOf(fd, level.path);
-  if (ino !== level.ino || dev !== level.dev) {
+  const { ino, dev } = identify(fd, level.path);
+  if (ino !== level.identity?.ino || dev !== level.identity.dev) {
     throw refused("remove", "openat", ENOENT, level.path);
   }
   return fd;
@@ -116,16 +129,19 @@ export function* removeTree(
   try {
     enter(levels, dirfd, name, path);
     for (let at = levels.at(-1); at !== undefined; at = levels.at(-1)) {
-      const child = at.names.pop();
+      const child = at.entries.pop();
       if (child === undefined) {
-        at.names = listSome(at.fd, at.path).map(({ name }) => name);
-        if (at.names.length === 0) leave(levels, dirfd);
+        at.entries = listSome(at.fd, at.path);
+        if (at.entries.length === 0) leave(levels, dirfd);
         continue;
       }
       yield;
-      const childPath = `${at.path}/${child}`;
-      if (removeFile(at.fd, child, childPath)) continue;
-      enter(levels, at.fd, child, childPath);
+      const { name, type } = child;
+      const childPath = `${at.path}/${name}`;
+      const remove = type === DT_DIR ? removeEmpty : removeFile;
+      if (!remove(at.fd, name, childPath)) {
+        enter(levels, at.fd, name, childPath);
+      }
     }
   } finally {
     for (const { fd } of levels) if (fd >= 0) layerSymbols().close(fd);
