@@ -5,6 +5,8 @@ import { SpecError } from "./validate_spec.ts";
 
 /** Of three parts each may be empty but the last. */
 const UNIT_REGEXP = /^[^:/]*:[^:/]*:[^:/]+$/;
+/** Below the root, and of names that lead nowhere else. */
+const PATH_REGEXP = /^(?:\/(?!\.{1,2}(?:\/|$))[^/]+)+$/;
 
 /**
  * Where a container stands in the cgroup tree: what its spec says, else a place
@@ -28,6 +30,12 @@ export function cgroupPathOf(
       throw new SpecError(
         "linux.cgroupsPath",
         `is "${given}", expected slice:prefix:name, as systemd makes the cgroup`,
+      );
+    }
+    if (!runtime.systemdCgroup && !PATH_REGEXP.test(given)) {
+      throw new SpecError(
+        "linux.cgroupsPath",
+        `is "${given}", expected a path such as /parent/name: the container's processes are ended by its cgroup`,
       );
     }
     return given;

@@ -59,3 +59,17 @@ export function cgroupPaths(pid: number): CgroupPaths {
   }
   return paths;
 }
+
+/** The folders of a cgroup, by its path in every tree; those that are there. */
+export function cgroupFolders(path: string): CgroupPaths {
+  const found: Record<string, string> = {};
+  for (const [name, { target }] of cgroupTrees()) {
+    try {
+      Deno.lstatSync(`${target}${path}`);
+      found[name] = `${target}${path}`;
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
+  }
+  return found;
+}

@@ -1,5 +1,10 @@
 import { pidfdOpen, pidfdSendSignal, SyscallError } from "@containerkit/libc";
-import { type CgroupPaths, cgroupPaths } from "./_cgroup_paths.ts";
+import {
+  cgroupFolders,
+  type CgroupPaths,
+  cgroupPaths,
+  cgroupTrees,
+} from "./_cgroup_paths.ts";
 import { thawKilled } from "./_freeze.ts";
 import { SIGKILL } from "./_signals.ts";
 
@@ -35,14 +40,25 @@ export function cgroupPids(cgroups: CgroupPaths): number[] {
   return pids;
 }
 
-/** The cgroups of a process that are not those of this program too: they are its container's. */
-export function ownCgroups(pid: number): CgroupPaths {
+/**
+ * The cgroups of a container: those of its first process that are not this
+ * program's too, nor above them. One that has ended already is in the root of
+ * each tree of cgroup v1; there the path that the runtime was given is known.
+ *
+ * @param pid The first process.
+ * @param given The path, or the name of a unit of systemd.
+ */
+export function containerCgroups(pid: number, given: string): CgroupPaths {
   const mine = cgroupPaths(Deno.pid);
-  return Object.fromEntries(
-    Object.entries(cgroupPaths(pid)).filter(([name, path]) =>
-      path !== mine[name]
-    ),
-  );
+  const trees = cgroupTrees();
+  const known = given.startsWith("/") ? cgroupFolders(given) : {};
+  const own: Record<string, string> = {};
+  for (const [name, at] of Object.entries(cgroupPaths(pid))) {
+    const path = at === trees.get(name)?.target ? known[name] : at;
+    const isAbove = `${mine[name] ?? ""}/`.startsWith(`${path}/`);
+    if (path !== undefined && !isAbove) own[name] = path;
+  }
+  return own;
 }
 
 /** Whether a process, also one that has ended and is not reaped, is in a cgroup or below it. */

@@ -1,16 +1,8 @@
 import type { Bundle, ContainerRecord } from "./_bundle.ts";
 import { frozenState } from "./_freeze.ts";
+import { isThere } from "./_is_there.ts";
 import { processStat } from "./_process_stat.ts";
 import type { RuntimeStatus } from "./runtime_state.ts";
-
-function exists(path: string): boolean {
-  try {
-    Deno.lstatSync(path);
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 /** Where a container stands, from what the kernel and the runtime leave in files. */
 export function containerStatus(
@@ -23,6 +15,8 @@ export function containerStatus(
     stat.state === "Z" || stat.state === "X"
   ) return "stopped";
   // runc and crun have it from create to start.
-  if (exists(`${record.runtime.root}/${bundle.id}/exec.fifo`)) return "created";
+  if (isThere(`${record.runtime.root}/${bundle.id}/exec.fifo`)) {
+    return "created";
+  }
   return frozenState(record.cgroups) ? "paused" : "running";
 }

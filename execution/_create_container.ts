@@ -1,6 +1,6 @@
 import { bundleOf, type ContainerRecord, STATE, writeJson } from "./_bundle.ts";
 import { cgroupPathOf } from "./_cgroup_path_of.ts";
-import { ownCgroups } from "./_cgroup_procs.ts";
+import { containerCgroups } from "./_cgroup_procs.ts";
 import { claimBundle } from "./_claim_bundle.ts";
 import { ContainerImpl } from "./_container.ts";
 import { launchByConmon } from "./_conmon.ts";
@@ -11,6 +11,7 @@ import { missingOfHost } from "./_missing_of_host.ts";
 import { mayBeNative } from "./_native_runc.ts";
 import { keepChild } from "./_orphans.ts";
 import { requireFeatures } from "./_require_features.ts";
+import { requireFree } from "./_require_free.ts";
 import { removeFolder } from "./_runtime_copies.ts";
 import type { Runtime } from "./runtime.ts";
 import { RuntimeError } from "./runtime_error.ts";
@@ -103,6 +104,7 @@ async function makeContainer(
   using _ = await claimBundle(bundle, signal);
   await using undo = new AsyncDisposableStack();
   undo.defer(() => removeFolder(bundle.path));
+  requireFree(runtime, id, cgroupsPath);
   const full = withTimeOffsets({
     ...spec,
     linux: { ...spec.linux, cgroupsPath },
@@ -143,7 +145,7 @@ async function makeContainer(
     version: 1,
     id,
     runtime: runtime.options,
-    cgroups: ownCgroups(launched.record.pid),
+    cgroups: containerCgroups(launched.record.pid, cgroupsPath),
     sharedPids: !spec.linux?.namespaces?.some(({ type, path }) =>
       type === "pid" && path === undefined
     ),
@@ -160,7 +162,12 @@ async function makeContainer(
   }
   // What is written from here on may not fit.
   undo.defer(() => launched.streams.close());
-  writeJson(bundle.record, record);
+  try {
+    writeJson(bundle.record, record);
+  } catch (error) {
+    launched.pidfd.close();
+    throw error;
+  }
   const container = new ContainerImpl({
     holder: true,
     isNew: true,

@@ -4,13 +4,15 @@ import { cgroupPids, signalCgroup } from "./_cgroup_procs.ts";
 import { conmonEnd, findConmon } from "./_conmon.ts";
 import { SIGKILL } from "./_signals.ts";
 import { sweep } from "./_sweep.ts";
+import { isThere } from "./_is_there.ts";
 import { removeCgroup } from "./_remove_cgroup.ts";
 import type { Runtime } from "./runtime.ts";
 import { endRuntimes, removeFolder } from "./_runtime_copies.ts";
 
 /**
  * Removes what a failed, killed or forgotten `create` left: the container if it
- * came to be, else its processes, cgroup and the runtime's folder.
+ * came to be, else its processes, cgroup and the runtime's folder. One of that
+ * id that somebody else made with the same runtime meanwhile is left alone.
  */
 export async function scrapContainer(
   runtime: Runtime,
@@ -18,6 +20,7 @@ export async function scrapContainer(
   cgroupsPath: string,
 ): Promise<void> {
   const own = `${runtime.options.root}/${bundle.id}`;
+  if (isThere(own) && await isAnothers(runtime, bundle)) return;
   await endRuntimes([bundle.path, own]);
   try {
     await runtime.delete(bundle.id, { force: true });
@@ -41,4 +44,18 @@ export async function scrapContainer(
   const conmon = findConmon(bundle);
   if (conmon !== undefined) await conmonEnd(conmon);
   await removeFolder(own);
+}
+
+/** Whether the runtime has a container of that id of another bundle. */
+async function isAnothers(
+  runtime: Runtime,
+  bundle: Bundle,
+): Promise<boolean> {
+  try {
+    const { bundle: path } = await runtime.state(bundle.id);
+    const [its, ours] = [path, bundle.path].map((at) => Deno.statSync(at));
+    return its!.ino !== ours!.ino || its!.dev !== ours!.dev;
+  } catch {
+    return false; // There is none, or half of one, which is ours: it was free.
+  }
 }

@@ -134,4 +134,26 @@ Deno.test("cgroupPathOf() gives each container a place, with systemd the name of
     );
     assertEquals(error.field, "linux.cgroupsPath");
   }
+  for (
+    const path of [
+      "",
+      "/",
+      "a",
+      "a/b",
+      "/a/",
+      "//a",
+      "/a//b",
+      "/.",
+      "/../a",
+      "/a/..",
+    ]
+  ) {
+    const error = assertThrows(
+      () => at("/s", "a", false, own(path)),
+      SpecError,
+      "expected a path such as",
+    );
+    assertEquals(error.field, "linux.cgroupsPath");
+  }
+  assertEquals(at("/s", "a", false, own("/..a/.b/c.")), "/..a/.b/c.");
 });
