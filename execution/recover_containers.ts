@@ -4,7 +4,7 @@
  * @module
  */
 
-import { pidfdOpen, SyscallError, waitReadable } from "@containerkit/libc";
+import { pidfdOpen, pidfdSendSignal, SyscallError } from "@containerkit/libc";
 import { tryLockFile } from "@containerkit/state";
 import {
   type Bundle,
@@ -15,14 +15,20 @@ import {
   readSpec,
   STATE,
 } from "./_bundle.ts";
+import { cgroupFolders } from "./_cgroup_paths.ts";
+import { isInside } from "./_cgroup_procs.ts";
 import { isConmon } from "./_conmon.ts";
 import { createRuntime } from "./create_runtime.ts";
 import { ensureMonitor, isMonitored } from "./_monitor_client.ts";
 import type { MonitorOptions } from "./monitor_options.ts";
-import { processStat } from "./_process_stat.ts";
 import type { RuntimeOptions } from "./runtime.ts";
 import { isRuntimeOf, removeFolder } from "./_runtime_copies.ts";
 import { scrapContainer } from "./_scrap_container.ts";
+import { SIGKILL } from "./_signals.ts";
+
+/** How long a runtime is let go on after its program has died. */
+const PATIENCE_MS = 10_000;
+const PAUSE_MS = 20;
 
 /** Options of {@linkcode recoverContainers}. */
 export interface RecoverContainersOptions {
@@ -44,30 +50,59 @@ export interface Recovery {
   readonly monitor: boolean;
 }
 
-/** Waits for what a dead program started and that works on the bundle still: a runtime, by its arguments or environment. */
-async function waitForRuntime(bundle: Bundle): Promise<void> {
-  for await (const { name } of Deno.readDir("/proc")) {
+/**
+ * What a dead program started that works on the bundle still: runtimes, by their
+ * arguments or environment. The first process of a container, which has both
+ * from crun, waits for its start in the cgroup.
+ */
+function runtimesOf(bundle: Bundle, cgroupsPath: string): number[] {
+  // Of the name of a unit it is not known.
+  const cgroups = cgroupsPath.startsWith("/") ? cgroupFolders(cgroupsPath) : {};
+  const pids: number[] = [];
+  for (const { name } of Deno.readDirSync("/proc")) {
     if (!/^\d+$/.test(name)) continue;
-    try {
-      const line = await Deno.readTextFile(`/proc/${name}/cmdline`);
-      const words = line.split("\0");
-      const isRuntime = words.includes(bundle.pid) ||
-        isRuntimeOf(Number(name), [bundle.path]);
-      // conmon ends with the container only.
-      if (!isRuntime || isConmon(words)) continue;
-      using pidfd = pidfdOpen(Number(name));
-      if (processStat(Number(name))?.state !== "Z") await waitReadable(pidfd);
-    } catch (error) {
-      const gone = error instanceof SyscallError ||
-        error instanceof Deno.errors.NotFound || isEsrch(error);
-      if (!gone) throw error;
+    const pid = Number(name);
+    if (isRuntime(pid, bundle) && !isInside(pid, cgroups)) pids.push(pid);
+  }
+  return pids;
+}
+
+function isRuntime(pid: number, bundle: Bundle): boolean {
+  let words: string[];
+  try {
+    words = Deno.readTextFileSync(`/proc/${pid}/cmdline`).split("\0");
+  } catch {
+    return false; // It has gone.
+  }
+  // conmon ends with the container only.
+  return !isConmon(words) &&
+    (words.includes(bundle.pid) || isRuntimeOf(pid, [bundle.path]));
+}
+
+/** Waits for runtimes that a dead program has left; those that go on and on, with a hook that hangs, are ended. */
+async function outlastRuntimes(
+  bundle: Bundle,
+  cgroupsPath: string,
+): Promise<void> {
+  for (let waited = 0;; waited += PAUSE_MS) {
+    const pids = runtimesOf(bundle, cgroupsPath);
+    if (pids.length === 0) return;
+    if (waited > PATIENCE_MS) {
+      for (const pid of pids) endRuntime(pid, bundle);
     }
+    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
   }
 }
 
-/** A process that goes between open and read. */
-const isEsrch = (error: unknown) =>
-  error instanceof Error && error.message.includes("os error 3");
+function endRuntime(pid: number, bundle: Bundle): void {
+  try {
+    using pidfd = pidfdOpen(pid);
+    // The number may be another process by now: look at the one that we hold.
+    if (isRuntime(pid, bundle)) pidfdSendSignal(pidfd, SIGKILL);
+  } catch (error) {
+    if (!(error instanceof SyscallError)) throw error;
+  }
+}
 
 /** Undoes a creation whose program has died; `false` if it lives. */
 async function undo(bundle: Bundle): Promise<boolean> {
@@ -81,7 +116,6 @@ async function undo(bundle: Bundle): Promise<boolean> {
   if (lock === undefined) return false;
   using _ = lock;
   if (readRecord(bundle) !== undefined) return false;
-  await waitForRuntime(bundle);
   let intent: Required<RuntimeOptions> | undefined;
   let cgroupsPath: string | undefined;
   try {
@@ -91,6 +125,7 @@ async function undo(bundle: Bundle): Promise<boolean> {
     // Killed before it called the runtime: only the folder is there.
   }
   if (intent !== undefined && cgroupsPath !== undefined) {
+    await outlastRuntimes(bundle, cgroupsPath);
     await scrapContainer(createRuntime(intent), bundle, cgroupsPath);
   }
   await removeFolder(bundle.path);

@@ -7,6 +7,7 @@ import {
   tempDir,
   until,
 } from "@containerkit/tests";
+import { cgroupTrees } from "./_cgroup_paths.ts";
 import {
   create,
   createRuntime,
@@ -150,4 +151,40 @@ rootTest(
     }
   },
   need("runc", "busybox"),
+);
+
+rootTest(
+  "recoverContainers() does not wait for the first process of a container that nobody will start",
+  async () => {
+    using temp = tempDir();
+    const state = `${temp.path}/state`;
+    const bundle = `${state}/containers/a`;
+    const cgroup = `/containerkit-unstarted-${Deno.pid}`;
+    Deno.mkdirSync(bundle, { recursive: true });
+    await Deno.writeTextFile(
+      `${bundle}/intent.json`,
+      JSON.stringify(createRuntime({ root: `${state}/runtime` }).options),
+    );
+    await Deno.writeTextFile(
+      `${bundle}/config.json`,
+      JSON.stringify({ linux: { cgroupsPath: cgroup } }),
+    );
+    // As crun leaves it when it is killed: with the arguments of `crun create`.
+    const child = new Deno.Command("sh", {
+      args: ["-c", "read line", `${bundle}/pid`],
+      stdin: "piped",
+    }).spawn();
+    for (const { target } of cgroupTrees().values()) {
+      // It takes nobody in before it has processors.
+      if (target.endsWith("/cpuset")) continue;
+      const path = `${target}${cgroup}`;
+      Deno.mkdirSync(path, { recursive: true });
+      Deno.writeTextFileSync(`${path}/cgroup.procs`, String(child.pid));
+    }
+    assertEquals((await recoverContainers({ state })).undone, ["a"]);
+    await child.stdin.close();
+    assertEquals((await child.status).signal, "SIGKILL");
+    assertEquals(exists(bundle), false);
+  },
+  need("runc"),
 );
