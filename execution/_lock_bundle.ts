@@ -10,10 +10,14 @@ import { type Bundle, type ProcessIdentity, readRecord } from "./_bundle.ts";
 export async function lockBundle(
   bundle: Bundle,
   one: ProcessIdentity,
+  signal?: AbortSignal,
 ): Promise<FileLock | undefined> {
   let lock: FileLock;
   try {
-    lock = await lockFile(bundle.lock, { create: false });
+    lock = await lockFile(bundle.lock, {
+      create: false,
+      ...signal === undefined ? {} : { signal },
+    });
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;

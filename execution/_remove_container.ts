@@ -1,4 +1,5 @@
 import type { Bundle, ContainerRecord } from "./_bundle.ts";
+import { signalCgroup } from "./_cgroup_procs.ts";
 import { conmonEnd } from "./_conmon.ts";
 import { emitEvent } from "./_events.ts";
 import { lockBundle } from "./_lock_bundle.ts";
@@ -7,16 +8,20 @@ import { deleteNatively } from "./_native_runc.ts";
 import type { Runtime } from "./runtime.ts";
 import { removeCopies, removeFolder } from "./_runtime_copies.ts";
 import { RuntimeError } from "./runtime_error.ts";
+import { SIGKILL } from "./_signals.ts";
 
 /** Deletes a container that has ended, and its bundle. What is gone already is fine. */
 export async function removeContainer(
   runtime: Runtime,
   bundle: Bundle,
   record: ContainerRecord,
+  signal?: AbortSignal,
 ): Promise<void> {
   // Somebody else may do the same at the same time, and tells it.
-  using lock = await lockBundle(bundle, record);
+  using lock = await lockBundle(bundle, record, signal);
   if (lock === undefined) return;
+  // They outlive the first, and nobody may have been there to see its end.
+  if (record.sharedPids) signalCgroup(record.cgroups, SIGKILL);
   if (record.monitored) await monitorDrained(bundle.state, record.id);
   if (record.conmon !== undefined) await conmonEnd(record.conmon);
   if (record.native) await deleteNatively(record);

@@ -184,3 +184,20 @@ Deno.test("claimBundle() begins again if its folder is taken for abandoned befor
   );
   assertEquals(error.code, "AlreadyExists");
 });
+
+rootTest(
+  "deleteContainer() stops waiting when it is told to",
+  async () => {
+    using temp = tempDir();
+    const { state, bundle } = await makeEnded(temp.path);
+    const other = await lockFile(bundle.lock);
+    const stop = new AbortController();
+    const deleted = deleteContainer("a", { state, signal: stop.signal });
+    assert(await isWaiting(deleted));
+    stop.abort(new RangeError("enough"));
+    await assertRejects(() => deleted, RangeError, "enough");
+    other.close();
+    await deleteContainer("a", { state });
+  },
+  need("runc", "busybox"),
+);

@@ -1,13 +1,24 @@
 import { assertEquals, assertGreater } from "@std/assert";
 import {
+  pidfdSendSignal,
+  posixSpawn,
+  waitId,
+  waitReadable,
+} from "@containerkit/libc";
+import {
   makeBusyboxRootfs,
   need,
   rootTest,
   tempDir,
+  until,
 } from "@containerkit/tests";
+import { cgroupTrees } from "./_cgroup_paths.ts";
+import { containerCgroups } from "./_cgroup_procs.ts";
 import {
   createSpec,
   type CreateSpecOptions,
+  deleteContainer,
+  listContainers,
   readEvents,
   run,
   type SpecResources,
@@ -168,4 +179,63 @@ rootTest(
     assertEquals((await container.status).code, 6);
   },
   missing,
+);
+
+rootTest(
+  "deleteContainer() of a container with the host's processes ends those that outlived the first",
+  async () => {
+    using temp = tempDir();
+    const options = { namespaces: { pid: "host" } } as const;
+    const state = `${temp.path}/state`;
+    {
+      await using container = await start(
+        temp.path,
+        "sleep 1000 & exec sleep 1001",
+        {},
+        options,
+      );
+      await until("both", () => container.pids().length === 2);
+      // Nobody looks when it ends.
+      container.keep();
+      Deno.kill(container.pid, "SIGKILL");
+    }
+    await deleteContainer("a", { state });
+    assertEquals(listContainers({ state }), []);
+  },
+  missing,
+);
+
+rootTest(
+  "containerCgroups() knows those of a process that has ended, and never the root or what is above",
+  async () => {
+    const name = `/containerkit-ended-${Deno.pid}`;
+    using stack = new DisposableStack();
+    const made: string[] = [];
+    for (const { target } of cgroupTrees().values()) {
+      const path = `${target}${name}`;
+      // Trees of several controllers; and one that takes nobody in before it has processors.
+      if (exists(path) || target.endsWith("/cpuset")) continue;
+      Deno.mkdirSync(path);
+      stack.defer(() => Deno.removeSync(path));
+      made.push(path);
+    }
+    const { pid, pidfd } = posixSpawn("sleep", ["1000"], {
+      stdio: ["ignore", "ignore", "ignore"],
+      env: {},
+    });
+    using _ = pidfd;
+    const given = (path: string) =>
+      Object.values(containerCgroups(pid, path)).sort();
+    assertEquals(given("/no-such"), []); // where this program is
+    for (const path of made) {
+      Deno.writeTextFileSync(`${path}/cgroup.procs`, String(pid));
+    }
+    const all = given(name);
+    assertEquals([...new Set(all)], [...new Set(made)].sort());
+    pidfdSendSignal(pidfd, 9);
+    await waitReadable(pidfd);
+    assertEquals(given(name), all);
+    assertEquals(given("/no-such").every((path) => made.includes(path)), true);
+    waitId(pidfd);
+  },
 );

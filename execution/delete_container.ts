@@ -28,7 +28,7 @@ export interface DeleteContainerOptions {
    * @default {false}
    */
   readonly force?: boolean;
-  /** Stops waiting for its end. */
+  /** Stops waiting for its end, and for others who make or remove it; what was killed stays so. */
   readonly signal?: AbortSignal;
 }
 
@@ -63,7 +63,7 @@ async function remove(
   id: string,
   options: DeleteContainerOptions & { readonly state: string },
 ): Promise<void> {
-  const { state, force } = options;
+  const { state, force, signal } = options;
   const { bundle, record } = findContainer(state, id, "delete");
   const status = containerStatus(record, bundle);
   if (status !== "stopped") {
@@ -83,8 +83,11 @@ async function remove(
       if (!(error instanceof RuntimeError)) throw error;
     }
     signalCgroup(record.cgroups, SIGKILL);
+    const letGo = () => container.keep();
+    signal?.addEventListener("abort", letGo, { once: true });
     await container.status.catch(() => {});
+    signal?.removeEventListener("abort", letGo);
   }
-  options.signal?.throwIfAborted();
-  await removeContainer(createRuntime(record.runtime), bundle, record);
+  signal?.throwIfAborted();
+  await removeContainer(createRuntime(record.runtime), bundle, record, signal);
 }
