@@ -1,4 +1,10 @@
-import { type Fd, pidfdOpen, prctl, PrctlOption } from "@containerkit/libc";
+import {
+  type Fd,
+  pidfdOpen,
+  pidfdSendSignal,
+  prctl,
+  PrctlOption,
+} from "@containerkit/libc";
 import {
   type ProcessFiles,
   type ProcessIdentity,
@@ -6,8 +12,10 @@ import {
   readPid,
 } from "./_bundle.ts";
 import { listenConsole } from "./_console_socket.ts";
+import { reapAtEnd } from "./_orphans.ts";
 import { processStat } from "./_process_stat.ts";
 import type { RuntimeCreateOptions } from "./runtime.ts";
+import { SIGKILL } from "./_signals.ts";
 import type { SpecProcess } from "./spec.ts";
 import {
   openStdio,
@@ -122,4 +130,17 @@ export async function launch(
     streams.close();
     throw error;
   }
+}
+
+/** Ends and reaps a process that was just made and that cannot be kept. */
+export async function endLaunched(launched: Launched): Promise<void> {
+  const { record, streams } = launched;
+  using pidfd = launched.pidfd;
+  streams.close();
+  try {
+    pidfdSendSignal(pidfd, SIGKILL);
+  } catch {
+    // It has ended already.
+  }
+  await reapAtEnd(record.pid, pidfd);
 }

@@ -120,16 +120,29 @@ export async function ensureMonitor(
 /**
  * Asks the monitor of a folder and waits for the answer.
  *
+ * @param signal Takes the request back; the monitor has then undone it.
  * @throws What the monitor answered.
  */
 export async function askMonitor(
   state: string,
   request: MonitorRequest,
   options: MonitorOptions = {},
+  signal?: AbortSignal,
 ): Promise<void> {
   using channel = await open(state, options);
+  signal?.throwIfAborted();
   await channel.writeMessage(request);
-  await readAnswer(channel);
+  const cancel = () =>
+    void channel.writeMessage({ op: "cancel" }).catch(() => {});
+  signal?.addEventListener("abort", cancel, { once: true });
+  try {
+    await readAnswer(channel);
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw error;
+  } finally {
+    signal?.removeEventListener("abort", cancel);
+  }
 }
 
 /** Whether a folder has a monitor. */

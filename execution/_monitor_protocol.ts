@@ -5,7 +5,7 @@ import { RuntimeError, type RuntimeFailure } from "./runtime_error.ts";
 import type { ConsoleSize, Spec } from "./spec.ts";
 import type { FrameChannel } from "./_frames.ts";
 
-/** Makes a container whose input and output the monitor holds. */
+/** Makes a container whose input and output the monitor holds. A message after it takes it back, as closing does. */
 export interface CreateRequest {
   readonly op: "create";
   readonly id: string;

@@ -18,7 +18,7 @@ import { Process, type ProcessParts } from "./_process.ts";
 import { resolveUser } from "./resolve_user.ts";
 import { endRuntimes, removeCopies, removeFolder } from "./_runtime_copies.ts";
 import { RuntimeError } from "./runtime_error.ts";
-import { launch } from "./_launch.ts";
+import { endLaunched, launch } from "./_launch.ts";
 import { withSweep } from "./_sweep.ts";
 import { stdioOwner } from "./_stdio_owner.ts";
 import type { Spec, SpecProcess } from "./spec.ts";
@@ -143,6 +143,8 @@ async function startProcess(
   const process = await specProcess(spec, args, { ...options, bundle });
   const execId = crypto.randomUUID().slice(0, 13);
   const files = execFiles(bundle, execId);
+  await using undo = new AsyncDisposableStack();
+  undo.defer(() => removeLeft(container, files));
   try {
     makeFolder(bundle, files);
     const path = `${files.path}/process.json`;
@@ -159,6 +161,7 @@ async function startProcess(
           ignorePaused: options.ignorePaused,
         }),
     );
+    undo.defer(() => endLaunched(launched));
     const record: ProcessRecord = launched.record;
     writeJson(files.record, record);
     const cgroups: CgroupPaths = container.cgroups;
@@ -173,9 +176,10 @@ async function startProcess(
       id: container.id,
       pid: record.pid,
     });
-    return new ExecProcess(parts, bundle.state);
+    const started = new ExecProcess(parts, bundle.state);
+    undo.move();
+    return started;
   } catch (error) {
-    await removeLeft(container, files);
     throw deletedMeanwhile(error, bundle, action) ?? error;
   }
 }

@@ -2,7 +2,7 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { mount } from "@containerkit/mount";
 import { need, rootTest, until } from "@containerkit/tests";
 import { makeBench } from "./_bench_test.ts";
-import { create, createRuntime, run, RuntimeError } from "./mod.ts";
+import { create, createRuntime, exec, run, RuntimeError } from "./mod.ts";
 
 const missing = need("runc", "busybox");
 const decoder = new TextDecoder();
@@ -172,6 +172,37 @@ rootTest(
     fill();
     await container.stdin.close();
     assertEquals((await container.status).code, 3);
+  },
+  missing,
+);
+
+rootTest(
+  "exec() that cannot be recorded ends what it started, and leaves nothing",
+  async () => {
+    using bench = makeBench();
+    const { state } = bench;
+    const command = `${bench.folder}/runc`;
+    Deno.writeTextFileSync(
+      command,
+      [
+        "#!/bin/sh",
+        '/usr/sbin/runc "$@" || exit',
+        `case " $* " in *" exec "*) cd ${state}/containers/a/exec; for id in *; do mkdir -p $id/record.json/x; done; esac`,
+      ].join("\n"),
+      { mode: 0o755 },
+    );
+    await using container = await run("a", await bench.spec("sleep 1000"), {
+      state,
+      runtime: { command },
+      stderr: "null",
+    });
+    await assertRejects(
+      () => exec({ id: "a" }, ["sleep", "12347.5"], { state, stderr: "null" }),
+      Error,
+      "record.json",
+    );
+    assertEquals(processesWith("12347.5"), []);
+    assertEquals([...Deno.readDirSync(`${container.bundle}/exec`)], []);
   },
   missing,
 );

@@ -9,6 +9,7 @@ import { ContainerImpl } from "./_container.ts";
 import type { Container, ContainerOptions } from "./container.ts";
 import { createContainer } from "./_create_container.ts";
 import { createRuntime } from "./create_runtime.ts";
+import { deleteContainer } from "./delete_container.ts";
 import type { LogOptions } from "./log_options.ts";
 import { askMonitor, attachMonitor } from "./_monitor_client.ts";
 import type { ConmonOptions, MonitorOptions } from "./monitor_options.ts";
@@ -90,18 +91,26 @@ async function createMonitored(
     root: `${state}/runtime`,
     ...options.runtime,
   });
-  await askMonitor(state, {
-    op: "create",
-    id,
-    spec,
-    runtime: runtime.options,
-    stdin: stdin === "piped",
-    ...options.log === undefined ? {} : { log: options.log },
-    ...options.noPivot === undefined ? {} : { noPivot: options.noPivot },
-    ...options.noNewKeyring === undefined
-      ? {}
-      : { noNewKeyring: options.noNewKeyring },
-  }, monitor);
+  await askMonitor(
+    state,
+    {
+      op: "create",
+      id,
+      spec,
+      runtime: runtime.options,
+      stdin: stdin === "piped",
+      ...options.log === undefined ? {} : { log: options.log },
+      ...options.noPivot === undefined ? {} : { noPivot: options.noPivot },
+      ...options.noNewKeyring === undefined
+        ? {}
+        : { noNewKeyring: options.noNewKeyring },
+    },
+    monitor,
+    options.signal,
+  );
+  await using undo = new AsyncDisposableStack();
+  undo.defer(() => deleteContainer(id, { state, force: true }));
+  options.signal?.throwIfAborted();
   const record = readRecord(bundle)!;
   const outputs = (["stdout", "stderr"] as const).filter((name) =>
     options[name] === "piped"
@@ -113,7 +122,7 @@ async function createMonitored(
       terminal: record.terminal,
     }, monitor)
     : NO_STREAMS;
-  return new ContainerImpl({
+  const container = new ContainerImpl({
     containerId: id,
     files: bundle,
     record,
@@ -121,6 +130,8 @@ async function createMonitored(
     streams,
     cgroups: record.cgroups,
   });
+  undo.move();
+  return container;
 }
 
 /**

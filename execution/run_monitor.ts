@@ -154,8 +154,12 @@ class Monitor {
     channel: FrameChannel,
     { id, spec, stdin, ...options }: CreateRequest,
   ): Promise<void> {
+    const stop = new AbortController();
+    // Whoever asked does not want it any more, or has gone.
+    channel.read().catch(() => {}).then(() => stop.abort());
     const container = await createContainer(id, spec, {
       ...options,
+      signal: stop.signal,
       state: this.#state,
       stdin: stdin ? "piped" : "null",
       stdout: "null",
@@ -163,9 +167,10 @@ class Monitor {
       monitored: true,
     });
     try {
+      stop.signal.throwIfAborted();
       await channel.writeMessage({ ok: true });
     } catch {
-      // Whoever asked has been killed: nobody knows of it.
+      // Nobody knows of it.
       await container[Symbol.asyncDispose]();
       return;
     }

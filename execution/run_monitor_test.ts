@@ -29,18 +29,22 @@ function makeMonitored() {
   };
 }
 
-function monitorPids(state: string): number[] {
+/** Processes with a word in their command line. */
+function processesWith(word: string): readonly (readonly string[])[] {
   return [...Deno.readDirSync("/proc")].flatMap(({ name }) => {
     try {
       const words = Deno.readTextFileSync(`/proc/${name}/cmdline`).split("\0");
-      return words.includes(state) &&
-          words.some((word) => word.endsWith("monitor_main.ts"))
-        ? [Number(name)]
-        : [];
+      return words.includes(word) ? [[name, ...words]] : [];
     } catch {
-      return [];
+      return []; // no process, or it has gone
     }
   });
+}
+
+function monitorPids(state: string): number[] {
+  return processesWith(state)
+    .filter((words) => words.some((word) => word.endsWith("monitor_main.ts")))
+    .map(([pid]) => Number(pid));
 }
 
 /** Whether somebody waits to be let in: a line of the kernel's with the path, and no inode yet. */
@@ -108,6 +112,28 @@ rootTest("run() with a monitor streams, logs and tells the exit", async () => {
     "hi\ntyped\nerr\n".length,
   );
 }, missing);
+
+rootTest(
+  "run() with a monitor that is told to stop leaves nothing",
+  async () => {
+    await using bench = makeMonitored();
+    const { state } = bench;
+    const hook = { path: "/bin/sleep", args: ["sleep", "12348.5"] };
+    const spec = await bench.spec("true", { hooks: { createRuntime: [hook] } });
+    const stop = new AbortController();
+    const stopped = assertRejects(
+      () => run("a", spec, { state, monitor: true, signal: stop.signal }),
+      RangeError,
+      "enough",
+    );
+    await until("the hook", () => processesWith("12348.5").length > 0);
+    stop.abort(new RangeError("enough"));
+    await stopped;
+    assertEquals(processesWith("12348.5"), []);
+    assertEquals([...Deno.readDirSync(`${state}/containers`)], []);
+  },
+  missing,
+);
 
 rootTest("run() with a monitor throws what the runtime said", async () => {
   await using bench = makeMonitored();
