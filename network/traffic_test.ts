@@ -23,7 +23,7 @@ import {
   writeSysctl,
 } from "./mod.ts";
 
-/** Another machine: 192.0.2.2, on a wire with this one, which is 192.0.2.1. */
+/** Another machine: 198.51.100.2, on a wire with this one, which is 198.51.100.1. */
 async function openWorld(): Promise<NetNs & AsyncDisposable> {
   const world = NetNs.create();
   using route = new RouteSocket();
@@ -44,7 +44,7 @@ async function openWorld(): Promise<NetNs & AsyncDisposable> {
       2,
     ]] as const
   ) {
-    await socket.request(addAddress(link, `192.0.2.${host}/24`));
+    await socket.request(addAddress(link, `198.51.100.${host}/24`));
     await socket.request(addAddress(link, `2001:db8::${host}/64`));
   }
   return Object.assign(world, {
@@ -98,13 +98,13 @@ rootTest(
     await using world = await openWorld();
     using a = NetNs.create();
     await using _one = await join(a, 2, { masquerade: true });
-    assertEquals(await talk(a, world, { hostname: "192.0.2.2" }), "192.0.2.1");
+    assertEquals(await talk(a, world, { hostname: "198.51.100.2" }), "198.51.100.1");
     assertEquals(
       await talk(a, world, { hostname: "2001:db8::2" }),
       "2001:db8::1",
     );
     for (
-      const [hostname, seen] of [["192.0.2.2", "192.0.2.1"], [
+      const [hostname, seen] of [["198.51.100.2", "198.51.100.1"], [
         "2001:db8::2",
         "2001:db8::1",
       ]] as const
@@ -130,8 +130,8 @@ rootTest(
       ],
     });
     assertEquals(
-      await talk(world, a, { hostname: "192.0.2.1", port: 8080 }),
-      "192.0.2.2",
+      await talk(world, a, { hostname: "198.51.100.1", port: 8080 }),
+      "198.51.100.2",
     );
     assertEquals(
       await talk(world, a, { hostname: "2001:db8::1", port: 8080 }),
@@ -141,11 +141,11 @@ rootTest(
     await talk(a, a, { hostname: "2001:db8::1", port: 8080 });
     for (
       const [target, from, hostname, seen] of [
-        ["10.77.0.2", world, "192.0.2.1", "192.0.2.2"],
+        ["10.77.0.2", world, "198.51.100.1", "198.51.100.2"],
         ["fd77::2", world, "2001:db8::1", "2001:db8::2"],
         // From the same container, the host and its own 127.0.0.1: by the bridge.
         ["10.77.0.2", a, "10.77.0.1", "10.77.0.1"],
-        ["10.77.0.2", host, "192.0.2.1", "192.0.2.1"],
+        ["10.77.0.2", host, "198.51.100.1", "198.51.100.1"],
         ["10.77.0.2", host, "127.0.0.1", "10.77.0.1"],
         ["fd77::2", a, "2001:db8::1", "fd77::1"],
         ["fd77::2", host, "2001:db8::1", "2001:db8::1"],
@@ -171,7 +171,7 @@ rootTest("a port on 127.0.0.1 is for the host alone", async () => {
   await using _two = await join(b, 3);
   await talk(host, a, { hostname: "127.0.0.1", port: 8080 });
   for (const from of [world, b]) {
-    const hostname = from === world ? "192.0.2.1" : "10.77.0.1";
+    const hostname = from === world ? "198.51.100.1" : "10.77.0.1";
     await assertRejects(
       () => roundTrip(from, { hostname, port: 8080 }),
       Deno.errors.ConnectionRefused,
@@ -246,7 +246,7 @@ rootTest(
     using c = NetNs.create();
     await using _one = await join(a, 2, {
       isolate: true,
-      publish: [{ hostAddress: "192.0.2.1", hostPort: 8080, targetPort: 80 }],
+      publish: [{ hostAddress: "198.51.100.1", hostPort: 8080, targetPort: 80 }],
     });
     await using _two = await attach(b, {
       ...DUAL,
@@ -263,8 +263,8 @@ rootTest(
       gateway: "10.79.0.1",
     });
     await talk(c, a, { hostname: "10.77.0.2" });
-    await talk(b, a, { hostname: "192.0.2.1", port: 8080 });
-    await talk(b, world, { hostname: "192.0.2.2" });
+    await talk(b, a, { hostname: "198.51.100.1", port: 8080 });
+    await talk(b, world, { hostname: "198.51.100.2" });
     await using _server = await echoDatagrams(a, {
       hostname: "10.77.0.2",
       port: 53,
@@ -329,7 +329,7 @@ rootTest(
     using nat = new NatTable();
     const port = {
       protocol: "udp",
-      hostAddress: "192.0.2.1",
+      hostAddress: "198.51.100.1",
       hostPort: 5353,
       target: "10.77.0.2",
       targetPort: 53,
@@ -337,7 +337,7 @@ rootTest(
     } as const;
     const ask = () =>
       askDatagram(world, {
-        hostname: "192.0.2.1",
+        hostname: "198.51.100.1",
         port: 5353,
         sourcePort: 7777,
       });
@@ -349,13 +349,13 @@ rootTest(
     await nat.masquerade("10.77.0.0/24", { bridge: "ckt0" });
     assertEquals(await ask(), "nothing");
     await nat.publish(port);
-    assertEquals(await ask(), "192.0.2.2");
+    assertEquals(await ask(), "198.51.100.2");
     await nat.unpublish({ owner: "me" });
     assertEquals(await ask(), "nothing");
     await nat.publish(port);
-    assertEquals(await ask(), "192.0.2.2");
+    assertEquals(await ask(), "198.51.100.2");
     const closed = await nat.unpublish({ owner: "me" }, { flows: "keep" });
-    assertEquals(await ask(), "192.0.2.2", "the flow that was there goes on");
+    assertEquals(await ask(), "198.51.100.2", "the flow that was there goes on");
     await nat.endFlows(closed);
     assertEquals(await ask(), "nothing");
   },
