@@ -15,9 +15,9 @@ export function hubSource(
   let leave: () => void = () => {};
   let wanted: () => void = () => {};
   let close: () => void = () => {};
+  let open = true;
   const readable = new ReadableStream<Uint8Array<ArrayBuffer>>({
     start(controller) {
-      let open = true;
       close = () => {
         leave();
         wanted();
@@ -41,6 +41,7 @@ export function hubSource(
       wanted();
     },
     cancel() {
+      open = false;
       leave();
       wanted();
     },

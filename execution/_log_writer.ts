@@ -6,6 +6,7 @@ export type LogStream = "stdout" | "stderr";
 const decoder = new TextDecoder();
 const encoder = new TextEncoder();
 const NEWLINE = 10;
+const BLOCK = 65536;
 
 /** Splits after each newline. */
 function* lines(chunk: Uint8Array): Iterable<Uint8Array> {
@@ -52,13 +53,25 @@ const FORMATS: Readonly<
   >
 > = { cri, json };
 
-function fileSize(file: Deno.FsFile): number {
-  return file.statSync().size;
+/** Where the last record of a file ends: one that was cut off by a crash is written again. */
+function completeSize(file: Deno.FsFile): number {
+  const { size } = file.statSync();
+  const block = new Uint8Array(BLOCK);
+  for (let end = size; end > 0;) {
+    const start = Math.max(0, end - BLOCK);
+    file.seekSync(start, Deno.SeekMode.Start);
+    const count = file.readSync(block.subarray(0, end - start)) ?? 0;
+    const at = block.subarray(0, count).lastIndexOf(NEWLINE);
+    if (at >= 0) return start + at + 1;
+    end = start;
+  }
+  return 0;
 }
 
 /**
  * Writes a log. Everything is in the file when `write` returns: nothing that
- * was taken from a container is lost when this program is killed.
+ * was taken from a container is lost when this program is killed. A write that
+ * fails throws and leaves no half record; the next one may go well.
  */
 export class LogWriter implements Disposable {
   readonly #path: string;
@@ -67,6 +80,8 @@ export class LogWriter implements Disposable {
   readonly #maxFiles: number;
   #file: Deno.FsFile;
   #size: number;
+  /** Whether the last byte of what is raw is a newline. */
+  #betweenLines = true;
   readonly #carries: Record<LogStream, Uint8Array> = {
     stdout: new Uint8Array(),
     stderr: new Uint8Array(),
@@ -83,11 +98,18 @@ export class LogWriter implements Disposable {
       );
     }
     this.#file = this.#open();
-    this.#size = fileSize(this.#file);
+    this.#size = completeSize(this.#file);
+    if (this.#format === "raw") {
+      // It has no records: what is there stays.
+      const { size } = this.#file.statSync();
+      this.#betweenLines = this.#size === size;
+      this.#size = size;
+    } else this.#file.truncateSync(this.#size);
   }
 
   #open(): Deno.FsFile {
     return Deno.openSync(this.#path, {
+      read: true,
       append: true,
       create: true,
       mode: 0o600,
@@ -97,7 +119,7 @@ export class LogWriter implements Disposable {
   /** Writes what came out of a container. */
   write(stream: LogStream, chunk: Uint8Array): void {
     if (this.#format === "raw") {
-      this.#append(chunk, chunk.at(-1) === NEWLINE);
+      this.#raw(chunk);
       return;
     }
     const carry = this.#carries[stream];
@@ -128,42 +150,76 @@ export class LogWriter implements Disposable {
     const records = [...lines(bytes)].map((line) => render(stream, line, time));
     if (this.#maxSize === Infinity) {
       // One write for all: this is the hot path of a chatty container.
-      this.#append(concat(records), true);
-    } else {
-      for (const record of records) this.#append(record, true);
+      this.#append(concat(records));
+      return;
+    }
+    for (const record of records) {
+      if (this.#size > 0 && !this.#fits(record)) this.#rotate();
+      this.#append(record);
     }
   }
 
-  #append(bytes: Uint8Array, mayRotate: boolean): void {
-    if (
-      this.#size > 0 && this.#size + bytes.length > this.#maxSize && mayRotate
-    ) {
-      this.#rotate();
+  /** A file ends with a line, if that is not longer than a file. */
+  #raw(chunk: Uint8Array): void {
+    if (this.#maxSize === Infinity) {
+      this.#append(chunk);
+      return;
     }
-    for (let done = 0; done < bytes.length;) {
-      done += this.#file.writeSync(bytes.subarray(done));
+    for (let line of lines(chunk)) {
+      if (this.#size > 0 && this.#betweenLines && !this.#fits(line)) {
+        this.#rotate();
+      }
+      this.#betweenLines = line.at(-1) === NEWLINE;
+      while (!this.#fits(line)) {
+        const room = Math.max(0, this.#maxSize - this.#size);
+        this.#append(line.subarray(0, room));
+        line = line.subarray(room);
+        this.#rotate();
+      }
+      this.#append(line);
+    }
+  }
+
+  #fits(bytes: Uint8Array): boolean {
+    return this.#size + bytes.length <= this.#maxSize;
+  }
+
+  #append(bytes: Uint8Array): void {
+    try {
+      for (let done = 0; done < bytes.length;) {
+        done += this.#file.writeSync(bytes.subarray(done));
+      }
+    } catch (error) {
+      this.#file.truncateSync(this.#size);
+      throw error;
     }
     this.#size += bytes.length;
   }
 
   #rotate(): void {
-    this.#file.close();
     for (let index = this.#maxFiles - 1; index > 0; index--) {
       const older = `${this.#path}.${index}`;
       const newer = index === 1 ? this.#path : `${this.#path}.${index - 1}`;
-      try {
-        Deno.renameSync(newer, older);
-      } catch (error) {
-        if (!(error instanceof Deno.errors.NotFound)) throw error;
-      }
+      ifThere(() => Deno.renameSync(newer, older));
     }
-    if (this.#maxFiles === 1) Deno.removeSync(this.#path);
-    this.#file = this.#open();
+    if (this.#maxFiles === 1) ifThere(() => Deno.removeSync(this.#path));
+    // Until the next one is there, this one is written to.
+    const next = this.#open();
+    this.#file.close();
+    this.#file = next;
     this.#size = 0;
   }
 
   [Symbol.dispose](): void {
     this.#file.close();
+  }
+}
+
+function ifThere(change: () => void): void {
+  try {
+    change();
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
 }
 

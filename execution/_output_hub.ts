@@ -1,9 +1,12 @@
+import { setImmediate } from "node:timers";
 import { type Fd, pipe, read, tee, waitReadable } from "@containerkit/libc";
 import { type LogStream, LogWriter } from "./_log_writer.ts";
 import type { ContainerLog } from "./log_options.ts";
 
 /** What a pipe holds by default, so that one look sees all of it. */
 const CHUNK = 65536;
+/** How long a container that writes and writes is listened to at a stretch. */
+const TURN_MS = 5;
 
 /** Somebody who gets the output from now on. */
 export interface Subscriber {
@@ -20,7 +23,8 @@ export interface Subscriber {
  * Takes what a container writes, logs it and gives it to whoever is there.
  *
  * From a FIFO a chunk is taken only after it is in the log: if this program is
- * killed in between, the next one finds it again.
+ * killed in between, the next one finds it again. What cannot be written, on a
+ * full disk, is left out of the log: the container does not wait for it.
  */
 export class OutputHub implements Disposable {
   readonly #log: LogWriter | undefined;
@@ -36,7 +40,7 @@ export class OutputHub implements Disposable {
   /** Takes from a FIFO, open for reading without waiting. */
   pumpFifo(stream: LogStream, fifo: Fd): void {
     this.#open.add(stream);
-    this.#pumps.push(this.#pumpFifo(stream, fifo));
+    this.#run(this.#pumpFifo(stream, fifo));
   }
 
   /** Takes from a stream. */
@@ -45,12 +49,18 @@ export class OutputHub implements Disposable {
     source: ReadableStream<Uint8Array<ArrayBuffer>>,
   ): void {
     this.#open.add(stream);
-    this.#pumps.push(this.#pumpStream(stream, source));
+    this.#run(this.#pumpStream(stream, source));
+  }
+
+  #run(pump: Promise<void>): void {
+    this.#pumps.push(pump);
+    // A stream that cannot be read has ended.
+    pump.catch(() => {});
   }
 
   /** Settles when every stream has ended and is logged. */
   async drained(): Promise<void> {
-    await Promise.all(this.#pumps);
+    await Promise.allSettled(this.#pumps);
   }
 
   /** Adds one; what has ended already is told at once. */
@@ -75,8 +85,16 @@ export class OutputHub implements Disposable {
     }
   }
 
+  #record(write: (log: LogWriter) => void): void {
+    try {
+      if (this.#log !== undefined) write(this.#log);
+    } catch {
+      // Left out; the next may fit again.
+    }
+  }
+
   #end(stream: LogStream): void {
-    this.#log?.end(stream);
+    this.#record((log) => log.end(stream));
     this.#open.delete(stream);
     for (const subscriber of this.#subscribers) subscriber.end(stream);
   }
@@ -88,17 +106,24 @@ export class OutputHub implements Disposable {
     using _copy = copy;
     using _intoCopy = intoCopy;
     try {
-      for (;;) {
+      for (let since = performance.now();;) {
         // Looked at before it is waited for: where the last writer went before the FIFO was opened, nothing wakes who waits.
         const seen = tee(fifo, intoCopy, CHUNK);
         if (seen === 0) break;
         if (seen === undefined) {
           await waitReadable(fifo, { signal });
+          since = performance.now();
           continue;
+        }
+        if (performance.now() - since > TURN_MS) {
+          // It may always have more: others have their turn.
+          await new Promise<void>((resolve) => setImmediate(resolve));
+          signal.throwIfAborted();
+          since = performance.now();
         }
         const chunk = new Uint8Array(seen);
         read(copy, chunk);
-        this.#log?.write(stream, chunk);
+        this.#record((log) => log.write(stream, chunk));
         read(fifo, new Uint8Array(seen));
         await this.#give(stream, chunk);
       }
@@ -115,7 +140,7 @@ export class OutputHub implements Disposable {
   ): Promise<void> {
     try {
       for await (const chunk of source) {
-        this.#log?.write(stream, chunk);
+        this.#record((log) => log.write(stream, chunk));
         await this.#give(stream, chunk);
       }
     } finally {

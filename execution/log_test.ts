@@ -119,3 +119,69 @@ Deno.test("a log refuses what cannot be", async () => {
   );
   assertEquals(await readAll(`${temp.path}/cut`, "json"), ["stdout:a\n"]);
 });
+
+Deno.test("LogWriter takes half a record of a crash away, and leaves none itself", async () => {
+  using temp = tempDir();
+  const path = `${temp.path}/log`;
+  const whole = '{"log":"a\\n","stream":"stdout","time":"t"}\n';
+  Deno.writeTextFileSync(path, `${whole}{"log":"b${"b".repeat(70_000)}`);
+  {
+    using log = new LogWriter({ path });
+    log.write("stderr", encoder.encode("c\n"));
+  }
+  assertEquals(await readAll(path, "json"), ["stdout:a\n", "stderr:c\n"]);
+  Deno.writeTextFileSync(path, "no record at all");
+  new LogWriter({ path })[Symbol.dispose]();
+  assertEquals(Deno.readTextFileSync(path), "");
+});
+
+Deno.test("LogWriter rotates what is raw at a line, or where a line has no end", () => {
+  using temp = tempDir();
+  const path = `${temp.path}/log`;
+  const read = () =>
+    [`${path}.2`, `${path}.1`, path].map((at) => Deno.readTextFileSync(at));
+  using log = new LogWriter({ path, format: "raw", maxSize: 8, maxFiles: 3 });
+  for (const piece of ["one\n", "two", "\nthree\nfour\n"]) {
+    log.write("stdout", encoder.encode(piece));
+  }
+  assertEquals(read(), ["one\ntwo\n", "three\n", "four\n"]);
+  log.write("stdout", encoder.encode("x".repeat(20)));
+  log.write("stdout", encoder.encode("y"));
+  assertEquals(read(), ["x".repeat(8), "x".repeat(8), "xxxxy"]);
+});
+
+Deno.test("LogWriter goes on where it cannot rotate, once it can", async () => {
+  using temp = tempDir();
+  const path = `${temp.path}/log`;
+  using log = new LogWriter({ path, format: "cri", maxSize: 60 });
+  log.write("stdout", encoder.encode("one\n"));
+  // Nothing is renamed to a folder.
+  Deno.mkdirSync(`${path}.1/x`, { recursive: true });
+  assertThrows(() => log.write("stdout", encoder.encode("two\n")));
+  Deno.removeSync(`${path}.1`, { recursive: true });
+  log.write("stdout", encoder.encode("three\n"));
+  assertEquals(await readAll(path, "cri"), ["stdout:one\n", "stdout:three\n"]);
+});
+
+Deno.test("readLog() neither loses nor repeats what is rotated while it reads", async () => {
+  using temp = tempDir();
+  const path = `${temp.path}/log`;
+  using log = new LogWriter({ path, maxSize: 300, maxFiles: 30 });
+  let written = 0;
+  const say = (count: number) => {
+    for (const end = written + count; written < end; written++) {
+      log.write("stdout", encoder.encode(`${written}\n`));
+    }
+  };
+  say(20);
+  const over = Promise.withResolvers<void>();
+  const seen: number[] = [];
+  for await (const { text } of readLog({ path }, { follow: over.promise })) {
+    seen.push(Number(decoder.decode(text)));
+    if (seen.length === 2 || seen.length === 21 || seen.length === 40) {
+      say(20);
+    }
+    if (seen.length === 80) over.resolve();
+  }
+  assertEquals(seen, Array.from({ length: 80 }, (_, index) => index));
+});

@@ -1,6 +1,16 @@
-import { assertEquals } from "@std/assert";
-import { FileType, mknodAt, openAt, OpenFlag, write } from "@containerkit/libc";
-import { tempDir, testIf } from "@containerkit/tests";
+import { assertEquals, assertLess } from "@std/assert";
+import {
+  fcntl,
+  FcntlCommand,
+  FileType,
+  mknodAt,
+  openAt,
+  OpenFlag,
+  write,
+} from "@containerkit/libc";
+import { mount } from "@containerkit/mount";
+import { rootTest, tempDir, testIf, until } from "@containerkit/tests";
+import { hubSource } from "./_hub_source.ts";
 import { OutputHub } from "./_output_hub.ts";
 import { openLogFifo } from "./_stdio.ts";
 
@@ -51,5 +61,85 @@ testIf(
     writer.close();
     await soon(hub.drained());
     assertEquals(text, "one two");
+  },
+);
+
+Deno.test("hubSource() can be closed after its stream was cancelled", async () => {
+  using hub = new OutputHub(undefined);
+  hub.pumpStream("stdout", new ReadableStream());
+  const source = hubSource(hub, "stdout");
+  await source.readable.cancel();
+  source.close();
+});
+
+rootTest(
+  "OutputHub goes on with a log that cannot be written, and writes it again when there is room",
+  async () => {
+    using temp = tempDir();
+    await using _full = await mount({ type: "tmpfs", size: 16384 }, temp.path);
+    const fifo = `${temp.path}/stdout`;
+    const path = `${temp.path}/log`;
+    mknodAt(undefined, fifo, { mode: FileType.FIFO | 0o600 });
+    const writer = openAt(undefined, fifo, OpenFlag.RDWR);
+    using hub = new OutputHub({ path, format: "cri" });
+    let seen = "";
+    hub.subscribe({
+      write: (_stream, chunk) => void (seen += new TextDecoder().decode(chunk)),
+      end: () => {},
+    });
+    hub.pumpFifo("stdout", openLogFifo(temp.path, "stdout"));
+    const say = async (text: string) => {
+      write(writer, new TextEncoder().encode(text));
+      await until("the word", () => seen.endsWith(text));
+    };
+    await say("first\n");
+    const filler = `${temp.path}/filler`;
+    Deno.writeFileSync(filler, new Uint8Array(8192));
+    await say(`${"lost".repeat(4096)}\n`);
+    Deno.removeSync(filler);
+    await say("last\n");
+    writer.close();
+    await soon(hub.drained());
+    assertEquals(
+      Deno.readTextFileSync(path).split("\n").map((line) =>
+        line.split(" ").at(-1)
+      ),
+      ["first", "last", ""],
+    );
+  },
+);
+
+testIf(
+  NOT_LINUX,
+  "OutputHub leaves their turn to others, however much a container writes",
+  async () => {
+    using temp = tempDir();
+    const path = `${temp.path}/stdout`;
+    mknodAt(undefined, path, { mode: FileType.FIFO | 0o600 });
+    using hub = new OutputHub(undefined);
+    const writer = openAt(undefined, path, OpenFlag.RDWR);
+    const fifo = openLogFifo(temp.path, "stdout");
+    fcntl(fifo, FcntlCommand.SETPIPE_SZ, 1 << 20);
+    const child = new Deno.Command("sh", {
+      args: ["-c", `exec yes "${"y".repeat(4095)}" >${path}`],
+      stderr: "null",
+    }).spawn();
+    const enough = 1 << 30;
+    let count = 0;
+    hub.subscribe({
+      write: (_stream, chunk) => {
+        count += chunk.length;
+        if (count > enough) child.kill("SIGKILL");
+      },
+      end: () => {},
+    });
+    hub.pumpFifo("stdout", fifo);
+    await until("the first", () => count > 0);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    assertLess(count, enough);
+    child.kill("SIGKILL");
+    await child.status;
+    writer.close();
+    await soon(hub.drained());
   },
 );

@@ -85,6 +85,7 @@ class LogFile implements Disposable {
     this.#raw = format === "raw";
   }
 
+  /** What tells it from others while it is open, whatever its name is by now. */
   get inode(): number | null {
     return this.#file.statSync().ino;
   }
@@ -125,22 +126,52 @@ class LogFile implements Disposable {
   }
 }
 
-function exists(path: string): boolean {
+function open(path: string, format: LogFormat): LogFile | undefined {
   try {
-    Deno.lstatSync(path);
-    return true;
-  } catch {
-    return false;
+    return new LogFile(path, format);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
   }
 }
 
-function* existing(path: string, format: LogFormat): Generator<LogEntry> {
-  let oldest = 0;
-  while (exists(`${path}.${oldest + 1}`)) oldest++;
-  for (let index = oldest; index > 0; index--) {
-    using file = new LogFile(`${path}.${index}`, format);
-    yield* file.entries();
+/**
+ * Opens the files of a log that come after one, or all. From the newest on: what
+ * is renamed meanwhile is met twice and not missed, as names are given upwards.
+ *
+ * @returns The files, the oldest first.
+ */
+function openLater(
+  path: string,
+  format: LogFormat,
+  after?: LogFile,
+): LogFile[] {
+  const files: LogFile[] = [];
+  try {
+    let gaps = 0;
+    // One name is free for a moment while files are renamed.
+    for (let index = 0; gaps < 2; index++) {
+      const file = open(index === 0 ? path : `${path}.${index}`, format);
+      gaps = file === undefined ? gaps + 1 : 0;
+      if (file === undefined) continue;
+      const isLast = file.inode === after?.inode;
+      if (isLast || files.some(({ inode }) => inode === file.inode)) {
+        file[Symbol.dispose]();
+        if (isLast) break;
+      } else files.unshift(file);
+    }
+    return files;
+  } catch (error) {
+    for (const file of files) file[Symbol.dispose]();
+    throw error;
   }
+}
+
+/** What is left of the files; all are closed but the last. */
+function* entriesOf(files: readonly LogFile[]): Generator<LogEntry> {
+  using stack = new DisposableStack();
+  for (const file of files.slice(0, -1)) stack.use(file);
+  for (const file of files) yield* file.entries();
 }
 
 /**
@@ -173,23 +204,26 @@ export async function* readLog(
   const { signal, tail = Infinity, follow } = options;
   signal?.throwIfAborted();
   using stack = new DisposableStack();
-  let file = stack.use(new LogFile(path, format));
+  let files = openLater(path, format);
+  let file = files.at(-1);
+  if (file === undefined) {
+    throw new Deno.errors.NotFound(
+      `Cannot read the log: there is no "${path}"`,
+    );
+  }
+  stack.defer(() => file?.[Symbol.dispose]());
   // Watched before it is read: nothing is missed in between.
   const watch = follow === undefined ? undefined : stack.use(new Inotify());
   watch?.watch(
     path.slice(0, path.lastIndexOf("/")) || "/",
     InotifyMask.MODIFY | InotifyMask.CREATE | InotifyMask.MOVED_TO,
   );
-  if (tail === Infinity) {
-    yield* existing(path, format);
-    yield* file.entries();
-  } else {
+  if (tail === Infinity) yield* entriesOf(files);
+  else {
     const last: LogEntry[] = [];
-    for (const source of [existing(path, format), file.entries()]) {
-      for (const entry of source) {
-        last.push(entry);
-        if (last.length > tail) last.shift();
-      }
+    for (const entry of entriesOf(files)) {
+      last.push(entry);
+      if (last.length > tail) last.shift();
     }
     yield* last;
   }
@@ -202,13 +236,10 @@ export async function* readLog(
     : AbortSignal.any([over.signal, signal]);
   for (;;) {
     const last = over.signal.aborted;
-    yield* file.entries();
-    while (exists(path) && Deno.statSync(path).ino !== file.inode) {
-      // What was written to the old one before it was replaced.
-      yield* file.entries();
-      file = stack.use(new LogFile(path, format));
-      yield* file.entries();
-    }
+    // What came after it is opened first: what was written to it is then all there.
+    files = [file, ...openLater(path, format, file)];
+    file = files.at(-1)!;
+    yield* entriesOf(files);
     if (last) return;
     try {
       await watch.next({ signal: either });

@@ -80,8 +80,7 @@ class Monitor {
       this.#writers.delete(container.id);
       container.keep();
       await container[Symbol.asyncDispose]();
-      this.#leave();
-    })();
+    })().catch((error) => console.error(error)).finally(() => this.#leave());
     this.#held.set(container.id, { container, drained });
   }
 
