@@ -40,6 +40,15 @@ let listening = false;
 /** Whether somebody here waits for the end of a process. */
 export const isHeld = (pid: number): boolean => held.has(pid);
 
+/** Whether a child was let go and goes on. */
+export const isKept = (pid: number): boolean => kept.has(pid);
+
+/** The time in ticks after the boot, as the start of a process is told. */
+export function ticksNow(): number {
+  const [uptime] = Deno.readTextFileSync("/proc/uptime").split(" ");
+  return Math.floor(Number(uptime) * TICKS);
+}
+
 /** Somebody here waits for the end of a process; orphans are reaped until {@linkcode letGo}. */
 export function hold(pid: number, cgroups: CgroupPaths): void {
   const holders = (held.get(pid)?.holders ?? 0) + 1;
@@ -73,8 +82,7 @@ export async function reapAtEnd(pid: number, pidfd: Fd): Promise<void> {
 
 /** Begins a start: what is born from now on may be what it makes, and is not reaped before it is over. */
 export function holdNewborn(): Disposable {
-  const [uptime] = Deno.readTextFileSync("/proc/uptime").split(" ");
-  const start = { ticks: Math.floor(Number(uptime) * TICKS) };
+  const start = { ticks: ticksNow() };
   starts.add(start);
   listen();
   return {

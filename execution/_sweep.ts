@@ -1,14 +1,30 @@
 import { pidfdOpen, pidfdSendSignal, SyscallError } from "@containerkit/libc";
 import { allChildren } from "./_orphan_signs.ts";
-import { holdNewborn, isHeld, reapAtEnd } from "./_orphans.ts";
+import {
+  holdNewborn,
+  isHeld,
+  isKept,
+  reapAtEnd,
+  ticksNow,
+} from "./_orphans.ts";
 import { type ProcessStat, processStat } from "./_process_stat.ts";
 import { SIGKILL } from "./_signals.ts";
 
 /** How many bytes of a name the kernel keeps. */
 const NAME_LENGTH = 15;
 
-/** Starts that this program is in the midst of: what they make is not held yet. */
-const starting = new Set<Promise<unknown>>();
+/** How long a failed start waits for others before it is told. */
+const PATIENCE_MS = 5000;
+
+/** A start that this program is in the midst of: what it makes is not held yet. */
+interface Start {
+  /** When it began, in ticks after the boot. */
+  readonly ticks: number;
+  /** Settles with it. */
+  readonly over: Promise<void>;
+}
+
+const starting = new Set<Start>();
 
 /** Children of this program that nobody holds and that pass the test; a scan, for the rare case only. */
 function strays(test: (pid: number, stat: ProcessStat) => boolean): number[] {
@@ -47,7 +63,8 @@ export async function sweep(
  * Runs a start; if it fails, what the runtime has left to this program, its
  * subreaper, is ended and reaped: processes of the runtime's name in sessions
  * of their own. One that is not reaped keeps the pid namespace of a container
- * from ending. Other starts are waited for first, as theirs look the same.
+ * from ending. Starts that began earlier are waited for first, as what they make
+ * looks the same: for a while, then the failure is told and the rest follows.
  *
  * @param command Program of the runtime.
  */
@@ -56,21 +73,36 @@ export async function withSweep<T>(
   start: () => Promise<T>,
 ): Promise<T> {
   using _ = holdNewborn();
-  const started = start();
-  starting.add(started);
+  const { promise: over, resolve: end } = Promise.withResolvers<void>();
+  const own: Start = { ticks: ticksNow(), over };
+  starting.add(own);
   try {
-    return await started;
+    return await start();
   } catch (error) {
-    starting.delete(started);
-    await Promise.allSettled([...starting]);
-    const name = command.slice(command.lastIndexOf("/") + 1)
-      .slice(0, NAME_LENGTH);
-    const session = processStat(Deno.pid)?.session;
-    await sweep((_pid, stat) =>
-      stat.session !== session && stat.name.startsWith(name)
-    );
+    starting.delete(own);
+    const swept = sweepFailed(command, ticksNow());
+    const { promise: late, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, PATIENCE_MS);
+    await Promise.race([swept, late]);
+    clearTimeout(timer);
     throw error;
   } finally {
-    starting.delete(started);
+    starting.delete(own);
+    end();
   }
+}
+
+/** Sweeps what was born until a failure, once nothing of that age is being started any more. */
+async function sweepFailed(command: string, failed: number): Promise<void> {
+  const others = () => [...starting].filter(({ ticks }) => ticks <= failed);
+  for (let left = others(); left.length > 0; left = others()) {
+    await Promise.all(left.map(({ over }) => over));
+  }
+  const name = command.slice(command.lastIndexOf("/") + 1)
+    .slice(0, NAME_LENGTH);
+  const session = processStat(Deno.pid)?.session;
+  await sweep((pid, stat) =>
+    stat.startTime <= failed && others().length === 0 && !isKept(pid) &&
+    stat.session !== session && stat.name.startsWith(name)
+  );
 }

@@ -1,12 +1,15 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertRejects } from "@std/assert";
 import { waitId } from "@containerkit/libc";
 import { need, rootTest, until, withCrunsCgroups } from "@containerkit/tests";
 import { makeBench } from "./_bench_test.ts";
 import {
   type Container,
+  create,
   type CreateOptions,
   type CreateSpecOptions,
+  deleteContainer,
   run,
+  RuntimeError,
   type Spec,
 } from "./mod.ts";
 
@@ -318,3 +321,43 @@ function posixSpawn(flags: number): number {
   assertEquals(words.length, 3); // they are alive until here
   return pid[0]!;
 }
+
+rootTest(
+  "a start that fails leaves alone what was let go before it, and is told while others go on",
+  async () => {
+    using bench = makeBench();
+    const options = { state: bench.state, stderr: "null" } as const;
+    const hook = (path: string, ...args: string[]) => ({
+      hooks: { createRuntime: [{ path, args: [path, ...args] }] },
+    });
+    await using waiting = await create("a", await bench.spec("true"), options);
+    waiting.keep();
+    const stop = new AbortController();
+    const hanging = assertRejects(
+      async () =>
+        await create(
+          "b",
+          await bench.spec("true", hook("/bin/sleep", "1000")),
+          {
+            ...options,
+            signal: stop.signal,
+          },
+        ),
+    );
+    await assertRejects(
+      async () =>
+        await create(
+          "c",
+          await bench.spec("true", hook("/bin/false")),
+          options,
+        ),
+      RuntimeError,
+    );
+    assertEquals(waiting.state(), "created");
+    stop.abort();
+    await hanging;
+    assertEquals(waiting.state(), "created");
+    await deleteContainer("a", { state: bench.state, force: true });
+  },
+  need("runc", "busybox"),
+);
