@@ -175,9 +175,22 @@ export function readSpec(bundle: Bundle): Spec {
  * for a disk.
  */
 export function writeJson(path: string, value: unknown): void {
-  const temporary = `${path}.tmp`;
-  Deno.writeTextFileSync(temporary, JSON.stringify(value), { mode: 0o600 });
-  Deno.renameSync(temporary, path);
+  const temporary = `${path}.${crypto.randomUUID()}.tmp`;
+  try {
+    Deno.writeTextFileSync(temporary, JSON.stringify(value), { mode: 0o600 });
+    Deno.renameSync(temporary, path);
+  } catch (error) {
+    removeIfThere(temporary);
+    throw error;
+  }
+}
+
+function removeIfThere(path: string): void {
+  try {
+    Deno.removeSync(path);
+  } catch {
+    // It was not made, or went with the folder.
+  }
 }
 
 /**
@@ -196,11 +209,7 @@ export function claimJson(path: string, value: unknown): boolean | undefined {
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;
   } finally {
-    try {
-      Deno.removeSync(temporary);
-    } catch {
-      // It was not made, or went with the folder.
-    }
+    removeIfThere(temporary);
   }
 }
 

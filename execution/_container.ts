@@ -102,7 +102,7 @@ export class ContainerImpl extends Process implements Container {
     const start = async () => {
       options.signal?.throwIfAborted();
       const native = this.#record.native && this.pidfd !== undefined &&
-        await startNatively(this.#record, this.pidfd);
+        await startNatively(this.#record, this.pidfd, options);
       if (!native) await this.#runtime.start(this.id, options);
       this.#emit({ type: "start", pid: this.pid });
     };

@@ -2,6 +2,7 @@ import { openAt, read, waitReadable } from "@containerkit/libc";
 import type { Bundle, ContainerRecord } from "./_bundle.ts";
 import type { CgroupPaths } from "./_cgroup_paths.ts";
 import { containerStatus } from "./_container_status.ts";
+import { isThere } from "./_is_there.ts";
 import type { Runtime } from "./runtime.ts";
 import { RuntimeError, type RuntimeErrorCode } from "./runtime_error.ts";
 
@@ -101,6 +102,14 @@ export async function freeze(
       : runtime.resume(record.id, options));
     return;
   }
-  await Deno.writeTextFile(`${unified}/cgroup.freeze`, frozen ? "1" : "0");
-  await waitFrozen(unified, frozen, options.signal);
+  options.signal?.throwIfAborted();
+  const path = `${unified}/cgroup.freeze`;
+  Deno.writeTextFileSync(path, frozen ? "1" : "0");
+  try {
+    await waitFrozen(unified, frozen, options.signal);
+  } catch (error) {
+    // As it was before; a cgroup that has gone has nothing to thaw.
+    if (isThere(path)) Deno.writeTextFileSync(path, frozen ? "0" : "1");
+    throw error;
+  }
 }

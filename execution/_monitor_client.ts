@@ -13,6 +13,8 @@ import type { OutputEnd, StdinEnd, Streams } from "./_stdio.ts";
 /** A monitor is there within a tenth of a second; a busy machine takes longer. */
 const ATTEMPTS = 1000;
 const PAUSE_MS = 10;
+/** A frame has a limit, and what one chunk holds has none. */
+const PIECE = 1 << 20;
 
 /**
  * Connects to the monitor of a folder; `undefined` if there is none, or it is just
@@ -214,8 +216,12 @@ function channelStreams(channel: FrameChannel, wanted: WantedStreams): Streams {
   };
   pump().catch(() => {});
   const stdin: StdinEnd = {
-    writable: new WritableStream({
-      write: (chunk) => channel.write(Frame.STDIN, chunk as Uint8Array),
+    writable: new WritableStream<Uint8Array>({
+      async write(chunk) {
+        for (let at = 0; at < chunk.length; at += PIECE) {
+          await channel.write(Frame.STDIN, chunk.subarray(at, at + PIECE));
+        }
+      },
       close: () => channel.write(Frame.STDIN_END),
     }),
     close() {},

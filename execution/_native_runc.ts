@@ -34,6 +34,7 @@ export function mayBeNative(
 export async function startNatively(
   record: ContainerRecord,
   pidfd: Fd,
+  options: { readonly signal?: AbortSignal } = {},
 ): Promise<boolean> {
   const path = `${record.runtime.root}/${record.id}/exec.fifo`;
   let fifo: Fd;
@@ -45,7 +46,9 @@ export async function startNatively(
   }
   using _ = fifo;
   const over = new AbortController();
-  const { signal } = over;
+  const signal = options.signal === undefined
+    ? over.signal
+    : AbortSignal.any([over.signal, options.signal]);
   const waits = [fifo, pidfd].map((fd) => waitReadable(fd, { signal }));
   try {
     await Promise.race(waits);

@@ -139,6 +139,8 @@ export abstract class Process implements ContainerProcess {
   async #watch(record: ProcessRecord): Promise<ContainerStatus> {
     const known = readExit(this.files);
     if (known !== undefined) {
+      // Not before the subclass is made.
+      await Promise.resolve();
       this.#end();
       return known;
     }
@@ -279,8 +281,11 @@ export abstract class Process implements ContainerProcess {
     this.#kept = true;
     await this.status.catch(() => {});
     this.#end();
-    this.#streams.close();
-    if (!kept) await this.remove();
-    this.release();
+    try {
+      this.#streams.close();
+      if (!kept) await this.remove();
+    } finally {
+      this.release();
+    }
   }
 }

@@ -64,6 +64,13 @@ function source(stream: Duplex): ReadableStream<Uint8Array<ArrayBuffer>> {
   }, { highWaterMark: 0 });
 }
 
+function requireOpen(stream: Duplex): void {
+  if (!stream.destroyed) return;
+  throw new Deno.errors.BrokenPipe(
+    "Cannot write to the standard input: it is closed",
+  );
+}
+
 function sink(
   stream: Duplex,
   end: () => Promise<void>,
@@ -73,6 +80,7 @@ function sink(
       stream.on("error", (error: Error) => controller.error(error));
     },
     write(chunk) {
+      requireOpen(stream);
       const { promise, resolve, reject } = Promise.withResolvers<void>();
       stream.write(
         Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength),
@@ -80,7 +88,10 @@ function sink(
       );
       return promise;
     },
-    close: end,
+    async close() {
+      // What is closed already does not tell it again.
+      if (!stream.destroyed) await end();
+    },
     abort() {
       stream.destroy();
     },

@@ -5,6 +5,7 @@ import {
   writeJson,
 } from "./_bundle.ts";
 import { type CgroupWrite, cgroupWrites } from "./_cgroup_writes.ts";
+import { lockBundle } from "./_lock_bundle.ts";
 import type { Runtime } from "./runtime.ts";
 import { RuntimeError } from "./runtime_error.ts";
 import type { SpecResources } from "./spec_linux.ts";
@@ -65,6 +66,17 @@ export async function updateResources(
   options: { readonly signal?: AbortSignal } = {},
 ): Promise<void> {
   options.signal?.throwIfAborted();
+  // Of two at once the later knows what the first has set.
+  using lock = await lockBundle(bundle, record, options.signal);
+  if (lock === undefined) {
+    throw new RuntimeError(`update container "${record.id}"`, {
+      code: "NotFound",
+      runtime: "",
+      args: [],
+      exitCode: null,
+      detail: "it was deleted meanwhile",
+    });
+  }
   const { native, systemdCgroup } = record.runtime;
   const all = merge(readResources(bundle), resources);
   // systemd would set its own again.

@@ -11,12 +11,14 @@ import {
   bundleOf,
   type ContainerRecord,
   readRecord,
+  writeJson,
 } from "./_bundle.ts";
 import { claimBundle } from "./_claim_bundle.ts";
 import {
   createSpec,
   deleteContainer,
   listContainers,
+  openContainer,
   readEvents,
   recoverContainers,
   run,
@@ -198,6 +200,41 @@ rootTest(
     await assertRejects(() => deleted, RangeError, "enough");
     other.close();
     await deleteContainer("a", { state });
+  },
+  need("runc", "busybox"),
+);
+
+Deno.test("writeJson() shares its temporary file with no other writer", () => {
+  using temp = tempDir();
+  const path = `${temp.path}/resources.json`;
+  // What another program is still writing stays as it is.
+  Deno.writeTextFileSync(`${path}.tmp`, "half");
+  writeJson(path, { pids: { limit: 1 } });
+  assertEquals(Deno.readTextFileSync(`${path}.tmp`), "half");
+  assertEquals(Deno.readTextFileSync(path), '{"pids":{"limit":1}}');
+});
+
+rootTest(
+  "openContainer() tells an end that is written down already, before the program is reaped",
+  async () => {
+    using temp = tempDir();
+    const rootfs = `${temp.path}/rootfs`;
+    Deno.mkdirSync(rootfs);
+    makeBusyboxRootfs(rootfs);
+    const state = `${temp.path}/state`;
+    const spec = await createSpec({}, { rootfs, args: ["sleep", "1000"] });
+    await using container = await run("a", spec, { state, stderr: "null" });
+    const exit = {
+      success: false,
+      code: 3,
+      signal: null,
+      oomKilled: false,
+      exitedAt: new Date().toISOString(),
+    };
+    writeJson(bundleOf(state, "a").exit, exit);
+    await using found = openContainer("a", { state });
+    assertEquals(await found.status, exit);
+    assertEquals(container.state(), "running");
   },
   need("runc", "busybox"),
 );

@@ -315,10 +315,12 @@ export async function withCdiDevices(
         } describes it${note}`,
       );
     }
+    // Once for every file that a device is taken of, before its first.
+    if (found.common !== undefined && !common.has(found.common)) {
+      common.add(found.common);
+      result = await apply(result, found.common);
+    }
     result = await apply(result, found.edits);
-    if (found.common !== undefined) common.add(found.common);
   }
-  // Once for every file that a device is taken of.
-  for (const edits of common) result = await apply(result, edits);
   return result;
 }

@@ -69,9 +69,9 @@ Deno.test("withCdiDevices() adds what a device needs", async () => {
   validateSpec(spec);
   assertEquals(await make(), before);
   assertEquals(spec.process?.env?.slice(-3), [
-    "SECOND=1",
     "VENDOR=1",
     "LANG=C",
+    "SECOND=1",
   ]);
   assertEquals(spec.process?.env?.includes("LANG=de"), false);
   assertEquals(spec.process?.user?.additionalGids?.includes(44), true);
@@ -103,6 +103,24 @@ Deno.test("withCdiDevices() adds what a device needs", async () => {
     path: "/usr/bin/vendor-hook",
     args: ["vendor-hook", "ldcache"],
   }]);
+});
+
+Deno.test("withCdiDevices() makes the edits of a device after those of its file", async () => {
+  using temp = tempDir();
+  const file = {
+    cdiVersion: "0.6.0",
+    kind: "vendor.com/gpu",
+    devices: [{ name: "0", containerEdits: { env: ["OF=device"] } }],
+    containerEdits: { env: ["OF=file"] },
+  };
+  const folders = [folder(`${temp.path}/a`, { "gpu.json": file })];
+  const spec = await withCdiDevices(await make(), ["vendor.com/gpu=0"], {
+    folders,
+  });
+  assertEquals(
+    spec.process?.env?.filter((text) => text.startsWith("OF=")),
+    ["OF=device"],
+  );
 });
 
 Deno.test("withCdiDevices() takes a device of the later folder", async () => {

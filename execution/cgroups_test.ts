@@ -1,4 +1,4 @@
-import { assertEquals, assertGreater } from "@std/assert";
+import { assertEquals, assertGreater, assertRejects } from "@std/assert";
 import {
   pidfdSendSignal,
   posixSpawn,
@@ -21,6 +21,7 @@ import {
   listContainers,
   readEvents,
   run,
+  type RuntimeOptions,
   type SpecResources,
 } from "./mod.ts";
 
@@ -31,7 +32,9 @@ async function start(
   folder: string,
   script: string,
   resources: SpecResources = {},
-  options: Partial<CreateSpecOptions> = {},
+  { runtime, ...options }: Partial<CreateSpecOptions> & {
+    readonly runtime?: RuntimeOptions;
+  } = {},
 ) {
   const rootfs = `${folder}/rootfs`;
   Deno.mkdirSync(rootfs);
@@ -45,6 +48,7 @@ async function start(
   });
   return await run("a", spec, {
     state: `${folder}/state`,
+    ...runtime === undefined ? {} : { runtime },
     stdout: "null",
     stderr: "null",
   });
@@ -238,4 +242,30 @@ rootTest(
     assertEquals(given("/no-such").every((path) => made.includes(path)), true);
     waitId(pidfd);
   },
+);
+
+rootTest(
+  "update() of two at once keeps the limits of both, and pause() that was called off pauses nothing",
+  async () => {
+    using temp = tempDir();
+    await using container = await start(temp.path, "sleep 1000", {}, {
+      runtime: { native: false },
+    });
+    await Promise.all([
+      container.update({ pids: { limit: 20 } }),
+      container.update({ memory: { limit: 64 << 20 } }),
+    ]);
+    const { memory, pids } = container.stats();
+    assertEquals([memory?.limit, pids?.limit], [64 << 20, 20]);
+    assertEquals(
+      JSON.parse(Deno.readTextFileSync(`${container.bundle}/resources.json`)),
+      { pids: { limit: 20 }, memory: { limit: 64 << 20 } },
+    );
+    await assertRejects(
+      () => container.pause({ signal: AbortSignal.abort() }),
+      DOMException,
+    );
+    assertEquals(container.state(), "running");
+  },
+  missing,
 );

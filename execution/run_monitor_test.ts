@@ -114,6 +114,26 @@ rootTest("run() with a monitor streams, logs and tells the exit", async () => {
 }, missing);
 
 rootTest(
+  "a monitor takes a chunk of the input that is larger than a frame",
+  async () => {
+    await using bench = makeMonitored();
+    await using container = await run("a", await bench.spec("wc -c"), {
+      state: bench.state,
+      monitor: true,
+      stdin: "piped",
+      stdout: "piped",
+    });
+    const input = container.stdin.getWriter();
+    const [{ stdout }] = await Promise.all([
+      container.output(),
+      input.write(new Uint8Array(17 << 20)).then(() => input.close()),
+    ]);
+    assertEquals(decoder.decode(stdout), `${17 << 20}\n`);
+  },
+  missing,
+);
+
+rootTest(
   "run() with a monitor that is told to stop leaves nothing",
   async () => {
     await using bench = makeMonitored();

@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertRejects } from "@std/assert";
 import { pipe, write } from "@containerkit/libc";
 import { testIf } from "../tests/mod.ts";
 import { pipeChannel } from "./_streams.ts";
@@ -21,5 +21,26 @@ testIf(
         channel.close();
       }
     }
+  },
+);
+
+testIf(
+  NOT_LINUX,
+  "pipeChannel() that is closed takes no more, and its input closes at once",
+  async () => {
+    const [reader, writer] = pipe();
+    using _reader = reader;
+    const channel = pipeChannel(writer, "write");
+    const input = channel.writable.getWriter();
+    await input.write(new TextEncoder().encode("some"));
+    channel.close();
+    await input.close();
+    const [, other] = pipe();
+    const closed = pipeChannel(other, "write");
+    closed.close();
+    await assertRejects(
+      () => closed.writable.getWriter().write(new Uint8Array(1)),
+      Deno.errors.BrokenPipe,
+    );
   },
 );
