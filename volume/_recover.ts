@@ -20,7 +20,10 @@ import { whileMounted } from "./_while_mounted.ts";
 function adopt({ state }: Store): Row[] {
   return state.transaction(() => {
     const orphans = readRows(state).filter(({ phase, owner }) =>
-      phase !== "ready" && owner !== undefined && !isAlive(owner)
+      // A removal that nobody is at failed; in another phase that says something else.
+      owner === undefined
+        ? phase === "removing"
+        : phase !== "ready" && !isAlive(owner)
     );
     for (const { id } of orphans) {
       state.prepare("UPDATE volumes SET owner = ? WHERE id = ?")
@@ -30,6 +33,25 @@ function adopt({ state }: Store): Row[] {
   });
 }
 
+/** Leaves a row to whoever opens the store next. */
+function giveBack({ state }: Store, { id, owner }: Row): void {
+  state.prepare("UPDATE volumes SET owner = ? WHERE id = ?")
+    .run(owner === undefined ? null : JSON.stringify(owner), id);
+}
+
+/** Undoes or finishes what a dead process was at. */
+async function settle(store: Store, row: Row): Promise<void> {
+  const { state } = store;
+  if (row.phase === "filling") {
+    await whileMounted(store, row, undefined, emptyFolder);
+    settleFilling(store, row, false);
+    return;
+  }
+  await removeFiles(store, row);
+  state.prepare("DELETE FROM attachments WHERE volume = ?").run(row.id);
+  state.prepare("DELETE FROM volumes WHERE id = ?").run(row.id);
+}
+
 /** Unmounts what dead processes left mounted and nobody uses. */
 async function unstageUnused(store: Store): Promise<void> {
   for (const row of readRows(store.state)) {
@@ -37,14 +59,28 @@ async function unstageUnused(store: Store): Promise<void> {
     const mayBeLeft = isStaged(place) &&
       driverOf(row.kind).staging === "attached" && isMountPoint(place.staged);
     if (!mayBeLeft) continue;
-    driverOf(row.kind).settle?.(place);
-    await whileStaging(place, undefined, async () => {
-      if (users(store.state, row.id).length === 0) await unstage(place);
+    await attempt(() => {
+      driverOf(row.kind).settle?.(place);
+      return whileStaging(place, undefined, async () => {
+        if (users(store.state, row.id).length === 0) await unstage(place);
+      });
     });
   }
 }
 
-/** Undoes or finishes what dead processes left, and forgets what the last boot held in memory. */
+/** Goes on without what does not succeed: one volume must not keep the others from everybody. The next open tries again. */
+async function attempt(
+  fn: () => Promise<void>,
+  onFailure: () => void = () => {},
+): Promise<void> {
+  try {
+    await fn();
+  } catch {
+    onFailure();
+  }
+}
+
+/** Undoes or finishes what dead processes left, as far as that can be, and forgets what the last boot held in memory. */
 export async function recover(store: Store): Promise<void> {
   const { state, root } = store;
   state.prepare(
@@ -52,14 +88,7 @@ export async function recover(store: Store): Promise<void> {
   ).run(bootId(), bootId());
   finishFolders(store);
   for (const row of adopt(store)) {
-    if (row.phase === "filling") {
-      await whileMounted(store, row, undefined, emptyFolder);
-      settleFilling(store, row, false);
-      continue;
-    }
-    await removeFiles(store, row);
-    state.prepare("DELETE FROM attachments WHERE volume = ?").run(row.id);
-    state.prepare("DELETE FROM volumes WHERE id = ?").run(row.id);
+    await attempt(() => settle(store, row), () => giveBack(store, row));
   }
   await unstageUnused(store);
   // Rows come before their folders and go after them, but for a power cut, which may take those that nobody waited for. Listed
@@ -68,15 +97,18 @@ export async function recover(store: Store): Promise<void> {
   state.transaction<void>(() => {
     const known = new Set(readRows(state).map(({ id }) => String(id)));
     for (const name of folders) {
-      if (!known.has(name)) discard(store, Number(name));
+      if (known.has(name)) continue;
+      try {
+        discard(store, Number(name));
+      } catch {
+        // The next open tries again.
+      }
     }
   });
   for await (const { name } of Deno.readDir(`${root}/trash`)) {
     // Another process may be at it.
-    await Deno.remove(`${root}/trash/${name}`, { recursive: true }).catch(
-      (error) => {
-        if (!(error instanceof Deno.errors.NotFound)) throw error;
-      },
+    await attempt(() =>
+      Deno.remove(`${root}/trash/${name}`, { recursive: true })
     );
   }
 }

@@ -9,7 +9,7 @@ import {
 import { describeUsers, users } from "./_attachments.ts";
 import { driverOf } from "./_drivers.ts";
 import { currentProcess } from "./_process.ts";
-import { requireRow, type Row } from "./_row.ts";
+import { findRow, requireRow, type Row } from "./_row.ts";
 
 /** Removes what a volume has on disk and in memory, however much of it is there. */
 export async function removeFiles(store: Store, row: Row): Promise<void> {
@@ -61,11 +61,18 @@ export function discard(store: Store, id: number): string | undefined {
   return trash;
 }
 
+/** The row of a volume that is to go, or whose removal failed and can be tried again. */
+function requireRemovable({ state }: Store, name: string): Row {
+  const row = findRow(state, name);
+  const hasFailed = row?.phase === "removing" && row.owner === undefined;
+  return hasFailed ? row : requireRow(state, name, "remove");
+}
+
 /** Removes a volume; see `VolumeStore.remove`. */
 export async function removeVolume(store: Store, name: string): Promise<void> {
   const { state } = store;
   const row = state.transaction(() => {
-    const found = requireRow(state, name, "remove");
+    const found = requireRemovable(store, name);
     if (found.phase === "filling") {
       throw new Deno.errors.Busy(
         `Cannot remove volume "${name}": it is being filled`,
@@ -82,7 +89,13 @@ export async function removeVolume(store: Store, name: string): Promise<void> {
     ).run(JSON.stringify(currentProcess()), found.id);
     return found;
   });
-  await removeFiles(store, row);
+  try {
+    await removeFiles(store, row);
+  } catch (error) {
+    // Whoever removes it again or opens the store goes on with it, this process too.
+    state.prepare("UPDATE volumes SET owner = NULL WHERE id = ?").run(row.id);
+    throw error;
+  }
   // After a power cut that takes this away there is nothing left to remove.
   state.transaction<void>(() => {
     state.prepare("DELETE FROM volumes WHERE id = ?").run(row.id);

@@ -59,7 +59,8 @@ export const subvolumeDriver: VolumeDriver = {
   },
   remove({ folder }) {
     try {
-      deleteSubvolume(rootOf(folder));
+      // Its users may have made others in it.
+      deleteSubvolume(rootOf(folder), { recursive: true });
     } catch (error) {
       // A crash may have left the volume without its subvolume.
       if (!(error instanceof SyscallError) || error.code !== "ENOENT") {

@@ -1,4 +1,5 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { mount } from "@containerkit/mount";
 import { openState } from "@containerkit/state";
 import { rootTest } from "@containerkit/tests";
 import { type Fixture, open } from "./_test_store.ts";
@@ -128,6 +129,77 @@ rootTest("a removal goes on where a crash stopped it", async () => {
   assertEquals(again.list(), []);
   assertEquals(folders(fixture), { data: [], trash: [] });
 });
+
+rootTest(
+  "openVolumes() opens with what cannot be removed, and tries again each time",
+  async (t) => {
+    // A mount keeps its folder where it is.
+    const busy = (folder: string) => mount({ type: "tmpfs" }, folder);
+    const isGone = (fixture: Fixture) =>
+      assertEquals(folders(fixture), { data: ["2"], trash: [] });
+    const reopenWith = async (fixture: Fixture, expected: string[]) => {
+      await using again = await reopen(fixture);
+      assertEquals(again.list().map(({ name }) => name), ["other"]);
+      assertEquals(folders(fixture).data, expected);
+    };
+    const prepare = async () => {
+      const fixture = await open();
+      await fixture.volumes.create("data");
+      await fixture.volumes.create("other");
+      return fixture;
+    };
+    await t.step("of a process that died", async () => {
+      await using fixture = await prepare();
+      damage(fixture, "data", { phase: "removing", owner: DEAD });
+      {
+        await using _ = await busy(`${fixture.path}/lib/volumes/data/1`);
+        await reopenWith(fixture, ["1", "2"]);
+      }
+      await reopenWith(fixture, ["2"]);
+      isGone(fixture);
+    });
+    await t.step("of this process", async () => {
+      await using fixture = await prepare();
+      {
+        await using _ = await busy(`${fixture.path}/lib/volumes/data/1`);
+        await assertRejects(() => fixture.volumes.remove("data"));
+        await reopenWith(fixture, ["1", "2"]);
+      }
+      await reopenWith(fixture, ["2"]);
+      isGone(fixture);
+    });
+    await t.step("that remove() is asked for again", async () => {
+      await using fixture = await prepare();
+      {
+        await using _ = await busy(`${fixture.path}/lib/volumes/data/1`);
+        await assertRejects(() => fixture.volumes.remove("data"));
+      }
+      await fixture.volumes.remove("data");
+      isGone(fixture);
+    });
+    await t.step("that is nobody's", async () => {
+      await using fixture = await prepare();
+      forget(fixture, "data");
+      {
+        await using _ = await busy(`${fixture.path}/lib/volumes/data/1`);
+        await reopenWith(fixture, ["1", "2"]);
+      }
+      await reopenWith(fixture, ["2"]);
+      isGone(fixture);
+    });
+    await t.step("that is in the trash", async () => {
+      await using fixture = await prepare();
+      const left = `${fixture.path}/lib/volumes/trash/7-x`;
+      await Deno.mkdir(left);
+      {
+        await using _ = await busy(left);
+        await using _again = await reopen(fixture);
+      }
+      await using _again = await reopen(fixture);
+      assertEquals(folders(fixture).trash, []);
+    });
+  },
+);
 
 rootTest(
   "opening finishes what another process is making, and both see it made",

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { statFs } from "@containerkit/libc";
 import { mount } from "@containerkit/mount";
+import { createSubvolume } from "@containerkit/mount/btrfs";
 import {
   need,
   quotasMissing,
@@ -143,6 +144,16 @@ rootTest(
         assertEquals(counted, "kernel");
       });
     }
+    await t.step("removes one with others in it", async () => {
+      await using fixture = await open(`${temp.path}/btrfs`);
+      const { volumes, path } = fixture;
+      await volumes.create("data", { kind: "subvolume" });
+      const root = `${path}/lib/volumes/data/1/data`;
+      await Deno.mkdir(`${root}/folder`);
+      createSubvolume(`${root}/folder/one`);
+      await volumes.remove("data");
+      assertEquals([...Deno.readDirSync(`${path}/lib/volumes/data`)], []);
+    });
   },
   need("mkfs.btrfs", "btrfs"),
 );

@@ -121,7 +121,8 @@ export class VolumeStore implements AsyncDisposable {
   }
 
   /**
-   * Removes a volume and all that it holds.
+   * Removes a volume and all that it holds. What fails half-way another call
+   * goes on with, and each `openVolumes()`; until then the name is taken.
    *
    * @throws {Deno.errors.NotFound} If there is none.
    * @throws {Deno.errors.Busy} If it is used; says by whom.
