@@ -16,6 +16,11 @@ function fstypeOf({ row }: Place): "ext4" | "xfs" {
   return row.options.fstype ?? "ext4";
 }
 
+/** xfs mounts no two filesystems of one uuid, as an image and its clone have, unless told. */
+function mountOptions(place: Place): string[] {
+  return fstypeOf(place) === "xfs" ? ["nouuid"] : [];
+}
+
 async function makeFilesystem(
   place: Place,
   signal: AbortSignal | undefined,
@@ -92,6 +97,7 @@ export const imageDriver: VolumeDriver = {
     type: "image",
     source: imageOf(place.folder),
     fstype: fstypeOf(place),
+    options: mountOptions(place),
   }],
   reuse(place) {
     const device = deviceOf(imageOf(place.folder));
@@ -101,7 +107,7 @@ export const imageDriver: VolumeDriver = {
         type: "raw",
         fstype: fstypeOf(place),
         source: device.path,
-        options: [],
+        options: mountOptions(place),
       }],
       [Symbol.dispose]: () => device[Symbol.dispose](),
     };

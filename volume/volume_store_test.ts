@@ -2,7 +2,7 @@ import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import type { Mount } from "@containerkit/mount";
 import { rootTest } from "@containerkit/tests";
 import { MIB, open } from "./_test_store.ts";
-import { openVolumes } from "./mod.ts";
+import { type CreateVolumeOptions, openVolumes } from "./mod.ts";
 
 rootTest(
   "VolumeStore keeps what is written from one use to the next",
@@ -124,14 +124,17 @@ rootTest("VolumeStore.clone() has the image on the disk", async () => {
 rootTest(
   "VolumeStore.clone() copies what is there, in use or not",
   async (t) => {
-    for (const kind of ["dir", "image", "tmpfs"] as const) {
-      await t.step(kind, async () => {
+    const cases: Record<string, CreateVolumeOptions> = {
+      dir: { kind: "dir" },
+      ext4: { kind: "image", size: 16 * MIB },
+      xfs: { kind: "image", fstype: "xfs", size: 300 * MIB },
+      tmpfs: { kind: "tmpfs", size: 16 * MIB },
+    };
+    for (const [name, options] of Object.entries(cases)) {
+      await t.step(name, async () => {
         await using fixture = await open();
         const { volumes, show } = fixture;
-        await volumes.create("one", {
-          kind,
-          ...(kind === "dir" ? {} : { size: 16 * MIB }),
-        });
+        await volumes.create("one", options);
         await using use = await volumes.attach("one");
         await using shown = await show(use.mounts);
         await Deno.writeTextFile(`${shown.at}/file`, "copied");
