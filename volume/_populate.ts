@@ -1,9 +1,9 @@
 import { openAt, OpenFlag, syncFs } from "@containerkit/libc";
-import { lockFile } from "@containerkit/state";
+import { lockFile, tryLockFile } from "@containerkit/state";
 import type { Store } from "./_stage.ts";
 import { describeUsers, users } from "./_attachments.ts";
 import { currentProcess } from "./_process.ts";
-import { requireRow, type Row } from "./_row.ts";
+import { findRow, requireRow, type Row } from "./_row.ts";
 import { whileMounted } from "./_while_mounted.ts";
 
 /** Fills the root of a volume. */
@@ -67,7 +67,7 @@ function begin(store: Store, name: string, root: string): boolean {
 }
 
 /** Ends the filling of a volume. */
-export function settleFilling(
+function settleFilling(
   { state }: Store,
   row: Row,
   populated: boolean,
@@ -75,6 +75,27 @@ export function settleFilling(
   state.prepare(
     "UPDATE volumes SET phase = 'ready', owner = NULL, populated = ? WHERE id = ?",
   ).run(populated ? 1 : 0, row.id);
+}
+
+/** Held while a volume is filled: whoever gets it knows that nobody fills it. */
+function fillLock({ root }: Store, id: number): string {
+  return `${root}/locks/${id}.fill`;
+}
+
+/** Empties a volume that a process which is dead was filling. */
+export async function emptyUnfinished(
+  store: Store,
+  name: string,
+): Promise<void> {
+  const id = findRow(store.state, name)?.id;
+  if (id === undefined) return;
+  using lock = tryLockFile(fillLock(store, id));
+  if (lock === undefined) return;
+  // Who had the lock before may have filled or removed it.
+  const row = findRow(store.state, name);
+  if (row?.id !== id || row.phase !== "filling") return;
+  await whileMounted(store, row, undefined, emptyFolder);
+  settleFilling(store, row, false);
 }
 
 /** Fills a volume if nobody has; see `VolumeStore.populate`. */
@@ -87,25 +108,24 @@ export async function populate(
   const { signal } = options;
   const { id } = requireRow(store.state, name, "populate");
   // Whoever comes second waits here, and then finds the volume filled.
-  using _lock = await lockFile(`${store.root}/locks/${id}.fill`, options);
+  using _lock = await lockFile(fillLock(store, id), options);
   const row = findFillable(store, name);
   if (row === undefined) return false;
   return await whileMounted(store, row, signal, async (root) => {
     if (!begin(store, name, root)) return false;
-    let populated = false;
     try {
       await emptyFolder(root);
       await fill(root, options);
       signal?.throwIfAborted();
       using folder = openAt(undefined, root, OpenFlag.DIRECTORY);
       await syncFs(folder);
-      populated = true;
-      return true;
     } catch (error) {
+      // What cannot be emptied stays unfinished: the next one empties it.
       await emptyFolder(root);
+      settleFilling(store, row, false);
       throw error;
-    } finally {
-      settleFilling(store, row, populated);
     }
+    settleFilling(store, row, true);
+    return true;
   });
 }

@@ -11,19 +11,18 @@ import { users } from "./_attachments.ts";
 import { driverOf } from "./_drivers.ts";
 import { finishFolders } from "./_folder_alone.ts";
 import { currentProcess, isAlive } from "./_process.ts";
-import { emptyFolder, settleFilling } from "./_populate.ts";
+import { emptyUnfinished } from "./_populate.ts";
 import { discard, removeFiles } from "./_remove.ts";
 import { readRows, type Row } from "./_row.ts";
-import { whileMounted } from "./_while_mounted.ts";
 
-/** The rows that dead processes left in the middle of something; from here on they are this process's. */
+/** The rows that dead processes left in the midst of making or removing; from here on they are this process's. */
 function adopt({ state }: Store): Row[] {
   return state.transaction(() => {
     const orphans = readRows(state).filter(({ phase, owner }) =>
       // A removal that nobody is at failed; in another phase that says something else.
       owner === undefined
         ? phase === "removing"
-        : phase !== "ready" && !isAlive(owner)
+        : (phase === "creating" || phase === "removing") && !isAlive(owner)
     );
     for (const { id } of orphans) {
       state.prepare("UPDATE volumes SET owner = ? WHERE id = ?")
@@ -42,11 +41,6 @@ function giveBack({ state }: Store, { id, owner }: Row): void {
 /** Undoes or finishes what a dead process was at. */
 async function settle(store: Store, row: Row): Promise<void> {
   const { state } = store;
-  if (row.phase === "filling") {
-    await whileMounted(store, row, undefined, emptyFolder);
-    settleFilling(store, row, false);
-    return;
-  }
   await removeFiles(store, row);
   state.prepare("DELETE FROM attachments WHERE volume = ?").run(row.id);
   state.prepare("DELETE FROM volumes WHERE id = ?").run(row.id);
@@ -89,6 +83,9 @@ export async function recover(store: Store): Promise<void> {
   finishFolders(store);
   for (const row of adopt(store)) {
     await attempt(() => settle(store, row), () => giveBack(store, row));
+  }
+  for (const { name, phase } of readRows(state)) {
+    if (phase === "filling") await attempt(() => emptyUnfinished(store, name));
   }
   await unstageUnused(store);
   // Rows come before their folders and go after them, but for a power cut, which may take those that nobody waited for. Listed

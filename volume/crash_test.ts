@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { mount } from "@containerkit/mount";
-import { openState } from "@containerkit/state";
+import { lockFile, openState } from "@containerkit/state";
 import { rootTest } from "@containerkit/tests";
 import { type Fixture, open } from "./_test_store.ts";
 import { MIGRATIONS } from "./_schema.ts";
@@ -247,6 +247,59 @@ rootTest(
     await using again = await reopen(fixture);
     assertEquals(await Deno.readTextFile(file), "mine");
     assertEquals(await again.populate("data", () => Deno.remove(file)), false);
+  },
+);
+
+rootTest(
+  "openVolumes() empties what nobody fills, and leaves what somebody does",
+  async () => {
+    await using fixture = await open();
+    const { volumes, path } = fixture;
+    await volumes.create("data");
+    await Deno.writeTextFile(`${path}/lib/volumes/data/1/half`, "");
+    damage(fixture, "data", { phase: "filling", owner: DEAD });
+    const files = () =>
+      [...Deno.readDirSync(`${path}/lib/volumes/data/1`)].map(({ name }) =>
+        name
+      );
+    {
+      // Somebody who is about to go on with it has the lock, but not the row.
+      using _filler = await lockFile(`${path}/lib/volumes/locks/1.fill`);
+      await using _again = await reopen(fixture);
+      assertEquals(files(), ["half"]);
+      await assertRejects(() => volumes.attach("data"), Deno.errors.Busy);
+    }
+    await using again = await reopen(fixture);
+    assertEquals(files(), []);
+    await using _use = await again.attach("data");
+  },
+);
+
+rootTest(
+  "VolumeStore.populate() that cannot empty what it began leaves it to the next",
+  async () => {
+    await using fixture = await open();
+    const { volumes, path } = fixture;
+    await volumes.create("data");
+    const half = `${path}/lib/volumes/data/1/half`;
+    const { readDir } = Deno;
+    try {
+      await assertRejects(() =>
+        volumes.populate("data", async () => {
+          await Deno.writeTextFile(half, "");
+          Object.assign(Deno, {
+            readDir() {
+              throw new Deno.errors.Busy("in the way");
+            },
+          });
+          throw new Error("no more");
+        })
+      );
+    } finally {
+      Object.assign(Deno, { readDir });
+    }
+    assertEquals(await volumes.populate("data", () => Promise.resolve()), true);
+    assertEquals([...Deno.readDirSync(`${path}/lib/volumes/data/1`)], []);
   },
 );
 
