@@ -1,7 +1,8 @@
 import { openAt, OpenFlag, syncFs } from "@containerkit/libc";
 import { lockFile, tryLockFile } from "@containerkit/state";
 import type { Store } from "./_stage.ts";
-import { describeUsers, users } from "./_attachments.ts";
+import { detach } from "./_attach.ts";
+import { describeUsers, insertAttachment, users } from "./_attachments.ts";
 import { currentProcess } from "./_process.ts";
 import { findRow, requireRow, type Row } from "./_row.ts";
 import { whileMounted } from "./_while_mounted.ts";
@@ -46,23 +47,35 @@ function findFillable({ state }: Store, name: string): Row | undefined {
   });
 }
 
+/** A filling under way: what it fills, and its use of the volume, which keeps that mounted. */
+interface Filling {
+  readonly root: string;
+  readonly use: string;
+}
+
 /**
  * Notes that a volume is being filled, if it is empty: what is in it from then on may be removed, also by whoever finds
  * that this process has died. One of which that is noted already is such a one: only one process at a time fills it.
  */
-function begin(store: Store, name: string, root: string): boolean {
+function begin(
+  store: Store,
+  name: string,
+  root: string,
+): Filling | undefined {
   const { state } = store;
   return state.transaction(() => {
     const row = findFillable(store, name);
-    if (row === undefined) return false;
+    if (row === undefined) return undefined;
     if (row.phase === "filling" || isEmpty(root)) {
       state.prepare(
         "UPDATE volumes SET phase = 'filling', owner = ? WHERE id = ?",
       ).run(JSON.stringify(currentProcess()), row.id);
-      return true;
+      const use = crypto.randomUUID();
+      insertAttachment(state, use, row.id);
+      return { root, use };
     }
     state.prepare("UPDATE volumes SET populated = 1 WHERE id = ?").run(row.id);
-    return false;
+    return undefined;
   });
 }
 
@@ -111,21 +124,29 @@ export async function populate(
   using _lock = await lockFile(fillLock(store, id), options);
   const row = findFillable(store, name);
   if (row === undefined) return false;
-  return await whileMounted(store, row, signal, async (root) => {
-    if (!begin(store, name, root)) return false;
-    try {
-      await emptyFolder(root);
-      await fill(root, options);
-      signal?.throwIfAborted();
-      using folder = openAt(undefined, root, OpenFlag.DIRECTORY);
-      await syncFs(folder);
-    } catch (error) {
-      // What cannot be emptied stays unfinished: the next one empties it.
-      await emptyFolder(root);
-      settleFilling(store, row, false);
-      throw error;
-    }
+  // Not filled while the mounting is locked: others would wait as long instead of being told.
+  const filling = await whileMounted(
+    store,
+    row,
+    signal,
+    (root) => Promise.resolve(begin(store, name, root)),
+  );
+  if (filling === undefined) return false;
+  const { root, use } = filling;
+  try {
+    await emptyFolder(root);
+    await fill(root, options);
+    signal?.throwIfAborted();
+    using folder = openAt(undefined, root, OpenFlag.DIRECTORY);
+    await syncFs(folder);
     settleFilling(store, row, true);
-    return true;
-  });
+  } catch (error) {
+    // What cannot be emptied stays unfinished: the next one empties it.
+    await emptyFolder(root);
+    settleFilling(store, row, false);
+    throw error;
+  } finally {
+    await detach(store, use);
+  }
+  return true;
 }

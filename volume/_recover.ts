@@ -4,8 +4,8 @@ import {
   isStaged,
   placeOf,
   type Store,
+  unlessStaging,
   unstage,
-  whileStaging,
 } from "./_stage.ts";
 import { users } from "./_attachments.ts";
 import { driverOf } from "./_drivers.ts";
@@ -55,7 +55,8 @@ async function unstageUnused(store: Store): Promise<void> {
     if (!mayBeLeft) continue;
     await attempt(() => {
       driverOf(row.kind).settle?.(place);
-      return whileStaging(place, undefined, async () => {
+      // Who is at it unmounts it afterwards.
+      return unlessStaging(place, async () => {
         if (users(store.state, row.id).length === 0) await unstage(place);
       });
     });

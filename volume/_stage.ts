@@ -1,5 +1,5 @@
 import { isMountPoint, mount, unmount } from "@containerkit/mount";
-import { lockFile, type State } from "@containerkit/state";
+import { lockFile, type State, tryLockFile } from "@containerkit/state";
 import type { Place } from "./_driver.ts";
 import { driverOf } from "./_drivers.ts";
 import type { Row } from "./_row.ts";
@@ -47,6 +47,15 @@ export async function whileStaging<T>(
   // Not before: whoever had the lock may have been the last user, and removed it.
   await Deno.mkdir(place.staged, { recursive: true, mode: 0o700 });
   return await fn();
+}
+
+/** The same, but only if nobody is at it. */
+export async function unlessStaging(
+  place: Place & { staged: string },
+  fn: () => Promise<void>,
+): Promise<void> {
+  using lock = tryLockFile(`${place.staged}.lock`);
+  if (lock !== undefined) await fn();
 }
 
 /** Mounts a volume at its place, if it is not yet. */

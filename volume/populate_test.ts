@@ -1,6 +1,8 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { rootTest } from "@containerkit/tests";
+import { lockFile } from "@containerkit/state";
 import { MIB, open } from "./_test_store.ts";
+import { openVolumes } from "./mod.ts";
 
 rootTest("VolumeStore.populate() fills once, however many ask", async () => {
   await using fixture = await open();
@@ -42,6 +44,53 @@ rootTest(
       await volumes.populate("data", (root) => Deno.mkdir(`${root}/d`)),
       true,
     );
+  },
+);
+
+rootTest(
+  "VolumeStore.populate() lets nobody wait who opens, attaches, asks or removes",
+  async () => {
+    await using fixture = await open();
+    const { volumes, path } = fixture;
+    await volumes.create("data", { kind: "image", size: 16 * MIB });
+    await volumes.populate("data", async (root) => {
+      await Deno.writeTextFile(`${root}/one`, "");
+      // Each would wait for the end of this function.
+      const signal = AbortSignal.timeout(5000);
+      await assertRejects(
+        () => volumes.attach("data", { signal }),
+        Deno.errors.Busy,
+        "it is being filled",
+      );
+      await assertRejects(() => volumes.remove("data"), Deno.errors.Busy);
+      await volumes.usage("data", { signal });
+      await using _again = await openVolumes({
+        root: `${path}/lib`,
+        state: `${path}/run`,
+      });
+      await Deno.writeTextFile(`${root}/two`, "");
+    });
+    await using use = await volumes.attach("data");
+    await using shown = await fixture.show(use.mounts);
+    const names = [...Deno.readDirSync(shown.at)].map(({ name }) => name);
+    assertEquals(names.sort(), ["one", "two"]);
+  },
+);
+
+rootTest(
+  "openVolumes() does not wait for who mounts a volume or has it mounted",
+  async () => {
+    await using fixture = await open();
+    const { volumes, path } = fixture;
+    await volumes.create("data", { kind: "image", size: 16 * MIB });
+    await using _use = await volumes.attach("data");
+    using _other = await lockFile(`${path}/run/volumes/1.lock`);
+    await using again = await openVolumes({
+      root: `${path}/lib`,
+      state: `${path}/run`,
+    });
+    assertEquals(again.list().length, 1);
+    _other.close();
   },
 );
 
