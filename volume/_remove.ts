@@ -101,7 +101,7 @@ export async function removeVolume(store: Store, name: string): Promise<void> {
     state.prepare("DELETE FROM volumes WHERE id = ?").run(row.id);
   }, { durable: false });
   // Mostly there are none.
-  for (const suffix of ["", ".fill"]) {
+  for (const suffix of ["", ".fill", ".resize"]) {
     try {
       unlinkAt(undefined, `${store.root}/locks/${row.id}${suffix}`);
     } catch (error) {

@@ -1,4 +1,5 @@
 import { isMountPoint } from "@containerkit/mount";
+import { lockFile } from "@containerkit/state";
 import { isStaged, placeOf, type Store, whileStaging } from "./_stage.ts";
 import { users } from "./_attachments.ts";
 import { driverOf } from "./_drivers.ts";
@@ -17,6 +18,11 @@ export async function resizeVolume(
   checkLimit("size", size);
   checkLimit("inodes", inodes);
   const row = requireRow(store.state, name, "resize");
+  // One at a time: else of two the one limit would be the kernel's, the other the row's.
+  using _lock = await lockFile(
+    `${store.root}/locks/${row.id}.resize`,
+    signal === undefined ? {} : { signal },
+  );
   const place = placeOf(store, row);
   const driver = driverOf(row.kind);
   // Another process may have changed the limits while this one waited for its turn.

@@ -82,6 +82,30 @@ rootTest(
   },
 );
 
+rootTest(
+  "VolumeStore.resize() waits for a resize() that is under way, whatever the kind",
+  async () => {
+    await using fixture = await open();
+    const { volumes, path } = fixture;
+    // Of the kinds that are not mounted each does the same up to there.
+    await volumes.create("data");
+    {
+      using _other = await lockFile(`${path}/lib/volumes/locks/1.resize`);
+      const signal = AbortSignal.timeout(20);
+      await assertRejects(
+        () => volumes.resize("data", { size: MIB, signal }),
+        DOMException,
+      );
+    }
+    await assertRejects(
+      () => volumes.resize("data", { size: MIB }),
+      Deno.errors.NotSupported,
+    );
+    await volumes.remove("data");
+    assertEquals([...Deno.readDirSync(`${path}/lib/volumes/locks`)], []);
+  },
+);
+
 rootTest("VolumeStore.resize() says which kinds have a limit", async () => {
   await using fixture = await open();
   await fixture.volumes.create("dir");
