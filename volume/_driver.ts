@@ -1,5 +1,5 @@
 import type { Mount } from "@containerkit/mount";
-import type { Row } from "./_row.ts";
+import type { KindOptions, Row } from "./_row.ts";
 import type { VolumeKind, VolumeUsage } from "./volume_info.ts";
 
 /** What the store tells a driver about one volume. */
@@ -21,6 +21,8 @@ export interface VolumeDriver {
   readonly staging: "never" | "attached" | "boot";
   /** Refuses what it cannot do, before anything is made. */
   check(options: { size?: number; inodes?: number; folder: string }): void;
+  /** Chooses what its row has to name besides, for a new one among others in a folder. */
+  choose?(folder: string): Pick<KindOptions, "project">;
   /** Makes it, and what is in its folder durable. */
   create(place: Place, signal: AbortSignal | undefined): Promise<void>;
   /** Whether it is nothing but its own folder: `create` has nothing to make then. */

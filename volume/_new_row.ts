@@ -46,7 +46,7 @@ function kindOptions(options: CreateVolumeOptions): KindOptions {
  * @throws {Deno.errors.AlreadyExists} If there is one of that name.
  */
 export function insertRow(
-  { state }: Store,
+  { state, root }: Store,
   name: string,
   options: CreateVolumeOptions,
 ): Row {
@@ -66,7 +66,10 @@ export function insertRow(
     JSON.stringify(currentProcess()),
     size ?? null,
     inodes ?? null,
-    JSON.stringify(kindOptions(options)),
+    JSON.stringify({
+      ...kindOptions(options),
+      ...driverOf(kind).choose?.(`${root}/data`),
+    }),
     JSON.stringify(labels),
     lease ?? null,
     Date.now(),

@@ -22,6 +22,7 @@ export const quotaDriver: VolumeDriver = {
     }
     driverIn(options.folder).check(options);
   },
+  choose: (folder) => driverIn(folder).choose?.(folder) ?? {},
   create: (place, signal) => driverIn(place.folder).create(place, signal),
   mounts: (place) => driverIn(place.folder).mounts(place),
   usage: (place) => driverIn(place.folder).usage(place),

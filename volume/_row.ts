@@ -13,6 +13,8 @@ export interface KindOptions {
   readonly readonly?: true;
   /** The filesystem of an image. */
   readonly fstype?: "ext4" | "xfs";
+  /** The project that limits it, where one does. */
+  readonly project?: number;
   /** What a foreign volume or a view shows. */
   readonly mounts?: readonly Mount[];
   /** The snapshot of a view. */

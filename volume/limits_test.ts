@@ -10,6 +10,7 @@ import {
   tempDir,
 } from "@containerkit/tests";
 import { lockFile, openState } from "@containerkit/state";
+import { chooseProject } from "./_project_driver.ts";
 import { MIGRATIONS } from "./_schema.ts";
 import { canGrowMounted, type Fixture, MIB, open } from "./_test_store.ts";
 
@@ -182,6 +183,15 @@ rootTest(
   need("mkfs.btrfs", "btrfs"),
 );
 
+Deno.test("chooseProject() chooses one that nobody uses, not the same for all", () => {
+  const asked: number[] = [];
+  const project = chooseProject((project) => asked.push(project) < 3);
+  assertEquals(asked.length, 3);
+  assertEquals(project, asked[2]);
+  assertEquals(new Set(asked).size, 3);
+  assert(asked.every((one) => one >= 0x4c000000 && one < 0x8c000000));
+});
+
 for (const fstype of ["ext4", "xfs"] as const) {
   rootTest(
     `VolumeStore limits folders by project quotas of ${fstype}`,
@@ -249,6 +259,11 @@ for (const fstype of ["ext4", "xfs"] as const) {
       await volumes.clone("one", "three");
       assert((await volumes.usage("three")).bytes >= 20 * MIB);
       assertEquals(volumes.get("three")?.size, 32 * MIB);
+      // Nor is the first of another store the first of this one.
+      await using other = await open(`${temp.path}/fs`);
+      await other.volumes.create("one", { kind: "quota", size: 8 * MIB });
+      assert((await other.volumes.usage("one")).bytes < MIB);
+      await other.volumes.remove("one");
       for (const name of ["one", "two", "three"]) await volumes.remove(name);
     },
     need(`mkfs.${fstype}`, "setpriv") ?? quotasMissing(),
