@@ -98,6 +98,7 @@ const GROUPS: Readonly<Record<MonitorGroup, readonly number[]>> = {
   rule: [8, 19],
 };
 const NETLINK_ROUTE = 0;
+const AF_BRIDGE = 7;
 
 /** By `RTM_NEW*`; the number after it is `RTM_DEL*`. */
 const RTM = { LINK: 16, ADDRESS: 20, ROUTE: 24, NEIGHBOR: 28, RULE: 32 };
@@ -108,6 +109,8 @@ function readEvent(message: NetlinkMessage): RouteEvent | undefined {
   const { payload } = message;
   switch (message.type - Number(gone)) {
     case RTM.LINK:
+      // A port that leaves a bridge; without one, the link is told of next.
+      if (gone && payload[0] === AF_BRIDGE) return undefined;
       return { type: "link", action, link: parseLink(payload) };
     case RTM.ADDRESS:
       return { type: "address", action, address: parseAddress(payload) };

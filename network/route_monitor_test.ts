@@ -4,6 +4,7 @@ import {
   addAddress,
   createLink,
   deleteLink,
+  getLink,
   NetNs,
   type RouteEvent,
   RouteMonitor,
@@ -43,6 +44,32 @@ function describe(event: RouteEvent): string {
       return event.type;
   }
 }
+
+rootTest(
+  "RouteMonitor tells of a port that leaves its bridge as set",
+  async () => {
+    using netns = NetNs.create();
+    using route = new RouteSocket({ netns });
+    await route.batch([
+      createLink({ kind: "bridge", name: "br0" }),
+      createLink({ kind: "ifb", name: "port0" }),
+    ]);
+    const port = await route.request(getLink("port0"));
+    await route.request(setLink("port0", { master: "br0" }));
+    using monitor = new RouteMonitor({ netns, groups: ["link"] });
+    await route.request(deleteLink("br0"));
+    const seen: RouteEvent[] = [];
+    for await (const event of monitor) {
+      seen.push(event);
+      if (describe(event) === "link deleted br0") break;
+    }
+    const ofPort = seen.flatMap((event) =>
+      event.type === "link" && event.link.index === port?.index ? [event] : []
+    );
+    assertEquals(new Set(ofPort.map(describe)), new Set(["link set port0"]));
+    assertEquals(ofPort.at(-1)?.link.master, undefined);
+  },
+);
 
 rootTest("RouteMonitor tells that changes were lost", async () => {
   using netns = NetNs.create();
