@@ -94,16 +94,20 @@ async function ensureBridge(
   return link;
 }
 
-/** A bridge of ours has the gateways' addresses. */
-function addGateways(bridge: Link, plan: Plan): RouteRequest<void>[] {
+/**
+ * A bridge of ours has the gateways' addresses. It is taken from who is about
+ * to remove it by its group, see `removeIdleBridge()`.
+ */
+function claimBridge(bridge: Link, plan: Plan): RouteRequest<void>[] {
   if (bridge.alias !== bridgeTag) return [];
-  return plan.gateways.map((gateway) => {
+  const addresses = plan.gateways.map((gateway) => {
     const { length } = plan.addresses.find(({ address }) =>
       address.length === gateway.length
     )!;
     const address = formatPrefix({ address: gateway, length });
     return addAddress(bridge.index, address, { ifExists: "ignore" });
   });
+  return [setLink(bridge.index, { group: 0 }), ...addresses];
 }
 
 /** Makes the pair on the bridge; starts over if the bridge goes in between. */
@@ -134,7 +138,7 @@ export async function createPair(
             // A port of the host may lead back to where the packet came from.
             ...(plan.published.length > 0 && { port: { hairpin: true } }),
           }),
-          ...addGateways(bridge, plan),
+          ...claimBridge(bridge, plan),
         ],
         wait,
       );

@@ -1,11 +1,13 @@
 import { removeMacChecks } from "./_mac_check.ts";
 import { bridgeTag, keyOf } from "./_owner_tag.ts";
+import { deleted } from "./_route_request.ts";
 import { deleteLink } from "./delete_link.ts";
 import { getLink } from "./get_link.ts";
 import type { Link, LinkRef } from "./link.ts";
 import { listLinks } from "./list_links.ts";
 import { NatTable } from "./nat_table.ts";
 import { type RequestOptions, RouteSocket } from "./route_socket.ts";
+import { setLink } from "./set_link.ts";
 
 /** The host's ends of attachments. */
 export async function listEnds(
@@ -20,10 +22,21 @@ export async function listEnds(
   });
 }
 
+async function hasPorts(
+  route: RouteSocket,
+  bridge: number,
+  options: RequestOptions,
+): Promise<boolean> {
+  const request = listLinks({ master: bridge, statistics: false });
+  return (await route.request(request, options)).length > 0;
+}
+
 /**
  * Removes a bridge that `attach()` made if no port is left, and its rules. The
- * kernel refuses nobody a port in between: such an attachment fails at its next
- * step, and starts over.
+ * kernel refuses nobody a port in between, so the bridge is put into a group of
+ * its own before the last look and deleted by that: `attach()` takes it out of
+ * any group behind its port. Either that comes first and nothing is deleted, or
+ * it fails for the lack of the bridge, and the attachment starts over.
  */
 export async function removeIdleBridge(
   route: RouteSocket,
@@ -32,14 +45,18 @@ export async function removeIdleBridge(
 ): Promise<boolean> {
   const link = await route.request(getLink(bridge), options);
   if (link?.alias !== bridgeTag) return false;
-  const ports = await route.request(
-    listLinks({ master: link.index, statistics: false }),
-    options,
-  );
-  if (ports.length > 0) return false;
-  await route.request(deleteLink(link.index), options);
+  if (await hasPorts(route, link.index, options)) return false;
+  const group = crypto.getRandomValues(new Uint32Array(1))[0]! >>> 1 | 1 << 30;
+  const { fallback: _, ...mark } = setLink(link.index, { group });
+  const marking = { ...mark, ...deleted(["ENODEV"]) };
+  if (!await route.request(marking, options)) return false;
+  if (await hasPorts(route, link.index, options)) return false;
+  if (!await route.request(deleteLink({ group }), options)) return false;
   using nat = new NatTable();
-  await nat.removeBridge(link.name, options);
+  // Somebody may have made another bridge of that name: the rules are theirs then.
+  const onlyIf = async () =>
+    await route.request(getLink(link.name), options) === undefined;
+  await nat.removeBridge(link.name, { ...options, onlyIf });
   return true;
 }
 

@@ -2,6 +2,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { SyscallError } from "@containerkit/libc";
 import { mount } from "@containerkit/mount";
 import { need, rootTest } from "@containerkit/tests";
+import { removeIdleBridge } from "./_attachment_undo.ts";
 import { output } from "./_programs_test.ts";
 import {
   attach,
@@ -9,13 +10,17 @@ import {
   createLink,
   deleteLink,
   detach,
+  getNftGeneration,
   listAttachments,
   listLinks,
   NatTable,
   NetNs,
+  NftSocket,
   PortInUseError,
   pruneAttachments,
   readSysctl,
+  type RequestOptions,
+  type RouteRequest,
   RouteSocket,
   writeSysctl,
 } from "./mod.ts";
@@ -429,5 +434,81 @@ rootTest(
       { keys: ["lost"], bridges: [] },
     );
     assertEquals(await listAttachments(), []);
+  },
+);
+
+/** A socket on which something else happens right before or after a deletion. */
+class Interfered extends RouteSocket {
+  before = async (): Promise<void> => {};
+  after = async (): Promise<void> => {};
+
+  override async request<T>(
+    request: RouteRequest<T>,
+    options?: RequestOptions,
+  ): Promise<T> {
+    const isDeletion = request.operation.startsWith("delete");
+    if (isDeletion) await this.before();
+    const answer = await super.request(request, options);
+    if (isDeletion) await this.after();
+    return answer;
+  }
+}
+
+/** A bridge of ours with its rules that has lost its port. */
+async function makeIdleBridge(route: RouteSocket): Promise<void> {
+  using netns = NetNs.create();
+  const attachment = await attach(netns, RACE);
+  attachment.keep();
+  await route.request(deleteLink(attachment.link));
+}
+
+const RACE = {
+  bridge: "ckt0",
+  address: "10.77.0.2/24",
+  masquerade: true,
+  forwarding: true,
+} as const;
+
+rootTest(
+  "attach() keeps a bridge that somebody is about to remove",
+  async () => {
+    using route = new Interfered();
+    await makeIdleBridge(route);
+    using netns = NetNs.create();
+    await using stack = new AsyncDisposableStack();
+    route.before = async () => void stack.use(await attach(netns, RACE));
+    assertEquals(await removeIdleBridge(route, "ckt0"), false);
+    const [attachment] = await listAttachments();
+    assertEquals(attachment?.bridge, "ckt0");
+  },
+);
+
+rootTest(
+  "attach() keeps the rules of a bridge whose namesake somebody is removing",
+  async () => {
+    using route = new Interfered();
+    using host = NetNs.current();
+    await makeIdleBridge(route);
+    using netns = NetNs.create();
+    await using stack = new AsyncDisposableStack();
+    route.after = async () => void stack.use(await attach(netns, RACE));
+    assertEquals(await removeIdleBridge(route, "ckt0"), true);
+    const rules = output(host, "nft", ["list", "ruleset"]);
+    assert(rules.includes("masquerade"), rules);
+  },
+  need("nft"),
+);
+
+rootTest(
+  "NatTable.add() of what is there makes others look again",
+  async () => {
+    using netns = NetNs.create();
+    using nat = new NatTable({ netns });
+    using nft = new NftSocket({ netns });
+    const entries = { bridges: [{ bridge: "ckt0", subnet: "10.77.0.0/24" }] };
+    await nat.add(entries);
+    const before = await nft.request(getNftGeneration());
+    await nat.add(entries);
+    assert(await nft.request(getNftGeneration()) !== before);
   },
 );

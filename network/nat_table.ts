@@ -15,7 +15,12 @@ import {
   type NatView,
 } from "./_nat_plan.ts";
 import { type CheckedPort, PORT_MAPS } from "./_nat_ports.ts";
-import { BASE_RULES, ISOLATED, isRuleOf } from "./_nat_rules.ts";
+import {
+  BASE_RULES,
+  createStructure,
+  ISOLATED,
+  isRuleOf,
+} from "./_nat_rules.ts";
 import { changeNft } from "./_nft_change.ts";
 import { forgetFlows } from "./_port_flows.ts";
 import type { NatEntries } from "./nat_entries.ts";
@@ -60,6 +65,12 @@ export interface UnpublishOptions extends RequestOptions {
    * @default {"end"}
    */
   readonly flows?: "end" | "keep" | undefined;
+}
+
+/** Options of {@linkcode NatTable.removeBridge}. */
+export interface RemoveBridgeOptions extends RequestOptions {
+  /** Is asked within the transaction, and again if somebody has changed the rules meanwhile; without consent nothing is removed. */
+  readonly onlyIf?: (() => Promise<boolean>) | undefined;
 }
 
 /**
@@ -118,8 +129,13 @@ export class NatTable implements Disposable {
     options: RequestOptions = {},
   ): Promise<void> {
     const state = toState(entries);
-    const plan = (batch: NftBatch) =>
-      addMissing(this.#view(options), batch, state);
+    const plan = async (batch: NftBatch) => {
+      await addMissing(this.#view(options), batch, state);
+      // Who is about to remove what is there has to look again.
+      if (batch.isEmpty && state.rules.length > 0) {
+        createStructure(batch, { owned: this.#owned });
+      }
+    };
     await this.#change(plan, options, () => this.#memory.add(state));
     await this.#forgetStale(state.ports);
   }
@@ -283,13 +299,15 @@ export class NatTable implements Disposable {
    * if no port is published.
    *
    * @param bridge The name of the bridge.
-   * @param options How to wait.
+   * @param options How to wait, and on which condition.
    */
   async removeBridge(
     bridge: string,
-    options: RequestOptions = {},
+    options: RemoveBridgeOptions = {},
   ): Promise<void> {
+    const { onlyIf } = options;
     const plan = async (batch: NftBatch) => {
+      if (onlyIf !== undefined && !await onlyIf()) return;
       const rules = await listNatRules(this.#view(options));
       const gone = rules.filter(({ comment }) => isRuleOf(bridge, comment));
       const isBase = ({ comment }: NftRule) =>
