@@ -3,6 +3,7 @@ import { randomMac } from "./_attach_plan.ts";
 import { removeIdleBridge } from "./_attachment_undo.ts";
 import { bridgeTag } from "./_owner_tag.ts";
 import { addAddress } from "./address.ts";
+import { addAltName } from "./alt_name.ts";
 import { createLink } from "./create_link.ts";
 import { deleteLink } from "./delete_link.ts";
 import { getLink } from "./get_link.ts";
@@ -110,6 +111,20 @@ function claimBridge(bridge: Link, plan: Plan): RouteRequest<void>[] {
   return [setLink(bridge.index, { group: 0 }), ...addresses];
 }
 
+/** No two links have one name, further ones too: so no two attachments have one key. */
+function takeKey(name: string, { key, tag }: Plan): RouteRequest<void> {
+  return {
+    ...addAltName(name, tag),
+    recover(error) {
+      if (error.code !== "EEXIST") throw error;
+      throw new Deno.errors.AlreadyExists(
+        `Cannot attach with the key "${key}": another attachment has it`,
+        { cause: error },
+      );
+    },
+  };
+}
+
 /** Makes the pair on the bridge; starts over if the bridge goes in between. */
 export async function createPair(
   route: RouteSocket,
@@ -138,6 +153,7 @@ export async function createPair(
             // A port of the host may lead back to where the packet came from.
             ...(plan.published.length > 0 && { port: { hairpin: true } }),
           }),
+          takeKey(name, plan),
           ...claimBridge(bridge, plan),
         ],
         wait,

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { describeLink, writeLinkHeader } from "./_link_message.ts";
+import { describeLink, IFLA, writeLinkHeader } from "./_link_message.ts";
 import { creation, deleted } from "./_route_request.ts";
 import type { LinkRef } from "./link.ts";
 import type { MessageWriter } from "./message_writer.ts";
@@ -15,8 +15,12 @@ const PROP_LIST = 52;
 const ALT_IFNAME = 53;
 const MOST = 127;
 
-function writeName(writer: MessageWriter, index: number, name: string): void {
-  writeLinkHeader(writer, { index });
+function writeName(writer: MessageWriter, link: LinkRef, name: string): void {
+  if (typeof link === "number") writeLinkHeader(writer, { index: link });
+  else {
+    writeLinkHeader(writer);
+    writer.string(link.length > 15 ? ALT_IFNAME : IFLA.IFNAME, link);
+  }
   writer.nest(PROP_LIST, () => writer.string(ALT_IFNAME, name));
 }
 
@@ -50,8 +54,7 @@ export function addAltName(link: LinkRef, name: string): RouteRequest<void> {
   return {
     operation: `name ${describeLink(link)} "${name}" too`,
     type: RTM.NEWLINKPROP,
-    links: [link],
-    body: (writer, indexOf) => writeName(writer, indexOf(link), name),
+    body: (writer) => writeName(writer, link, name),
     ...creation(),
   };
 }
@@ -81,8 +84,7 @@ export function deleteAltName(
     operation: `take the name "${name}" from ${describeLink(link)}`,
     type: RTM.DELLINKPROP,
     flags: 0,
-    links: [link],
-    body: (writer, indexOf) => writeName(writer, indexOf(link), name),
+    body: (writer) => writeName(writer, link, name),
     ...deleted(["ENOENT"]),
   };
 }

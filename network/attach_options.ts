@@ -51,7 +51,8 @@ export interface AttachOptions {
    */
   readonly forwarding?: boolean | undefined;
   /**
-   * What `detach()` finds it by.
+   * What `detach()` finds it by; no two attachments have the same. A further
+   * one of the same namespace needs one of its own.
    *
    * @default {the cookie of the namespace, in decimal}
    */

@@ -8,8 +8,10 @@ import { setImmediate } from "node:timers";
 import { rootTest, tempDir } from "@containerkit/tests";
 import {
   attach,
+  deleteLink,
   detach,
   getLink,
+  listAttachments,
   NatTable,
   NetNs,
   RouteSocket,
@@ -91,6 +93,35 @@ rootTest("detach() undoes what was kept, by the key alone", async () => {
   assertEquals(await route.request(getLink("ckt0")), undefined);
   assertEquals(await nat.published(), []);
   assertEquals(await detach("web.1"), false);
+});
+
+rootTest("attach() refuses a key that is in use", async () => {
+  using route = new RouteSocket();
+  using nat = new NatTable();
+  using a = NetNs.create();
+  using b = NetNs.create();
+  const options = {
+    key: "web",
+    bridge: "ckt0",
+    gateway: "10.77.0.1",
+    checkMac: true,
+    forwarding: true,
+    publish: [{ hostAddress: "127.0.0.1", hostPort: 8083, targetPort: 80 }],
+  };
+  const first = await attach(a, { ...options, address: "10.77.0.2/24" });
+  const second = { ...options, address: "10.77.0.3/24", publish: [] };
+  await assertRejects(
+    () => attach(b, second),
+    Deno.errors.AlreadyExists,
+    'Cannot attach with the key "web": another attachment has it',
+  );
+  const [seen, ...others] = await listAttachments();
+  assertEquals([seen?.link, seen?.bridge], [first.link, "ckt0"]);
+  assertEquals(others, []);
+  assertEquals((await nat.published()).map(({ owner }) => owner), ["web"]);
+  await first.release();
+  await using _second = await attach(b, second);
+  await route.request(deleteLink(first.link));
 });
 
 rootTest("attach() says who has a port", async () => {

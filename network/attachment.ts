@@ -7,10 +7,13 @@
 import { setImmediate } from "node:timers";
 import { undoAttachment } from "./_attachment_undo.ts";
 import { removeMacChecks } from "./_mac_check.ts";
+import { keyTag } from "./_owner_tag.ts";
+import { deleteAltName } from "./alt_name.ts";
 import type { NatEntries } from "./nat_entries.ts";
 import { NatTable } from "./nat_table.ts";
+import type { NetlinkError } from "./netlink_error.ts";
 import type { PublishedPort } from "./published_port.ts";
-import type { RequestOptions } from "./route_socket.ts";
+import { type RequestOptions, RouteSocket } from "./route_socket.ts";
 
 /** What {@linkcode Attachment} is made of. */
 export interface AttachmentDetails {
@@ -118,6 +121,7 @@ export class Attachment implements AsyncDisposable {
   async release(options: RequestOptions = {}): Promise<Released> {
     this.#held = false;
     if (this.#checksMac) await removeMacChecks(this.key, options);
+    await this.#freeKey(options);
     if (this.published.length === 0) return { flowsEnded: Promise.resolve() };
     const nat = new NatTable();
     try {
@@ -131,6 +135,17 @@ export class Attachment implements AsyncDisposable {
       nat.close();
       throw error;
     }
+  }
+
+  /** The link may outlive this for a while: the next attachment with the key is not to wait for that. */
+  async #freeKey(options: RequestOptions): Promise<void> {
+    using route = new RouteSocket();
+    const request = deleteAltName(this.link, keyTag(this.key));
+    const isGone = (error: NetlinkError) => error.code === "ENODEV";
+    await route.request({
+      ...request,
+      recover: (error) => !isGone(error) && request.recover!(error),
+    }, options);
   }
 
   /** Takes the namespace off the bridge, closes its ports, and removes a bridge that nobody uses any more. */
