@@ -71,7 +71,7 @@ export async function execPlugin(call: CniCall): Promise<unknown> {
     command,
     plugin,
     exitCode: code,
-    answer,
+    answer: typeof answer === "string" ? { msg: answer } : answer,
     stderr: decoder.decode(stderr),
   });
 }
@@ -81,7 +81,7 @@ function parse(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    // Only a refusal has text that is none: the caller quotes it.
-    return { msg: text.trim() };
+    // The words of a program that does not even know how to refuse.
+    return text.trim();
   }
 }

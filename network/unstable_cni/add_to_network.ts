@@ -6,6 +6,7 @@
  * @module
  */
 
+import { ask, isResult } from "./_answer.ts";
 import { cacheFile, writeCache } from "./_cache.ts";
 import { call, configFor, envFor } from "./_call.ts";
 import type {
@@ -26,7 +27,7 @@ import type {
  * @param attachment The container.
  * @param options Where plugins and results are.
  * @returns What the last plugin gave.
- * @throws {CniError} If a plugin refuses, with its own words.
+ * @throws {CniError} If a plugin refuses, with its own words, or gives what is no result.
  * @throws {Deno.errors.NotFound} If a plugin is missing.
  *
  * @example Usage
@@ -56,11 +57,12 @@ export async function addToNetwork(
         attachment,
         prevResult: result,
       });
-      result = await call("ADD", options, {
+      result = await ask("ADD", options, {
         plugin: plugin.type,
         config,
         env,
-      }) as CniResult;
+        isAnswer: isResult,
+      });
     }
     await writeCache(file, {
       kind: "cniCacheV1",

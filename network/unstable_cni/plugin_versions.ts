@@ -6,7 +6,7 @@
  * @module
  */
 
-import { call } from "./_call.ts";
+import { ask, isVersions } from "./_answer.ts";
 import type { CniOptions } from "./cni_types.ts";
 
 /**
@@ -17,7 +17,7 @@ import type { CniOptions } from "./cni_types.ts";
  * @param plugin The name of the program.
  * @param options Where plugins are.
  * @returns The versions.
- * @throws {CniError} If it does not answer.
+ * @throws {CniError} If it does not answer, or something else.
  *
  * @example Usage
  * ```ts ignore
@@ -31,8 +31,10 @@ export async function pluginVersions(
   options: CniOptions = {},
 ): Promise<string[]> {
   const config = { cniVersion: "1.1.0" };
-  const answer = await call("VERSION", options, { plugin, config }) as {
-    supportedVersions?: string[];
-  };
-  return answer?.supportedVersions ?? [];
+  const { supportedVersions } = await ask("VERSION", options, {
+    plugin,
+    config,
+    isAnswer: isVersions,
+  });
+  return supportedVersions;
 }

@@ -218,6 +218,47 @@ testIf(
   },
 );
 
+testIf(
+  Deno.build.os === "linux" ? undefined : "not Linux",
+  "addToNetwork() and pluginVersions() refuse answers that cannot be right",
+  async () => {
+    using temp = tempDir();
+    const network = await fakePlugin(temp.path);
+    const options = { pluginPath: [temp.path], cache: `${temp.path}/cache` };
+    const answers = [
+      "",
+      "garbage",
+      "null",
+      "[]",
+      '"text"',
+      '{"ips":5}',
+      '{"ips":[null]}',
+      '{"interfaces":[{}]}',
+      '{"supportedVersions":"1.0.0","routes":[{"dst":1}]}',
+    ];
+    for (const answer of answers) {
+      await Deno.writeTextFile(
+        `${temp.path}/fake`,
+        `#!/bin/sh\necho "$CNI_COMMAND" >>"${temp.path}/calls"\nprintf %s '${answer}'\n`,
+      );
+      const words = "it answered what the specification does not know";
+      const attachment = { containerId: "c1", netns: "/ns" };
+      await assertRejects(
+        () => addToNetwork(network, attachment, options),
+        CniError,
+        `Cannot ADD by the CNI plugin "fake": ${words}`,
+      );
+      await assertRejects(
+        () => pluginVersions("fake", options),
+        CniError,
+        `Cannot VERSION by the CNI plugin "fake": ${words}`,
+      );
+    }
+    const calls = await Deno.readTextFile(`${temp.path}/calls`);
+    assertEquals(calls, "ADD\nDEL\nVERSION\n".repeat(answers.length));
+  },
+);
+
 Deno.test("parseCniNetwork() refuses what is no network", () => {
   for (
     const text of [
