@@ -18,7 +18,8 @@ export interface CacheEntry {
   readonly ifName: string;
   readonly attachment: CniAttachment;
   readonly network: CniNetwork;
-  readonly result: CniResult;
+  /** Absent as long as the `ADD` is under way, or was ended in the middle. */
+  readonly result?: CniResult;
 }
 
 /** Checks what becomes part of a path. */
@@ -57,16 +58,29 @@ export async function readCache(path: string): Promise<CacheEntry | undefined> {
   }
 }
 
-/** Keeps a result. */
+/** Keeps what is known; with `isNew` only if nothing is kept there yet. */
 export async function writeCache(
   file: string,
   entry: CacheEntry,
+  { isNew = false } = {},
 ): Promise<void> {
   const folder = file.slice(0, file.lastIndexOf("/"));
   await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
   const temporary = `${file}.${crypto.randomUUID()}`;
   await Deno.writeTextFile(temporary, JSON.stringify(entry), { mode: 0o600 });
-  await Deno.rename(temporary, file);
+  if (!isNew) return await Deno.rename(temporary, file);
+  try {
+    await Deno.link(temporary, file);
+  } finally {
+    await Deno.remove(temporary);
+  }
+}
+
+/** Keeps nothing there any more. */
+export async function removeCache(file: string): Promise<void> {
+  await Deno.remove(file).catch((error) => {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  });
 }
 
 /** All that is kept of a network. */

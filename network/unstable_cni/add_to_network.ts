@@ -7,7 +7,12 @@
  */
 
 import { ask, isResult } from "./_answer.ts";
-import { cacheFile, writeCache } from "./_cache.ts";
+import {
+  type CacheEntry,
+  cacheFile,
+  removeCache,
+  writeCache,
+} from "./_cache.ts";
 import { call, configFor, envFor } from "./_call.ts";
 import type {
   CniAttachment,
@@ -19,7 +24,9 @@ import type {
 
 /**
  * Adds a container to a network, plugin by plugin. If one refuses, what those
- * before it did is undone by `DEL`.
+ * before it did is undone by `DEL`. The same container gets the same link once
+ * only: before it is added again it is removed, also where the program that
+ * added it was killed or the undoing failed.
  *
  * @experimental **UNSTABLE**: New API, yet to be vetted.
  *
@@ -29,6 +36,7 @@ import type {
  * @returns What the last plugin gave.
  * @throws {CniError} If a plugin refuses, with its own words, or gives what is no result.
  * @throws {Deno.errors.NotFound} If a plugin is missing.
+ * @throws {Deno.errors.AlreadyExists} If it was added already.
  *
  * @example Usage
  * ```ts ignore
@@ -48,6 +56,15 @@ export async function addToNetwork(
     throw new TypeError("Cannot add a container to a network without a netns");
   }
   const env = envFor(attachment);
+  const entry: CacheEntry = {
+    kind: "cniCacheV1",
+    networkName: network.name,
+    containerId: attachment.containerId,
+    ifName: attachment.ifName ?? "eth0",
+    attachment,
+    network,
+  };
+  await reserve(file, entry);
   let result: CniResult | undefined;
   const called: CniPlugin[] = [];
   try {
@@ -64,23 +81,31 @@ export async function addToNetwork(
         isAnswer: isResult,
       });
     }
-    await writeCache(file, {
-      kind: "cniCacheV1",
-      networkName: network.name,
-      containerId: attachment.containerId,
-      ifName: attachment.ifName ?? "eth0",
-      attachment,
-      network,
-      result: result ?? {},
-    });
+    await writeCache(file, { ...entry, result: result ?? {} });
     return result ?? {};
   } catch (error) {
     const failures = await undo(called, { network, attachment, options });
-    if (failures.length === 0) throw error;
+    if (failures.length === 0) {
+      await removeCache(file);
+      throw error;
+    }
     throw new SuppressedError(
       new AggregateError(failures),
       error,
       `Cannot undo what CNI plugins did for "${attachment.containerId}"`,
+    );
+  }
+}
+
+/** Plugins do not expect a second `ADD`: its undoing would take away what the first did. */
+async function reserve(file: string, entry: CacheEntry): Promise<void> {
+  try {
+    await writeCache(file, entry, { isNew: true });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+    throw new Deno.errors.AlreadyExists(
+      `Cannot add "${entry.containerId}" to the network "${entry.networkName}" as "${entry.ifName}": it was added already`,
+      { cause: error },
     );
   }
 }

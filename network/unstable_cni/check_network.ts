@@ -36,7 +36,7 @@ export async function checkNetwork(
 ): Promise<void> {
   if (network.disableCheck || !atLeast(network.cniVersion, 0, 4)) return;
   const cached = await readCache(cacheFile(network, attachment, options));
-  if (cached === undefined) {
+  if (cached?.result === undefined) {
     throw new Deno.errors.NotFound(
       `Cannot check "${attachment.containerId}" on the network "${network.name}": it was not added`,
     );

@@ -18,7 +18,7 @@ import { removeFromNetwork } from "./remove_from_network.ts";
  * @experimental **UNSTABLE**: New API, yet to be vetted.
  *
  * @param network The network.
- * @param live The containers that are in use.
+ * @param live The containers that are in use; one that is being added counts too.
  * @param options Where plugins and results are.
  * @throws {AggregateError} If some could not be removed; the others were.
  *

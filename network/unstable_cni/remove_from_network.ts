@@ -6,7 +6,7 @@
  * @module
  */
 
-import { cacheFile, readCache } from "./_cache.ts";
+import { cacheFile, readCache, removeCache } from "./_cache.ts";
 import { call, configFor, envFor } from "./_call.ts";
 import type { CniAttachment, CniNetwork, CniOptions } from "./cni_types.ts";
 
@@ -47,7 +47,5 @@ export async function removeFromNetwork(
       env: envFor(whole),
     });
   }
-  await Deno.remove(file).catch((error) => {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  });
+  await removeCache(file);
 }

@@ -259,6 +259,62 @@ testIf(
   },
 );
 
+testIf(
+  Deno.build.os === "linux" ? undefined : "not Linux",
+  "addToNetwork() refuses to add twice without removeFromNetwork()",
+  async () => {
+    using temp = tempDir();
+    const network = await fakePlugin(temp.path);
+    const options = { pluginPath: [temp.path], cache: `${temp.path}/cache` };
+    const attachment = { containerId: "c1", netns: "/ns" };
+    const add = (more = {}) =>
+      addToNetwork(network, { ...attachment, ...more }, options);
+    const both = await Promise.allSettled([add(), add()]);
+    assertEquals(
+      both.map(({ status }) => status).toSorted(),
+      ["fulfilled", "rejected"],
+    );
+    await assertRejects(
+      add,
+      Deno.errors.AlreadyExists,
+      'Cannot add "c1" to the network "fake-net" as "eth0": it was added already',
+    );
+    await add({ ifName: "eth1" });
+    await removeFromNetwork(network, attachment, options);
+    await add();
+    const calls = await Deno.readTextFile(`${temp.path}/calls`);
+    assertEquals(
+      calls.trim().split("\n").map((line) => line.split("{")[0]?.trim()),
+      [
+        "ADD c1 /ns eth0",
+        "ADD c1 /ns eth1",
+        "DEL c1 /ns eth0",
+        "ADD c1 /ns eth0",
+      ],
+    );
+    assertEquals([...Deno.readDirSync(options.cache)].length, 2);
+  },
+);
+
+testIf(
+  Deno.build.os === "linux" ? undefined : "not Linux",
+  "addToNetwork() that was refused can be tried again",
+  async () => {
+    using temp = tempDir();
+    const network = await fakePlugin(temp.path);
+    const options = { pluginPath: [temp.path], cache: `${temp.path}/cache` };
+    const attachment = { containerId: "c1", netns: "/ns" };
+    await Deno.writeTextFile(`${temp.path}/answer`, '{"msg":"no"}');
+    for (let turn = 0; turn < 2; turn++) {
+      await assertRejects(
+        () => addToNetwork(network, attachment, options),
+        CniError,
+      );
+    }
+    assertEquals([...Deno.readDirSync(options.cache)], []);
+  },
+);
+
 Deno.test("parseCniNetwork() refuses what is no network", () => {
   for (
     const text of [
