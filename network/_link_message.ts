@@ -15,6 +15,7 @@ export const IFLA = {
   GROUP: 27,
   NET_NS_FD: 28,
   EXT_MASK: 29,
+  TARGET_NETNSID: 46,
   NEW_IFINDEX: 49,
 };
 export const IFF_UP = 1;

@@ -59,10 +59,22 @@ export function* perform<T>(
     if (interrupted && attempt < ATTEMPTS) continue;
     const silent = error === undefined && messages.length === 0;
     if (silent && request.fallback !== undefined) {
-      return yield* perform(channel, request.fallback, indexOf);
+      return yield* followUp(channel, request.fallback());
     }
     const answer = readReply(request, reply!);
     if (!interrupted) return answer;
     throw new DumpInterruptedError(request.operation, answer);
   }
+}
+
+/** Asks what is to be asked where a request was not answered. */
+export function* followUp<T>(
+  channel: Channel,
+  requests: Generator<RouteRequest<unknown>, T, unknown>,
+): Talk<T> {
+  let step = requests.next();
+  while (!step.done) {
+    step = requests.next(yield* perform(channel, step.value, noIndex));
+  }
+  return step.value;
 }

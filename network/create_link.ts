@@ -14,6 +14,7 @@ import {
   writeLinkHeader,
   writePlain,
 } from "./_link_message.ts";
+import { creation } from "./_route_request.ts";
 import { getLink } from "./get_link.ts";
 import { type Link, type LinkRef, parseLink } from "./link.ts";
 import type {
@@ -27,6 +28,7 @@ import type {
   VxlanOptions,
 } from "./link_kind.ts";
 import type { MessageWriter } from "./message_writer.ts";
+import { getNetNsId, setNetNsId } from "./netns_id.ts";
 import type { RouteRequest } from "./route_request.ts";
 
 /** What any link can be given at birth, in the message that makes it. */
@@ -57,7 +59,7 @@ export interface LinkAttributes {
   readonly gsoMaxSegments?: number | undefined;
   /** The largest packet it merges on receiving, in bytes. */
   readonly groMaxSize?: number | undefined;
-  /** The namespace it is born in. */
+  /** The namespace it is born in; needs a `name`, and the namespace gets a number in that of the socket. */
   readonly netns?: { readonly fd: number } | undefined;
   /** Whether it is up from the start. */
   readonly up?: boolean | undefined;
@@ -191,6 +193,32 @@ function writeData(writer: MessageWriter, spec: LinkSpec): void {
   }
 }
 
+/** Whether the kernel takes a name as it is. */
+function isWhole(name: string | undefined): name is string {
+  return name !== undefined && !name.includes("%");
+}
+
+/** What is made in another namespace is echoed only there; before Linux 6.2 nothing is. */
+function* findLink(
+  name: string,
+  netns: { readonly fd: number } | undefined,
+): Generator<RouteRequest<unknown>, Link, unknown> {
+  const lookup = getLink(name);
+  if (netns === undefined) return (yield lookup) as Link;
+  if ((yield getNetNsId(netns)) === undefined) {
+    // Somebody may number it meanwhile.
+    yield { ...setNetNsId(netns), ...creation("ignore"), flags: 0 };
+  }
+  const id = (yield getNetNsId(netns)) as number;
+  return (yield {
+    ...lookup,
+    body(writer, indexOf) {
+      lookup.body(writer, indexOf);
+      writer.attribute32(IFLA.TARGET_NETNSID, id);
+    },
+  }) as Link;
+}
+
 /**
  * Makes a link, with everything it can be given at birth: nobody ever sees it
  * without, and no other program gets to rename it in between. An alias and the
@@ -199,6 +227,7 @@ function writeData(writer: MessageWriter, spec: LinkSpec): void {
  *
  * @param spec The link.
  * @returns A request that gives the link; of a pair, `parent` is the index of the other end.
+ * @throws {TypeError} If it shall be born in another namespace and has no name, or one with `%`.
  * @throws {RangeError} If a name has more than 15 bytes, or a number is out of range.
  *
  * @example Usage
@@ -219,6 +248,11 @@ function writeData(writer: MessageWriter, spec: LinkSpec): void {
 export function createLink(spec: LinkSpec): RouteRequest<Link> {
   const { name, master, netns } = spec;
   if (name !== undefined) checkLinkName(name);
+  if (netns !== undefined && !isWhole(name)) {
+    throw new TypeError(
+      `Cannot create a ${spec.kind} link in another namespace without a name: the kernel tells only there which it chose`,
+    );
+  }
   const parent = "parent" in spec ? spec.parent : undefined;
   return {
     operation: `create ${spec.kind} link${
@@ -244,8 +278,6 @@ export function createLink(spec: LinkSpec): RouteRequest<Link> {
     decode(messages) {
       return parseLink(messages[0]!.payload);
     },
-    // Before Linux 6.2 nothing is echoed.
-    ...(name !== undefined && !name.includes("%") && netns === undefined &&
-      { fallback: getLink(name) as RouteRequest<Link> }),
+    ...(isWhole(name) && { fallback: () => findLink(name, netns) }),
   };
 }

@@ -39,8 +39,8 @@ export interface RouteRequest<T> {
   decode(messages: readonly NetlinkMessage[]): T;
   /** Takes an error as an answer, or throws it again. */
   recover?(error: NetlinkError): T;
-  /** What to ask where an old kernel grants the request and answers nothing. */
-  readonly fallback?: RouteRequest<T>;
+  /** What to ask, one after the other, where the kernel grants the request and answers nothing. */
+  readonly fallback?: () => Generator<RouteRequest<unknown>, T, unknown>;
 }
 
 /**

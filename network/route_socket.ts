@@ -8,6 +8,7 @@ import { Channel, type Talk } from "./_channel.ts";
 import { exchange, type Reply } from "./_exchange.ts";
 import { socketCookie } from "./_net_ns_cookie.ts";
 import {
+  followUp,
   type IndexOf,
   noIndex,
   perform,
@@ -189,7 +190,7 @@ export class RouteSocket implements Disposable {
   *#answer(request: RouteRequest<unknown>, reply: Reply): Talk<unknown> {
     const silent = reply.error === undefined && reply.messages.length === 0;
     return silent && request.fallback !== undefined
-      ? yield* perform(this.#channel, request.fallback, noIndex)
+      ? yield* followUp(this.#channel, request.fallback())
       : readReply(request, reply);
   }
 

@@ -586,6 +586,24 @@ rootTest(
   },
 );
 
+rootTest(
+  "createLink() gives a link that is born in another namespace",
+  async () => {
+    using netns = NetNs.create();
+    using other = NetNs.create();
+    using route = new RouteSocket({ netns });
+    using there = new RouteSocket({ netns: other });
+    const make = (name?: string) =>
+      createLink({ kind: "bridge", name, netns: other });
+    const first = await route.request(make("born0"));
+    assertEquals(first.index, (await there.request(getLink("born0")))?.index);
+    const links = await route.batch([make("born1"), make("born2")]);
+    assertEquals(links.map(({ name }) => name), ["born1", "born2"]);
+    assertThrows(() => make(), TypeError, "without a name");
+    assertThrows(() => make("born%d"), TypeError, "without a name");
+  },
+);
+
 rootTest("a link is found by further names, which go again", async () => {
   using netns = NetNs.create();
   using route = new RouteSocket({ netns });
