@@ -1,5 +1,5 @@
 import type { Mount } from "@containerkit/mount";
-import { DigestMismatchError } from "@containerkit/oci";
+import { DigestMismatchError, parseDigest } from "@containerkit/oci";
 import type { LayerReader } from "@containerkit/tar/layer";
 import { applyLayer } from "./apply_layer.ts";
 import type { DiffLayersOptions } from "./diff_layers_options.ts";
@@ -96,12 +96,13 @@ export class OverlayDriver implements Driver {
     layer: ReadableStream<Uint8Array>,
     options: ApplyOptions,
   ): Promise<AppliedLayer> {
-    const { signal, onProgress } = options;
+    const { onProgress, ...passed } = options;
     const implicit = new ImplicitFolders();
     const { digest, size, diffId, diffSize } = await applyLayer(
       layer,
       contentOf(place),
       {
+        ...passed,
         format: "overlay",
         writeBack: true,
         // None means unknown as yet, not that nothing is below.
@@ -112,7 +113,6 @@ export class OverlayDriver implements Driver {
           implicit.see(header);
           return true;
         },
-        ...(signal === undefined ? {} : { signal }),
         ...(onProgress === undefined
           ? {}
           : { onProgress: ({ size }) => onProgress(size) }),
@@ -183,14 +183,19 @@ export class OverlayDriver implements Driver {
     signal: AbortSignal | undefined,
   ): Promise<string[]> {
     const abort = signal === undefined ? {} : { signal };
+    const expected = place.diffId ?? source.diffId;
     return await withScratch(this.#root, async (dir) => {
       makeUpper({ id: place.id, dir }, {}, attributesOf(contentOf(place)));
       const { diffId } = await applyLayer(
         await source.open(abort),
         `${dir}/fs`,
-        { format: "overlay", parents: place.parents.map(contentOf), ...abort },
+        {
+          format: "overlay",
+          parents: place.parents.map(contentOf),
+          diffIdAlgorithm: parseDigest(expected).algorithm,
+          ...abort,
+        },
       );
-      const expected = place.diffId ?? source.diffId;
       if (diffId !== expected) {
         throw new DigestMismatchError(`verify snapshot "${place.key}"`, {
           expected,

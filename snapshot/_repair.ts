@@ -1,5 +1,5 @@
 import { renameAt, RenameFlag } from "@containerkit/libc";
-import { DigestMismatchError } from "@containerkit/oci";
+import { DigestMismatchError, parseDigest } from "@containerkit/oci";
 import { checkCommitted } from "./_checks.ts";
 import type { Row } from "./_rows.ts";
 import { writeSidecar } from "./_sidecar.ts";
@@ -46,7 +46,10 @@ export async function repairRow(
     transient: true,
     ...abort,
   });
-  const { diffId } = await fresh.apply(await source.open(abort), abort);
+  const { diffId } = await fresh.apply(await source.open(abort), {
+    diffIdAlgorithm: parseDigest(expected).algorithm,
+    ...abort,
+  });
   checkDiffId(row.key, expected, diffId);
   const other = store.require("repair", key);
   const { usage } = await driver.seal(store.place(other), signal);

@@ -1,6 +1,6 @@
 import { chainIds, DigestMismatchError } from "@containerkit/oci";
 import { UntarStream } from "@containerkit/tar";
-import { readLayer } from "@containerkit/tar/layer";
+import { readLayer, type ReadLayerOptions } from "@containerkit/tar/layer";
 import { exists } from "./_folders.ts";
 import {
   check,
@@ -30,10 +30,11 @@ import { unpack } from "./unpack.ts";
 /** A layer of an image, in memory. */
 export async function layerOf(
   entries: readonly TestEntry[],
+  options: ReadLayerOptions = {},
 ): Promise<LayerSource> {
   const bytes = archive(entries);
   const open = () => Promise.resolve(new Blob([bytes]).stream());
-  const reader = readLayer(await open());
+  const reader = readLayer(await open(), options);
   await reader.readable.pipeTo(new WritableStream());
   const { digest, size, diffId } = await reader.digests;
   const mediaType = "application/vnd.oci.image.layer.v1.tar";
@@ -367,6 +368,26 @@ export const MORE_CASES: Readonly<Record<string, SuiteCase>> = {
     );
     await refused(() => snapshotter.verify("user"), SnapshotStateError);
     same(await snapshotter.fsck(), [], "what fsck finds");
+  },
+
+  async OtherHashes(context) {
+    const { snapshotter } = context;
+    const layers = [
+      await layerOf(BASE, {
+        digestAlgorithm: "sha512",
+        diffIdAlgorithm: "sha384",
+      }),
+      await layerOf(TOP, { diffIdAlgorithm: "sha512" }),
+    ];
+    const { chainId } = await unpack(layers, snapshotter);
+    const [, source] = layers;
+    same(await snapshotter.verify(chainId, { source: source! }), {
+      ok: true,
+      exact: true,
+      problems: [],
+    }, "verify");
+    await snapshotter.repair(chainId, source!);
+    same((await snapshotter.verify(chainId)).ok, true, "repaired");
   },
 
   async Dispose(context) {

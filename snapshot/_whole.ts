@@ -1,5 +1,5 @@
 import type { Mount } from "@containerkit/mount";
-import { DigestMismatchError } from "@containerkit/oci";
+import { DigestMismatchError, parseDigest } from "@containerkit/oci";
 import type { LayerReader } from "@containerkit/tar/layer";
 import { compareTrees } from "./_compare_trees.ts";
 import type { Driver, Folder, Place, Sealed } from "./_driver.ts";
@@ -100,14 +100,14 @@ export class WholeDriver implements Driver {
     layer: ReadableStream<Uint8Array>,
     options: ApplyOptions,
   ): Promise<AppliedLayer> {
-    const { signal, onProgress } = options;
+    const { onProgress, ...passed } = options;
     await using content = await this.#backing.open(place, { readonly: false });
     const { digest, size, diffId, diffSize } = await applyLayer(
       layer,
       content.path,
       {
+        ...passed,
         writeBack: true,
-        ...(signal === undefined ? {} : { signal }),
         ...(onProgress === undefined
           ? {}
           : { onProgress: ({ size }) => onProgress(size) }),
@@ -185,6 +185,7 @@ export class WholeDriver implements Driver {
     signal: AbortSignal | undefined,
   ): Promise<string[]> {
     const abort = signal === undefined ? {} : { signal };
+    const expected = place.diffId ?? source.diffId;
     return await withScratch(this.#root, async (dir) => {
       const scratch = { id: place.id, dir };
       const [below] = place.parents;
@@ -197,9 +198,8 @@ export class WholeDriver implements Driver {
         const { diffId } = await applyLayer(
           await source.open(abort),
           made.path,
-          abort,
+          { diffIdAlgorithm: parseDigest(expected).algorithm, ...abort },
         );
-        const expected = place.diffId ?? source.diffId;
         if (diffId !== expected) {
           throw new DigestMismatchError(`verify snapshot "${place.key}"`, {
             expected,

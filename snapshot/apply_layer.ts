@@ -5,6 +5,7 @@
  */
 
 import type { IdMap, IdMapRange } from "@containerkit/mount";
+import type { DigestAlgorithm } from "@containerkit/oci";
 import {
   createTarParser,
   type TarHeader,
@@ -87,6 +88,18 @@ export interface ApplyLayerOptions {
    * @default {false}
    */
   readonly writeBack?: boolean;
+  /**
+   * Hash function of `digest`.
+   *
+   * @default {"sha256"}
+   */
+  readonly digestAlgorithm?: DigestAlgorithm;
+  /**
+   * Hash function of `diffId`.
+   *
+   * @default {"sha256"}
+   */
+  readonly diffIdAlgorithm?: DigestAlgorithm;
   /** What the layer may ask for. */
   readonly limits?: TarLimits;
   /** Called after each part of the layer. */
@@ -137,6 +150,7 @@ export async function applyLayer(
   options: ApplyLayerOptions = {},
 ): Promise<ApplyLayerResult> {
   const { format = "directory", signal, limits, onProgress } = options;
+  const { digestAlgorithm, diffIdAlgorithm } = options;
   signal?.throwIfAborted();
   const marks = format === "directory"
     ? directoryMarks
@@ -177,6 +191,8 @@ export async function applyLayer(
       if (before !== undefined) await applier.writes.until(before);
     }, {
       engine: nativeEngine,
+      ...(digestAlgorithm === undefined ? {} : { digestAlgorithm }),
+      ...(diffIdAlgorithm === undefined ? {} : { diffIdAlgorithm }),
       ...(limits?.ratio === undefined
         ? {}
         : { limits: { ratio: limits.ratio } }),
