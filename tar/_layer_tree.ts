@@ -219,7 +219,7 @@ export class LayerTree {
       const child = childOf(node, part);
       const symlink = rest.length === 0 ? undefined : child.entry?.symlink;
       if (symlink === undefined) {
-        if (isMade && rest.length > 0) child.isImplied = true;
+        if (isMade && rest.length > 0) this.#enter(child, parts);
         node = child;
         continue;
       }
@@ -236,6 +236,20 @@ export class LayerTree {
       rest.push(...target.reverse());
     }
     return node;
+  }
+
+  /** Makes a directory of what is on the way to a path: a file of a lower layer is replaced, as when layers are applied. */
+  #enter(node: Node, parts: readonly string[]): void {
+    if (node.entry !== undefined && node.entry.directory === undefined) {
+      if (node.entry.layer === this.#layer) {
+        throw new TarError(
+          `the path ${JSON.stringify(parts.join("/"))} goes through a file`,
+        );
+      }
+      // That it hides what lies below, it has of the file.
+      node.entry = undefined;
+    }
+    node.isImplied = true;
   }
 
   #put(

@@ -113,14 +113,15 @@ async function* writeAll(
  * Merges layers into one archive that does what all of them did, without unpacking them.
  *
  * Each is read twice: first for what becomes of its entries, then for their content. What a higher layer hides
- * or replaces is left out; links on the way to a path are followed as when the layers are applied. Hard links whose
+ * or replaces is left out, as is a file where a higher layer has something in a directory of that name; links on the
+ * way to a path are followed as when the layers are applied. Hard links whose
  * target is replaced by a higher layer keep their content. Sparse files are written in full. With others below, a hard
  * link to a file of theirs that is hidden as well cannot be told in one layer.
  *
  * @param layers The layers, the lowest first.
  * @param options Whether others lie below.
  * @returns The archive, uncompressed.
- * @throws {TarError} If a layer is damaged, or a path goes through more than 40 symbolic links, or through links of more than 4096 parts; also through the stream.
+ * @throws {TarError} If a layer is damaged, or a path goes through a file of its own layer, more than 40 symbolic links, or links of more than 4096 parts; also through the stream.
  * @throws {SyntaxError} If a path leads out of the layers, or a hard link to nothing.
  * @throws {DigestMismatchError} If a layer is not what its diff ID says; also through the stream.
  *

@@ -106,6 +106,40 @@ Deno.test({
 });
 
 Deno.test({
+  name: "mergeLayers() puts a directory in the place of a lower layer's file",
+  permissions: "none",
+  async fn() {
+    const merged = async (
+      keepWhiteouts: boolean,
+      ...layers: (readonly string[])[]
+    ) => {
+      const sources = layers.map((paths) => layer(...paths.map(file)));
+      const stream = await mergeLayers(sources, { keepWhiteouts });
+      const entries = stream.pipeThrough(new UntarStream());
+      return await Array.fromAsync(entries, async ({ path, readable }) => {
+        await readable?.cancel();
+        return path;
+      });
+    };
+    for (const layers of [[["a"], ["a/b"]], [["a/c"], ["a"], ["a/b"]]]) {
+      assertEquals(await merged(false, ...layers), ["a/b"]);
+      assertEquals(await merged(true, ...layers), [
+        "a/",
+        "a/.wh..wh..opq",
+        "a/b",
+      ]);
+    }
+    assertEquals(await merged(false, ["a/b"], ["a"]), ["a"]);
+    assertEquals(await merged(false, ["a"], ["a/b"], ["a"]), ["a"]);
+    await assertRejects(
+      () => merged(false, ["a", "a/b"]),
+      TarError,
+      'the path "a/b" goes through a file',
+    );
+  },
+});
+
+Deno.test({
   name: "mergeLayers() refuses links of too many parts in one path",
   permissions: "none",
   async fn() {
