@@ -15,10 +15,47 @@ import {
 } from "@containerkit/libc";
 import { type TarHeader, TypeFlag } from "@containerkit/tar";
 import { parseWhiteout } from "@containerkit/tar/layer";
+import { writeFileAtomic } from "@containerkit/state";
 import { cleanPath } from "./_clean_path.ts";
 import { overlayMarks } from "./_layer_marks.ts";
 import { ParentLayers } from "./_parent_layers.ts";
 import { removeTree } from "./_remove_tree.ts";
+
+/** What is kept beside a layer until it is committed, by whatever process. */
+type ImplicitRecord = Readonly<
+  Record<
+    "needed" | "marked" | "folders" | "others" | "hidden" | "opaque",
+    readonly string[]
+  >
+>;
+
+const recordOf = (dir: string) => `${dir}/implicit.json`;
+
+/** Keeps them beside a layer, in the place of those before. */
+export function keepImplicit(dir: string, implicit: ImplicitFolders): void {
+  writeFileAtomic(recordOf(dir), JSON.stringify(implicit));
+}
+
+/** Those that are kept beside a layer. */
+export function readImplicit(dir: string): ImplicitFolders | undefined {
+  try {
+    return new ImplicitFolders(
+      JSON.parse(Deno.readTextFileSync(recordOf(dir))),
+    );
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
+/** Removes what was kept. */
+export function forgetImplicit(dir: string): void {
+  try {
+    Deno.removeSync(recordOf(dir));
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
 
 /**
  * The folders that a layer has no entry for, though it has something in them.
@@ -26,15 +63,37 @@ import { removeTree } from "./_remove_tree.ts";
  */
 export class ImplicitFolders {
   /** Those that something lies in. */
-  readonly #needed = new Set<string>();
+  readonly #needed: Set<string>;
   /** Those that marks lie in. */
-  readonly #marked = new Set<string>();
-  readonly #folders = new Set<string>();
-  readonly #others = new Set<string>();
+  readonly #marked: Set<string>;
+  readonly #folders: Set<string>;
+  readonly #others: Set<string>;
   /** What the layer hides, with all in it. */
-  readonly #hidden = new Set<string>();
+  readonly #hidden: Set<string>;
   /** Folders of which the layer hides what is in them. */
-  readonly #opaque = new Set<string>();
+  readonly #opaque: Set<string>;
+
+  constructor(kept: Partial<ImplicitRecord> = {}) {
+    this.#needed = new Set(kept.needed);
+    this.#marked = new Set(kept.marked);
+    this.#folders = new Set(kept.folders);
+    this.#others = new Set(kept.others);
+    this.#hidden = new Set(kept.hidden);
+    this.#opaque = new Set(kept.opaque);
+  }
+
+  /** What `adopt` needs, which is less than all that was seen. */
+  toJSON(): ImplicitRecord {
+    const asked = this.#needed.union(this.#marked).union(this.#hidden).add("");
+    return {
+      needed: [...this.#needed],
+      marked: [...this.#marked],
+      folders: [...this.#folders.intersection(asked)],
+      others: [...this.#others.intersection(asked)],
+      hidden: [...this.#hidden],
+      opaque: [...this.#opaque],
+    };
+  }
 
   /** Takes note of an entry. */
   see(header: TarHeader): void {

@@ -10,7 +10,12 @@ import { withScratch } from "./_scratch.ts";
 import type { LayerSource } from "./layer_source.ts";
 import { checkFilesystem } from "./_filesystem.ts";
 import { destroyTree, missingDir } from "./_folders.ts";
-import { ImplicitFolders } from "./_implicit.ts";
+import {
+  forgetImplicit,
+  ImplicitFolders,
+  keepImplicit,
+  readImplicit,
+} from "./_implicit.ts";
 import { forgetLimit } from "./_project.ts";
 import {
   attributesOf,
@@ -58,8 +63,6 @@ export class OverlayDriver implements Driver {
   readonly capabilities: SnapshotCapabilities;
   readonly #root: string;
   readonly #options = overlayOptions();
-  /** What was applied without a parent, by id. */
-  readonly #implicit = new Map<number, ImplicitFolders>();
 
   constructor(root: string) {
     checkFilesystem(root, {
@@ -119,7 +122,8 @@ export class OverlayDriver implements Driver {
       },
     );
     const [below] = place.parents;
-    if (below === undefined) this.#implicit.set(place.id, implicit);
+    // Another process may commit it.
+    if (below === undefined) keepImplicit(place.dir, implicit);
     else implicit.adoptRoot(contentOf(place), contentOf(below));
     return { digest, size, diffId, tarSize: diffSize };
   }
@@ -131,12 +135,11 @@ export class OverlayDriver implements Driver {
 
   async seal(place: Place, signal: AbortSignal | undefined): Promise<Sealed> {
     const content = contentOf(place);
-    const link = this.#implicit.get(place.id)
+    const link = readImplicit(place.dir)
       ?.adopt(content, place.parents.map(contentOf));
     if (link !== undefined) {
       throw new RebaseError(place.key, place.parent ?? "", link);
     }
-    this.#implicit.delete(place.id);
     const usage = await measureTree(content, signal);
     // When nothing here can refuse it any more.
     settleUpper(place);
@@ -153,6 +156,7 @@ export class OverlayDriver implements Driver {
 
   trim({ dir }: Folder): Promise<void> {
     forgetOwners(dir);
+    forgetImplicit(dir);
     return Promise.resolve();
   }
 

@@ -6,12 +6,13 @@ import type { Driver, Place } from "./_driver.ts";
 import { OverlayDriver } from "./_overlay.ts";
 import { MIGRATIONS } from "./_rows.ts";
 import { StoreSnapshotter } from "./_snapshotter.ts";
+import { readSidecar } from "./_sidecar.ts";
 import { Store } from "./_store.ts";
 import { TarindexDriver } from "./_tarindex.ts";
-import { archive, file, stream } from "./_test_layers.ts";
+import { archive, dir, file, stream, symlink } from "./_test_layers.ts";
 import { getXattr, setXattr } from "./_xattrs.ts";
 import type { Snapshot } from "./snapshotter.ts";
-import { openTarindex } from "./mod.ts";
+import { openOverlay, openTarindex, RebaseError } from "./mod.ts";
 
 /** A store whose parts a test may get at; opened again it is that of another process. */
 function openParts<D extends Driver>(
@@ -382,5 +383,53 @@ rootTest(
     Deno.chownSync(path, 1000, 1000);
     await work.commit("layer", { parent: "base" });
     assertEquals(Deno.lstatSync(path).uid, 1000);
+  },
+);
+
+rootTest(
+  "commit() makes folders look as in the parent though another applied the layer, or one before failed",
+  async () => {
+    await using temp = tempDir();
+    const root = `${temp.path}/s`;
+    {
+      await using one = await openOverlay({ root });
+      const apply = async (
+        key: string,
+        ...entries: Parameters<typeof archive>[0]
+      ) => {
+        await using work = await one.prepare(key);
+        await work.apply(stream(archive(entries)));
+        work.keep();
+      };
+      await apply("a", dir("d/", 0o700), symlink("d", "l"));
+      await one.commit("first", "a");
+      await apply("b", dir("d/", 0o711));
+      await one.commit("second", "b");
+      await apply("work", file("d/f"));
+      await apply("behind", file("l/f"));
+    }
+    await using other = await openOverlay({ root });
+    const layers = `${root}/snapshots/overlay/layers`;
+    const folderOf = (layer: string) =>
+      [...Deno.readDirSync(layers)]
+        .map(({ name }) => `${layers}/${name}`)
+        .find((path) => readSidecar(path)?.name === layer)!;
+    await assertRejects(
+      () =>
+        other.commitAll([
+          { name: "top", key: "work", options: { parent: "first" } },
+          { name: "more", key: "behind", options: { parent: "first" } },
+        ]),
+      RebaseError,
+    );
+    await other.commit("top", "work", { parent: "second" });
+    const folder = folderOf("top");
+    assertEquals(Deno.lstatSync(`${folder}/fs/d`).mode! & 0o7777, 0o711);
+    assertEquals(
+      [...Deno.readDirSync(folder)].some(({ name }) =>
+        name.includes("implicit")
+      ),
+      false,
+    );
   },
 );
