@@ -13,6 +13,7 @@ import {
 import { requestBytes } from "./_request_bytes.ts";
 import { requestFor, type Target } from "./_target.ts";
 import { RegistryError } from "./registry_error.ts";
+import type { HostCapability } from "./registry_host.ts";
 
 /** The largest manifest or index that is read, in bytes: what the specification asks registries to take. */
 export const MANIFEST_LIMIT = 4 * 1024 * 1024;
@@ -82,10 +83,15 @@ export async function headManifest(
   return { mediaType, digest, size };
 }
 
-/** Fetches a manifest and checks that it is one; by digest, that it is that one. */
+/**
+ * Fetches a manifest and checks that it is one; by digest, that it is that one.
+ *
+ * @param options What the host that is asked has to be capable of, where that is more than to give the manifest.
+ */
 export async function getManifest(
   target: Target,
   name: string,
+  options: { capability?: HostCapability } = {},
 ): Promise<RawManifest> {
   const what = `"${target.registry}/${target.repository}" "${name}"`;
   const algorithm = algorithmOf(name);
@@ -97,7 +103,8 @@ export async function getManifest(
       action: `pull manifest ${what}`,
       limit: MANIFEST_LIMIT,
       what: `manifest ${what}`,
-      capability: algorithm === undefined ? "resolve" : "pull",
+      capability: options.capability ??
+        (algorithm === undefined ? "resolve" : "pull"),
       headers: { accept: ACCEPT },
     },
   );

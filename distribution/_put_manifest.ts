@@ -94,7 +94,7 @@ export async function removeReferrer(
   );
 }
 
-/** Not every registry that has the API says so in its answer to a push. */
+/** Not every registry that has the API says so in its answer to a push. A mirror that has it says nothing of the registry. */
 async function hasReferrersApi(
   target: Target,
   digest: string,
@@ -103,7 +103,7 @@ async function hasReferrersApi(
     const { response } = await target.client.request(target.registry, {
       ...requestFor(target, `referrers/${digest}`, "pull"),
       action: `list the referrers of "${digest}"`,
-      capability: "referrers",
+      capability: "push",
     });
     await response.body?.cancel();
     return response.headers.get("content-type")?.startsWith(MediaType.Index) ??
@@ -149,7 +149,10 @@ async function editReferrersTag(
 ): Promise<void> {
   const { retry } = target.client;
   for (let attempt = 1;; attempt++) {
-    const found = await readReferrersTag(target, digest);
+    // What a mirror kept may be old, and to write that back would drop what came since.
+    const found = await readReferrersTag(target, digest, {
+      capability: "push",
+    });
     const manifests = edit(found?.index.manifests ?? []);
     if (manifests === undefined) return;
     if (attempt > retry.attempts + 1) {

@@ -7,6 +7,7 @@ import {
 import { getManifest } from "./_manifests.ts";
 import type { Target } from "./_target.ts";
 import { RegistryError } from "./registry_error.ts";
+import type { HostCapability } from "./registry_host.ts";
 
 /**
  * The tag that stands for the referrers of a digest where a registry has no API for them. Both parts are cut, as
@@ -24,12 +25,14 @@ export function referrersTag(digest: string): string {
 export async function readReferrersTag(
   target: Target,
   digest: string,
+  options: { capability?: HostCapability } = {},
 ): Promise<{ index: ImageIndex; descriptor: Descriptor } | undefined> {
   if (!isDigest(digest)) return undefined;
   try {
     const { descriptor, bytes } = await getManifest(
       target,
       referrersTag(digest),
+      options,
     );
     const index = parseManifest(bytes, { mediaType: descriptor.mediaType });
     // A server that takes the tag for another spelling of the digest gives the subject itself.

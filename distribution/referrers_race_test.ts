@@ -3,7 +3,7 @@ import { type Descriptor, MediaType } from "@containerkit/oci";
 import { testImage } from "./_test_image.ts";
 import { referrersTag } from "./_referrers_tag.ts";
 import { type Fault, startFaulty } from "./_test_faults.ts";
-import { listReferrers, push } from "./mod.ts";
+import { listReferrers, push, RegistryClient } from "./mod.ts";
 
 const subject = testImage();
 const tag = referrersTag(subject.descriptor.digest);
@@ -88,4 +88,34 @@ Deno.test("push() changes the referrers' tag only as it was read", async () => {
     listReferrers(`${host}/app@${subject.descriptor.digest}`, { client }),
   );
   assertEquals(head?.mediaType, MediaType.Manifest);
+});
+
+Deno.test("push() changes the referrers' tag of the registry, not what a mirror kept of it", async () => {
+  await using mirror = startFaulty(noApi);
+  await using origin = startFaulty(noApi);
+  const images = [2, 3].map((seed) =>
+    testImage({ seed, subject: subject.descriptor })
+  );
+  const [first, second] = images as [typeof subject, typeof subject];
+  const names = [mirror, origin].map(({ host }) => `http://${host}/v2/`);
+  using client = new RegistryClient({
+    hosts: () => [
+      { url: names[0]!, capabilities: ["pull", "resolve", "referrers"] },
+      { url: names[1]! },
+    ],
+    retry: { attempts: 2, delay: 1 },
+  });
+  // The mirror kept a list that names the second already: the registry's does not.
+  await push(second, `${mirror.host}/app:2`, { client: mirror.client });
+  await push(first, `${origin.host}/app:1`, { client: origin.client });
+  await push(second, "registry.example/app:2", { client });
+  const found = await Array.fromAsync(
+    listReferrers(`${origin.host}/app@${subject.descriptor.digest}`, {
+      client: origin.client,
+    }),
+  );
+  assertEquals(
+    found.map(({ digest }) => digest),
+    images.map(({ descriptor }) => descriptor.digest),
+  );
 });
