@@ -152,7 +152,13 @@ export class UploadApi {
     const kept = await this.#options.uploads?.get(this.#key);
     const location = kept === undefined ? null : URL.parse(kept);
     if (location === null) return undefined;
-    return await this.status({ location });
+    try {
+      return await this.status({ location });
+    } catch {
+      this.#target.signal?.throwIfAborted();
+      // Its host may be gone for good. A registry that only rests refuses the new upload too, and this one stays kept.
+      return undefined;
+    }
   }
 
   /** Asks how far an upload is; `undefined` if the server knows it no longer. */

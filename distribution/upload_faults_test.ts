@@ -239,3 +239,27 @@ Deno.test("push() tells of a source that ends early, runs over or fails, and can
     }
   }
 });
+
+Deno.test("push() begins anew when the host of a kept upload is gone", async () => {
+  await using gone = startFaulty();
+  const { host } = gone;
+  await gone[Symbol.asyncDispose]();
+  const seen: string[] = [];
+  const kept = new Map<string, string>();
+  await using faulty = startFaulty();
+  await push(image, `${faulty.host}/app:1`, {
+    client: faulty.client,
+    chunkSize: 200_000,
+    uploads: {
+      get: (key) => {
+        seen.push(key);
+        return Promise.resolve(`http://${host}/v2/app/blobs/uploads/1`);
+      },
+      set: (key, value) => Promise.resolve(void kept.set(key, value)),
+      delete: (key) => Promise.resolve(void kept.delete(key)),
+    },
+  });
+  assert(seen.length > 0);
+  assertEquals(kept.size, 0);
+  await pullRight(faulty);
+});
