@@ -74,8 +74,7 @@ export class BlobUpload {
   async #transfer(first: Session): Promise<void> {
     const { size } = this.#source.descriptor;
     if (size <= (this.#chunkSize ?? SMALL) && first.offset === 0) {
-      await using chunks = await this.#open(0);
-      return await this.#api.finish(first, await chunks.read(size + 1));
+      return await this.#sendWhole(first);
     }
     let session = first;
     for (let restarts = 0;; restarts++) {
@@ -91,6 +90,32 @@ export class BlobUpload {
       if (restarts >= this.#target.client.retry.attempts) {
         throw this.#fail("the registry keeps losing the upload");
       }
+      const again = await this.#api.start();
+      if (again === "mounted") return;
+      session = again;
+      this.#tell("retry", 0);
+    }
+  }
+
+  /** Sends all in one request, as often as it breaks: each time to a new upload, as a server may append to what it took of the last. */
+  async #sendWhole(first: Session): Promise<void> {
+    const { client, signal } = this.#target;
+    await using chunks = await this.#open(0);
+    const body = await chunks.read(this.#source.descriptor.size + 1);
+    let session = first;
+    for (let attempt = 1;; attempt++) {
+      try {
+        return await this.#api.finish(session, body);
+      } catch (error) {
+        signal?.throwIfAborted();
+        const isLost = error instanceof RegistryError && error.status === 404;
+        if (
+          !(isLost || isRecoverable(error)) || attempt >= client.retry.attempts
+        ) throw error;
+      }
+      await delay(backoff(client.retry, attempt), signal);
+      // The answer alone may have been lost.
+      if (await this.#api.exists()) return;
       const again = await this.#api.start();
       if (again === "mounted") return;
       session = again;

@@ -210,7 +210,8 @@ export class UploadApi {
         headers: body === undefined
           ? { "content-length": "0" }
           : { "content-type": "application/octet-stream" },
-        ...(body === undefined ? {} : { body }),
+        // What arrived of a body only the server knows: it is not for the same upload again.
+        ...(body === undefined ? {} : { body, once: true }),
         expected: [201, 204],
       });
       await response.body?.cancel();

@@ -263,3 +263,26 @@ Deno.test("push() begins anew when the host of a kept upload is gone", async () 
   assertEquals(kept.size, 0);
   await pullRight(faulty);
 });
+
+Deno.test("push() sends a small blob anew when its only request broke midway", async () => {
+  let count = 0;
+  await using faulty = startFaulty(async (request, answer) => {
+    const isUpload = request.url.includes("/blobs/uploads/");
+    if (request.method !== "PUT" || !isUpload || count++ > 0) return undefined;
+    // The server takes some of it, and loses the connection.
+    const bytes = new Uint8Array(await request.arrayBuffer());
+    await answer(
+      new Request(request.url, { method: "PATCH", body: bytes.slice(0, 10) }),
+    );
+    return new Response(null, { status: 502 });
+  });
+  const small = testImage({ seed: 3 });
+  await push(small, `${faulty.host}/app:1`, { client: faulty.client });
+  assert(count > 1);
+  const { descriptor } = await pull(
+    `${faulty.host}/app:1`,
+    createMemoryStore(),
+    { client: faulty.client },
+  );
+  assertEquals(descriptor, small.descriptor);
+});
