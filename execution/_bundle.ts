@@ -1,3 +1,4 @@
+import { writeFileAtomic } from "@containerkit/state";
 import { checkId } from "./_check_id.ts";
 import type { CgroupPaths } from "./_cgroup_paths.ts";
 import type { ContainerStatus } from "./container_process.ts";
@@ -175,22 +176,7 @@ export function readSpec(bundle: Bundle): Spec {
  * for a disk.
  */
 export function writeJson(path: string, value: unknown): void {
-  const temporary = `${path}.${crypto.randomUUID()}.tmp`;
-  try {
-    Deno.writeTextFileSync(temporary, JSON.stringify(value), { mode: 0o600 });
-    Deno.renameSync(temporary, path);
-  } catch (error) {
-    removeIfThere(temporary);
-    throw error;
-  }
-}
-
-function removeIfThere(path: string): void {
-  try {
-    Deno.removeSync(path);
-  } catch {
-    // It was not made, or went with the folder.
-  }
+  writeFileAtomic(path, JSON.stringify(value), { durable: false });
 }
 
 /**
@@ -209,7 +195,11 @@ export function claimJson(path: string, value: unknown): boolean | undefined {
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;
   } finally {
-    removeIfThere(temporary);
+    try {
+      Deno.removeSync(temporary);
+    } catch {
+      // It was not made, or went with the folder.
+    }
   }
 }
 

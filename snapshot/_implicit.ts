@@ -31,9 +31,9 @@ type ImplicitRecord = Readonly<
 
 const recordOf = (dir: string) => `${dir}/implicit.json`;
 
-/** Keeps them beside a layer, in the place of those before. */
+/** Keeps them beside a layer, in the place of those before. They are no more durable than what was applied. */
 export function keepImplicit(dir: string, implicit: ImplicitFolders): void {
-  writeFileAtomic(recordOf(dir), JSON.stringify(implicit));
+  writeFileAtomic(recordOf(dir), JSON.stringify(implicit), { durable: false });
 }
 
 /** Those that are kept beside a layer. */

@@ -15,10 +15,17 @@ export interface WriteFileAtomicOptions {
    * @default {0o600}
    */
   mode?: number;
+  /**
+   * Whether a power cut takes nothing of it once this returns. Without, only
+   * readers and a crash of this program see all of it or nothing.
+   *
+   * @default {true}
+   */
+  durable?: boolean;
 }
 
 /**
- * Writes a file under another name, makes it durable, and renames it into place. Synchronous, so that it can be part
+ * Writes a file under another name, makes it durable unless told otherwise, and renames it into place. Synchronous, so that it can be part
  * of a transaction.
  *
  * @param path The file; one of that name is replaced, its old content stays whole until then.
@@ -42,7 +49,7 @@ export function writeFileAtomic(
   data: string | Uint8Array,
   options: WriteFileAtomicOptions = {},
 ): Deno.FileInfo {
-  const { mode = 0o600 } = options;
+  const { mode = 0o600, durable = true } = options;
   const bytes = typeof data === "string"
     ? new TextEncoder().encode(data)
     : data;
@@ -56,10 +63,10 @@ export function writeFileAtomic(
     for (let done = 0; done < bytes.length;) {
       done += file.writeSync(bytes.subarray(done));
     }
-    file.syncSync();
+    if (durable) file.syncSync();
     const info = file.statSync();
     Deno.renameSync(temporary, path);
-    syncDirectory(dirname(path));
+    if (durable) syncDirectory(dirname(path));
     return info;
   } catch (error) {
     try {

@@ -19,6 +19,16 @@ Deno.test("writeFileAtomic() replaces the file by a new one", async () => {
   assertEquals(new TextDecoder().decode(bytes), "old");
 });
 
+Deno.test("writeFileAtomic() that need not last through a power cut replaces a file as well", async () => {
+  await using temp = tempDir();
+  const path = `${temp.path}/a`;
+  for (const text of ["old", "new"]) {
+    writeFileAtomic(path, text, { durable: false });
+    assertEquals(Deno.readTextFileSync(path), text);
+  }
+  assertEquals([...Deno.readDirSync(temp.path)].length, 1);
+});
+
 Deno.test("writeFileAtomic() leaves nothing when it fails", async () => {
   await using temp = tempDir();
   Deno.mkdirSync(`${temp.path}/a/b`, { recursive: true });
