@@ -1,4 +1,5 @@
 import { assertEquals, assertRejects } from "@std/assert";
+import { pipe, posixSpawn } from "@containerkit/libc";
 import { mount } from "@containerkit/mount";
 import {
   makeBusyboxRootfs,
@@ -170,25 +171,25 @@ rootTest(
       JSON.stringify({ linux: { cgroupsPath: cgroup } }),
     );
     // As crun leaves it when it is killed: with the arguments of `crun create`.
-    const child = new Deno.Command("sh", {
-      args: ["-c", "read line", `${bundle}/pid`],
-      stdin: "piped",
-    }).spawn();
+    const [reader, writer] = pipe();
+    using _writer = writer;
+    const { pid, pidfd } = posixSpawn(
+      "sh",
+      ["-c", "read line", `${bundle}/pid`],
+      { stdio: [reader.number, "ignore", "ignore"], env: {} },
+    );
+    using _pidfd = pidfd;
+    reader.close();
     for (const { target } of cgroupTrees().values()) {
       // It takes nobody in before it has processors.
       if (target.endsWith("/cpuset")) continue;
       const path = `${target}${cgroup}`;
       Deno.mkdirSync(path, { recursive: true });
-      Deno.writeTextFileSync(`${path}/cgroup.procs`, String(child.pid));
+      Deno.writeTextFileSync(`${path}/cgroup.procs`, String(pid));
     }
     assertEquals((await recoverContainers({ state })).undone, ["a"]);
-    await child.stdin.close();
-    // Whoever is first reaps it.
-    await child.status.catch(() => {});
-    assertEquals([exists(`/proc/${child.pid}`), exists(bundle)], [
-      false,
-      false,
-    ]);
+    // It is a child of this program here, and reaped by it.
+    assertEquals([exists(`/proc/${pid}`), exists(bundle)], [false, false]);
   },
   need("runc"),
 );
