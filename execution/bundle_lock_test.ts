@@ -6,6 +6,7 @@ import {
   rootTest,
   tempDir,
 } from "@containerkit/tests";
+import { makeBench } from "./_bench_test.ts";
 import {
   type Bundle,
   bundleOf,
@@ -217,13 +218,12 @@ Deno.test("writeJson() shares its temporary file with no other writer", () => {
 rootTest(
   "openContainer() tells an end that is written down already, before the program is reaped",
   async () => {
-    using temp = tempDir();
-    const rootfs = `${temp.path}/rootfs`;
-    Deno.mkdirSync(rootfs);
-    makeBusyboxRootfs(rootfs);
-    const state = `${temp.path}/state`;
-    const spec = await createSpec({}, { rootfs, args: ["sleep", "1000"] });
-    await using container = await run("a", spec, { state, stderr: "null" });
+    using bench = makeBench();
+    const { state } = bench;
+    await using container = await run("a", await bench.spec("sleep 1000"), {
+      state,
+      stderr: "null",
+    });
     const exit = {
       success: false,
       code: 3,
