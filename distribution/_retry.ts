@@ -1,4 +1,6 @@
 import { delay } from "./_delay.ts";
+import { NetworkError } from "./network_error.ts";
+import { RegistryError } from "./registry_error.ts";
 
 /** How failed requests are repeated. */
 export interface RetryPolicy {
@@ -13,6 +15,13 @@ const RETRIABLE: ReadonlySet<number> = new Set([408, 429, 500, 502, 503, 504]);
 /** Whether a status says that the same request may work later. */
 export function isRetriable(status: number): boolean {
   return RETRIABLE.has(status);
+}
+
+/** Whether the same request may work later. */
+export function mayPass(error: unknown): boolean {
+  return error instanceof RegistryError
+    ? isRetriable(error.status)
+    : error instanceof NetworkError || error instanceof Deno.errors.TimedOut;
 }
 
 /** Reads `Retry-After`, seconds or a date, as milliseconds from now. */

@@ -1,10 +1,9 @@
 import { ChunkReader } from "./_chunks.ts";
 import { UploadBody, type UploadSource } from "./_upload_body.ts";
 import { delay } from "./_delay.ts";
-import { backoff, isRetriable } from "./_retry.ts";
+import { backoff, mayPass } from "./_retry.ts";
 import type { Target } from "./_target.ts";
 import { readOffset, type Session, UploadApi } from "./_upload_api.ts";
-import { NetworkError } from "./network_error.ts";
 import { ProtocolError } from "./protocol_error.ts";
 import { RegistryError } from "./registry_error.ts";
 import type { TransferEvent } from "./transfer_event.ts";
@@ -281,9 +280,6 @@ export class BlobUpload {
 }
 
 function isRecoverable(error: unknown): boolean {
-  if (error instanceof RegistryError) {
-    return isRetriable(error.status) || error.status === 416;
-  }
-  return error instanceof NetworkError ||
-    error instanceof Deno.errors.TimedOut;
+  return mayPass(error) ||
+    error instanceof RegistryError && error.status === 416;
 }

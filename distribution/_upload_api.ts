@@ -1,6 +1,8 @@
 import { refuseTarget } from "./_address.ts";
 import type { UploadSource } from "./_upload_body.ts";
+import { mayPass } from "./_retry.ts";
 import { requestFor, type Target } from "./_target.ts";
+import { NetworkError } from "./network_error.ts";
 import { ProtocolError } from "./protocol_error.ts";
 import type { RegistryAnswer, RegistryRequest } from "./registry_request.ts";
 import { RegistryError } from "./registry_error.ts";
@@ -38,6 +40,12 @@ function readLocation(answer: RegistryAnswer, digest: string): URL {
 export function readOffset(headers: Headers): number | undefined {
   const last = /^(?:bytes[ =])?0-(\d+)$/.exec(headers.get("range") ?? "")?.[1];
   return last === undefined ? undefined : Number(last) + 1;
+}
+
+/** Whether nothing has this name. A name server that only rests says so. */
+function isUnknownHost(error: unknown): boolean {
+  return error instanceof NetworkError &&
+    /: dns error: (?!.*temporary)/i.test(error.message);
 }
 
 /** The requests that uploading one blob is made of. */
@@ -154,9 +162,10 @@ export class UploadApi {
     if (location === null) return undefined;
     try {
       return await this.status({ location });
-    } catch {
+    } catch (error) {
       this.#target.signal?.throwIfAborted();
-      // Its host may be gone for good. A registry that only rests refuses the new upload too, and this one stays kept.
+      // A server that only rests goes on with it later: this one stays kept.
+      if (mayPass(error) && !isUnknownHost(error)) throw error;
       return undefined;
     }
   }
@@ -173,10 +182,8 @@ export class UploadApi {
         ...(of.server === undefined ? {} : { server: of.server }),
       });
     } catch (error) {
-      if (error instanceof RegistryError && error.status < 500) {
-        return undefined;
-      }
-      throw error;
+      if (!(error instanceof RegistryError) || mayPass(error)) throw error;
+      return undefined;
     }
     await answer.response.body?.cancel();
     const offset = readOffset(answer.response.headers) ?? 0;

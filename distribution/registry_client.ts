@@ -9,6 +9,7 @@ import { Endpoint, type EndpointOptions, ownHost } from "./_endpoint.ts";
 import {
   backoff,
   isRetriable,
+  mayPass,
   readRetryAfter,
   type RetryPolicy,
 } from "./_retry.ts";
@@ -16,7 +17,6 @@ import { delay } from "./_delay.ts";
 import { send } from "./_send.ts";
 import { toRegistryError } from "./_to_registry_error.ts";
 import { WarningReader } from "./_warnings.ts";
-import { NetworkError } from "./network_error.ts";
 import { ProtocolError } from "./protocol_error.ts";
 import { RegistryError } from "./registry_error.ts";
 import type {
@@ -342,11 +342,4 @@ export class RegistryClient implements Disposable {
       url = next!;
     }
   }
-}
-
-/** Whether the same request may work later. */
-function mayPass(error: unknown): boolean {
-  return error instanceof RegistryError
-    ? isRetriable(error.status)
-    : error instanceof NetworkError || error instanceof Deno.errors.TimedOut;
 }

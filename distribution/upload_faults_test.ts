@@ -10,6 +10,7 @@ import {
   push,
   RegistryClient,
   RegistryError,
+  resolve,
 } from "./mod.ts";
 import { createMemoryStore } from "./registry/mod.ts";
 import { image, pullRight, start } from "./_test_faulty_image.ts";
@@ -240,28 +241,73 @@ Deno.test("push() tells of a source that ends early, runs over or fails, and can
   }
 });
 
-Deno.test("push() begins anew when the host of a kept upload is gone", async () => {
-  await using gone = startFaulty();
-  const { host } = gone;
-  await gone[Symbol.asyncDispose]();
-  const seen: string[] = [];
+/** An upload that is kept for each blob, and whether it still is. */
+function keptAt(location: string) {
   const kept = new Map<string, string>();
-  await using faulty = startFaulty();
-  await push(image, `${faulty.host}/app:1`, {
-    client: faulty.client,
-    chunkSize: 200_000,
-    uploads: {
-      get: (key) => {
-        seen.push(key);
-        return Promise.resolve(`http://${host}/v2/app/blobs/uploads/1`);
-      },
-      set: (key, value) => Promise.resolve(void kept.set(key, value)),
-      delete: (key) => Promise.resolve(void kept.delete(key)),
+  const seen = new Set<string>();
+  return {
+    kept,
+    seen,
+    get: (key: string) => {
+      if (!seen.has(key)) kept.set(key, location);
+      seen.add(key);
+      return Promise.resolve(kept.get(key));
     },
-  });
-  assert(seen.length > 0);
-  assertEquals(kept.size, 0);
-  await pullRight(faulty);
+    set: (key: string, value: string) =>
+      Promise.resolve(void kept.set(key, value)),
+    delete: (key: string) => Promise.resolve(void kept.delete(key)),
+  };
+}
+
+Deno.test("push() begins anew when nobody can go on with a kept upload", async () => {
+  await using faulty = startFaulty((request) =>
+    request.url.endsWith("/uploads/far")
+      ? new Response(null, {
+        status: 307,
+        headers: { location: "file:///etc/passwd" },
+      })
+      : undefined
+  );
+  const locations = [
+    // A name so long is asked of no name server.
+    `http://${"a".repeat(70)}.example/v2/app/blobs/uploads/1`,
+    `http://${faulty.host}/v2/app/blobs/uploads/unknown`,
+    `http://${faulty.host}/v2/app/blobs/uploads/far`,
+  ];
+  for (const [at, location] of locations.entries()) {
+    const uploads = keptAt(location);
+    const name = `${faulty.host}/app:${at}`;
+    const image = testImage({ seed: 20 + at });
+    await push(image, name, {
+      client: faulty.client,
+      chunkSize: 1000,
+      uploads,
+    });
+    assertEquals([uploads.seen.size > 0, uploads.kept.size], [true, 0]);
+    assertEquals(
+      (await resolve(name, { client: faulty.client })).digest,
+      image.descriptor.digest,
+    );
+  }
+});
+
+Deno.test("push() keeps an upload whose server fails for a moment", async () => {
+  for (const status of [429, 503]) {
+    await using faulty = startFaulty((request) =>
+      request.url.endsWith("/uploads/1")
+        ? new Response(null, { status })
+        : undefined
+    );
+    const location = `http://${faulty.host}/v2/app/blobs/uploads/1`;
+    const uploads = keptAt(location);
+    const error = await assertRejects(
+      () =>
+        push(image, `${faulty.host}/app:1`, { client: faulty.client, uploads }),
+      RegistryError,
+    );
+    assertEquals(error.status, status);
+    assertEquals(new Set(uploads.kept.values()), new Set([location]));
+  }
 });
 
 Deno.test("push() sends a small blob anew when its only request broke midway", async () => {
