@@ -1,9 +1,11 @@
 import { refuseTarget } from "./_address.ts";
 import { type Challenge, parseChallenges } from "./_challenge.ts";
 import { encodeBasic, fetchToken, type Token } from "./_fetch_token.ts";
+import { HeldCredentials } from "./_held_credentials.ts";
 import { mergeScopes } from "./_scopes.ts";
 import type { Credentials, CredentialSource } from "./credentials.ts";
 import { ProtocolError } from "./protocol_error.ts";
+import { RegistryError } from "./registry_error.ts";
 
 /** A token this close to its end is not used any more. */
 const MARGIN_MS = 10_000;
@@ -36,7 +38,7 @@ export class Authorizer {
   #scheme: Scheme | undefined;
   /** One fetch for all who need the same rights at the same time. */
   readonly #tokens = new Map<string, Promise<Token>>();
-  readonly #credentials = new Map<string, Promise<Credentials | undefined>>();
+  readonly #credentials: HeldCredentials;
   /** What the server asked for beyond what was thought enough. */
   readonly #extra = new Map<string, readonly string[]>();
   /** Refresh tokens that the realm gave, by what they were given for. */
@@ -44,6 +46,12 @@ export class Authorizer {
 
   constructor(options: AuthorizerOptions) {
     this.#options = options;
+    this.#credentials = new HeldCredentials(async (repository) =>
+      await options.credentials?.({
+        registry: options.registry,
+        ...(repository === undefined ? {} : { repository }),
+      })
+    );
   }
 
   /** The refresh token that the realm gave, for `login()`. */
@@ -58,20 +66,37 @@ export class Authorizer {
   ): Promise<string | undefined> {
     const scheme = this.#scheme;
     if (scheme === undefined) return undefined;
-    const credentials = await this.#findCredentials(options.repository);
-    if (credentials !== undefined && "registryToken" in credentials) {
-      return `Bearer ${credentials.registryToken}`;
+    const { repository } = options;
+    const credentials = await this.#credentials.find(repository);
+    try {
+      return await this.#makeHeader(scheme, credentials, scopes, options);
+    } catch (error) {
+      if (
+        !isRefusal(error) ||
+        !await this.#credentials.renew(repository, credentials)
+      ) throw error;
     }
-    if (scheme.kind === "basic") {
-      return credentials !== undefined && "username" in credentials
-        ? encodeBasic(credentials.username, credentials.password)
-        : undefined;
-    }
+    const renewed = await this.#credentials.find(repository);
+    return await this.#makeHeader(scheme, renewed, scopes, options);
+  }
+
+  async #makeHeader(
+    scheme: Scheme,
+    credentials: Credentials | undefined,
+    scopes: readonly string[],
+    options: { repository?: string; signal?: AbortSignal; offline?: boolean },
+  ): Promise<string | undefined> {
+    const direct = directHeader(scheme, credentials);
+    if (direct !== undefined || scheme.kind === "basic") return direct;
     const wanted = this.#wanted(scopes);
     const key = JSON.stringify([options.repository, wanted]);
     let promise = this.#tokens.get(key);
     if (promise !== undefined) {
-      const token = await promise.catch(() => undefined);
+      const token = await promise.catch((error) => {
+        // Whatever else ended the fetch of another is not for this one.
+        if (isRefusal(error)) throw error;
+        return undefined;
+      });
       if (token === undefined || token.expires < Date.now() + MARGIN_MS) {
         if (this.#tokens.get(key) === promise) this.#tokens.delete(key);
         promise = this.#tokens.get(key);
@@ -88,16 +113,46 @@ export class Authorizer {
   }
 
   /**
-   * Learns from a 401.
+   * Learns from a refusal: a 401, or a 403 to what was sent.
    *
-   * @param sent The header that was sent.
+   * @param options.sent The header that was sent.
+   * @param options.mayRenew Whether the credentials may be asked for once again.
    * @returns Whether asking again may help.
    */
-  async challenged(
+  async refused(
     response: Response,
     scopes: readonly string[],
-    options: { repository?: string; sent: string | undefined },
+    options: {
+      repository?: string;
+      sent: string | undefined;
+      mayRenew: boolean;
+    },
   ): Promise<boolean> {
+    const { repository, sent, mayRenew } = options;
+    const isChallenge = response.status === 401 &&
+      this.#learn(response, scopes);
+    const scheme = this.#scheme;
+    if (scheme === undefined) return false;
+    const wasHeld = this.#credentials.has(repository);
+    const credentials = await this.#credentials.find(repository);
+    const direct = directHeader(scheme, credentials);
+    if (direct === undefined && scheme.kind === "bearer") {
+      if (!isChallenge || sent === undefined) return isChallenge;
+      this.#dropToken(scopes, options);
+      // Somebody may have logged in since.
+      if (credentials === undefined && mayRenew) {
+        await this.#credentials.renew(repository, credentials);
+      }
+      return true;
+    }
+    if (direct !== sent) return direct !== undefined;
+    // The same again would be refused again.
+    return wasHeld && mayRenew &&
+      await this.#credentials.renew(repository, credentials);
+  }
+
+  /** Learns how the server wants to be asked, if it says so. */
+  #learn(response: Response, scopes: readonly string[]): boolean {
     const challenges = parseChallenges(
       response.headers.get("www-authenticate") ?? "",
     );
@@ -105,21 +160,12 @@ export class Authorizer {
       scheme === "bearer" && parameters.has("realm")
     );
     const basic = challenges.find(({ scheme }) => scheme === "basic");
-    if (bearer !== undefined) {
-      return this.#learnBearer(bearer, scopes, options);
-    }
-    if (basic === undefined) return false;
-    this.#scheme = { kind: "basic" };
-    // The same password again would be refused again.
-    return options.sent === undefined &&
-      await this.#findCredentials(options.repository) !== undefined;
+    if (bearer !== undefined) this.#learnBearer(bearer, scopes);
+    else if (basic !== undefined) this.#scheme = { kind: "basic" };
+    return (bearer ?? basic) !== undefined;
   }
 
-  #learnBearer(
-    { parameters }: Challenge,
-    scopes: readonly string[],
-    options: { repository?: string; sent: string | undefined },
-  ): boolean {
+  #learnBearer({ parameters }: Challenge, scopes: readonly string[]): void {
     const realm = this.#checkRealm(parameters.get("realm")!);
     const service = parameters.get("service");
     this.#scheme = {
@@ -133,35 +179,22 @@ export class Authorizer {
     );
     const wanted = mergeScopes([...known, ...asked]);
     this.#extra.set(JSON.stringify(mergeScopes(scopes)), wanted);
-    if (options.sent === undefined) return true;
-    // The token was refused: it expired, or has too few rights. It is fetched anew, whoever did it first.
-    const key = JSON.stringify([options.repository, wanted]);
+  }
+
+  /** The token was refused: it expired, or has too few rights. It is fetched anew, whoever did it first. */
+  #dropToken(
+    scopes: readonly string[],
+    { repository, sent }: { repository?: string; sent: string | undefined },
+  ): void {
+    const key = JSON.stringify([repository, this.#wanted(scopes)]);
     void this.#tokens.get(key)?.then(({ value }) => {
-      if (`Bearer ${value}` === options.sent) this.#tokens.delete(key);
+      if (`Bearer ${value}` === sent) this.#tokens.delete(key);
     }, () => {});
-    return true;
   }
 
   #wanted(scopes: readonly string[]): readonly string[] {
     const own = mergeScopes(scopes);
     return this.#extra.get(JSON.stringify(own)) ?? own;
-  }
-
-  #findCredentials(
-    repository: string | undefined,
-  ): Promise<Credentials | undefined> {
-    const key = repository ?? "";
-    let found = this.#credentials.get(key);
-    if (found === undefined) {
-      found = (async () =>
-        await this.#options.credentials?.({
-          registry: this.#options.registry,
-          ...(repository === undefined ? {} : { repository }),
-        }))();
-      this.#credentials.set(key, found);
-      found.catch(() => this.#credentials.delete(key));
-    }
-    return found;
   }
 
   #checkRealm(text: string): URL {
@@ -206,4 +239,24 @@ export class Authorizer {
     this.#refreshToken = token.refreshToken ?? this.#refreshToken;
     return token;
   }
+}
+
+/** The header that credentials are sent in as they are; where tokens are wanted, a password is not. */
+function directHeader(
+  { kind }: Scheme,
+  credentials: Credentials | undefined,
+): string | undefined {
+  if (credentials === undefined) return undefined;
+  if ("registryToken" in credentials) {
+    return `Bearer ${credentials.registryToken}`;
+  }
+  return kind === "basic" && "username" in credentials
+    ? encodeBasic(credentials.username, credentials.password)
+    : undefined;
+}
+
+/** Whether a token server refuses the credentials; OAuth2 has 400 for that, others 403. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof RegistryError &&
+    [400, 401, 403].includes(error.status);
 }

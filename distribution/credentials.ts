@@ -22,7 +22,8 @@ export type Credentials =
   };
 
 /**
- * Finds the credentials for a registry.
+ * Finds the credentials for a registry. What it gives is kept until a server refuses it: then it is asked once again, and
+ * if that is something else, the request is sent again with it.
  *
  * @returns `undefined` to ask anonymously.
  */

@@ -251,6 +251,7 @@ export class RegistryClient implements Disposable {
       ...(repository === undefined ? {} : { repository }),
       ...(signal === undefined ? {} : { signal }),
     };
+    let sent = 0;
     for (let challenges = 0;; challenges++) {
       const authorization = request.anonymous
         ? undefined
@@ -261,12 +262,18 @@ export class RegistryClient implements Disposable {
       });
       const { response } = answer;
       const isOwn = answer.url.origin === endpoint.base.origin;
+      if (authorization !== undefined) sent++;
+      // Some say of a password that ended that it is forbidden.
+      const isRefused = response.status === 401 ||
+        response.status === 403 && authorization !== undefined;
       if (
-        response.status !== 401 || !isOwn || request.anonymous ||
+        !isRefused || !isOwn || request.anonymous ||
         challenges >= MAX_CHALLENGES ||
-        !await endpoint.authorizer.challenged(response, scopes, {
+        !await endpoint.authorizer.refused(response, scopes, {
           ...context,
           sent: authorization,
+          // A source that gives another password each time is not asked without end.
+          mayRenew: sent < 2,
         })
       ) return answer;
       await response.body?.cancel();

@@ -130,13 +130,13 @@ Deno.test("a realm in a private network is asked for public registries only if i
         asked.push(url.href);
         return Promise.resolve(Response.json({ token: "t" }));
       },
-    }).challenged(
+    }).refused(
       new Response(null, {
         status: 401,
         headers: { "www-authenticate": `Bearer realm="${realm}"` },
       }),
       [],
-      { sent: undefined },
+      { sent: undefined, mayRenew: false },
     );
   for (
     const realm of [
