@@ -41,16 +41,38 @@ export function backoff(policy: RetryPolicy, attempt: number): number {
   return full / 2 + Math.random() * full / 2;
 }
 
+/** No server is left alone for longer without being asked, whatever it says, in milliseconds: some state nonsense. */
+const MAX_CLOSED = 3_600_000;
+
 /** Holds back all requests to one server for as long as it asked. */
 export class Gate {
   #until = 0;
+  #refusal: Promise<RegistryError> | undefined;
 
-  close(ms: number): void {
-    this.#until = Math.max(this.#until, Date.now() + ms);
+  /** @param refusal What the server said, in full. */
+  close(ms: number, refusal: Promise<RegistryError>): void {
+    const until = Date.now() + Math.min(ms, MAX_CLOSED);
+    if (until <= this.#until) return;
+    this.#until = until;
+    this.#refusal = refusal;
   }
 
-  async wait(signal?: AbortSignal): Promise<void> {
+  /**
+   * Waits until the server may be asked.
+   *
+   * @param action What is to be done, for errors.
+   * @throws {RegistryError} At once, if that is after the deadline: what the server said to the request it refused.
+   */
+  async wait(
+    action: string,
+    { deadline, signal }: { deadline: number; signal?: AbortSignal },
+  ): Promise<void> {
     for (let left; (left = this.#until - Date.now()) > 0;) {
+      if (this.#until > deadline) {
+        const cause = await this.#refusal!;
+        const retryAfter = Math.ceil(left / 1000);
+        throw new RegistryError(action, { ...cause, retryAfter }, { cause });
+      }
       await delay(left, signal);
     }
   }

@@ -1,7 +1,12 @@
 /**
  * Answers of a registry that does everything wrong: manifests, redirects, tokens, waits, lists.
  */
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
 import { digestBytes, DigestMismatchError, MediaType } from "@containerkit/oci";
 import { testBytes, testImage } from "./_test_image.ts";
 import {
@@ -187,6 +192,37 @@ Deno.test("Retry-After beyond the budget fails at once, and says what the regist
   );
   const error = await pullFails(faulty, RegistryError, "again in 86400 s");
   assertEquals([error.status, error.retryAfter], [429, 86400]);
+});
+
+Deno.test("Retry-After beyond the budget is told to later requests as well, without asking", async () => {
+  for (const status of [429, 503]) {
+    await using faulty = await start(() =>
+      Response.json({
+        errors: [{ code: "TOOMANYREQUESTS", message: "come back later" }],
+      }, { status, headers: { "retry-after": "100" } })
+    );
+    const { client, host, requests } = faulty;
+    const ask = (action: string) =>
+      assertRejects(
+        () => client.request(host, { action, path: "" }),
+        RegistryError,
+      );
+    const first = await ask("ask");
+    const asked = requests.length;
+    const errors = await Promise.all([ask("ask again"), ask("ask on")]);
+    for (const [at, error] of errors.entries()) {
+      assertEquals(
+        [error.status, error.codes, error.detail, error.url, error.cause],
+        [status, first.codes, first.detail, first.url, first],
+      );
+      assertStringIncludes(
+        error.message,
+        at === 0 ? "Cannot ask again" : "Cannot ask on",
+      );
+      assert(error.retryAfter! > 90 && error.retryAfter! <= 100);
+    }
+    assertEquals(requests.length, asked);
+  }
 });
 
 Deno.test("errors of a server that may pass are waited out, others are not repeated", async () => {

@@ -209,9 +209,12 @@ export class RegistryClient implements Disposable {
   ): Promise<RegistryAnswer> {
     const endpoint = endpoints[index]!;
     const { expected = [200], signal } = request;
-    const start = Date.now();
+    const deadline = Date.now() + this.#retry.budget;
     for (let attempt = 1;; attempt++) {
-      await endpoint.gate.wait(signal);
+      await endpoint.gate.wait(request.action, {
+        deadline,
+        ...(signal === undefined ? {} : { signal }),
+      });
       const isLast = request.once || attempt >= this.#retry.attempts;
       let wait = backoff(this.#retry, attempt);
       try {
@@ -219,21 +222,22 @@ export class RegistryClient implements Disposable {
         const { status, headers } = answer.response;
         if (expected.includes(status)) return answer;
         const after = readRetryAfter(headers.get("retry-after"));
-        if (after !== undefined && isRetriable(status)) {
-          endpoint.gate.close(Math.min(after, this.#retry.budget));
-        }
-        throw await toRegistryError(request.action, answer, {
+        const refusal = toRegistryError(request.action, answer, {
           method: request.method ?? "GET",
           url: answer.url,
           stallTimeout: this.stallTimeout,
         });
+        if (after !== undefined && isRetriable(status)) {
+          endpoint.gate.close(after, refusal);
+        }
+        throw await refusal;
       } catch (error) {
         signal?.throwIfAborted();
         if (isLast || !mayPass(error)) throw error;
         if (error instanceof RegistryError) {
           wait = Math.max(wait, (error.retryAfter ?? 0) * 1000);
         }
-        if (Date.now() - start + wait > this.#retry.budget) throw error;
+        if (Date.now() + wait > deadline) throw error;
       }
       await delay(wait, signal);
     }
