@@ -23,6 +23,8 @@ export interface AuthorizerOptions {
   readonly base: URL;
   /** The name credentials are known by. */
   readonly registry: string;
+  /** Another name for them, where there are none by the first. */
+  readonly origin?: string | undefined;
   readonly credentials: CredentialSource | undefined;
   /** Origins or host names that tokens may be fetched from, whatever they are. */
   readonly realms: readonly string[];
@@ -46,12 +48,16 @@ export class Authorizer {
 
   constructor(options: AuthorizerOptions) {
     this.#options = options;
-    this.#credentials = new HeldCredentials(async (repository) =>
-      await options.credentials?.({
-        registry: options.registry,
-        ...(repository === undefined ? {} : { repository }),
-      })
-    );
+    this.#credentials = new HeldCredentials(async (repository) => {
+      const find = async (registry: string) =>
+        await options.credentials?.({
+          registry,
+          ...(repository === undefined ? {} : { repository }),
+        });
+      const { registry, origin } = options;
+      return await find(registry) ??
+        (origin === undefined ? undefined : await find(origin));
+    });
   }
 
   /** The refresh token that the realm gave, for `login()`. */

@@ -1,14 +1,10 @@
 import { isLoopback } from "./_address.ts";
 import { Authorizer } from "./_authorizer.ts";
+import { hasName, isOrigin, serverName } from "./_origin.ts";
 import { Gate } from "./_retry.ts";
 import { insecureFetch } from "./_insecure_fetch.ts";
 import type { CredentialSource } from "./credentials.ts";
 import type { HostCapability, HostTls, RegistryHost } from "./registry_host.ts";
-
-/** The API of Docker Hub is elsewhere than its name says. */
-const API_HOSTS: Readonly<Record<string, string>> = {
-  "docker.io": "registry-1.docker.io",
-};
 
 /** What a client makes endpoints from. */
 export interface EndpointOptions {
@@ -27,6 +23,8 @@ export class Endpoint implements Disposable {
   readonly base: URL;
   /** The registry that is meant, where the server has another name. */
   readonly namespace: string | undefined;
+  /** Whether it is the registry itself, and no mirror. */
+  readonly isOrigin: boolean;
   readonly authorizer: Authorizer;
   readonly gate: Gate = new Gate();
   /** How long to wait for an answer, in milliseconds. */
@@ -45,9 +43,8 @@ export class Endpoint implements Disposable {
   ) {
     this.base = new URL(host.url);
     if (!this.base.pathname.endsWith("/")) this.base.pathname += "/";
-    const own = API_HOSTS[registry] ?? registry;
-    const isOwn =
-      this.base.host === new URL(`${this.base.protocol}//${own}`).host;
+    const isOwn = hasName(registry, this.base);
+    this.isOrigin = isOrigin(registry, host);
     this.namespace = isOwn ? undefined : registry;
     this.headers = host.headers ?? {};
     this.timeout = host.timeout ?? options.timeout;
@@ -56,6 +53,7 @@ export class Endpoint implements Disposable {
     this.authorizer = new Authorizer({
       base: this.base,
       registry: isOwn ? registry : this.base.host,
+      origin: this.isOrigin && !isOwn ? registry : undefined,
       credentials: options.credentials,
       realms: options.realms,
       fetch: (url, init) => this.fetch(url, init),
@@ -104,7 +102,7 @@ export function ownHost(
   registry: string,
   options: EndpointOptions,
 ): RegistryHost {
-  const name = API_HOSTS[registry] ?? registry;
+  const name = serverName(registry);
   const isPlain = options.plainHttp ??
     (options.tls === undefined &&
       isLoopback(new URL(`http://${name}`).hostname));

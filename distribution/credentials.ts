@@ -29,7 +29,7 @@ export type Credentials =
  */
 export type CredentialSource = (
   target: {
-    /** The registry, such as `docker.io` or `localhost:5000`; a mirror is asked for by its own name. */
+    /** The registry, such as `docker.io` or `localhost:5000`; a mirror is asked for by its own name, the registry under another name by both. */
     readonly registry: string;
     /** The repository, where one is concerned. */
     readonly repository?: string;

@@ -4,8 +4,12 @@
  * @module
  */
 
+import { serverName } from "./_origin.ts";
 import { parseHosts } from "./parse_hosts.ts";
 import type { HostSource, HostTls, RegistryHost } from "./registry_host.ts";
+
+/** The folder for all registries that have none. */
+const DEFAULT = "_default";
 
 async function readIfThere(path: string): Promise<string | undefined> {
   try {
@@ -55,7 +59,7 @@ function folderNames(registry: string): string[] {
   return [
     ...(port === null ? [] : [`${port[1]}_${port[2]}_`]),
     registry,
-    "_default",
+    DEFAULT,
   ];
 }
 
@@ -84,7 +88,11 @@ export function hostsDirectory(paths: string | readonly string[]): HostSource {
       for (const name of folderNames(registry)) {
         const folder = `${root}/${name}`;
         const hosts = await readFolder(folder, registry);
-        if (hosts !== undefined) return hosts;
+        if (hosts === undefined) continue;
+        // A server for all registries is none of them: their credentials are not for it.
+        return name !== DEFAULT
+          ? hosts
+          : hosts.map(({ isOrigin: _, ...host }) => host);
       }
     }
     return undefined;
@@ -107,6 +115,5 @@ async function readFolder(
   }
   const tls = await readCertificates(folder);
   if (tls === undefined) return undefined;
-  const name = registry === "docker.io" ? "registry-1.docker.io" : registry;
-  return [{ url: `https://${name}/v2/`, tls }];
+  return [{ url: `https://${serverName(registry)}/v2/`, tls }];
 }

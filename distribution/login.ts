@@ -4,6 +4,7 @@
  * @module
  */
 
+import { isOrigin } from "./_origin.ts";
 import type { Credentials } from "./credentials.ts";
 import { RegistryClient } from "./registry_client.ts";
 import type { RegistryClientOptions } from "./registry_client_options.ts";
@@ -16,7 +17,7 @@ export interface LoginOptions
 }
 
 /**
- * Proves credentials to a registry.
+ * Proves credentials to a registry: to the server that is the registry itself, whatever its name is, and to no mirror.
  *
  * Requires `--allow-net`.
  *
@@ -25,6 +26,7 @@ export interface LoginOptions
  * @param options As of a client.
  * @returns What to keep: the token that stands for the password where the registry gave one, else what was given.
  * @throws {RegistryError} If the registry refuses them.
+ * @throws {TypeError} If `hosts` has mirrors only.
  *
  * @example Usage
  * ```ts ignore
@@ -40,17 +42,23 @@ export async function login(
   options: LoginOptions = {},
 ): Promise<Credentials> {
   const { signal, ...clientOptions } = options;
+  const hosts = await options.hosts?.(registry);
+  const server = hosts?.find((host) => isOrigin(registry, host));
+  if (hosts !== undefined && server === undefined) {
+    throw new TypeError(
+      `Cannot log in to "${registry}": its hosts are mirrors only`,
+    );
+  }
   using client = new RegistryClient({
     ...clientOptions,
-    // A mirror is another registry: what it asks for is not told.
-    credentials: (asked) =>
-      asked.registry === registry ? credentials : undefined,
+    credentials: () => credentials,
+    // A mirror is another registry: what this one asks for is not told to it, and one that lets anybody read would prove nothing.
+    hosts: () => server === undefined ? undefined : [server],
   });
   const { response } = await client.request(registry, {
     action: `log in to "${registry}"`,
     path: "",
-    // Mirrors seldom have it, and one that lets anybody read would prove nothing.
-    capability: "push",
+    capability: server?.capabilities?.[0] ?? "push",
     offline: true,
     ...(signal === undefined ? {} : { signal }),
   });

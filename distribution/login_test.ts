@@ -1,6 +1,5 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { login } from "./login.ts";
-import { RegistryError } from "./registry_error.ts";
+import { login, parseHosts, RegistryClient, RegistryError } from "./mod.ts";
 
 /** A server that wants a password, and keeps what it is told. */
 function serve(isRight: (authorization: string) => boolean) {
@@ -25,27 +24,107 @@ function serve(isRight: (authorization: string) => boolean) {
   };
 }
 
-Deno.test("login() tells the password to the registry alone, not to its mirror", async () => {
-  const right = `Basic ${btoa("me:secret")}`;
+const credentials = { username: "me", password: "secret" };
+const right = `Basic ${btoa("me:secret")}`;
+
+Deno.test("login() tells the password to the registry alone, and asks no mirror", async () => {
   await using mirror = serve(() => false);
   await using open = serve(() => true);
   await using registry = serve((authorization) => authorization === right);
   for (const first of [mirror, open]) {
-    const options = {
+    const kept = await login(registry.host, credentials, {
       hosts: () => [
         { url: `http://${first.host}` },
         { url: `http://${registry.host}` },
       ],
-    };
-    const credentials = { username: "me", password: "secret" };
-    const kept = await login(registry.host, credentials, options)
-      .catch((error) => error);
-    assertEquals(first.told.every((word) => word === null), true);
-    if (first === mirror) assertEquals(kept, credentials);
+    });
+    assertEquals([first.told, kept], [[], credentials]);
+    assertEquals(registry.told.splice(0), [null, right]);
   }
   await assertRejects(
     () => login(registry.host, { username: "me", password: "wrong" }),
     RegistryError,
     "401",
   );
+});
+
+Deno.test("login() asks the registry under another name, and a client finds what was kept", async () => {
+  await using mirror = serve(() => false);
+  await using registry = serve((authorization) => authorization === right);
+  const hosts = await parseHosts(
+    `server = "http://${registry.host}"
+capabilities = ["pull"]
+[host."http://${registry.host}"]
+capabilities = ["pull", "resolve"]
+[host."http://${mirror.host}"]
+`,
+    { registry: "registry.example", readFile: Deno.readTextFile },
+  );
+  const kept = await login("registry.example", credentials, {
+    hosts: () => hosts,
+  });
+  assertEquals([mirror.told, kept], [[], credentials]);
+  assertEquals(registry.told.splice(0), [null, right]);
+  for (const list of [hosts, hosts.toReversed()]) {
+    const names: string[] = [];
+    using client = new RegistryClient({
+      hosts: () => list,
+      credentials: ({ registry }) => {
+        names.push(registry);
+        return registry === "registry.example" ? kept : undefined;
+      },
+    });
+    const { response } = await client.request("registry.example", {
+      action: "ask",
+      path: "",
+    });
+    await response.body?.cancel();
+    assertEquals(registry.told.splice(0), [null, right]);
+    assertEquals(mirror.told.splice(0).every((word) => word === null), true);
+    // Its own name comes first.
+    assertEquals(names.slice(-2), [registry.host, "registry.example"]);
+  }
+});
+
+Deno.test("login() tells the password to nobody if there are mirrors only", async () => {
+  await using mirror = serve(() => false);
+  await assertRejects(
+    () =>
+      login("registry.example", credentials, {
+        hosts: () => [{ url: `http://${mirror.host}` }],
+      }),
+    TypeError,
+    "its hosts are mirrors only",
+  );
+  assertEquals(mirror.told, []);
+});
+
+Deno.test("login() keeps the token that the registry gave, wherever a mirror stands", async () => {
+  const told: string[] = [];
+  await using server = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen() {} },
+    ({ url, headers }) => {
+      const authorization = headers.get("authorization");
+      if (new URL(url).pathname === "/token") {
+        told.push(authorization ?? "");
+        return Response.json({ token: "t", refresh_token: "refresh" });
+      }
+      return authorization === "Bearer t"
+        ? new Response("{}")
+        : new Response("", {
+          status: 401,
+          headers: { "www-authenticate": 'Bearer realm="/token"' },
+        });
+    },
+  );
+  await using mirror = serve(() => false);
+  const host = `127.0.0.1:${server.addr.port}`;
+  const kept = await login(host, credentials, {
+    hosts: () => [{ url: `http://${host}` }, { url: `http://${mirror.host}` }],
+  });
+  assertEquals([kept, told, mirror.told], [
+    { identityToken: "refresh" },
+    [right],
+    [],
+  ]);
 });

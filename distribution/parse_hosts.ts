@@ -6,6 +6,7 @@
 
 import { parse } from "@std/toml/parse";
 import { isObject } from "./_is_object.ts";
+import { isOrigin, serverName } from "./_origin.ts";
 import type { HostCapability, HostTls, RegistryHost } from "./registry_host.ts";
 
 /** Options of {@linkcode parseHosts}. */
@@ -205,12 +206,14 @@ export async function parseHosts(
   const own = await reader.host(
     typeof server === "string" && server !== ""
       ? server
-      : options.registry === "docker.io"
-      ? "registry-1.docker.io"
-      : options.registry,
+      : serverName(options.registry),
     rest,
   );
   // A server that is listed as a host too has its settings there.
   if (!hosts.some(({ url }) => url === own.url)) hosts.push(own);
-  return hosts;
+  return hosts.map((host) =>
+    host.url === own.url && !isOrigin(options.registry, host)
+      ? { ...host, isOrigin: true }
+      : host
+  );
 }

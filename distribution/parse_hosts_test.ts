@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { parseHosts } from "./mod.ts";
+import { hostsDirectory, parseHosts } from "./mod.ts";
 
 const read = (text: string) =>
   parseHosts(text, {
@@ -50,11 +50,40 @@ override_path = true
       { url: "https://third.example/api/" },
       {
         url: "https://own.example/v2/",
+        isOrigin: true,
         tls: { ca: ["content of root.crt"] },
       },
     ],
   );
   assertEquals(await read(""), [{ url: "https://registry.example:5000/v2/" }]);
+});
+
+Deno.test("parseHosts() marks the server that has another name, and no mirror", async () => {
+  const [first, second] = await read(`
+server = "https://own.example"
+[host."https://own.example"]
+[host."https://mirror.example"]
+`);
+  assertEquals([first?.isOrigin, second?.isOrigin], [true, undefined]);
+});
+
+Deno.test("hostsDirectory() takes no server of all registries for one of them", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    for (const name of ["_default", "known.example"]) {
+      await Deno.mkdir(`${folder}/${name}`);
+      await Deno.writeTextFile(
+        `${folder}/${name}/hosts.toml`,
+        'server = "https://proxy.example"\n',
+      );
+    }
+    const find = hostsDirectory(folder);
+    const url = "https://proxy.example/v2/";
+    assertEquals(await find("known.example"), [{ url, isOrigin: true }]);
+    assertEquals(await find("other.example"), [{ url }]);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 });
 
 Deno.test("parseHosts() takes a string of client as certificate and key in one file, and a pair as two", async () => {

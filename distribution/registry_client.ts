@@ -158,7 +158,9 @@ export class RegistryClient implements Disposable {
    * @returns The token: a secret.
    */
   async refreshToken(registry: string): Promise<string | undefined> {
-    return (await this.#find(registry)).at(-1)?.authorizer.refreshToken;
+    return (await this.#find(registry)).find(({ isOrigin, authorizer }) =>
+      isOrigin && authorizer.refreshToken !== undefined
+    )?.authorizer.refreshToken;
   }
 
   /** Closes what was opened; no request may follow. */

@@ -23,6 +23,12 @@ export interface HostTls {
 export interface RegistryHost {
   /** The base of its API, such as `https://mirror.example.com/v2/`. */
   readonly url: string;
+  /**
+   * It is the registry itself, whatever its name: where there are no credentials for its own name, it gets the registry's.
+   *
+   * @default {whether `url` has the registry's name}
+   */
+  readonly isOrigin?: boolean;
   /** What it may be asked for. @default {all} */
   readonly capabilities?: readonly HostCapability[];
   /** Further headers; never sent to another origin. */
