@@ -1,6 +1,7 @@
 import { refuseTarget } from "./_address.ts";
 import { type Challenge, parseChallenges } from "./_challenge.ts";
 import { encodeBasic, fetchToken, type Token } from "./_fetch_token.ts";
+import { showUrl } from "./_hide_secrets.ts";
 import { HeldCredentials } from "./_held_credentials.ts";
 import { mergeScopes } from "./_scopes.ts";
 import type { Credentials, CredentialSource } from "./credentials.ts";
@@ -210,8 +211,8 @@ export class Authorizer {
       const { registry } = this.#options;
       throw new ProtocolError(`authenticate at "${registry}"`, {
         host: registry,
-        why: `its realm ${
-          JSON.stringify(text.slice(0, 200))
+        why: `its realm${
+          url === null ? "" : ` ${JSON.stringify(showUrl(url))}`
         } is refused: ${why}`,
       });
     };

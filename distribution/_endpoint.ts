@@ -41,7 +41,12 @@ export class Endpoint implements Disposable {
     host: RegistryHost,
     options: EndpointOptions,
   ) {
-    this.base = new URL(host.url);
+    const base = URL.parse(host.url);
+    if (base === null) {
+      // It may hold a password.
+      throw new TypeError(`Cannot ask "${registry}": a host of it has no URL`);
+    }
+    this.base = base;
     if (!this.base.pathname.endsWith("/")) this.base.pathname += "/";
     const isOwn = hasName(registry, this.base);
     this.isOrigin = isOrigin(registry, host);

@@ -18,5 +18,6 @@ export function hasName(registry: string, base: URL): boolean {
 
 /** Whether a host is the registry itself, and no mirror. */
 export function isOrigin(registry: string, host: RegistryHost): boolean {
-  return host.isOrigin ?? hasName(registry, new URL(host.url));
+  const base = URL.parse(host.url);
+  return host.isOrigin ?? (base !== null && hasName(registry, base));
 }

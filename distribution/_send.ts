@@ -1,7 +1,10 @@
 import { channel } from "node:diagnostics_channel";
+import { hideSecrets } from "./_hide_secrets.ts";
 import { NetworkError } from "./network_error.ts";
 
 const events = channel("containerkit:registry");
+
+const VALUE_REGEXP = /^[\t\x20-\x7e\x80-\xff]*$/;
 
 /** One request as it goes over the wire. */
 export interface Sending {
@@ -29,6 +32,7 @@ export interface Sent {
 /**
  * Sends one request, and publishes how it went. Redirects are not followed.
  *
+ * @throws {TypeError} If a header cannot be sent.
  * @throws {NetworkError} If the server cannot be reached, or breaks off.
  * @throws {Deno.errors.TimedOut} If it does not answer.
  */
@@ -37,6 +41,14 @@ export async function send(
   url: URL,
   { action, method, headers, timeout, ...sending }: Sending,
 ): Promise<Sent> {
+  for (const [name, value] of Object.entries(headers)) {
+    // fetch() would quote it, and it may be a token.
+    if (!VALUE_REGEXP.test(value.trim())) {
+      throw new TypeError(
+        `Cannot ${action}: the value of the header "${name}" has characters that none may have`,
+      );
+    }
+  }
   const controller = new AbortController();
   const late = () =>
     controller.abort(
@@ -83,10 +95,11 @@ export async function send(
     publish({ error: error instanceof Error ? error.name : "Error" });
     sending.signal?.throwIfAborted();
     if (!(error instanceof TypeError)) throw error;
+    // Without its cause, which quotes the whole URL.
     throw new NetworkError(action, {
       host: url.host,
       why: `${url.host} cannot be reached: ${reasonOf(error)}`,
-    }, { cause: error });
+    });
   } finally {
     isAnswered = true;
     clearTimeout(timer);
@@ -118,6 +131,7 @@ function reasonOf(error: Error): string {
     cause instanceof Error;
     cause = cause.cause
   ) text = cause.message;
-  return text.replace(/^error sending request for url \([^)]*\): /, "")
-    .replaceAll(/https?:\/\/[^\s)]*\?[^\s)]*/g, (url) => url.split("?")[0]!);
+  return hideSecrets(
+    text.replace(/^error sending request for url \(\S*\): /, ""),
+  );
 }

@@ -1,4 +1,5 @@
 import { readAnswer } from "./_body.ts";
+import { hideSecrets } from "./_hide_secrets.ts";
 import { readRetryAfter } from "./_retry.ts";
 import { isObject } from "./_is_object.ts";
 import type { Sent } from "./_send.ts";
@@ -7,10 +8,10 @@ import { RegistryError } from "./registry_error.ts";
 const ERROR_LIMIT = 64 * 1024;
 const SHOWN = 300;
 
-/** Text from a server, fit to be shown: one line, no control characters, short. */
+/** Text from a server, fit to be shown: one line, no control characters, no signed URLs, short. */
 function clean(text: string): string {
   // deno-lint-ignore no-control-regex
-  const line = text.replace(/[\x00-\x1f\x7f-\x9f]+/g, " ").trim();
+  const line = hideSecrets(text).replace(/[\x00-\x1f\x7f-\x9f]+/g, " ").trim();
   return line.length > SHOWN ? `${line.slice(0, SHOWN)}…` : line;
 }
 

@@ -5,6 +5,7 @@
  */
 
 import { parse } from "@std/toml/parse";
+import { hideSecrets } from "./_hide_secrets.ts";
 import { isObject } from "./_is_object.ts";
 import { isOrigin, serverName } from "./_origin.ts";
 import type { HostCapability, HostTls, RegistryHost } from "./registry_host.ts";
@@ -50,10 +51,11 @@ class Reader {
     this.#options = options;
   }
 
-  fail(why: string, cause?: unknown): never {
+  fail(why: string): never {
     throw new SyntaxError(
-      `Cannot parse "${this.#options.path ?? "hosts.toml"}": ${why}`,
-      { cause },
+      `Cannot parse "${this.#options.path ?? "hosts.toml"}": ${
+        hideSecrets(why)
+      }`,
     );
   }
 
@@ -61,7 +63,12 @@ class Reader {
     try {
       return parse(text);
     } catch (cause) {
-      return this.fail((cause as Error).message.split("\n")[0]!, cause);
+      const { message } = cause as Error;
+      // The rest quotes the line, which may be a header with a password.
+      const place = /^Parse error on (line \d+, column \d+)/.exec(message)?.[1];
+      return this.fail(
+        place === undefined ? "it is not TOML" : `it is not TOML at ${place}`,
+      );
     }
   }
 

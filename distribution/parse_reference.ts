@@ -6,6 +6,7 @@
 
 import { isDigest } from "@containerkit/oci";
 import { REGISTRY_REGEXP, REPOSITORY_REGEXP, TAG_REGEXP } from "./_grammar.ts";
+import { hideSecrets } from "./_hide_secrets.ts";
 
 /** The name of an image, in its parts. */
 export interface Reference {
@@ -62,7 +63,9 @@ export function parseReference(
 ): Reference {
   const fail = (why: string): never => {
     throw new SyntaxError(
-      `Cannot parse reference ${JSON.stringify(text.slice(0, 300))}: ${why}`,
+      `Cannot parse reference ${
+        JSON.stringify(hideSecrets(text).slice(0, 300))
+      }: ${why}`,
     );
   };
   const at = text.indexOf("@");

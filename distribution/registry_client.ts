@@ -5,6 +5,7 @@
  */
 
 import { refuseTarget } from "./_address.ts";
+import { showUrl } from "./_hide_secrets.ts";
 import { Endpoint, type EndpointOptions, ownHost } from "./_endpoint.ts";
 import {
   backoff,
@@ -347,8 +348,8 @@ export class RegistryClient implements Disposable {
       if (why !== undefined) {
         throw new ProtocolError(request.action, {
           host: url.host,
-          why: `${url.host} redirects to ${
-            JSON.stringify(location.split("?")[0]!.slice(0, 200))
+          why: `${url.host} redirects${
+            next === null ? "" : ` to ${JSON.stringify(showUrl(next))}`
           }, which is refused: ${why}`,
         });
       }
