@@ -14,6 +14,13 @@ export function openCredentials(): CredentialStore {
   return credentialFiles(credentialPaths(Deno.env.toObject()));
 }
 
+/** How registries are reached: as this machine's files say, or with `plainHttp` by http, all of them. */
+export function openHosts(
+  { plainHttp }: { plainHttp: boolean },
+): { plainHttp: true } | { hosts: ReturnType<typeof hostsDirectory> } {
+  return plainHttp ? { plainHttp } : { hosts: hostsDirectory(HOSTS) };
+}
+
 /**
  * A client of registries, with the credentials and the mirrors of this machine; with `plainHttp` it speaks http with
  * all of them, else only with this machine's.
@@ -21,9 +28,7 @@ export function openCredentials(): CredentialStore {
 export function openClient(options: { plainHttp: boolean }): RegistryClient {
   return new RegistryClient({
     credentials: openCredentials().get,
-    ...(options.plainHttp
-      ? { plainHttp: true }
-      : { hosts: hostsDirectory(HOSTS) }),
+    ...openHosts(options),
     onNotice: ({ host, text }) =>
       void Deno.stderr.writeSync(
         new TextEncoder().encode(`ckit: ${host}: ${text}\n`),

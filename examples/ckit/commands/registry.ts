@@ -17,7 +17,7 @@ import {
 import { openStore } from "@containerkit/content";
 import { formatPlatform } from "@containerkit/oci";
 import { timingSafeEqual } from "@std/crypto/timing-safe-equal";
-import { openClient, openCredentials } from "../client.ts";
+import { openClient, openCredentials, openHosts } from "../client.ts";
 import { type Arguments, type Command, UsageError } from "../command.ts";
 import { fullName } from "../images.ts";
 import { formatSize, showProgress } from "../progress.ts";
@@ -74,7 +74,7 @@ const login: Command = {
     const kept = await proveLogin(registry, {
       username,
       password: await readPassword(),
-    }, { signal, ...(args.flag("plain-http") ? { plainHttp: true } : {}) });
+    }, { signal, ...openHosts({ plainHttp: args.flag("plain-http") }) });
     await openCredentials().set(registry, kept);
     print(`logged in to ${registry}`);
   },
