@@ -14,7 +14,7 @@ import { cleanPath } from "./_clean_path.ts";
 import { copyUp } from "./_copy_up.ts";
 import type { Dir, DirTree, MissingHandler } from "./_dir_tree.ts";
 import { lstatAt } from "./_files.ts";
-import { removeFrom } from "./_hide.ts";
+import { pathIn, removeFrom } from "./_hide.ts";
 import { type LateMark, makeLateMarks, makeMark } from "./_late_marks.ts";
 import { directoryMarks } from "./_layer_marks.ts";
 import { layerSymbols } from "./_layer_symbols.ts";
@@ -168,6 +168,8 @@ export class Applier implements TarSink, Disposable {
   /** Makes an entry. Gives false if a directory is in the way, `undefined` if what it links to is not there. */
   #make(header: TarHeader, parent: Dir, name: string): boolean | undefined {
     const context = this.#context;
+    // Refused before anything of it is there; a link has the owner of its target.
+    if (header.typeflag !== TypeFlag.LINK) context.owner(header);
     switch (header.typeflag) {
       case TypeFlag.FILE: {
         const fd = createFile(context, header, { parent, name });
@@ -335,13 +337,10 @@ export class Applier implements TarSink, Disposable {
     if (header.typeflag !== TypeFlag.DIRECTORY) return;
     const context = this.#context;
     const { root } = context.tree;
+    const owner = context.owner(header);
     undressDirectory(context, root);
     const { mode, xattrs } = header;
-    dressDirectory(context, root, {
-      mode,
-      owner: context.owner(header),
-      xattrs,
-    });
+    dressDirectory(context, root, { mode, owner, xattrs });
     root.times = timesOf(header);
   }
 
@@ -401,16 +400,18 @@ export class Applier implements TarSink, Disposable {
   /** Makes a directory look as the one below, if there is one. */
   #makeLike(below: Below | undefined, parent: Dir, name: string): Dir {
     const context = this.#context;
+    const like = below?.kind === "dir" ? below : undefined;
+    const owner = like === undefined
+      ? context.plainOwner
+      : context.ownerLike(like.stat, pathIn(parent, name));
     const dir = createDirectory(context, { parent, name }, 0o755);
-    if (below?.kind === "dir") {
-      const { stat, xattrs } = below;
-      const mode = stat.mode & 0o7777;
-      dressDirectory(context, dir, { mode, owner: stat, xattrs });
+    if (like !== undefined) {
+      const { stat, xattrs } = like;
+      dressDirectory(context, dir, { mode: stat.mode & 0o7777, owner, xattrs });
       dir.times = stat;
-    } else if (parent.inheritedGid !== undefined) {
-      const owner = { uid: 0, gid: 0 };
-      dressDirectory(context, dir, { mode: 0o755, owner });
-    }
+    } else if (
+      parent.inheritedGid !== undefined || owner.uid !== 0 || owner.gid !== 0
+    ) dressDirectory(context, dir, { mode: 0o755, owner });
     return dir;
   }
 }

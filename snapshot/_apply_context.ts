@@ -26,6 +26,8 @@ export interface ApplyRules {
   readonly devices: boolean;
   readonly mapUid: (id: number) => number | undefined;
   readonly mapGid: (id: number) => number | undefined;
+  /** Whether the owners of what is below are mapped too. */
+  readonly mapParents: boolean;
   readonly filter: ((header: TarHeader) => boolean) | undefined;
   readonly writeBack: boolean;
 }
@@ -60,14 +62,32 @@ export class ApplyContext {
 
   /** The owner that an entry gets; `undefined` is the caller. */
   owner({ uid, gid, name }: TarHeader): Owner | undefined {
-    const { sameOwner, mapUid, mapGid } = this.rules;
-    if (!sameOwner) return undefined;
+    if (!this.rules.sameOwner) return undefined;
     if (uid < 0 || uid > MAX_ID || gid < 0 || gid > MAX_ID) {
       throw new LayerError(name, `its owner ${uid}:${gid} is out of range`);
     }
+    return this.#map({ uid, gid }, name);
+  }
+
+  /** The owner of what is made like something below. */
+  ownerLike({ uid, gid }: Owner, path: string): Owner {
+    const owner = { uid, gid };
+    return this.rules.mapParents ? this.#map(owner, path) : owner;
+  }
+
+  /** The owner of a directory that nothing describes: root, where there is one. */
+  get plainOwner(): Owner {
+    const { sameOwner, mapUid, mapGid } = this.rules;
+    return sameOwner
+      ? { uid: mapUid(0) ?? 0, gid: mapGid(0) ?? 0 }
+      : { uid: 0, gid: 0 };
+  }
+
+  #map({ uid, gid }: Owner, path: string): Owner {
+    const { mapUid, mapGid } = this.rules;
     const mapped = { uid: mapUid(uid), gid: mapGid(gid) };
     if (mapped.uid === undefined || mapped.gid === undefined) {
-      throw new LayerError(name, `its owner ${uid}:${gid} is not mapped`);
+      throw new LayerError(path, `its owner ${uid}:${gid} is not mapped`);
     }
     return { uid: mapped.uid, gid: mapped.gid };
   }

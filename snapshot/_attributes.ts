@@ -121,7 +121,7 @@ export function undressDirectory(context: ApplyContext, dir: Dir): void {
 /** Takes back what a directory without an entry got from below. */
 export function resetDirectory(context: ApplyContext, dir: Dir): void {
   undressDirectory(context, dir);
-  dressDirectory(context, dir, { mode: 0o755, owner: { uid: 0, gid: 0 } });
+  dressDirectory(context, dir, { mode: 0o755, owner: context.plainOwner });
   dir.times = undefined;
 }
 

@@ -1,6 +1,6 @@
 /** Copying a file of the layers below, for a hard link of this layer to it: overlay does the same when one links such a file. */
 import { errno } from "@containerkit/libc";
-import type { ApplyContext } from "./_apply_context.ts";
+import type { ApplyContext, Owner } from "./_apply_context.ts";
 import type { Dir } from "./_dir_tree.ts";
 import {
   AT_SYMLINK_NOFOLLOW,
@@ -42,9 +42,11 @@ export function* copyUp(
   using below = parents.open([...dir.path.split("/"), name]);
   if (below === undefined) return false;
   const kind = below.stat.mode & S_IFMT;
-  if (kind === S_IFREG) yield* copyFile(context, dir, { name, below });
-  else if (kind === S_IFLNK) copyLink(context, dir, { name, below });
-  else return false;
+  if (kind !== S_IFREG && kind !== S_IFLNK) return false;
+  const owner = context.ownerLike(below.stat, pathIn(dir, name));
+  const source = { ...below, owner };
+  if (kind === S_IFREG) yield* copyFile(context, dir, { name, below: source });
+  else copyLink(context, dir, { name, below: source });
   // It is not the layer's own: the layer may hide it.
   (dir.copied ??= new Set()).add(name);
   return true;
@@ -54,6 +56,8 @@ interface Source {
   readonly dirfd: number;
   readonly name: string;
   readonly stat: Stat;
+  /** The owner of the copy. */
+  readonly owner: Owner;
 }
 
 function* copyFile(
@@ -61,7 +65,7 @@ function* copyFile(
   dir: Dir,
   { name, below }: { name: string; below: Source },
 ): Generator<void> {
-  const { stat } = below;
+  const { stat, owner } = below;
   const path = pathIn(dir, name);
   const libc = layerSymbols();
   const source = openChild(below.dirfd, below.name, 0);
@@ -78,7 +82,7 @@ function* copyFile(
       writeAll(fd, piece.subarray(0, length), path);
       yield;
     }
-    if (libc.fchown(fd, stat.uid, stat.gid) !== 0) {
+    if (libc.fchown(fd, owner.uid, owner.gid) !== 0) {
       throw refused("set the owner of", "fchown", errno(), path);
     }
     const xattrs = readXattrs(procPath(below.dirfd, below.name), path);
@@ -106,7 +110,8 @@ function copyLink(
   dir: Dir,
   { name, below }: { name: string; below: Source },
 ): void {
-  const { uid, gid, atime, atimeNs, mtime, mtimeNs } = below.stat;
+  const { owner: { uid, gid }, stat } = below;
+  const { atime, atimeNs, mtime, mtimeNs } = stat;
   const path = pathIn(dir, name);
   const libc = layerSymbols();
   const target = readLinkAt(below.dirfd, below.name);

@@ -13,10 +13,12 @@ import {
   SyscallError,
   utimesAt,
 } from "@containerkit/libc";
+import type { IdMap } from "@containerkit/mount";
 import { type TarHeader, TypeFlag } from "@containerkit/tar";
 import { parseWhiteout } from "@containerkit/tar/layer";
 import { writeFileAtomic } from "@containerkit/state";
 import { cleanPath } from "./_clean_path.ts";
+import { mapOwner } from "./_map_owner.ts";
 import { overlayMarks } from "./_layer_marks.ts";
 import { ParentLayers } from "./_parent_layers.ts";
 import { removeTree } from "./_remove_tree.ts";
@@ -129,14 +131,16 @@ export class ImplicitFolders {
     });
   }
 
-  /** Makes the root look as in the layer below, if the layer does not say how it looks. */
-  adoptRoot(dir: string, nearest: string): void {
+  /** Makes the root look as in the layer below, seen through an id map if there is one, if the layer does not say how it looks. */
+  adoptRoot(dir: string, nearest: string, idmap?: IdMap): void {
     using root = openAt(undefined, dir, OpenFlag.DIRECTORY);
-    this.#adoptRoot(root, nearest);
+    this.#adoptRoot(root, nearest, idmap);
   }
 
-  #adoptRoot(root: Fd, nearest: string): void {
-    if (!this.#folders.has("")) dress(root, statAt(undefined, nearest));
+  #adoptRoot(root: Fd, nearest: string, idmap?: IdMap): void {
+    if (this.#folders.has("")) return;
+    const stat = statAt(undefined, nearest);
+    dress(root, { ...stat, ...mapOwner(stat, idmap) });
   }
 
   /**

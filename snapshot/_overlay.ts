@@ -101,6 +101,9 @@ export class OverlayDriver implements Driver {
   ): Promise<AppliedLayer> {
     const { onProgress, ...passed } = options;
     const implicit = new ImplicitFolders();
+    const [below] = place.parents;
+    // All that lies on a parent bears the ids that the map shows; without one the whole is mounted through the map.
+    const idmap = below === undefined ? undefined : place.options.idmap;
     const { digest, size, diffId, diffSize } = await applyLayer(
       layer,
       contentOf(place),
@@ -112,6 +115,7 @@ export class OverlayDriver implements Driver {
         ...(place.parents.length === 0
           ? {}
           : { parents: place.parents.map(contentOf) }),
+        ...(idmap && { idmap, mapParents: true }),
         filter(header) {
           implicit.see(header);
           return true;
@@ -121,10 +125,9 @@ export class OverlayDriver implements Driver {
           : { onProgress: ({ size }) => onProgress(size) }),
       },
     );
-    const [below] = place.parents;
     // Another process may commit it.
     if (below === undefined) keepImplicit(place.dir, implicit);
-    else implicit.adoptRoot(contentOf(place), contentOf(below));
+    else implicit.adoptRoot(contentOf(place), contentOf(below), idmap);
     return { digest, size, diffId, tarSize: diffSize };
   }
 

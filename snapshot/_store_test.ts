@@ -9,10 +9,10 @@ import { StoreSnapshotter } from "./_snapshotter.ts";
 import { readSidecar } from "./_sidecar.ts";
 import { Store } from "./_store.ts";
 import { TarindexDriver } from "./_tarindex.ts";
-import { archive, dir, file, stream, symlink } from "./_test_layers.ts";
+import { archive, dir, file, link, stream, symlink } from "./_test_layers.ts";
 import { getXattr, setXattr } from "./_xattrs.ts";
 import type { Snapshot } from "./snapshotter.ts";
-import { openOverlay, openTarindex, RebaseError } from "./mod.ts";
+import { LayerError, openOverlay, openTarindex, RebaseError } from "./mod.ts";
 
 /** A store whose parts a test may get at; opened again it is that of another process. */
 function openParts<D extends Driver>(
@@ -367,6 +367,81 @@ for (
     },
   );
 }
+
+rootTest(
+  "overlay: apply() onto a parent writes the owners as an id map shows them",
+  async () => {
+    await using temp = tempDir({ dir: "/var/tmp" });
+    const { snapshots } = openParts(temp.path, overlay);
+    await using _snapshots = snapshots;
+    const user = { uid: 1000, gid: 1000 };
+    {
+      await using base = await snapshots.prepare("p");
+      const entries = [
+        { ...dir("home"), ...user },
+        { ...dir("opt"), ...user },
+        { ...file("home/f"), ...user },
+        { ...symlink("f", "home/s"), ...user },
+      ];
+      await base.apply(stream(archive(entries)));
+      await base.commit("base", { durability: "none" });
+    }
+    await using work = await snapshots.prepare("work", "base", {
+      idmap: IDMAP,
+    });
+    const upper = upperOf(work);
+    await work.apply(stream(archive([
+      file("root"),
+      { ...file("home/user"), ...user },
+      { ...symlink("user", "home/to"), ...user },
+      link("home/f", "copy"),
+      link("home/s", "home/link"),
+      file("new/file"),
+      // What was below is gone, so that the directory looks like nothing.
+      file("opt/f"),
+      file(".wh.opt"),
+    ])));
+    const owners = (of: Record<string, number>) => {
+      for (const [path, id] of Object.entries(of)) {
+        const { uid, gid } = Deno.lstatSync(`${upper}/${path}`);
+        assertEquals([path, uid, gid], [path, id, id]);
+      }
+    };
+    const paths = {
+      root: ["", "root", "new", "new/file", "opt", "opt/f"],
+      user: ["home", "home/user", "home/to", "copy", "home/link"],
+    };
+    const all = (root: number, user: number) =>
+      Object.fromEntries([
+        ...paths.root.map((path) => [path, root]),
+        ...paths.user.map((path) => [path, user]),
+      ]);
+    owners(all(1000, 100_999));
+    await work.commit("layer");
+    owners(all(0, 1000));
+  },
+);
+
+rootTest(
+  "overlay: apply() refuses an owner that an id map does not have, before anything of it is there",
+  async () => {
+    await using temp = tempDir({ dir: "/var/tmp" });
+    const { snapshots } = openParts(temp.path, overlay);
+    await using _snapshots = snapshots;
+    await makeBase(snapshots);
+    await using work = await snapshots.prepare("work", "base", {
+      idmap: IDMAP,
+    });
+    for (const entry of [file("f"), dir("d"), symlink("t", "s")]) {
+      await assertRejects(
+        () => work.apply(stream(archive([{ ...entry, uid: 65_536 }]))),
+        LayerError,
+        "its owner 65536:0 is not mapped",
+      );
+    }
+    assertEquals(listOf(upperOf(work)), []);
+  },
+);
 
 rootTest(
   "overlay: commit() onto a parent leaves the owners of what was written without one",

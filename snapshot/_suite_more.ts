@@ -607,6 +607,32 @@ export const MORE_CASES: Readonly<Record<string, SuiteCase>> = {
         );
       });
     }
+    // An applied layer bears its own ids in the end, and shows those of the map.
+    await using applied = await snapshotter.prepare("apply", chainId, options);
+    const top = await layerOf([
+      { ...file("etc/user", "user"), uid: 33, gid: 34 },
+      link("etc/passwd", "etc/same"),
+    ]);
+    await applied.apply(await top.open());
+    await withMounts(context, applied.mounts, (mounted) => {
+      const { uid, gid } = Deno.lstatSync(mounted);
+      same([uid, gid], [100_000, 100_000], "the owner of the root");
+    });
+    await applied.commit("applied");
+    const ids = (mounted: string) =>
+      ["", "/etc", "/etc/user", "/etc/same"].map((path) => {
+        const { uid, gid } = Deno.lstatSync(`${mounted}${path}`);
+        return [uid, gid];
+      });
+    const own = [[0, 0], [0, 0], [33, 34], [0, 0]];
+    await withView(context, "applied", (mounted) => {
+      same(ids(mounted), own, "the owners of an applied layer");
+    });
+    await using shown = await snapshotter.view("shown", "applied", options);
+    await withMounts(context, shown.mounts, (mounted) => {
+      const mapped = own.map((pair) => pair.map((id) => id + 100_000));
+      same(ids(mounted), mapped, "the owners of an applied layer in a view");
+    });
   },
 
   async NamesThatAreNoText(context) {

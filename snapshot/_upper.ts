@@ -1,6 +1,7 @@
 import type { Mount, MountSource } from "@containerkit/mount";
 import type { Folder, Place } from "./_driver.ts";
 import { makeDir } from "./_folders.ts";
+import { mapOwner } from "./_map_owner.ts";
 import { limitedUsage, limitFolders, projectCapability } from "./_project.ts";
 import { unmapTree } from "./_unmap_tree.ts";
 import { measureTree } from "./_usage.ts";
@@ -67,16 +68,6 @@ export function attributesOf(dir: string): RootAttributes {
   return { mode: (mode ?? 0o755) & 0o7777, uid: uid ?? 0, gid: gid ?? 0 };
 }
 
-function mapId(
-  id: number,
-  ranges: readonly { inside: number; outside: number; size: number }[],
-): number {
-  const range = ranges.find(({ inside, size }) =>
-    id >= inside && id < inside + size
-  );
-  return range === undefined ? id : id - range.inside + range.outside;
-}
-
 /**
  * Makes the folders of what can be written.
  *
@@ -96,9 +87,7 @@ export function makeUpper(
     limitFolders(id, options.sizeLimit, [`${dir}/fs`, `${dir}/work`]);
   }
   const idmap = below === undefined ? undefined : options.idmap;
-  const owner = idmap === undefined
-    ? { uid, gid }
-    : { uid: mapId(uid, idmap.uids), gid: mapId(gid, idmap.gids) };
+  const owner = mapOwner({ uid, gid }, idmap);
   if (owner.uid === 0 && owner.gid === 0) return;
   for (const name of ["fs", "work"]) {
     Deno.chownSync(`${dir}/${name}`, owner.uid, owner.gid);

@@ -68,8 +68,15 @@ export interface ApplyLayerOptions {
    * @default {false}
    */
   readonly userxattr?: boolean;
-  /** Owners in the layer (`inside`) and what they become (`outside`); one that is not in it is an error. */
+  /** Owners in the layer (`inside`) and what they become (`outside`); one that is not in it is an error. What nothing describes is root's there too. */
   readonly idmap?: IdMap;
+  /**
+   * Maps the owners of `parents` by `idmap` too, where they lie there as layers have them: an overlay that shows its
+   * lower directories through a map does not show its upper one so.
+   *
+   * @default {false}
+   */
+  readonly mapParents?: boolean;
   /**
    * Sets owners; else all belongs to the caller.
    *
@@ -171,6 +178,7 @@ export async function applyLayer(
     devices: options.devices ?? !inUserNamespace(),
     mapUid: idMapper(options.idmap?.uids),
     mapGid: idMapper(options.idmap?.gids),
+    mapParents: options.mapParents ?? false,
     filter: options.filter,
     writeBack: options.writeBack ?? false,
   }, pace);
