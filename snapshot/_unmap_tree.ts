@@ -4,30 +4,19 @@ import { writeFileAtomic } from "@containerkit/state";
 import {
   AT_SYMLINK_NOFOLLOW,
   CName,
-  listDir,
   procPath,
   refused,
-  S_IFDIR,
   S_IFLNK,
   S_IFMT,
   S_IFREG,
-  type Stat,
 } from "./_files.ts";
 import { layerSymbols } from "./_layer_symbols.ts";
-import { openRoot } from "./_parent_layers.ts";
 import { unmapId } from "./_unmap_id.ts";
-import { closing, openDir, statAt } from "./_walk_dir.ts";
+import { type TreeFile, walkTree } from "./_walk_tree.ts";
 import { getXattr, setXattr } from "./_xattrs.ts";
 
 const CAPABILITY = "security.capability";
 const name_ = new CName();
-
-interface File {
-  readonly fd: number;
-  readonly name: string;
-  readonly path: string;
-  readonly stat: Stat;
-}
 
 /** What a change of the owner changes. */
 interface Owner {
@@ -44,32 +33,7 @@ type Owners = ReadonlyMap<string, Owner>;
 const contentOf = (dir: string) => `${dir}/fs`;
 const recordOf = (dir: string) => `${dir}/owners.json`;
 
-/** Every file of a tree; one with several names once. Its descriptor is good until the next. */
-function* filesOf(path: string): Generator<File> {
-  const seen = new Set<bigint>();
-  function* visit(fd: number, folder: string): Generator<File> {
-    for (const { name } of listDir(fd, folder)) {
-      const shown = `${folder}/${name}`;
-      const stat = statAt(fd, name, shown);
-      const isDir = (stat.mode & S_IFMT) === S_IFDIR;
-      if (!isDir && stat.nlink > 1) {
-        if (seen.has(stat.ino)) continue;
-        seen.add(stat.ino);
-      }
-      yield { fd, name, path: shown, stat };
-      if (!isDir) continue;
-      const child = openDir(fd, name, shown);
-      using _child = closing(child);
-      yield* visit(child, shown);
-    }
-  }
-  const root = openRoot(path);
-  using _root = closing(root);
-  yield { fd: root, name: "", path, stat: statAt(root, "", path) };
-  yield* visit(root, path);
-}
-
-function ownerOf({ fd, name, path, stat }: File): Owner {
+function ownerOf({ fd, name, path, stat }: TreeFile): Owner {
   const { uid, gid, mode } = stat;
   const capability = (mode & S_IFMT) === S_IFREG
     ? getXattr(procPath(fd, name), CAPABILITY, path)
@@ -88,7 +52,7 @@ function unmapOwner(owner: Owner, idmap: IdMap): Owner {
   return { ...owner, uid, gid };
 }
 
-function setOwner({ fd, name, path, stat }: File, owner: Owner): void {
+function setOwner({ fd, name, path, stat }: TreeFile, owner: Owner): void {
   const { uid, gid, mode, capability } = owner;
   const at = procPath(fd, name);
   const libc = layerSymbols();
@@ -114,7 +78,7 @@ function setOwner({ fd, name, path, stat }: File, owner: Owner): void {
 /** The files that an id map changes. */
 function findOwners(path: string, idmap: IdMap): Owners {
   const owners = new Map<string, Owner>();
-  for (const file of filesOf(path)) {
+  for (const file of walkTree(path)) {
     const { uid, gid, ino } = file.stat;
     if (
       unmapId(uid, idmap.uids) === uid && unmapId(gid, idmap.gids) === gid
@@ -147,7 +111,7 @@ export function unmapTree(dir: string, idmap: IdMap): void {
   const owners = findOwners(contentOf(dir), idmap);
   if (owners.size === 0) return;
   writeFileAtomic(recordOf(dir), JSON.stringify([...owners]));
-  for (const file of filesOf(contentOf(dir))) {
+  for (const file of walkTree(contentOf(dir))) {
     const owner = owners.get(String(file.stat.ino));
     if (owner !== undefined) setOwner(file, unmapOwner(owner, idmap));
   }
@@ -157,7 +121,7 @@ export function unmapTree(dir: string, idmap: IdMap): void {
 export function remapTree(dir: string): void {
   const owners = readOwners(dir);
   if (owners === undefined) return;
-  for (const file of filesOf(contentOf(dir))) {
+  for (const file of walkTree(contentOf(dir))) {
     const owner = owners.get(String(file.stat.ino));
     if (owner !== undefined) setOwner(file, owner);
   }
