@@ -43,6 +43,8 @@ export class Dir {
   explicit = false;
   /** Hides what lower layers have below it. */
   opaque = false;
+  /** The layer has a mark in it that says so, and not only one elsewhere. */
+  marked = false;
   /** New files get this group, if the directory says so. */
   inheritedGid: number | undefined;
   /** What is set when all is done. */
@@ -222,7 +224,7 @@ export class DirTree implements Disposable {
     const stack = [dir];
     for (let at = stack.pop(); at !== undefined; at = stack.pop()) {
       at.dead = true;
-      if (at.opaque || at.hidden !== undefined) this.lost.push(at);
+      if (at.marked || at.hidden !== undefined) this.lost.push(at);
       if (at.fd >= 0) this.#close(at);
       for (const child of at.children?.values() ?? []) stack.push(child);
     }

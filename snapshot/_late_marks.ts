@@ -18,6 +18,7 @@ export function makeMark(
 ): Generator<void> | undefined {
   switch (whiteout.kind) {
     case "opaque":
+      parent.marked = true;
       return makeOpaque(context, parent);
     case "hide":
       return hide(context, parent, whiteout.name);
@@ -30,7 +31,7 @@ export function makeMark(
 function* lostMarks({ tree }: ApplyContext): Generator<LateMark> {
   for (const dir of tree.lost) {
     const names = dir.path.split("/");
-    if (dir.opaque) yield { names, whiteout: { kind: "opaque" } };
+    if (dir.marked) yield { names, whiteout: { kind: "opaque" } };
     for (const name of dir.hidden ?? []) {
       yield { names, whiteout: { kind: "hide", name } };
     }

@@ -437,6 +437,41 @@ rootTest(
   },
 );
 
+for (
+  const [what, ...before] of [
+    ["hidden", file(".wh.l"), dir("l")],
+    ["that replaced a file", file("l"), dir("l")],
+    ["hidden by a later mark", dir("l"), file(".wh.l")],
+    ["in an opaque one", dir("d"), file("d/.wh..wh..opq"), dir("d/l")],
+  ] as const
+) {
+  rootTest(
+    `applyLayer() A4 a link in place of a directory ${what} hides nothing of its target`,
+    async () => {
+      await using temp = tempDir();
+      const [lower, upper] = [`${temp.path}/lower`, `${temp.path}/upper`];
+      const at = before.some(({ name }) => name === "d") ? "d/l" : "l";
+      const entries = [...before, symlink("/real", at)];
+      for (const parents of [[lower], undefined]) {
+        for (const path of [lower, upper]) {
+          Deno.mkdirSync(path);
+        }
+        await applyLayer(layer(dir("real", 0o700), file("real/f")), lower);
+        await applyLayer(layer(...entries), upper, {
+          format: "overlay",
+          ...(parents && { parents }),
+        });
+        assertEquals(names(upper), [at.split("/")[0]]);
+        await applyLayer(layer(...entries), lower);
+        assertEquals(names(`${lower}/real`), ["f"]);
+        for (const path of [lower, upper]) {
+          Deno.removeSync(path, { recursive: true });
+        }
+      }
+    },
+  );
+}
+
 rootTest("applyLayer() A4 a whiteout of nothing does nothing", async () => {
   await using temp = tempDir();
   await applyLayer(
