@@ -16,10 +16,10 @@ import {
   keepImplicit,
   readImplicit,
 } from "./_implicit.ts";
-import { forgetLimit } from "./_project.ts";
 import {
   attributesOf,
   clearVolatile,
+  forgetUpperLimit,
   makeUpper,
   overlayOptions,
   settleUpper,
@@ -192,7 +192,7 @@ export class OverlayDriver implements Driver {
     const abort = signal === undefined ? {} : { signal };
     const expected = place.diffId ?? source.diffId;
     return await withScratch(this.#root, async (dir) => {
-      makeUpper({ id: place.id, dir }, {}, attributesOf(contentOf(place)));
+      makeUpper({ dir }, {}, attributesOf(contentOf(place)));
       const { diffId } = await applyLayer(
         await source.open(abort),
         `${dir}/fs`,
@@ -219,7 +219,7 @@ export class OverlayDriver implements Driver {
   }
 
   async destroy(dir: string): Promise<void> {
-    if (this.capabilities.sizeLimit.supported) forgetLimit(contentOf({ dir }));
+    if (this.capabilities.sizeLimit.supported) forgetUpperLimit(dir);
     await destroyTree(dir);
   }
 }

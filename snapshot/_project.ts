@@ -8,8 +8,11 @@ import {
 import type { SnapshotUsage } from "./snapshot_info.ts";
 import type { Capability } from "./snapshotter.ts";
 
-/** Projects of snapshots begin here, out of the way of those that an administrator numbers by hand. */
+/** Projects below this are left to the machine's administrator. */
 const FIRST_PROJECT = 1 << 24;
+/** Projects from here on are chosen, so many. */
+const FIRST_CHOSEN = 0x4c000000;
+const CHOSEN = 2 ** 30;
 
 /** Whether the size of a folder can be limited by its project. */
 export function projectCapability(root: string): Capability {
@@ -19,25 +22,42 @@ export function projectCapability(root: string): Capability {
     : { supported: false, reason };
 }
 
-/** Limits folders that are still empty: what they take together. */
-export function limitFolders(
-  id: number,
-  sizeLimit: number,
-  folders: readonly string[],
-): void {
-  for (const folder of folders) {
-    setProject(folder, FIRST_PROJECT + id);
-    setQuota(folder, FIRST_PROJECT + id, { bytes: sizeLimit });
+/** Whether something on the filesystem is in a project or limited by it. */
+function isUsed(folder: string, project: number): boolean {
+  return Object.values(quotaOf(folder, project)).some((value) => value !== 0);
+}
+
+/**
+ * Chooses a project. Projects are the filesystem's, which other stores and programs use too: numbers that count up
+ * would be theirs as well. At random, two that choose at once do not meet.
+ */
+export function chooseProject(isUsed: (project: number) => boolean): number {
+  for (;;) {
+    const [random] = crypto.getRandomValues(new Uint32Array(1));
+    const project = FIRST_CHOSEN + random! % CHOSEN;
+    if (!isUsed(project)) return project;
   }
 }
 
-/** What limited folders take, as the kernel counts it. */
-export function limitedUsage(id: number, folder: string): SnapshotUsage {
-  const { usedBytes, usedInodes } = quotaOf(folder, FIRST_PROJECT + id);
+/** Limits folders that are still empty: what they take together. The folders name the project. */
+export function limitFolders(
+  sizeLimit: number,
+  [first, ...others]: readonly [string, ...string[]],
+): void {
+  const project = chooseProject((project) => isUsed(first, project));
+  for (const folder of [first, ...others]) {
+    setProject(folder, project);
+    setQuota(folder, project, { bytes: sizeLimit });
+  }
+}
+
+/** What limited folders take together, as the kernel counts it; one of them that no container can get at. */
+export function limitedUsage(folder: string): SnapshotUsage {
+  const { usedBytes, usedInodes } = quotaOf(folder, projectOf(folder));
   return { size: usedBytes, inodes: usedInodes };
 }
 
-/** Forgets the limit of a folder that is about to be removed. */
+/** Forgets the limit of folders that are about to be removed, by one of them that no container can get at. */
 export function forgetLimit(folder: string): void {
   try {
     const project = projectOf(folder);

@@ -14,11 +14,11 @@ import type { Driver, Folder, Place, Sealed } from "./_driver.ts";
 import { readErofsRoot, writeErofs } from "./_erofs.ts";
 import { checkFilesystem } from "./_filesystem.ts";
 import { destroyTree, missingDir } from "./_folders.ts";
-import { forgetLimit } from "./_project.ts";
 import { applyEntries } from "./_merge.ts";
 import { makeDirectory } from "./_tree.ts";
 import {
   clearVolatile,
+  forgetUpperLimit,
   makeUpper,
   overlayOptions,
   stackMounts,
@@ -246,7 +246,7 @@ export class TarindexDriver implements Driver {
     const { dir } = folder;
     removeOtherNames(folder);
     // Its limit is that of what goes here.
-    if (this.capabilities.sizeLimit.supported) forgetLimit(`${dir}/fs`);
+    if (this.capabilities.sizeLimit.supported) forgetUpperLimit(dir);
     for (const name of ["fs", "work"]) await destroyTree(`${dir}/${name}`);
   }
 
@@ -293,7 +293,7 @@ export class TarindexDriver implements Driver {
   }
 
   async destroy(dir: string): Promise<void> {
-    if (this.capabilities.sizeLimit.supported) forgetLimit(`${dir}/fs`);
+    if (this.capabilities.sizeLimit.supported) forgetUpperLimit(dir);
     await destroyTree(dir);
   }
 }

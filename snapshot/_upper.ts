@@ -2,7 +2,12 @@ import type { Mount, MountSource } from "@containerkit/mount";
 import type { Folder, Place } from "./_driver.ts";
 import { makeDir } from "./_folders.ts";
 import { mapOwner } from "./_map_owner.ts";
-import { limitedUsage, limitFolders, projectCapability } from "./_project.ts";
+import {
+  forgetLimit,
+  limitedUsage,
+  limitFolders,
+  projectCapability,
+} from "./_project.ts";
 import { unmapTree } from "./_unmap_tree.ts";
 import { measureTree } from "./_usage.ts";
 import type { SnapshotUsage } from "./snapshot_info.ts";
@@ -37,13 +42,23 @@ export function upperCapabilities(
   };
 }
 
+/** The folder that tells the project of an upper one, whose own a container could change. */
+function limitedOf(dir: string): string {
+  return `${dir}/work`;
+}
+
+/** Forgets the limit of an upper folder that is about to be removed. */
+export function forgetUpperLimit(dir: string): void {
+  forgetLimit(limitedOf(dir));
+}
+
 /** What an upper folder takes: the kernel knows it where it is limited. */
 export function upperUsage(
-  { id, dir, options }: Place,
+  { dir, options }: Place,
 ): Promise<SnapshotUsage> {
   return options.sizeLimit === undefined
     ? measureTree(`${dir}/fs`)
-    : Promise.resolve(limitedUsage(id, `${dir}/fs`));
+    : Promise.resolve(limitedUsage(limitedOf(dir)));
 }
 
 /** Gives the files of an upper folder the ids that a layer has; `remapTree()` takes it back. */
@@ -76,7 +91,7 @@ export function attributesOf(dir: string): RootAttributes {
  * id map must hold for the upper root too.
  */
 export function makeUpper(
-  { id, dir }: Folder,
+  { dir }: Pick<Folder, "dir">,
   options: KeptOptions,
   below: RootAttributes | undefined,
 ): void {
@@ -84,7 +99,7 @@ export function makeUpper(
   makeDir(`${dir}/fs`, mode);
   makeDir(`${dir}/work`, 0o711);
   if (options.sizeLimit !== undefined) {
-    limitFolders(id, options.sizeLimit, [`${dir}/fs`, `${dir}/work`]);
+    limitFolders(options.sizeLimit, [`${dir}/fs`, `${dir}/work`]);
   }
   const idmap = below === undefined ? undefined : options.idmap;
   const owner = mapOwner({ uid, gid }, idmap);

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { mount } from "@containerkit/mount";
-import { quotaOf } from "@containerkit/mount/quota";
+import { projectOf, quotaOf } from "@containerkit/mount/quota";
 import {
   need,
   quotasMissing,
@@ -8,6 +8,8 @@ import {
   runProgram,
   tempDir,
 } from "@containerkit/tests";
+import { exists } from "./_folders.ts";
+import { chooseProject } from "./_project.ts";
 import { openOverlay, openTarindex } from "./mod.ts";
 import { openNative } from "./native.ts";
 
@@ -42,6 +44,22 @@ async function limitedDisk(
   return { path, [Symbol.asyncDispose]: () => kept.disposeAsync() };
 }
 
+/** The projects of the folders of snapshots on a disk. */
+function limitedProjects(disk: string): number[] {
+  const projects = new Set<number>();
+  for (const driver of Deno.readDirSync(`${disk}/snapshots`)) {
+    const layers = `${disk}/snapshots/${driver.name}/layers`;
+    for (const { name } of Deno.readDirSync(layers)) {
+      for (const folder of ["", "/work"]) {
+        const path = `${layers}/${name}${folder}`;
+        if (exists(path)) projects.add(projectOf(path));
+      }
+    }
+  }
+  projects.delete(0);
+  return [...projects];
+}
+
 /** Writes as a container does: ext4 holds nobody to a limit who has this capability. */
 function write(path: string, size: number): Promise<string> {
   return runProgram("setpriv", [
@@ -54,6 +72,15 @@ function write(path: string, size: number): Promise<string> {
   ]);
 }
 
+Deno.test("chooseProject() chooses one that nobody uses, not the same for all", () => {
+  const asked: number[] = [];
+  const project = chooseProject((project) => asked.push(project) < 3);
+  assertEquals(asked.length, 3);
+  assertEquals(project, asked[2]);
+  assertEquals(new Set(asked).size, 3);
+  assert(asked.every((one) => one >= 0x4c000000 && one < 0x8c000000));
+});
+
 for (const [driver, open] of Object.entries(DRIVERS)) {
   for (const fstype of driver === "overlay" ? DISKS : DISKS.slice(0, 1)) {
     rootTest(
@@ -63,6 +90,7 @@ for (const [driver, open] of Object.entries(DRIVERS)) {
         const target = `${disk.path}/target`;
         Deno.mkdirSync(target);
         await using store = await open({ root: disk.path });
+        const projects: number[] = [];
         {
           await using base = await store.prepare("base-active");
           await using _mounted = await mount(base.mounts, target);
@@ -77,6 +105,8 @@ for (const [driver, open] of Object.entries(DRIVERS)) {
           await using other = await store.prepare("other", "base", {
             sizeLimit: 8 * MIB,
           });
+          projects.push(...limitedProjects(disk.path));
+          assertEquals(projects.length, 2);
           {
             await using _mounted = await mount(work.mounts, target);
             await write(`${target}/file`, 4 * MIB);
@@ -103,12 +133,24 @@ for (const [driver, open] of Object.entries(DRIVERS)) {
           assertEquals(Deno.statSync(`${target}/file`).size, 4 * MIB);
           assertEquals(Deno.statSync(`${target}/below`).size, MIB);
         }
+        {
+          // Nor is the first of another store the first of this one.
+          const root = `${disk.path}/other`;
+          await using second = await open({ root });
+          await using first = await second.prepare("first", undefined, {
+            sizeLimit: 8 * MIB,
+          });
+          const { size } = await second.usage("first");
+          assert(size < MIB, `the first of another store takes ${size}`);
+          await using _mounted = await mount(first.mounts, target);
+          await write(`${target}/file`, 4 * MIB);
+        }
         await store.remove("layer");
         await store.remove("base");
         await store.cleanup();
         // What is gone has no limit, which who gets its number would be held to.
-        for (let id = 1; id < 6; id++) {
-          assertEquals(quotaOf(disk.path, (1 << 24) + id).bytes, 0);
+        for (const project of projects) {
+          assertEquals(quotaOf(disk.path, project).bytes, 0);
         }
       },
       need(`mkfs.${fstype}`, "setpriv") ?? quotasMissing(),

@@ -31,11 +31,11 @@ function nativeBacking(root: string): Backing {
   checkFilesystem(root, { driver: "native", refused: {} });
   const sizeLimit = projectCapability(root);
   const limit = (
-    { id, dir }: { id: number; dir: string },
+    { dir }: { dir: string },
     bytes: number | undefined,
   ) => {
     // Set on the folder around it, which hands it down.
-    if (bytes !== undefined) limitFolders(id, bytes, [dir]);
+    if (bytes !== undefined) limitFolders(bytes, [dir]);
   };
   return {
     capabilities: {
@@ -63,8 +63,8 @@ function nativeBacking(root: string): Backing {
       recursive: true,
     }),
     usage: (folder, signal) => measureTree(contentOf(folder), signal),
-    counted: ({ id, dir, options }) =>
-      options.sizeLimit === undefined ? undefined : limitedUsage(id, dir),
+    counted: ({ dir, options }) =>
+      options.sizeLimit === undefined ? undefined : limitedUsage(dir),
     check: ({ dir }) => missingDir(dir, ["fs"]),
     async destroy(dir) {
       if (sizeLimit.supported) forgetLimit(dir);
