@@ -12,8 +12,9 @@ import {
   S_IFREG,
   type Stat,
 } from "./_files.ts";
+import { type Level, Levels } from "./_levels.ts";
 import { openRoot } from "./_parent_layers.ts";
-import { closing, compareNames, openDir, statAt } from "./_walk_dir.ts";
+import { closing, compareNames, statAt } from "./_walk_dir.ts";
 import { getXattr, listXattrs } from "./_xattrs.ts";
 
 const BUFFER = 1 << 20;
@@ -31,10 +32,6 @@ interface Pair {
   readonly name: string;
   /** Its path in the tree. */
   readonly path: string;
-}
-
-function namesOf(fd: number, path: string): string[] {
-  return listDir(fd, path).map(({ name }) => name).sort(compareNames);
 }
 
 async function openFile(
@@ -98,58 +95,81 @@ function unlike(a: Stat, b: Stat): string | undefined {
   }
 }
 
-async function compare(pair: Pair, with_: Comparison): Promise<void> {
+/** Compares what is at a name, but for what is in a directory; says whether both are one. */
+async function compare(pair: Pair, with_: Comparison): Promise<boolean> {
   const { problems } = with_;
   const { dirs: [a, b], name, path } = pair;
-  if (problems.length >= MOST_PROBLEMS) return;
   const note = (problem: string) =>
     void problems.push(`"${path || "/"}": ${problem}`);
   const [x, y] = [statAt(a, name, path), statAt(b, name, path)];
   const different = unlike(x, y);
-  if (different !== undefined) return note(different);
+  if (different !== undefined) {
+    note(different);
+    return false;
+  }
   if (xattrsOf(a, pair) !== xattrsOf(b, pair)) {
     note("its attributes are others");
   }
-  switch (x.mode & S_IFMT) {
-    case S_IFREG:
-      if (!await sameBytes(pair, with_)) note("it holds something else");
-      return;
-    case S_IFLNK:
-      if (readLinkAt(a, name) !== readLinkAt(b, name)) {
-        note("it is a link to somewhere else");
-      }
-      return;
-    case S_IFDIR:
-      return await compareDirs(pair, with_);
+  const kind = x.mode & S_IFMT;
+  if (kind === S_IFREG && !await sameBytes(pair, with_)) {
+    note("it holds something else");
+  } else if (kind === S_IFLNK && readLinkAt(a, name) !== readLinkAt(b, name)) {
+    note("it is a link to somewhere else");
   }
+  return kind === S_IFDIR;
 }
 
-async function compareDirs(
-  { dirs: [a, b], name, path }: Pair,
+/** Names that only the second tree has so far, of each directory on the way. */
+type Extra = Set<string>[];
+
+/** Reads the names in directories that were gone into. */
+function list(first: Level, second: Level, extra: Extra): void {
+  const names = listDir(second.fd, second.path).map(({ name }) => name);
+  extra.push(new Set(names));
+  // The next is the last of the list.
+  first.entries = listDir(first.fd, first.path)
+    .sort((a, b) => compareNames(b.name, a.name));
+}
+
+/** Compares what is in two directories, which have been gone into. */
+async function compareAll(
+  first: Levels,
+  second: Levels,
   with_: Comparison,
 ): Promise<void> {
-  const isRoot = name === "";
-  const [one, other] = [a, b].map((fd) =>
-    openDir(fd, isRoot ? "." : name, path)
-  ) as [number, number];
-  using _one = closing(one);
-  using _other = closing(other);
-  const [expected, found] = [namesOf(one, path), new Set(namesOf(other, path))];
-  const note = (child: string, problem: string) =>
-    void with_.problems.push(`"${path || "/"}": "${child}" is ${problem}`);
-  for (const child of expected) {
-    if (!found.delete(child)) note(child, "missing");
-    else {
-      const pair = { name: child, path: `${path}/${child}` };
-      await compare({ dirs: [one, other], ...pair }, with_);
+  const { problems } = with_;
+  const extra: Extra = [];
+  list(first.last!, second.last!, extra);
+  while (problems.length < MOST_PROBLEMS) {
+    const [one, other] = [first.last, second.last];
+    if (one === undefined || other === undefined) return;
+    const note = (child: string, problem: string) =>
+      void problems.push(`"${one.path || "/"}": "${child}" is ${problem}`);
+    const entry = one.entries.pop();
+    if (entry === undefined) {
+      for (const child of extra.pop()!) note(child, "too much");
+      first.leave();
+      second.leave();
+      continue;
     }
+    const { name } = entry;
+    if (!extra.at(-1)!.delete(name)) {
+      note(name, "missing");
+      continue;
+    }
+    const path = `${one.path}/${name}`;
+    if (!await compare({ dirs: [one.fd, other.fd], name, path }, with_)) {
+      continue;
+    }
+    first.enter(one.fd, name, path);
+    second.enter(other.fd, name, path);
+    list(first.last!, second.last!, extra);
   }
-  for (const child of found) note(child, "too much");
 }
 
 /**
  * Compares two trees in everything: names, kinds, permissions, owners, times,
- * attributes and content.
+ * attributes and content. However deep they are, it takes neither more stack nor more descriptors.
  *
  * @returns What is wrong with the second, one line each, at most 100.
  */
@@ -160,9 +180,12 @@ export async function compareTrees(
 ): Promise<string[]> {
   const problems: string[] = [];
   const buffers = [new Uint8Array(BUFFER), new Uint8Array(BUFFER)] as const;
-  const dirs = [openRoot(expected), openRoot(found)] as const;
-  using _expected = closing(dirs[0]);
-  using _found = closing(dirs[1]);
-  await compare({ dirs, name: "", path: "" }, { problems, signal, buffers });
-  return problems;
+  const with_ = { problems, signal, buffers };
+  using first = new Levels("open");
+  using second = new Levels("open");
+  const one = first.add(openRoot(expected), "", "");
+  const other = second.add(openRoot(found), "", "");
+  const pair = { dirs: [one.fd, other.fd] as const, name: "", path: "" };
+  if (await compare(pair, with_)) await compareAll(first, second, with_);
+  return problems.slice(0, MOST_PROBLEMS);
 }

@@ -18,9 +18,10 @@ import {
   timespecs,
 } from "./_files.ts";
 import { layerSymbols } from "./_layer_symbols.ts";
+import { Levels } from "./_levels.ts";
 import { makeDevice } from "./_make_device.ts";
 import { openRoot } from "./_parent_layers.ts";
-import { closing, openDir, statAt } from "./_walk_dir.ts";
+import { closing, statAt } from "./_walk_dir.ts";
 import { getXattr, listXattrs, removeXattr, setXattr } from "./_xattrs.ts";
 
 const AT_FDCWD = -100;
@@ -151,53 +152,62 @@ function setTimes({ to, name, path, stat }: Copied): void {
   tried(result, { action: "set the times of", call: "utimensat", path });
 }
 
-async function copyAll(
-  from: number,
-  to: number,
-  path: string,
-  work: Work,
-): Promise<void> {
-  work.signal?.throwIfAborted();
-  for (const { name } of listDir(from, path)) {
-    const stat = statAt(from, name, `${path}/${name}`);
-    await copy({ from, to, name, path: `${path}/${name}`, stat }, work);
+/** Makes a further name of a file that was copied, if it is one. */
+function isLinked({ to, name, path, stat }: Copied, { links }: Work): boolean {
+  if ((stat.mode & S_IFMT) === S_IFDIR || stat.nlink <= 1) return false;
+  const other = links.get(stat.ino);
+  if (other === undefined) {
+    links.set(stat.ino, path);
+    return false;
   }
+  const libc = layerSymbols();
+  const [old, now] = [first.set(other), second.set(name)];
+  const result = libc.linkat(AT_FDCWD, old, to, now, 0);
+  tried(result, { action: "create", call: "linkat", path });
+  return true;
 }
 
-async function copy(file: Copied, work: Work): Promise<void> {
-  const { from, to, name, path, stat } = file;
-  const isDirectory = (stat.mode & S_IFMT) === S_IFDIR;
-  if (!isDirectory && stat.nlink > 1) {
-    const other = work.links.get(stat.ino);
-    if (other !== undefined) {
-      const result = layerSymbols().linkat(
-        AT_FDCWD,
-        first.set(other),
-        to,
-        second.set(name),
-        0,
-      );
-      return tried(result, { action: "create", call: "linkat", path });
-    }
-    work.links.set(stat.ino, path);
-  }
-  await makeFile(file, work);
-  if (isDirectory) {
-    const [source, target] = [
-      openDir(from, name, path),
-      openDir(to, name, path),
-    ];
-    using _source = closing(source);
-    using _target = closing(target);
-    await copyAll(source, target, path, work);
-  }
+function finish(file: Copied): void {
   dress(file);
   setTimes(file);
+}
+
+/** Copies what is in a directory; both are those that have been gone into. */
+async function copyAll(from: Levels, to: Levels, work: Work): Promise<void> {
+  const stats: Stat[] = [];
+  for (;;) {
+    const [source, target] = [from.last!, to.last!];
+    const entry = source.entries.pop();
+    if (entry === undefined) {
+      const stat = stats.pop();
+      if (stat === undefined) return;
+      const { name, path } = target;
+      from.leave();
+      to.leave();
+      const dirs = { from: from.last!.fd, to: to.last!.fd };
+      finish({ ...dirs, name, path, stat });
+      continue;
+    }
+    const { name } = entry;
+    const path = `${target.path}/${name}`;
+    const stat = statAt(source.fd, name, path);
+    const file = { from: source.fd, to: target.fd, name, path, stat };
+    if (isLinked(file, work)) continue;
+    await makeFile(file, work);
+    if ((stat.mode & S_IFMT) === S_IFDIR) {
+      work.signal?.throwIfAborted();
+      stats.push(stat);
+      from.enter(source.fd, name, path);
+      to.enter(target.fd, name, path);
+      from.last!.entries = listDir(from.last!.fd, path);
+    } else finish(file);
+  }
 }
 
 /**
  * Copies a tree with all that belongs to it: owners, permissions, times,
  * attributes, links between its files. Blocks are shared where the filesystem can.
+ * However deep it is, it takes neither more stack nor more descriptors.
  *
  * @param to What must not be there yet.
  */
@@ -206,15 +216,15 @@ export async function copyTree(
   to: string,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const source = openRoot(from);
-  using _source = closing(source);
+  signal?.throwIfAborted();
+  using sources = new Levels("open");
+  using targets = new Levels("open");
+  const source = sources.add(openRoot(from), "", from);
   Deno.mkdirSync(to, { mode: 0o700 });
-  const target = openRoot(to);
-  using _target = closing(target);
-  for (const key of ACLS) removeXattr(procPath(target), key, to);
-  const stat = statAt(source, "", from);
-  const root = { from: source, to: target, name: "", path: to, stat };
-  await copyAll(source, target, to, { links: new Map(), signal });
-  dress(root);
-  setTimes(root);
+  const target = targets.add(openRoot(to), "", to);
+  for (const key of ACLS) removeXattr(procPath(target.fd), key, to);
+  const stat = statAt(source.fd, "", from);
+  source.entries = listDir(source.fd, from);
+  await copyAll(sources, targets, { links: new Map(), signal });
+  finish({ from: source.fd, to: target.fd, name: "", path: to, stat });
 }

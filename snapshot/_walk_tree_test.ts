@@ -6,6 +6,8 @@ const CONFIG = new URL("../deno.json", import.meta.url).pathname;
 
 /** Makes a tree in the folder `fs`, calls on it, and says what came of it. */
 const SCRIPT = `
+import { compareTrees } from "${import.meta.resolve("./_compare_trees.ts")}";
+import { copyTree } from "${import.meta.resolve("./_copy_tree.ts")}";
 import { measureTree } from "${import.meta.resolve("./_usage.ts")}";
 import { remapTree, unmapTree } from "${
   import.meta.resolve("./_unmap_tree.ts")
@@ -26,11 +28,15 @@ const ranges = [{ inside: 7, outside: 1000, size: 1 }];
 unmapTree(dir, { uids: ranges, gids: ranges });
 const unmapped = owner();
 remapTree(dir);
-console.log(JSON.stringify([inodes, unmapped, owner()]));
+await copyTree(dir + "/fs", dir + "/copy");
+const alike = await compareTrees(dir + "/fs", dir + "/copy");
+Deno.chmodSync("../f", 0o600);
+const { length } = await compareTrees(dir + "/fs", dir + "/copy");
+console.log(JSON.stringify([inodes, unmapped, owner(), alike, length]));
 `;
 
 rootTest(
-  "walkTree() walks a tree that is deeper than the limit of descriptors",
+  "measureTree(), unmapTree(), copyTree() and compareTrees() go deeper than the limit of descriptors",
   async () => {
     await using temp = tempDir();
     const script = `${temp.path}/script.ts`;
@@ -41,6 +47,6 @@ rootTest(
       ...["-c", run, "sh", Deno.execPath()],
       ...[...args, temp.path],
     ]);
-    assertEquals(JSON.parse(output), [1 + 2 * DEPTH, 7, 1000]);
+    assertEquals(JSON.parse(output), [1 + 2 * DEPTH, 7, 1000, [], 1]);
   },
 );
