@@ -2,6 +2,7 @@
 import { errno } from "@containerkit/libc";
 import { type TarHeader, TypeFlag } from "@containerkit/tar";
 import type { ApplyContext, Owner } from "./_apply_context.ts";
+import { CAPABILITY, mapCapability } from "./_capability.ts";
 import { DEFAULT_ACL, type Dir, type DirTimes } from "./_dir_tree.ts";
 import {
   AT_SYMLINK_NOFOLLOW,
@@ -57,7 +58,12 @@ function setXattrs(
       context.warn(path, `the attribute ${key} may not come from a layer`);
       continue;
     }
-    const code = set(key, new Uint8Array(value));
+    const code = set(
+      key,
+      key === CAPABILITY
+        ? mapCapability(value, context.rules.mapUid)
+        : new Uint8Array(value),
+    );
     if (code === 0) continue;
     if (code === EOPNOTSUPP) {
       context.warn(path, `the filesystem does not keep the attribute ${key}`);

@@ -1,6 +1,7 @@
 /** Copying a file of the layers below, for a hard link of this layer to it: overlay does the same when one links such a file. */
 import { errno } from "@containerkit/libc";
 import type { ApplyContext, Owner } from "./_apply_context.ts";
+import { CAPABILITY, mapCapability } from "./_capability.ts";
 import type { Dir } from "./_dir_tree.ts";
 import {
   AT_SYMLINK_NOFOLLOW,
@@ -61,7 +62,7 @@ interface Source {
 }
 
 function* copyFile(
-  { tree }: ApplyContext,
+  { tree, rules }: ApplyContext,
   dir: Dir,
   { name, below }: { name: string; below: Source },
 ): Generator<void> {
@@ -87,7 +88,13 @@ function* copyFile(
     }
     const xattrs = readXattrs(procPath(below.dirfd, below.name), path);
     for (const [key, value] of xattrs) {
-      const code = setXattrOf(fd, key, new Uint8Array(value));
+      const code = setXattrOf(
+        fd,
+        key,
+        key === CAPABILITY && rules.mapParents
+          ? mapCapability(value, rules.mapUid)
+          : new Uint8Array(value),
+      );
       if (code !== 0) {
         throw refused(`set the attribute ${key} of`, "fsetxattr", code, path);
       }

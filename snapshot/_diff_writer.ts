@@ -3,6 +3,7 @@ import { errno } from "@containerkit/libc";
 import type { IdMap } from "@containerkit/mount";
 import { encodeTarHeader, TypeFlag } from "@containerkit/tar";
 import { WHITEOUT_PREFIX } from "@containerkit/tar/layer";
+import { CAPABILITY, mapCapability } from "./_capability.ts";
 import {
   EINTR,
   procPath,
@@ -237,11 +238,18 @@ export class DiffWriter {
 
   #xattrs({ dirfd, name, path }: Place): Map<string, Uint8Array> | undefined {
     let xattrs: Map<string, Uint8Array> | undefined;
+    const uids = this.#options.idmap?.uids ?? [];
     const file = procPath(dirfd, name);
     for (const key of listXattrs(file, path)) {
       if (!this.#options.isXattrKept(key)) continue;
       const value = getXattr(file, key, path);
-      if (value !== undefined) (xattrs ??= new Map()).set(key, value);
+      if (value === undefined) continue;
+      (xattrs ??= new Map()).set(
+        key,
+        key === CAPABILITY
+          ? mapCapability(value, (root) => unmapId(root, uids))
+          : value,
+      );
     }
     return xattrs;
   }

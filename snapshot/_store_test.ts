@@ -423,6 +423,48 @@ rootTest(
 );
 
 rootTest(
+  "overlay: apply(), diff() and commit() map the root of capabilities",
+  async () => {
+    await using temp = tempDir({ dir: "/var/tmp" });
+    const { snapshots } = openParts(temp.path, overlay);
+    await using _snapshots = snapshots;
+    const capable = (name: string) => ({
+      ...file(name),
+      xattrs: new Map([["security.capability", CAPABILITY]]),
+    });
+    await using base = await snapshots.prepare("p");
+    await base.apply(stream(archive([capable("below")])));
+    await base.commit("base", { durability: "none" });
+    await using work = await snapshots.prepare("work", "base", {
+      idmap: IDMAP,
+    });
+    await work.apply(
+      stream(archive([capable("f"), link("below", "copy")])),
+    );
+    // The third version, which ends with the root that it counts for.
+    const mapped = new Uint8Array(24);
+    mapped.set(CAPABILITY);
+    mapped[3] = 3;
+    new DataView(mapped.buffer).setUint32(20, 1000, true);
+    const all = (upper: string, value: Uint8Array) => {
+      for (const name of ["f", "copy"]) {
+        assertEquals(
+          getXattr(`${upper}/${name}`, "security.capability", name),
+          value,
+        );
+      }
+    };
+    all(upperOf(work), mapped);
+    const { readable } = await work.diff({ compression: "none" });
+    await using copy = await snapshots.prepare("copy", "base");
+    await copy.apply(readable);
+    all(upperOf(copy), CAPABILITY);
+    await work.commit("layer");
+    all(upperOf(work), CAPABILITY);
+  },
+);
+
+rootTest(
   "overlay: apply() refuses an owner that an id map does not have, before anything of it is there",
   async () => {
     await using temp = tempDir({ dir: "/var/tmp" });

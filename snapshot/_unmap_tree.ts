@@ -10,12 +10,12 @@ import {
   S_IFMT,
   S_IFREG,
 } from "./_files.ts";
+import { CAPABILITY, mapCapability } from "./_capability.ts";
 import { layerSymbols } from "./_layer_symbols.ts";
 import { unmapId } from "./_unmap_id.ts";
 import { type TreeFile, walkTree } from "./_walk_tree.ts";
 import { getXattr, setXattr } from "./_xattrs.ts";
 
-const CAPABILITY = "security.capability";
 const name_ = new CName();
 
 /** What a change of the owner changes. */
@@ -49,7 +49,13 @@ function ownerOf({ fd, name, path, stat }: TreeFile): Owner {
 function unmapOwner(owner: Owner, idmap: IdMap): Owner {
   const uid = unmapId(owner.uid, idmap.uids);
   const gid = unmapId(owner.gid, idmap.gids);
-  return { ...owner, uid, gid };
+  const { capability } = owner;
+  if (capability === undefined) return { ...owner, uid, gid };
+  const value = mapCapability(
+    Uint8Array.fromHex(capability),
+    (root) => unmapId(root, idmap.uids),
+  );
+  return { ...owner, uid, gid, capability: value.toHex() };
 }
 
 function setOwner({ fd, name, path, stat }: TreeFile, owner: Owner): void {
