@@ -17,6 +17,7 @@
  * @module
  */
 
+export * from "./free_project.ts";
 export * from "./project_of.ts";
 export * from "./quota_of.ts";
 export * from "./set_project.ts";

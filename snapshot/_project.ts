@@ -1,4 +1,5 @@
 import {
+  freeProject,
   projectOf,
   quotaOf,
   setProject,
@@ -10,9 +11,6 @@ import type { Capability } from "./snapshotter.ts";
 
 /** Projects below this are left to the machine's administrator. */
 const FIRST_PROJECT = 1 << 24;
-/** Projects from here on are chosen, so many. */
-const FIRST_CHOSEN = 0x4c000000;
-const CHOSEN = 2 ** 30;
 
 /** Whether the size of a folder can be limited by its project. */
 export function projectCapability(root: string): Capability {
@@ -22,29 +20,12 @@ export function projectCapability(root: string): Capability {
     : { supported: false, reason };
 }
 
-/** Whether something on the filesystem is in a project or limited by it. */
-function isUsed(folder: string, project: number): boolean {
-  return Object.values(quotaOf(folder, project)).some((value) => value !== 0);
-}
-
-/**
- * Chooses a project. Projects are the filesystem's, which other stores and programs use too: numbers that count up
- * would be theirs as well. At random, two that choose at once do not meet.
- */
-export function chooseProject(isUsed: (project: number) => boolean): number {
-  for (;;) {
-    const [random] = crypto.getRandomValues(new Uint32Array(1));
-    const project = FIRST_CHOSEN + random! % CHOSEN;
-    if (!isUsed(project)) return project;
-  }
-}
-
 /** Limits folders that are still empty: what they take together. The folders name the project. */
 export function limitFolders(
   sizeLimit: number,
   [first, ...others]: readonly [string, ...string[]],
 ): void {
-  const project = chooseProject((project) => isUsed(first, project));
+  const project = freeProject(first);
   for (const folder of [first, ...others]) {
     setProject(folder, project);
     setQuota(folder, project, { bytes: sizeLimit });

@@ -9,7 +9,6 @@ import {
   tempDir,
 } from "@containerkit/tests";
 import { exists } from "./_folders.ts";
-import { chooseProject } from "./_project.ts";
 import { openOverlay, openTarindex } from "./mod.ts";
 import { openNative } from "./native.ts";
 
@@ -71,15 +70,6 @@ function write(path: string, size: number): Promise<string> {
     `count=${size / 65536}`,
   ]);
 }
-
-Deno.test("chooseProject() chooses one that nobody uses, not the same for all", () => {
-  const asked: number[] = [];
-  const project = chooseProject((project) => asked.push(project) < 3);
-  assertEquals(asked.length, 3);
-  assertEquals(project, asked[2]);
-  assertEquals(new Set(asked).size, 3);
-  assert(asked.every((one) => one >= 0x4c000000 && one < 0x8c000000));
-});
 
 for (const [driver, open] of Object.entries(DRIVERS)) {
   for (const fstype of driver === "overlay" ? DISKS : DISKS.slice(0, 1)) {

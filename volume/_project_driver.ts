@@ -1,4 +1,5 @@
 import {
+  freeProject,
   quotaOf,
   setProject,
   setQuota,
@@ -7,31 +8,11 @@ import {
 import type { Place, VolumeDriver } from "./_driver.ts";
 import { rootOf } from "./_folders.ts";
 
-/** Projects below this are left to the machine's administrator. */
+/** Of volumes whose row names no project: theirs counted up from here. */
 const FIRST_PROJECT = 0x4b000000;
-/** Projects from here on are chosen, so many; those before are of volumes whose row names none. */
-const FIRST_CHOSEN = 0x4c000000;
-const CHOSEN = 2 ** 30;
 
 function projectOf({ row }: Place): number {
   return row.options.project ?? FIRST_PROJECT + row.id;
-}
-
-/** Whether something on the filesystem is in a project or limited by it. */
-function isUsed(folder: string, project: number): boolean {
-  return Object.values(quotaOf(folder, project)).some((value) => value !== 0);
-}
-
-/**
- * Chooses a project. Projects are the filesystem's, which other stores and programs use too: numbers that count up
- * would be theirs as well. At random, two that choose at once do not meet.
- */
-export function chooseProject(isUsed: (project: number) => boolean): number {
-  for (;;) {
-    const [random] = crypto.getRandomValues(new Uint32Array(1));
-    const project = FIRST_CHOSEN + random! % CHOSEN;
-    if (!isUsed(project)) return project;
-  }
 }
 
 function setLimits(
@@ -56,7 +37,7 @@ export const projectDriver: VolumeDriver = {
     );
   },
   choose: (folder) => ({
-    project: chooseProject((project) => isUsed(folder, project)),
+    project: freeProject(folder),
   }),
   async create(place) {
     await Deno.mkdir(rootOf(place.folder));

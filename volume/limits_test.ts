@@ -10,7 +10,6 @@ import {
   tempDir,
 } from "@containerkit/tests";
 import { lockFile, openState } from "@containerkit/state";
-import { chooseProject } from "./_project_driver.ts";
 import { MIGRATIONS } from "./_schema.ts";
 import { canGrowMounted, type Fixture, MIB, open } from "./_test_store.ts";
 
@@ -182,15 +181,6 @@ rootTest(
   },
   need("mkfs.btrfs", "btrfs"),
 );
-
-Deno.test("chooseProject() chooses one that nobody uses, not the same for all", () => {
-  const asked: number[] = [];
-  const project = chooseProject((project) => asked.push(project) < 3);
-  assertEquals(asked.length, 3);
-  assertEquals(project, asked[2]);
-  assertEquals(new Set(asked).size, 3);
-  assert(asked.every((one) => one >= 0x4c000000 && one < 0x8c000000));
-});
 
 for (const fstype of ["ext4", "xfs"] as const) {
   rootTest(
