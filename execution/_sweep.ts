@@ -80,7 +80,8 @@ export async function withSweep<T>(
     return await start();
   } catch (error) {
     starting.delete(own);
-    const swept = sweepFailed(command, ticksNow());
+    // What is told is why it failed.
+    const swept = sweepFailed(command, ticksNow()).catch(() => {});
     const { promise: late, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, PATIENCE_MS);
     await Promise.race([swept, late]);
