@@ -98,7 +98,10 @@ rootTest(
     await using world = await openWorld();
     using a = NetNs.create();
     await using _one = await join(a, 2, { masquerade: true });
-    assertEquals(await talk(a, world, { hostname: "198.51.100.2" }), "198.51.100.1");
+    assertEquals(
+      await talk(a, world, { hostname: "198.51.100.2" }),
+      "198.51.100.1",
+    );
     assertEquals(
       await talk(a, world, { hostname: "2001:db8::2" }),
       "2001:db8::1",
@@ -246,7 +249,11 @@ rootTest(
     using c = NetNs.create();
     await using _one = await join(a, 2, {
       isolate: true,
-      publish: [{ hostAddress: "198.51.100.1", hostPort: 8080, targetPort: 80 }],
+      publish: [{
+        hostAddress: "198.51.100.1",
+        hostPort: 8080,
+        targetPort: 80,
+      }],
     });
     await using _two = await attach(b, {
       ...DUAL,
@@ -355,7 +362,11 @@ rootTest(
     await nat.publish(port);
     assertEquals(await ask(), "198.51.100.2");
     const closed = await nat.unpublish({ owner: "me" }, { flows: "keep" });
-    assertEquals(await ask(), "198.51.100.2", "the flow that was there goes on");
+    assertEquals(
+      await ask(),
+      "198.51.100.2",
+      "the flow that was there goes on",
+    );
     await nat.endFlows(closed);
     assertEquals(await ask(), "nothing");
   },
