@@ -14,10 +14,29 @@ import {
   removeFromNetwork,
 } from "../unstable_cni.ts";
 
-const missing = need("bridge", "portmap", "host-local", "iptables");
+const missing = need("bridge", "portmap", "host-local", "iptables", "nft");
 const hasPlugins = program("portmap") === undefined
   ? "program missing: portmap"
   : missing;
+
+/** Takes away in the end what the plugins leave in the packet filter: chains that they use again. */
+function keepTables(): Disposable {
+  const list = () => {
+    using host = NetNs.current();
+    return output(host, "nft", ["list", "tables"]).trim().split("\n");
+  };
+  const before = new Set(list());
+  return {
+    [Symbol.dispose]() {
+      using host = NetNs.current();
+      for (const table of list()) {
+        if (!before.has(table)) {
+          output(host, "nft", ["delete", ...table.split(" ")]);
+        }
+      }
+    },
+  };
+}
 
 function bridgeNetwork(folder: string): CniNetwork {
   return {
@@ -45,6 +64,7 @@ rootTest("Debian's plugins: ADD, CHECK, DEL, and GC by the cache", async () => {
   using temp = tempDir();
   using netns = NetNs.create({ path: `${temp.path}/ns` });
   using host = NetNs.current();
+  using _tables = keepTables();
   using inner = new RouteSocket({ netns });
   using route = new RouteSocket();
   const network = bridgeNetwork(temp.path);
@@ -87,6 +107,7 @@ rootTest(
     using netns = NetNs.create({ path: `${temp.path}/ns` });
     using inner = new RouteSocket({ netns });
     using route = new RouteSocket();
+    using _tables = keepTables();
     const network = bridgeNetwork(temp.path);
     const error = await assertRejects(() =>
       addToNetwork(
