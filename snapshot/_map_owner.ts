@@ -1,18 +1,13 @@
-import type { IdMap, IdMapRange } from "@containerkit/mount";
-
-function mapId(id: number, ranges: readonly IdMapRange[]): number {
-  const range = ranges.find(({ inside, size }) =>
-    id >= inside && id < inside + size
-  );
-  return range === undefined ? id : id - range.inside + range.outside;
-}
+import type { IdMap } from "@containerkit/mount";
+import { mapId } from "./_map_id.ts";
 
 /** An owner in a layer as an id map shows it; what is in no range stays. */
 export function mapOwner(
   { uid, gid }: { readonly uid: number; readonly gid: number },
   idmap: IdMap | undefined,
 ): { uid: number; gid: number } {
-  return idmap === undefined
-    ? { uid, gid }
-    : { uid: mapId(uid, idmap.uids), gid: mapId(gid, idmap.gids) };
+  return idmap === undefined ? { uid, gid } : {
+    uid: mapId(uid, idmap.uids) ?? uid,
+    gid: mapId(gid, idmap.gids) ?? gid,
+  };
 }

@@ -21,6 +21,7 @@ import type { LayerWarning } from "./_apply_context.ts";
 import { DirTree, suspendDefaultAcl } from "./_dir_tree.ts";
 import { listDir, lstatAt } from "./_files.ts";
 import { aufsMarks, directoryMarks, overlayMarks } from "./_layer_marks.ts";
+import { mapId } from "./_map_id.ts";
 import { nativeEngine } from "./_native_engine.ts";
 import { Pace } from "./_pace.ts";
 import { openRoot, ParentLayers } from "./_parent_layers.ts";
@@ -256,11 +257,5 @@ function inUserNamespace(): boolean {
 function idMapper(
   ranges: readonly IdMapRange[] | undefined,
 ): (id: number) => number | undefined {
-  if (ranges === undefined) return (id) => id;
-  return (id) => {
-    const range = ranges.find(({ inside, size }) =>
-      id >= inside && id < inside + size
-    );
-    return range && range.outside + id - range.inside;
-  };
+  return ranges === undefined ? (id) => id : (id) => mapId(id, ranges);
 }
