@@ -32,3 +32,15 @@ export function makeBench(): Bench {
     [Symbol.dispose]: () => temp[Symbol.dispose](),
   };
 }
+
+/** Processes with a word in their command line. */
+export function processesWith(word: string): number[] {
+  return [...Deno.readDirSync("/proc")].flatMap(({ name }) => {
+    try {
+      const line = Deno.readTextFileSync(`/proc/${name}/cmdline`);
+      return line.split("\0").includes(word) ? [Number(name)] : [];
+    } catch {
+      return []; // no process, or it has gone
+    }
+  });
+}

@@ -1,6 +1,7 @@
 import { writeFileAtomic } from "@containerkit/state";
 import { checkId } from "./_check_id.ts";
 import type { CgroupPaths } from "./_cgroup_paths.ts";
+import { isThere } from "./_is_there.ts";
 import type { ContainerStatus } from "./container_process.ts";
 import type { ContainerLog } from "./log_options.ts";
 import type { RuntimeOptions } from "./runtime.ts";
@@ -147,13 +148,7 @@ export const readExit = (files: ProcessFiles): ContainerStatus | undefined =>
 
 /** Whether it is written down how a process ended, or nobody can ask any more. */
 export function isTold(files: ProcessFiles): boolean {
-  if (readExit(files) !== undefined) return true;
-  try {
-    Deno.lstatSync(files.path);
-    return false;
-  } catch {
-    return true;
-  }
+  return readExit(files) !== undefined || !isThere(files.path);
 }
 
 /** Reads the limits that were changed since a container was made. */

@@ -1,4 +1,5 @@
 import { parseMountinfo } from "@containerkit/mount/parse-mountinfo";
+import { isThere } from "./_is_there.ts";
 
 /**
  * Folders of a process in the cgroup trees: by controller where cgroup v1 has
@@ -60,16 +61,15 @@ export function cgroupPaths(pid: number): CgroupPaths {
   return paths;
 }
 
-/** The folders of a cgroup, by its path in every tree; those that are there. */
-export function cgroupFolders(path: string): CgroupPaths {
-  const found: Record<string, string> = {};
-  for (const [name, { target }] of cgroupTrees()) {
-    try {
-      Deno.lstatSync(`${target}${path}`);
-      found[name] = `${target}${path}`;
-    } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-    }
-  }
-  return found;
+/**
+ * The folders of a container's cgroup, those that are there.
+ *
+ * @param given Its path in every tree; of the name of a unit systemd alone knows them: none.
+ */
+export function cgroupFolders(given: string): CgroupPaths {
+  if (!given.startsWith("/")) return {};
+  return Object.fromEntries(
+    [...cgroupTrees()].map(([name, { target }]) => [name, `${target}${given}`])
+      .filter(([, path]) => isThere(path!)),
+  );
 }

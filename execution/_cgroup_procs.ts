@@ -1,4 +1,3 @@
-import { pidfdOpen, pidfdSendSignal, SyscallError } from "@containerkit/libc";
 import {
   cgroupFolders,
   type CgroupPaths,
@@ -6,6 +5,7 @@ import {
   cgroupTrees,
 } from "./_cgroup_paths.ts";
 import { thawKilled } from "./_freeze.ts";
+import { signalIf } from "./_signal_if.ts";
 import { SIGKILL } from "./_signals.ts";
 
 /** Each round finds what was forked in the one before. */
@@ -51,10 +51,11 @@ export function cgroupPids(cgroups: CgroupPaths): number[] {
 export function containerCgroups(pid: number, given: string): CgroupPaths {
   const mine = cgroupPaths(Deno.pid);
   const trees = cgroupTrees();
-  const known = given.startsWith("/") ? cgroupFolders(given) : {};
+  let known: CgroupPaths | undefined;
   const own: Record<string, string> = {};
   for (const [name, at] of Object.entries(cgroupPaths(pid))) {
-    const path = at === trees.get(name)?.target ? known[name] : at;
+    const hasEnded = at === trees.get(name)?.target;
+    const path = hasEnded ? (known ??= cgroupFolders(given))[name] : at;
     const isAbove = `${mine[name] ?? ""}/`.startsWith(`${path}/`);
     if (path !== undefined && !isAbove) own[name] = path;
   }
@@ -67,16 +68,6 @@ export function isInside(pid: number, cgroups: CgroupPaths): boolean {
   return Object.entries(cgroups).some(([name, path]) =>
     at[name] === path || at[name]?.startsWith(`${path}/`)
   );
-}
-
-function signalOne(pid: number, signal: number, cgroups: CgroupPaths): void {
-  try {
-    using pidfd = pidfdOpen(pid);
-    // The number may be another process by now: look where the one that we hold is.
-    if (isInside(pid, cgroups)) pidfdSendSignal(pidfd, signal);
-  } catch (error) {
-    if (!(error instanceof SyscallError)) throw error;
-  }
 }
 
 /** Sends a signal to every process in a cgroup. `SIGKILL` leaves none. */
@@ -92,7 +83,9 @@ export function signalCgroup(cgroups: CgroupPaths, signal: number): void {
   }
   for (let round = 0; round < ROUNDS; round++) {
     const pids = cgroupPids(cgroups);
-    for (const pid of pids) signalOne(pid, signal, cgroups);
+    for (const pid of pids) {
+      signalIf(pid, signal, () => isInside(pid, cgroups));
+    }
     if (signal !== SIGKILL || pids.length === 0) return;
     thawKilled(cgroups);
   }

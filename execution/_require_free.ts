@@ -26,7 +26,6 @@ export function requireFree(
   const folder = `${options.root}/${id}`;
   if (isThere(folder)) throw taken(`the runtime has one in "${folder}"`);
   // The name of a unit is systemd's to refuse.
-  if (!cgroupsPath.startsWith("/")) return;
   for (const [name, path] of Object.entries(cgroupFolders(cgroupsPath))) {
     const [pid] = cgroupPids({ [name]: path });
     if (pid !== undefined) {

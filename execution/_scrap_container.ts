@@ -1,5 +1,5 @@
 import type { Bundle } from "./_bundle.ts";
-import { cgroupTrees } from "./_cgroup_paths.ts";
+import { cgroupFolders } from "./_cgroup_paths.ts";
 import { cgroupPids, signalCgroup } from "./_cgroup_procs.ts";
 import { conmonEnd, findConmon } from "./_conmon.ts";
 import { SIGKILL } from "./_signals.ts";
@@ -27,20 +27,13 @@ export async function scrapContainer(
   } catch {
     // It knows nothing of it, or half: the rest is done without it.
   }
-  // With systemd the path is a unit's name, which goes with its last process.
-  if (cgroupsPath.startsWith("/")) {
-    const paths = Object.fromEntries(
-      [...cgroupTrees()].map(([name, { target }]) => [
-        name,
-        `${target}${cgroupsPath}`,
-      ]),
-    );
-    const left = new Set(cgroupPids(paths));
-    signalCgroup(paths, SIGKILL);
-    // Those that the runtime's end made children of this program.
-    await sweep((pid) => left.has(pid));
-    for (const path of new Set(Object.values(paths))) await removeCgroup(path);
-  }
+  // That of a unit of systemd goes with its last process.
+  const paths = cgroupFolders(cgroupsPath);
+  const left = new Set(cgroupPids(paths));
+  signalCgroup(paths, SIGKILL);
+  // Those that the runtime's end made children of this program.
+  await sweep((pid) => left.has(pid));
+  for (const path of new Set(Object.values(paths))) await removeCgroup(path);
   const conmon = findConmon(bundle);
   if (conmon !== undefined) await conmonEnd(conmon);
   await removeFolder(own);

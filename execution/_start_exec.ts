@@ -13,6 +13,7 @@ import { emitEvent } from "./_events.ts";
 import type { ContainerProcess, ContainerStatus } from "./container_process.ts";
 import { createRuntime } from "./create_runtime.ts";
 import type { ExecOptions } from "./exec_options.ts";
+import { isThere } from "./_is_there.ts";
 import { mergeEnv } from "./_merge_env.ts";
 import { Process, type ProcessParts } from "./_process.ts";
 import { resolveUser } from "./resolve_user.ts";
@@ -200,17 +201,13 @@ function deletedMeanwhile(
   bundle: Bundle,
   action: string,
 ): RuntimeError | undefined {
-  if (!(error instanceof Deno.errors.NotFound)) return undefined;
-  try {
-    Deno.lstatSync(bundle.path);
-    return undefined;
-  } catch {
-    return new RuntimeError(action, {
-      code: "NotFound",
-      runtime: "",
-      args: [],
-      exitCode: null,
-      detail: "it was deleted meanwhile",
-    }, { cause: error });
-  }
+  const isMissing = error instanceof Deno.errors.NotFound;
+  if (!isMissing || isThere(bundle.path)) return undefined;
+  return new RuntimeError(action, {
+    code: "NotFound",
+    runtime: "",
+    args: [],
+    exitCode: null,
+    detail: "it was deleted meanwhile",
+  }, { cause: error });
 }

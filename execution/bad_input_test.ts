@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { mount } from "@containerkit/mount";
 import { need, rootTest, until } from "@containerkit/tests";
-import { makeBench } from "./_bench_test.ts";
+import { makeBench, processesWith } from "./_bench_test.ts";
 import { create, createRuntime, exec, run, RuntimeError } from "./mod.ts";
 
 const missing = need("runc", "busybox");
@@ -12,18 +12,6 @@ function left(state: string): string[] {
   return [`${state}/containers`, `${state}/runtime`].flatMap((path) =>
     [...Deno.readDirSync(path)].map(({ name }) => name)
   );
-}
-
-/** Processes with a word in their command line. */
-function processesWith(word: string): number[] {
-  return [...Deno.readDirSync("/proc")].flatMap(({ name }) => {
-    try {
-      const line = Deno.readTextFileSync(`/proc/${name}/cmdline`);
-      return line.split("\0").includes(word) ? [Number(name)] : [];
-    } catch {
-      return []; // no process, or it has gone
-    }
-  });
 }
 
 rootTest(

@@ -74,6 +74,8 @@ const PARSERS: Readonly<
 
 /** One file of a log, read as far as it is written. */
 class LogFile implements Disposable {
+  /** What tells it from others while it is open, whatever its name is by now. */
+  readonly inode: number | null;
   readonly #file: Deno.FsFile;
   readonly #parse: (line: Uint8Array<ArrayBuffer>) => LogEntry | undefined;
   readonly #raw: boolean;
@@ -81,13 +83,9 @@ class LogFile implements Disposable {
 
   constructor(path: string, format: LogFormat) {
     this.#file = Deno.openSync(path);
+    this.inode = this.#file.statSync().ino;
     this.#parse = PARSERS[format];
     this.#raw = format === "raw";
-  }
-
-  /** What tells it from others while it is open, whatever its name is by now. */
-  get inode(): number | null {
-    return this.#file.statSync().ino;
   }
 
   /** What is complete and was not read before. */

@@ -4,7 +4,6 @@
  * @module
  */
 
-import { pidfdOpen, pidfdSendSignal, SyscallError } from "@containerkit/libc";
 import { tryLockFile } from "@containerkit/state";
 import {
   type Bundle,
@@ -15,20 +14,13 @@ import {
   readSpec,
   STATE,
 } from "./_bundle.ts";
-import { cgroupFolders } from "./_cgroup_paths.ts";
-import { isInside } from "./_cgroup_procs.ts";
-import { isConmon } from "./_conmon.ts";
 import { createRuntime } from "./create_runtime.ts";
 import { ensureMonitor, isMonitored } from "./_monitor_client.ts";
 import type { MonitorOptions } from "./monitor_options.ts";
 import type { RuntimeOptions } from "./runtime.ts";
-import { isRuntimeOf, removeFolder } from "./_runtime_copies.ts";
+import { outlastRuntimes } from "./_outlast_runtimes.ts";
+import { removeFolder } from "./_runtime_copies.ts";
 import { scrapContainer } from "./_scrap_container.ts";
-import { SIGKILL } from "./_signals.ts";
-
-/** How long a runtime is let go on after its program has died. */
-const PATIENCE_MS = 10_000;
-const PAUSE_MS = 20;
 
 /** Options of {@linkcode recoverContainers}. */
 export interface RecoverContainersOptions {
@@ -48,60 +40,6 @@ export interface Recovery {
   readonly undone: readonly string[];
   /** Whether a monitor was started to take over what another left. */
   readonly monitor: boolean;
-}
-
-/**
- * What a dead program started that works on the bundle still: runtimes, by their
- * arguments or environment. The first process of a container, which has both
- * from crun, waits for its start in the cgroup.
- */
-function runtimesOf(bundle: Bundle, cgroupsPath: string): number[] {
-  // Of the name of a unit it is not known.
-  const cgroups = cgroupsPath.startsWith("/") ? cgroupFolders(cgroupsPath) : {};
-  const pids: number[] = [];
-  for (const { name } of Deno.readDirSync("/proc")) {
-    if (!/^\d+$/.test(name)) continue;
-    const pid = Number(name);
-    if (isRuntime(pid, bundle) && !isInside(pid, cgroups)) pids.push(pid);
-  }
-  return pids;
-}
-
-function isRuntime(pid: number, bundle: Bundle): boolean {
-  let words: string[];
-  try {
-    words = Deno.readTextFileSync(`/proc/${pid}/cmdline`).split("\0");
-  } catch {
-    return false; // It has gone.
-  }
-  // conmon ends with the container only.
-  return !isConmon(words) &&
-    (words.includes(bundle.pid) || isRuntimeOf(pid, [bundle.path]));
-}
-
-/** Waits for runtimes that a dead program has left; those that go on and on, with a hook that hangs, are ended. */
-async function outlastRuntimes(
-  bundle: Bundle,
-  cgroupsPath: string,
-): Promise<void> {
-  for (let waited = 0;; waited += PAUSE_MS) {
-    const pids = runtimesOf(bundle, cgroupsPath);
-    if (pids.length === 0) return;
-    if (waited > PATIENCE_MS) {
-      for (const pid of pids) endRuntime(pid, bundle);
-    }
-    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
-  }
-}
-
-function endRuntime(pid: number, bundle: Bundle): void {
-  try {
-    using pidfd = pidfdOpen(pid);
-    // The number may be another process by now: look at the one that we hold.
-    if (isRuntime(pid, bundle)) pidfdSendSignal(pidfd, SIGKILL);
-  } catch (error) {
-    if (!(error instanceof SyscallError)) throw error;
-  }
 }
 
 /** Undoes a creation whose program has died; `false` if it lives. */

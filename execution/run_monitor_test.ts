@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { need, rootTest, until } from "@containerkit/tests";
-import { makeBench } from "./_bench_test.ts";
+import { makeBench, processesWith } from "./_bench_test.ts";
 import {
   attachContainer,
   deleteContainer,
@@ -29,22 +29,9 @@ function makeMonitored() {
   };
 }
 
-/** Processes with a word in their command line. */
-function processesWith(word: string): readonly (readonly string[])[] {
-  return [...Deno.readDirSync("/proc")].flatMap(({ name }) => {
-    try {
-      const words = Deno.readTextFileSync(`/proc/${name}/cmdline`).split("\0");
-      return words.includes(word) ? [[name, ...words]] : [];
-    } catch {
-      return []; // no process, or it has gone
-    }
-  });
-}
-
 function monitorPids(state: string): number[] {
-  return processesWith(state)
-    .filter((words) => words.some((word) => word.endsWith("monitor_main.ts")))
-    .map(([pid]) => Number(pid));
+  const monitors = processesWith(import.meta.resolve("./monitor_main.ts"));
+  return processesWith(state).filter((pid) => monitors.includes(pid));
 }
 
 /** Whether somebody waits to be let in: a line of the kernel's with the path, and no inode yet. */

@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { pipe, posixSpawn } from "@containerkit/libc";
+import { pipe, posixSpawn, waitId, waitReadable } from "@containerkit/libc";
 import { mount } from "@containerkit/mount";
 import {
   makeBusyboxRootfs,
@@ -8,7 +8,9 @@ import {
   tempDir,
   until,
 } from "@containerkit/tests";
+import { bundleOf } from "./_bundle.ts";
 import { cgroupTrees } from "./_cgroup_paths.ts";
+import { outlastRuntimes } from "./_outlast_runtimes.ts";
 import {
   create,
   createRuntime,
@@ -192,4 +194,24 @@ rootTest(
     assertEquals([exists(`/proc/${pid}`), exists(bundle)], [false, false]);
   },
   need("runc"),
+);
+
+rootTest(
+  "outlastRuntimes() waits for a runtime, and ends one that goes on for too long",
+  async () => {
+    using temp = tempDir();
+    const bundle = bundleOf(`${temp.path}/state`, "a");
+    const [reader, writer] = pipe();
+    const { pid, pidfd } = posixSpawn("sh", ["-c", "read line", bundle.pid], {
+      stdio: [reader.number, "ignore", "ignore"],
+      env: {},
+    });
+    using _pidfd = pidfd;
+    using _writer = writer;
+    reader.close();
+    const isOver = waitReadable(pidfd).then(() => waitId(pidfd));
+    await outlastRuntimes(bundle, "/containerkit-none", 100);
+    assertEquals((await isOver)?.reason, "killed");
+    assertEquals(exists(`/proc/${pid}`), false);
+  },
 );
