@@ -10,6 +10,8 @@ const LARGE = 128 * 1024;
  */
 const SLOW = 10;
 const ASIDE = 32;
+/** How often a file that grows by itself is looked at, in milliseconds. */
+const LOOK = 20;
 /** Writing back to the disk starts each time so much is new, so that the last sync finds little to do. */
 const WRITE_BACK = 32 * 1024 * 1024;
 
@@ -144,6 +146,40 @@ export class AppendFile {
     // Otherwise the end of a sync would go unnoticed, and the next one not begin.
     this.#turned = this.#written;
     await breathe();
+  }
+
+  /**
+   * Appends a stream to its end, which the runtime does by itself where it has the source of it: `onGrowth` is called
+   * now and then, and a last time before this ends.
+   */
+  async appendFrom(
+    body: ReadableStream<Uint8Array>,
+    onGrowth: () => void,
+  ): Promise<void> {
+    await this.flush();
+    let failure: { readonly error: unknown } | undefined;
+    const look = () => {
+      try {
+        const { size } = Deno.statSync(this.#path);
+        if (size === this.#written) return;
+        this.#wrote(size - this.#written);
+        onGrowth();
+      } catch (error) {
+        failure ??= { error };
+      }
+    };
+    const timer = setInterval(look, LOOK);
+    try {
+      await body.pipeTo(this.#file.writable, {
+        preventClose: true,
+        preventAbort: true,
+      });
+    } finally {
+      clearInterval(timer);
+      look();
+    }
+    if (failure !== undefined) throw failure.error;
+    this.#check();
   }
 
   async #gather(bytes: Uint8Array): Promise<void> {

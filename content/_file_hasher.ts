@@ -6,6 +6,8 @@ import { ThreadHash } from "./_thread_hash.ts";
 const SMALL = 32 * 1024 * 1024;
 /** So much of what is there already is read and hashed before anything else. */
 const SMALL_START = 1024 * 1024;
+/** So much is read at once. */
+const PART = 1024 * 1024;
 /** The other thread is told each time so much is new. */
 const STEP = 1024 * 1024;
 
@@ -19,13 +21,17 @@ export interface FileHasherOptions {
   readonly total: number | undefined;
 }
 
-/** The hash of the first bytes of a file. */
-function hashStart({ path, algorithm, size }: FileHasherOptions): Hash {
-  const hash = createHash(algorithm);
-  if (size === 0) return hash;
+/** Hashes a part of a file. */
+function hashPart(
+  hash: Hash,
+  path: string,
+  { from, to }: { from: number; to: number },
+): void {
+  if (from >= to) return;
   using file = Deno.openSync(path);
-  const buffer = new Uint8Array(size);
-  for (let left = size; left > 0;) {
+  file.seekSync(from, Deno.SeekMode.Start);
+  const buffer = new Uint8Array(Math.min(PART, to - from));
+  for (let left = to - from; left > 0;) {
     const count = file.readSync(buffer.subarray(0, left));
     if (count === null) {
       throw new Deno.errors.UnexpectedEof(
@@ -35,7 +41,6 @@ function hashStart({ path, algorithm, size }: FileHasherOptions): Hash {
     hash.update(buffer.subarray(0, count));
     left -= count;
   }
-  return hash;
 }
 
 /**
@@ -51,10 +56,12 @@ export class FileHasher implements Disposable {
   #told = 0;
 
   constructor(options: FileHasherOptions) {
-    const { size, total = 0 } = options;
+    const { path, algorithm, size, total = 0 } = options;
     this.#options = options;
     this.#done = size;
-    if (size <= SMALL_START && total <= SMALL) this.#hash = hashStart(options);
+    if (size > SMALL_START || total > SMALL) return;
+    this.#hash = createHash(algorithm);
+    hashPart(this.#hash, path, { from: 0, to: size });
   }
 
   get algorithm(): DigestAlgorithm {
@@ -68,8 +75,16 @@ export class FileHasher implements Disposable {
     else this.#hash?.update(bytes);
   }
 
-  /** Says how much of it is in the file by now. */
+  /** Says how much of it is in the file by now, also what came there by itself. */
   advance(written: number): void {
+    if (written > this.#done) {
+      if (written > SMALL) this.#hash = undefined;
+      if (this.#hash !== undefined) {
+        const part = { from: this.#done, to: written };
+        hashPart(this.#hash, this.#options.path, part);
+      }
+      this.#done = written;
+    }
     if (this.#hash !== undefined || written - this.#told < STEP) return;
     this.#told = written;
     this.#started.advance(written);

@@ -15,7 +15,12 @@ import { currentBoot, deleteIngest, type IngestRow } from "./_ingests.ts";
 import { checkLabels, type Labels } from "./_labels.ts";
 import { blobPath, makeFolder } from "./_layout.ts";
 import { isRemovalNoted, noteRemoval } from "./_removal.ts";
-import type { BlobWriter, CommitOptions, WriterStatus } from "./blob_writer.ts";
+import type {
+  BlobWriter,
+  CommitOptions,
+  ReadFromOptions,
+  WriterStatus,
+} from "./blob_writer.ts";
 
 /** What a writer is made of. */
 export interface WriterParts {
@@ -45,6 +50,14 @@ function rename(source: string, target: string, digest: string): void {
       { cause: error },
     );
   }
+}
+
+const DISK_CODES = new Set(["ENOSPC", "EDQUOT", "EFBIG", "EIO"]);
+
+/** Whether it is where the bytes go that failed, and not where they come from. */
+function isOfDisk(error: unknown): boolean {
+  return error instanceof Error && "code" in error &&
+    DISK_CODES.has(String(error.code));
 }
 
 /** The writer of a ref: owns its locked file. */
@@ -173,32 +186,70 @@ export class FileWriter implements BlobWriter {
     this.#hashAnew();
   }
 
+  #refuse(size: number): void {
+    const { total } = this.#row;
+    if (total === null || !this.#limited || size <= total) return;
+    throw new DigestMismatchError(`write "${this.ref}"`, {
+      expected: `${total} bytes`,
+      actual: `${size} or more`,
+    });
+  }
+
+  #touch(): void {
+    this.#changed = true;
+    this.#updated = Math.max(Date.now(), this.#updated);
+  }
+
+  #failure(error: unknown): Error {
+    return new Error(`Cannot write "${this.ref}": ${reason(error)}`, {
+      cause: error,
+    });
+  }
+
   write(chunk: Uint8Array): Promise<void> {
     return this.#exclusively(async () => {
       if (chunk.length === 0) return;
       await this.#unshare();
-      const { total } = this.#row;
-      const size = this.#file.size + chunk.length;
-      if (total !== null && this.#limited && size > total) {
-        throw new DigestMismatchError(`write "${this.ref}"`, {
-          expected: `${total} bytes`,
-          actual: `${size} or more`,
-        });
-      }
-      this.#changed = true;
-      this.#updated = Math.max(Date.now(), this.#updated);
+      this.#refuse(this.#file.size + chunk.length);
+      this.#touch();
       try {
         const appended = this.#file.append(chunk);
         this.#hasher.update(chunk);
         await appended;
         this.#hasher.advance(this.#file.written);
       } catch (error) {
-        throw new Error(
-          `Cannot write "${this.ref}": ${reason(error)}`,
-          { cause: error },
-        );
+        throw this.#failure(error);
       }
     });
+  }
+
+  readFrom(
+    body: ReadableStream<Uint8Array>,
+    { onProgress }: ReadFromOptions = {},
+  ): Promise<void> {
+    return this.#exclusively(async () => {
+      await this.#unshare();
+      const before = this.#file.size;
+      try {
+        await this.#file.appendFrom(body, () => {
+          this.#touch();
+          const { written } = this.#file;
+          this.#hasher.advance(written);
+          onProgress?.(written);
+        });
+        this.#refuse(this.#file.size);
+      } catch (error) {
+        if (error instanceof DigestMismatchError) await this.#cut(before);
+        throw isOfDisk(error) ? this.#failure(error) : error;
+      }
+    });
+  }
+
+  async #cut(size: number): Promise<void> {
+    await this.#file.truncate(size);
+    this.#hashAnew();
+    this.#touch();
+    this.#save(size, true);
   }
 
   truncate(size: number): Promise<void> {
@@ -209,11 +260,7 @@ export class FileWriter implements BlobWriter {
           `Cannot truncate "${this.ref}" to ${size} bytes: it has ${this.offset}`,
         );
       }
-      await this.#file.truncate(size);
-      this.#hashAnew();
-      this.#changed = true;
-      this.#updated = Math.max(Date.now(), this.#updated);
-      this.#save(size, true);
+      await this.#cut(size);
     });
   }
 

@@ -16,6 +16,12 @@ export interface CommitOptions {
   mediaType?: string;
 }
 
+/** Options of {@linkcode BlobWriter.readFrom}. */
+export interface ReadFromOptions {
+  /** Told now and then how many bytes are there, and a last time before it ends. */
+  onProgress?: (offset: number) => void;
+}
+
 /** How far a blob is written. */
 export interface WriterStatus {
   /** The ref. */
@@ -67,6 +73,20 @@ export interface BlobWriter extends AsyncDisposable {
    * @throws {Error} Of the file system, such as a full disk; what is written so far can be resumed.
    */
   write(chunk: Uint8Array): Promise<void>;
+  /**
+   * Appends a stream to its end. Where the stream is the body of an answer of `fetch()`, or a file's, the bytes do not pass
+   * through the program: that takes half the processor time of {@linkcode write}.
+   *
+   * It ends when the stream does; to call it off, end the stream.
+   *
+   * @param body The bytes.
+   * @throws {DigestMismatchError} If there are more than the descriptor says; none of them stays.
+   * @throws {Error} Of the file system, such as a full disk. What the stream fails with is passed on as it is. What is written so far can be resumed.
+   */
+  readFrom(
+    body: ReadableStream<Uint8Array>,
+    options?: ReadFromOptions,
+  ): Promise<void>;
   /**
    * Cuts what is written.
    *

@@ -311,3 +311,76 @@ Deno.test("a program that forgets the writer of a large blob ends, and needs no 
     new TextDecoder().decode(stderr),
   );
 });
+
+Deno.test("readFrom() appends a file, of any size and after anything else", async () => {
+  await using temp = tempDir();
+  using store = await openStore({ root: temp.path });
+  // Hashed by the way, and by another thread.
+  for (const size of [0, 100_000, 40 << 20]) {
+    const bytes = randomBytes(size);
+    const source = `${temp.path}/source`;
+    Deno.writeFileSync(source, bytes);
+    for (const start of [0, 5000]) {
+      const head = randomBytes(start);
+      const whole = new Uint8Array(await new Blob([head, bytes]).arrayBuffer());
+      await using writer = await store.writer("file");
+      await writer.write(head);
+      let told = start;
+      await writer.readFrom((await Deno.open(source)).readable, {
+        onProgress(offset) {
+          assert(offset > told);
+          told = offset;
+        },
+      });
+      assertEquals(told, whole.length);
+      assertEquals(writer.offset, whole.length);
+      const tail = randomBytes(3000);
+      await writer.write(tail);
+      const all = new Uint8Array(await new Blob([whole, tail]).arrayBuffer());
+      const digest = digestBytes(all);
+      await writer.commit(all.length, digest);
+      assertEquals(digestBytes(await readAll(store, digest)), digest);
+    }
+  }
+});
+
+Deno.test("readFrom() passes on what the stream fails with, and what came before stays", async () => {
+  await using temp = tempDir();
+  using store = await openStore({ root: temp.path });
+  const bytes = randomBytes(300_000);
+  const cut = new RangeError("cut");
+  const body = () =>
+    ReadableStream.from((async function* () {
+      yield bytes.subarray(0, 100_000);
+      // Until it is written.
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      throw cut;
+    })());
+  {
+    await using writer = await store.writer("cut");
+    const error = await assertRejects(() => writer.readFrom(body()));
+    assertEquals(error, cut);
+    assertEquals(writer.offset, 100_000);
+  }
+  await using writer = await store.writer("cut");
+  assertEquals(writer.offset, 100_000);
+  await writer.readFrom(new Blob([bytes.subarray(100_000)]).stream());
+  await writer.commit(bytes.length, digestBytes(bytes));
+});
+
+Deno.test("readFrom() takes nothing of a stream that has more than the descriptor says", async () => {
+  await using temp = tempDir();
+  using store = await openStore({ root: temp.path });
+  const bytes = randomBytes(300_000);
+  const descriptor = { digest: digestBytes(bytes), size: bytes.length };
+  await using writer = await store.writer("long", { descriptor });
+  await writer.write(bytes.subarray(0, 100_000));
+  await assertRejects(
+    () => writer.readFrom(new Blob([bytes]).stream()),
+    DigestMismatchError,
+    "400000 or more",
+  );
+  assertEquals(writer.offset, 100_000);
+  await writer.write(bytes.subarray(100_000));
+  await writer.commit();
+});

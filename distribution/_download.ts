@@ -5,14 +5,24 @@ import { checkRange } from "./_ranges.ts";
 import { backoff } from "./_retry.ts";
 import { delay } from "./_delay.ts";
 import { readChunks } from "./_read_chunks.ts";
+import { isTakeable, type ReadFrom, takeBody } from "./_take_body.ts";
 import { requestFor, type Target } from "./_target.ts";
 import { NetworkError } from "./network_error.ts";
 import { ProtocolError } from "./protocol_error.ts";
 import type { RegistryAnswer } from "./registry_request.ts";
 import { RegistryError } from "./registry_error.ts";
 
+/** From here on, in bytes, it is worth the while to have a body taken whole. */
+const LONG = 4 * 1024 * 1024;
 /** A broken transfer that got this much further has not failed: its attempts count anew. */
 const PROGRESS = 1024 * 1024;
+
+/** Who takes bodies whole. */
+export interface Take {
+  readonly readFrom: ReadFrom;
+  /** Told how far the blob is. */
+  readonly onProgress: (offset: number) => void;
+}
 
 /** Options of {@linkcode download}. */
 export interface DownloadOptions {
@@ -26,6 +36,8 @@ export interface DownloadOptions {
   readonly reuse?: boolean;
   /** Told of each answer whether it is the part that was asked for, or all; with `true` all of it is taken. */
   readonly onAnswer?: (isPart: boolean) => boolean;
+  /** Takes long bodies that are wanted whole, of which nothing is given then. */
+  readonly take?: Take | undefined;
   /** Told when the transfer broke off and goes on at an offset. */
   readonly onRetry?: () => void;
 }
@@ -93,7 +105,7 @@ export async function* download(
   descriptor: Descriptor,
   options: DownloadOptions = {},
 ): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-  const { onAnswer, onRetry, reuse = false } = options;
+  const { onAnswer, onRetry, take, reuse = false } = options;
   let { offset = 0, end = descriptor.size, skip = 0 } = options;
   const { client, signal } = target;
   let attempt = 1;
@@ -106,14 +118,29 @@ export async function* download(
         skip,
       });
       if (onAnswer?.(answer.response.status === 206)) end = descriptor.size;
-      for await (
-        const chunk of trim(answer, { start: offset, end }, {
-          descriptor,
-          target,
-        })
+      const want = { start: offset, end, total: descriptor.size };
+      const at = await checkStart(answer, want);
+      if (
+        take !== undefined && at === offset && end - offset >= LONG &&
+        isTakeable(answer, end - offset)
       ) {
-        offset += chunk.length;
-        yield reuse ? chunk : chunk.slice();
+        await takeBody(answer, {
+          readFrom: take.readFrom,
+          start: offset,
+          onProgress(now) {
+            offset = now;
+            take.onProgress(now);
+          },
+          stallTimeout: client.stallTimeout,
+          signal,
+        });
+      } else {
+        for await (
+          const chunk of trim(answer, { at, ...want }, { descriptor, target })
+        ) {
+          offset += chunk.length;
+          yield reuse ? chunk : chunk.slice();
+        }
       }
       if (offset < end) throw new ByteError("it ended too early");
     } catch (cause) {
@@ -159,19 +186,25 @@ export async function readPart(
   return bytes;
 }
 
-/** The wanted part of an answer's body. */
-async function* trim(
+/** Checks that an answer holds what is wanted; gives the offset of its first byte. */
+async function checkStart(
   answer: RegistryAnswer,
-  { start, end }: { start: number; end: number },
-  { descriptor, target }: { descriptor: Descriptor; target: Target },
-): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-  let at: number;
+  want: { start: number; end: number; total: number },
+): Promise<number> {
   try {
-    at = checkRange(answer.response, { start, end, total: descriptor.size });
+    return checkRange(answer.response, want);
   } catch (error) {
     await answer.response.body?.cancel();
     throw error;
   }
+}
+
+/** The wanted part of an answer's body, which begins at some offset. */
+async function* trim(
+  answer: RegistryAnswer,
+  { at, start, end }: { at: number; start: number; end: number },
+  { descriptor, target }: { descriptor: Descriptor; target: Target },
+): AsyncGenerator<Uint8Array<ArrayBuffer>> {
   for await (
     const chunk of readChunks(answer, {
       stallTimeout: target.client.stallTimeout,

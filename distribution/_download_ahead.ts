@@ -33,7 +33,7 @@ export async function* downloadAhead(
   descriptor: Descriptor,
   options: DownloadAheadOptions,
 ): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-  const { places, piece = PIECE, ...rest } = options;
+  const { places, piece = PIECE, take, ...rest } = options;
   const { size } = descriptor;
   const controller = new AbortController();
   const during: Target = {
@@ -81,24 +81,29 @@ export async function* downloadAhead(
         continue;
       }
       const isAlone = places.free === 0 || size - offset < 2 * piece;
-      next = Math.min(size, offset + (isAlone ? SEGMENT : piece));
+      let end = Math.min(size, offset + (isAlone ? SEGMENT : piece));
+      next = end;
       for await (
         const chunk of download(target, descriptor, {
           ...rest,
           offset,
-          end: next,
+          end,
           reuse: true,
+          // With places free, parts of it are fetched beside, and wait here.
+          take: isAlone ? take : undefined,
           // What comes unasked is taken, as long as nothing of it is fetched beside.
           onAnswer: (isPart) => {
             hasRanges ||= isPart;
-            return !isPart && !hasRanges;
+            const isAll = !isPart && !hasRanges;
+            if (isAll) end = size;
+            return isAll;
           },
         })
       ) {
-        offset += chunk.length;
         yield chunk;
         topUp();
       }
+      offset = end;
     }
   } finally {
     controller.abort();

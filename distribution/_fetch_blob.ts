@@ -76,24 +76,31 @@ async function fetchOnce(
     offset = writer.offset;
     tell("start");
     along?.begin(offset);
+    let told = offset;
+    const advance = (now: number) => {
+      offset = now;
+      if (offset - told < STEP) return;
+      told = offset;
+      tell("progress");
+    };
+    const readFrom = writer.readFrom?.bind(writer);
     const inline = offset === 0 ? embedded(descriptor) : undefined;
     const chunks = inline === undefined
       ? downloadAhead(target, descriptor, {
         offset,
         skip,
         places,
+        // Who reads along needs the bytes here.
+        take: readFrom === undefined || along !== undefined
+          ? undefined
+          : { readFrom, onProgress: advance },
         onRetry: () => tell("retry"),
       })
       : [inline];
-    let told = offset;
     for await (const chunk of chunks) {
       await writer.write(chunk);
-      offset += chunk.length;
+      advance(offset + chunk.length);
       await along?.push(chunk);
-      if (offset - told >= STEP) {
-        told = offset;
-        tell("progress");
-      }
     }
     await writer.commit(size, digest);
     tell("done");

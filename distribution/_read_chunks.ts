@@ -4,7 +4,7 @@ import type { Sent } from "./_send.ts";
 /** How much is read at once at most, in bytes: somewhat more than fetch() has at hand at once. */
 const SIZE = 512 * 1024;
 /** A server that gives less than this within the time, in bytes, stands still: one byte now and then would hold a reader for ever. */
-const LEAST = 1024;
+export const LEAST = 1024;
 
 /** Reads the next chunk of a body; the one before it is overwritten. */
 type Read = () => Promise<ReadableStreamReadResult<Uint8Array<ArrayBuffer>>>;
@@ -36,13 +36,32 @@ function openBody(
   };
 }
 
+/** Options of {@linkcode readChunks}. */
+export interface ReadChunksOptions {
+  /** How long, in milliseconds, next to nothing may come. */
+  readonly stallTimeout: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What ends a body that stands still. */
+export function stalled(stallTimeout: number): ByteError {
+  return new ByteError(`next to nothing came for ${stallTimeout / 1000} s`);
+}
+
+/** What ended a body: others may give the rest of it. */
+export function broken(cause: unknown): ByteError {
+  return cause instanceof ByteError
+    ? cause
+    : new ByteError("the connection broke", { cause });
+}
+
 /**
  * Reads the body of an answer, and breaks off when it stands still. Only time spent waiting for the server
  * counts: the reader may be as slow as it likes. Each chunk is overwritten by the next one.
  */
 export async function* readChunks(
   answer: Sent,
-  options: { stallTimeout: number; signal?: AbortSignal | undefined },
+  options: ReadChunksOptions,
 ): AsyncGenerator<Uint8Array<ArrayBuffer>> {
   const { stallTimeout, signal } = options;
   const { body } = answer.response;
@@ -55,9 +74,7 @@ export async function* readChunks(
   const timer = setInterval(() => {
     if (since === undefined) return;
     if (waited + performance.now() - since < stallTimeout) return;
-    answer.abort(
-      new ByteError(`next to nothing came for ${stallTimeout / 1000} s`),
-    );
+    answer.abort(stalled(stallTimeout));
   }, Math.max(10, stallTimeout / 4));
   let isDone = false;
   try {
@@ -77,8 +94,7 @@ export async function* readChunks(
   } catch (cause) {
     isDone = true;
     signal?.throwIfAborted();
-    if (cause instanceof ByteError) throw cause;
-    throw new ByteError("the connection broke", { cause });
+    throw broken(cause);
   } finally {
     clearInterval(timer);
     if (!isDone) await reader.cancel().catch(() => {});

@@ -13,6 +13,16 @@ export interface BlobWriter {
   /** Appends bytes. They are the caller's again once it is done, and may be overwritten: a store that holds on to them copies them. */
   write(chunk: Uint8Array): Promise<void>;
   /**
+   * Appends a stream to its end; where it is there, the bytes of large blobs need not pass through this program.
+   *
+   * @param body The bytes. What it fails with is passed on as it is.
+   * @param options Told now and then how many bytes are there, and a last time before it ends, however it ends.
+   */
+  readFrom?(
+    body: ReadableStream<Uint8Array>,
+    options: { onProgress: (offset: number) => void },
+  ): Promise<void>;
+  /**
    * Makes the blob durable and visible.
    *
    * @param size Its size in bytes.

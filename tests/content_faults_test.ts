@@ -17,6 +17,13 @@ async function mountTmpfs(path: string, options: string) {
   };
 }
 
+/** The one file that is being written. */
+function ingestOf(root: string): string {
+  const folder = `${root}/content/ingest`;
+  const [file] = [...Deno.readDirSync(folder)];
+  return `${folder}/${file!.name}`;
+}
+
 rootTest(
   "content store: a full disk is said, and what is written goes on when there is room",
   async () => {
@@ -43,6 +50,35 @@ rootTest(
     await again.commit();
     assertEquals((await verify(store)).damaged, []);
     await store.images.create("after", kept);
+  },
+);
+
+rootTest(
+  "content store: a full disk is said of a stream that is read from too",
+  async () => {
+    await using temp = tempDir();
+    const root = `${temp.path}/small`;
+    await using _mounted = await mountTmpfs(root, "size=8m");
+    using store = await openStore({ root });
+    Deno.writeFileSync(`${root}/filler`, new Uint8Array(2 << 20));
+    const source = `${temp.path}/source`;
+    Deno.writeFileSync(source, new Uint8Array(16 << 20));
+    {
+      await using writer = await store.writer("big");
+      const file = await Deno.open(source);
+      await assertRejects(
+        () => writer.readFrom(file.readable),
+        Error,
+        'Cannot write "big": No space left',
+      );
+      assertEquals(writer.offset, Deno.statSync(ingestOf(root)).size);
+    }
+    Deno.removeSync(`${root}/filler`);
+    await using again = await store.writer("big");
+    await again.truncate(0);
+    await again.write(new Uint8Array(1 << 20));
+    await again.commit();
+    assertEquals((await verify(store)).damaged, []);
   },
 );
 
