@@ -3,18 +3,15 @@ import {
   DigestMismatchError,
   parseDigest,
 } from "@containerkit/oci";
-import { type FileLock, syncDirectory } from "@containerkit/state";
-import { dirname } from "@std/path/posix/dirname";
-import { completeEdges, edgesOfFile } from "./_adopt.ts";
+import type { FileLock } from "@containerkit/state";
 import { AppendFile } from "./_append_file.ts";
-import { findShared, insertBlob, insertEdges, keepBlob } from "./_blobs.ts";
 import { type Context, reason } from "./_context.ts";
 import { FileHasher } from "./_file_hasher.ts";
 import { hashFile } from "./_hash_file.ts";
-import { currentBoot, deleteIngest, type IngestRow } from "./_ingests.ts";
-import { checkLabels, type Labels } from "./_labels.ts";
-import { blobPath, makeFolder } from "./_layout.ts";
-import { isRemovalNoted, noteRemoval } from "./_removal.ts";
+import { currentBoot, type IngestRow } from "./_ingests.ts";
+import { checkLabels } from "./_labels.ts";
+import { blobPath } from "./_layout.ts";
+import { placeFile, placeShared } from "./_place_blob.ts";
 import type {
   BlobWriter,
   CommitOptions,
@@ -37,19 +34,6 @@ export interface WriterParts {
     | { readonly digest: string; readonly size: number }
     | undefined;
   readonly signal: AbortSignal | undefined;
-}
-
-/** Puts a file in its place; a link or a damaged file there is replaced, a folder is not. */
-function rename(source: string, target: string, digest: string): void {
-  try {
-    Deno.renameSync(source, target);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.IsADirectory)) throw error;
-    throw new Deno.errors.IsADirectory(
-      `Cannot commit "${digest}": "${target}" is a directory`,
-      { cause: error },
-    );
-  }
 }
 
 const DISK_CODES = new Set(["ENOSPC", "EDQUOT", "EFBIG", "EIO"]);
@@ -341,10 +325,16 @@ export class FileWriter implements BlobWriter {
       });
     }
     const shared = this.#shared;
+    const finished = {
+      ref: this.ref,
+      lock: this.#open(),
+      labels: options.labels,
+    };
     if (
       shared !== undefined && (digest === undefined || digest === shared.digest)
     ) {
-      this.#commitShared(shared, options.labels);
+      const mediaType = this.#mediaType;
+      placeShared(this.#context, { ...finished, ...shared, mediaType });
       return;
     }
     await this.#unshare();
@@ -367,78 +357,12 @@ export class FileWriter implements BlobWriter {
         actual,
       });
     }
-    this.#place(actual, options);
-  }
-
-  /** Only the row: the file is another namespace's as well. */
-  #commitShared(
-    shared: { digest: string; size: number },
-    labels: Labels | undefined,
-  ): void {
-    const { state } = this.#context;
-    const { path } = this.#open();
-    state.transaction(() => {
-      if (findShared(this.#context, shared.digest) === undefined) {
-        throw new Deno.errors.NotFound(
-          `Cannot commit "${shared.digest}": it was removed meanwhile`,
-        );
-      }
-      insertBlob(this.#context, shared.digest, {
-        size: shared.size,
-        mediaType: this.#mediaType,
-        labels,
-        edges: [],
-      });
-      completeEdges(this.#context, shared.digest);
-      deleteIngest(this.#context, this.ref);
-      Deno.removeSync(path);
-    });
-  }
-
-  /** The order that survives a crash: data durable (it is), note of the file, file in place, row. */
-  #place(digest: string, options: CommitOptions): void {
-    const { state, path } = this.#context;
-    const { file, path: source } = this.#open();
-    const target = blobPath(path, digest);
-    const size = this.#file.size;
-    const { mediaType, edges } = edgesOfFile(file, {
-      size,
+    placeFile(this.#context, {
+      ...finished,
+      digest: actual,
+      size: this.#file.size,
       mediaType: options.mediaType ?? this.#mediaType,
     });
-    makeFolder(dirname(target));
-    let exists: boolean | undefined;
-    do {
-      // Until the row is there, only this tells of the file; and a collection that was faster takes it away again.
-      state.transaction(() => noteRemoval(this.#context, digest), {
-        durable: false,
-      });
-      // Under the database's write lock, so that no other process removes or commits the same blob in between.
-      exists = state.transaction<boolean | undefined>(() => {
-        const there = keepBlob(this.#context, digest);
-        if (there) {
-          insertEdges(this.#context, digest, edges);
-          Deno.removeSync(source);
-        } else {
-          if (!isRemovalNoted(this.#context, digest)) return undefined;
-          rename(source, target, digest);
-          Deno.chmodSync(target, 0o444);
-          syncDirectory(dirname(target));
-          insertBlob(this.#context, digest, {
-            size,
-            mediaType,
-            labels: options.labels,
-            edges,
-          });
-        }
-        deleteIngest(this.#context, this.ref);
-        return there;
-      });
-    } while (exists === undefined);
-    if (exists) {
-      throw new Deno.errors.AlreadyExists(
-        `Cannot commit "${digest}": it is there already`,
-      );
-    }
   }
 
   async abort(): Promise<void> {
