@@ -149,8 +149,8 @@ export class AppendFile {
   }
 
   /**
-   * Appends a stream to its end, which the runtime does by itself where it has the source of it: `onGrowth` is called
-   * now and then, and a last time before this ends.
+   * Appends a stream that the runtime has the source of to its end: `onGrowth` is called now and then, and a last time
+   * before this ends.
    */
   async appendFrom(
     body: ReadableStream<Uint8Array>,
@@ -168,15 +168,15 @@ export class AppendFile {
         failure ??= { error };
       }
     };
+    // By a descriptor of its own, as the stream of a file ends with the file: it keeps small chunks back until then.
+    const file = await Deno.open(this.#path, { append: true });
     const timer = setInterval(look, LOOK);
     try {
-      await body.pipeTo(this.#file.writable, {
-        preventClose: true,
-        preventAbort: true,
-      });
+      await body.pipeTo(file.writable);
     } finally {
       clearInterval(timer);
       look();
+      await this.#file.seek(0, Deno.SeekMode.End);
     }
     if (failure !== undefined) throw failure.error;
     this.#check();

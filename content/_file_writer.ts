@@ -36,6 +36,16 @@ export interface WriterParts {
   readonly signal: AbortSignal | undefined;
 }
 
+/** Whether it may be a body of `fetch()`, or of a file: they can be read into memory that is given; most others cannot. */
+function isOfRuntime(body: ReadableStream<Uint8Array>): boolean {
+  try {
+    body.getReader({ mode: "byob" }).releaseLock();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 const DISK_CODES = new Set(["ENOSPC", "EDQUOT", "EFBIG", "EIO"]);
 
 /** Whether it is where the bytes go that failed, and not where they come from. */
@@ -194,17 +204,21 @@ export class FileWriter implements BlobWriter {
     return this.#exclusively(async () => {
       if (chunk.length === 0) return;
       await this.#unshare();
-      this.#refuse(this.#file.size + chunk.length);
-      this.#touch();
-      try {
-        const appended = this.#file.append(chunk);
-        this.#hasher.update(chunk);
-        await appended;
-        this.#hasher.advance(this.#file.written);
-      } catch (error) {
-        throw this.#failure(error);
-      }
+      await this.#write(chunk);
     });
+  }
+
+  async #write(chunk: Uint8Array): Promise<void> {
+    this.#refuse(this.#file.size + chunk.length);
+    this.#touch();
+    try {
+      const appended = this.#file.append(chunk);
+      this.#hasher.update(chunk);
+      await appended;
+      this.#hasher.advance(this.#file.written);
+    } catch (error) {
+      throw this.#failure(error);
+    }
   }
 
   readFrom(
@@ -215,13 +229,19 @@ export class FileWriter implements BlobWriter {
       await this.#unshare();
       const before = this.#file.size;
       try {
-        await this.#file.appendFrom(body, () => {
-          this.#touch();
-          const { written } = this.#file;
-          this.#hasher.advance(written);
-          onProgress?.(written);
-        });
-        this.#refuse(this.#file.size);
+        if (isOfRuntime(body)) {
+          await this.#file.appendFrom(body, () => {
+            this.#touch();
+            this.#hasher.advance(this.#file.written);
+            onProgress?.(this.#file.written);
+          });
+          this.#refuse(this.#file.size);
+          return;
+        }
+        for await (const chunk of body) {
+          await this.#write(chunk);
+          onProgress?.(this.#file.size);
+        }
       } catch (error) {
         if (error instanceof DigestMismatchError) await this.#cut(before);
         throw isOfDisk(error) ? this.#failure(error) : error;

@@ -344,6 +344,44 @@ Deno.test("readFrom() appends a file, of any size and after anything else", asyn
   }
 });
 
+Deno.test("readFrom() takes all of a stream, whoever made it and whatever its chunks are", async () => {
+  await using temp = tempDir();
+  using store = await openStore({ root: temp.path });
+  const bytes = randomBytes(200_000);
+  const digest = digestBytes(bytes);
+  async function* chunks(size: number) {
+    for (let at = 0; at < bytes.length; at += size) {
+      yield bytes.subarray(at, at + size);
+    }
+  }
+  const streams: Readonly<Record<string, () => ReadableStream<Uint8Array>>> = {
+    "one chunk": () => ReadableStream.from([bytes]),
+    "small chunks": () => ReadableStream.from(chunks(777)),
+    "a blob": () => new Blob([bytes]).stream(),
+    "a response": () => new Response(bytes).body!,
+    "bytes": () => {
+      const source = chunks(777);
+      return new ReadableStream({
+        type: "bytes",
+        async pull(controller) {
+          const { done, value } = await source.next();
+          if (done) controller.close();
+          else controller.enqueue(value.slice());
+        },
+      });
+    },
+  };
+  for (const [name, open] of Object.entries(streams)) {
+    await using writer = await store.writer("stream");
+    await writer.readFrom(open());
+    assertEquals(writer.offset, bytes.length, name);
+    await writer.write(bytes);
+    await writer.truncate(bytes.length);
+    await writer.commit(bytes.length, digest);
+    await store.delete(digest);
+  }
+});
+
 Deno.test("readFrom() passes on what the stream fails with, and what came before stays", async () => {
   await using temp = tempDir();
   using store = await openStore({ root: temp.path });

@@ -1,40 +1,9 @@
 import { ByteError } from "./_byte_error.ts";
+import { openBody } from "./_open_body.ts";
 import type { Sent } from "./_send.ts";
 
-/** How much is read at once at most, in bytes: somewhat more than fetch() has at hand at once. */
-const SIZE = 512 * 1024;
 /** A server that gives less than this within the time, in bytes, stands still: one byte now and then would hold a reader for ever. */
 export const LEAST = 1024;
-
-/** Reads the next chunk of a body; the one before it is overwritten. */
-type Read = () => Promise<ReadableStreamReadResult<Uint8Array<ArrayBuffer>>>;
-
-/**
- * Into one buffer again and again: a fresh one for each chunk, which is what a body does by itself, takes three times
- * the time.
- */
-function openBody(
-  body: ReadableStream<Uint8Array<ArrayBuffer>>,
-): { read: Read; cancel: () => Promise<void> } {
-  let reader: ReadableStreamBYOBReader;
-  try {
-    reader = body.getReader({ mode: "byob" });
-  } catch {
-    // A body that is no stream of bytes, such as one that node:https gives.
-    const plain = body.getReader();
-    return { read: () => plain.read(), cancel: () => plain.cancel() };
-  }
-  let buffer = new ArrayBuffer(SIZE);
-  return {
-    read: async () => {
-      const result = await reader.read(new Uint8Array(buffer));
-      // The buffer moved into what came, and comes back with it.
-      if (result.value !== undefined) buffer = result.value.buffer;
-      return result as ReadableStreamReadResult<Uint8Array<ArrayBuffer>>;
-    },
-    cancel: () => reader.cancel(),
-  };
-}
 
 /** Options of {@linkcode readChunks}. */
 export interface ReadChunksOptions {

@@ -14,8 +14,10 @@ import {
   isBlob,
   startFaulty,
 } from "../distribution/_test_faults.ts";
-import { testImage } from "../distribution/_test_image.ts";
-import { tempDir } from "./mod.ts";
+import { testBytes, testImage } from "../distribution/_test_image.ts";
+import { createRegistry } from "@containerkit/distribution/registry";
+import { digestBytes } from "@containerkit/oci";
+import { tempDir, until } from "./mod.ts";
 
 const SIZE = 6_000_000;
 const image = testImage({ layers: [SIZE] });
@@ -171,4 +173,85 @@ Deno.test("pull() has no body taken whole that does not say how long it is", asy
   });
   assertEquals(watch.taken, 0);
   assert(await store.stat(layer!.digest));
+});
+
+/** A registry over a store of its own. */
+function startStored(store: Store, options: { blobLimit?: number } = {}) {
+  const registry = createRegistry({ store, ...options });
+  const server = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen() {} },
+    (request) => registry(request),
+  );
+  const host = `127.0.0.1:${server.addr.port}`;
+  return {
+    host,
+    async begin(): Promise<URL> {
+      const answer = await fetch(`http://${host}/v2/app/blobs/uploads/`, {
+        method: "POST",
+      });
+      await answer.body?.cancel();
+      return new URL(answer.headers.get("location")!, `http://${host}`);
+    },
+    async [Symbol.asyncDispose]() {
+      await server.shutdown();
+      await registry[Symbol.asyncDispose]();
+    },
+  };
+}
+
+Deno.test("createRegistry() has its store take an upload whole, and goes on where it broke off", async () => {
+  using temp = tempDir();
+  using store = await openStore({ root: temp.path });
+  await using served = startStored(store);
+  const bytes = testBytes(1_000_000);
+  const url = await served.begin();
+  {
+    using connection = await Deno.connect({
+      hostname: url.hostname,
+      port: Number(url.port),
+    });
+    const head = `PATCH ${url.pathname} HTTP/1.1\r\nhost: ${url.host}\r\n` +
+      `content-length: ${bytes.length}\r\n\r\n`;
+    await new Blob([head, bytes.subarray(0, 300_000)]).stream()
+      .pipeTo(connection.writable, { preventClose: true });
+    await until(
+      "the first part",
+      async () => await offsetOf(url) === 300_000,
+    );
+  }
+  // The request that broke off is still being ended.
+  await until("the second part", async () => {
+    const answer = await fetch(url, {
+      method: "PATCH",
+      headers: { "content-range": `300000-${bytes.length - 1}` },
+      body: bytes.subarray(300_000),
+    });
+    await answer.body?.cancel();
+    return answer.status === 202;
+  });
+  url.searchParams.set("digest", digestBytes(bytes));
+  const answer = await fetch(url, { method: "PUT" });
+  await answer.body?.cancel();
+  assertEquals(answer.status, 201);
+  assertEquals(await store.stat(digestBytes(bytes)), { size: bytes.length });
+});
+
+async function offsetOf(url: URL): Promise<number> {
+  const answer = await fetch(url);
+  await answer.body?.cancel();
+  return Number(answer.headers.get("range")?.split("-")[1]) + 1;
+}
+
+Deno.test("createRegistry() lets a store take no more than the largest blob", async () => {
+  using temp = tempDir();
+  using store = await openStore({ root: temp.path });
+  await using served = startStored(store, { blobLimit: 1000 });
+  const bytes = testBytes(2000);
+  for (const body of [() => bytes, () => new Blob([bytes]).stream()]) {
+    const url = await served.begin();
+    const answer = await fetch(url, { method: "PATCH", body: body() });
+    await answer.body?.cancel();
+    assertEquals(answer.status, 413);
+  }
+  assertEquals(await store.ingests.list(), []);
 });

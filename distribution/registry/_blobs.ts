@@ -1,5 +1,6 @@
 import { isDigest, parseDigest } from "@containerkit/oci";
 import { REPOSITORY_REGEXP } from "../_grammar.ts";
+import { openBody } from "../_open_body.ts";
 import { authorize } from "./_access.ts";
 import { ApiError } from "./_api_error.ts";
 import type { Call } from "./_context.ts";
@@ -244,19 +245,46 @@ function checkOrder(
   }
 }
 
+/** How long a body is at most: HTTP ends it where its length says. */
+function statedLength({ headers }: Request): number {
+  const length = headers.get("content-length");
+  return length === null || headers.has("transfer-encoding")
+    ? Infinity
+    : Number(length);
+}
+
 async function append(call: Call, upload: Upload): Promise<void> {
-  const { context, request } = call;
-  if (request.body === null) return;
-  for await (const chunk of request.body) {
-    if (upload.writer.offset + chunk.length > context.blobLimit) {
-      await context.uploads.drop(upload);
-      throw new ApiError(
-        "SIZE_INVALID",
-        `a blob has at most ${context.blobLimit} bytes`,
-        { status: 413 },
-      );
+  const { context: { blobLimit, uploads }, request } = call;
+  const body = request.body as ReadableStream<Uint8Array<ArrayBuffer>> | null;
+  if (body === null) return;
+  const { writer } = upload;
+  const check = async (size: number) => {
+    if (size <= blobLimit) return;
+    await uploads.drop(upload);
+    throw new ApiError(
+      "SIZE_INVALID",
+      `a blob has at most ${blobLimit} bytes`,
+      { status: 413 },
+    );
+  };
+  const length = statedLength(request);
+  if (length !== Infinity) await check(writer.offset + length);
+  const isBounded = length !== Infinity || blobLimit === Infinity;
+  if (isBounded && writer.readFrom !== undefined) {
+    return await writer.readFrom(body, { onProgress() {} });
+  }
+  const reader = openBody(body);
+  let isDone = false;
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      isDone = done;
+      if (value === undefined || done) return;
+      await check(writer.offset + value.length);
+      await writer.write(value);
     }
-    await upload.writer.write(chunk);
+  } finally {
+    if (!isDone) await reader.cancel().catch(() => {});
   }
 }
 

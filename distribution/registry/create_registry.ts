@@ -87,7 +87,7 @@ export function createRegistry(options: CreateRegistryOptions): Registry {
     uploads: new Uploads(options.store),
     locks: new Locks(),
     manifestLimit: options.manifestLimit ?? MANIFEST_LIMIT,
-    blobLimit: options.blobLimit ?? Number.MAX_SAFE_INTEGER,
+    blobLimit: options.blobLimit ?? Infinity,
     minimumChunk: options.minimumChunk ?? 0,
     pageSize: options.pageSize ?? PAGE_SIZE,
     readOnly: options.readOnly ?? false,

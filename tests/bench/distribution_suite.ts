@@ -168,6 +168,36 @@ async function benchPush(
   }
 }
 
+/** Our registry as the server, and docker-registry beside it. */
+async function benchServe(
+  bench: Bench,
+  host: string,
+  { layout, disk }: { layout: string; disk: OwnDisk },
+) {
+  const missing = need("crane");
+  if (missing !== undefined) {
+    return bench.skip("take a push of 500 MB", missing);
+  }
+  using store = await openStore({ root: rounds(disk.path)() });
+  await using registry = createRegistry({ store });
+  const server = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen() {} },
+    (request) => registry(request),
+  );
+  let count = 0;
+  const pushTo = (to: string) =>
+    PUSHES["crane"]!(`${to}/serve${++count}/app:1`, layout);
+  await bench.compare({
+    name: "take a push of 500 MB (docker-registry)",
+    before: () => disk.settle(),
+    ours: () => pushTo(`127.0.0.1:${server.addr.port}`),
+    peer: () => pushTo(host),
+    goal: 1.2,
+    rounds: 3,
+  });
+  await server.shutdown();
+}
+
 async function benchDelay(bench: Bench, host: string, root: string) {
   const image = testImage({ layers: Array(LAYERS).fill(100_000) });
   await push(image, `${host}/small:1`);
@@ -269,6 +299,7 @@ export async function suite(bench: Bench): Promise<void> {
     layout: `${layout}/content`,
     disk,
   });
+  await benchServe(bench, host, { layout: `${layout}/content`, disk });
   await benchMemory(bench, {
     host,
     root: disk.path,
