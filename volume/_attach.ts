@@ -20,6 +20,7 @@ import {
   unstage,
   whileStaging,
 } from "./_stage.ts";
+import { emptyUnfinished } from "./_unfinished.ts";
 import type { DetachVolumeOptions } from "./volume_place.ts";
 
 function withAttributes(
@@ -63,7 +64,9 @@ export async function attach(
       return row;
     }, ENDS_WITH_BOOT);
   signal?.throwIfAborted();
-  const place = placeOf(store, requireRow(state, name, "attach"));
+  const found = requireRow(state, name, "attach");
+  await emptyUnfinished(store, found);
+  const place = placeOf(store, found);
   if (isStaged(place)) {
     await whileStaging(place, signal, async () => {
       insert();

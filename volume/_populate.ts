@@ -1,10 +1,11 @@
 import { openAt, OpenFlag, syncFs } from "@containerkit/libc";
-import { lockFile, tryLockFile } from "@containerkit/state";
+import { lockFile } from "@containerkit/state";
 import type { Store } from "./_stage.ts";
 import { detach } from "./_attach.ts";
 import { describeUsers, insertAttachment, users } from "./_attachments.ts";
 import { currentProcess } from "./_process.ts";
-import { findRow, requireRow, type Row } from "./_row.ts";
+import { requireRow, type Row } from "./_row.ts";
+import { emptyFolder, fillLock, settleFilling } from "./_unfinished.ts";
 import { whileMounted } from "./_while_mounted.ts";
 
 /** Fills the root of a volume. */
@@ -12,13 +13,6 @@ export type Fill = (
   root: string,
   options: { signal?: AbortSignal },
 ) => Promise<unknown>;
-
-/** Empties a folder, but keeps it. */
-export async function emptyFolder(root: string): Promise<void> {
-  for await (const { name } of Deno.readDir(root)) {
-    await Deno.remove(`${root}/${name}`, { recursive: true });
-  }
-}
 
 function isEmpty(root: string): boolean {
   for (const _ of Deno.readDirSync(root)) return false;
@@ -77,38 +71,6 @@ function begin(
     state.prepare("UPDATE volumes SET populated = 1 WHERE id = ?").run(row.id);
     return undefined;
   });
-}
-
-/** Ends the filling of a volume. */
-function settleFilling(
-  { state }: Store,
-  row: Row,
-  populated: boolean,
-): void {
-  state.prepare(
-    "UPDATE volumes SET phase = 'ready', owner = NULL, populated = ? WHERE id = ?",
-  ).run(populated ? 1 : 0, row.id);
-}
-
-/** Held while a volume is filled: whoever gets it knows that nobody fills it. */
-function fillLock({ root }: Store, id: number): string {
-  return `${root}/locks/${id}.fill`;
-}
-
-/** Empties a volume that a process which is dead was filling. */
-export async function emptyUnfinished(
-  store: Store,
-  name: string,
-): Promise<void> {
-  const id = findRow(store.state, name)?.id;
-  if (id === undefined) return;
-  using lock = tryLockFile(fillLock(store, id));
-  if (lock === undefined) return;
-  // Who had the lock before may have filled or removed it.
-  const row = findRow(store.state, name);
-  if (row?.id !== id || row.phase !== "filling") return;
-  await whileMounted(store, row, undefined, emptyFolder);
-  settleFilling(store, row, false);
 }
 
 /** Fills a volume if nobody has; see `VolumeStore.populate`. */

@@ -11,9 +11,9 @@ import { users } from "./_attachments.ts";
 import { driverOf } from "./_drivers.ts";
 import { finishFolders } from "./_folder_alone.ts";
 import { currentProcess, isAlive } from "./_process.ts";
-import { emptyUnfinished } from "./_populate.ts";
 import { discard, removeFiles } from "./_remove.ts";
 import { readRows, type Row } from "./_row.ts";
+import { emptyUnfinished } from "./_unfinished.ts";
 
 /** The rows that dead processes left in the midst of making or removing; from here on they are this process's. */
 function adopt({ state }: Store): Row[] {
@@ -85,8 +85,8 @@ export async function recover(store: Store): Promise<void> {
   for (const row of adopt(store)) {
     await attempt(() => settle(store, row), () => giveBack(store, row));
   }
-  for (const { name, phase } of readRows(state)) {
-    if (phase === "filling") await attempt(() => emptyUnfinished(store, name));
+  for (const row of readRows(state)) {
+    await attempt(() => emptyUnfinished(store, row));
   }
   await unstageUnused(store);
   // Rows come before their folders and go after them, but for a power cut, which may take those that nobody waited for. Listed

@@ -10,6 +10,7 @@ import { describeUsers, users } from "./_attachments.ts";
 import { driverOf } from "./_drivers.ts";
 import { currentProcess } from "./_process.ts";
 import { findRow, requireRow, type Row } from "./_row.ts";
+import { isFilling } from "./_unfinished.ts";
 
 /** Removes what a volume has on disk and in memory, however much of it is there. */
 export async function removeFiles(store: Store, row: Row): Promise<void> {
@@ -73,7 +74,7 @@ export async function removeVolume(store: Store, name: string): Promise<void> {
   const { state } = store;
   const row = state.transaction(() => {
     const found = requireRemovable(store, name);
-    if (found.phase === "filling") {
+    if (isFilling(store, found)) {
       throw new Deno.errors.Busy(
         `Cannot remove volume "${name}": it is being filled`,
       );

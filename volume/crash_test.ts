@@ -276,6 +276,48 @@ rootTest(
 );
 
 rootTest(
+  "VolumeStore.attach() and remove() take what nobody fills any more",
+  async (t) => {
+    const prepare = async () => {
+      const fixture = await open();
+      await fixture.volumes.create("data");
+      await Deno.writeTextFile(
+        `${fixture.path}/lib/volumes/data/1/half`,
+        "",
+      );
+      damage(fixture, "data", { phase: "filling", owner: DEAD });
+      return fixture;
+    };
+    await t.step("attach() empties it first", async () => {
+      await using fixture = await prepare();
+      await using use = await fixture.volumes.attach("data");
+      await using shown = await fixture.show(use.mounts);
+      assertEquals([...Deno.readDirSync(shown.at)], []);
+      assertEquals(fixture.volumes.get("data")?.populated, false);
+    });
+    await t.step("remove()", async () => {
+      await using fixture = await prepare();
+      {
+        using _filler = await lockFile(
+          `${fixture.path}/lib/volumes/locks/1.fill`,
+        );
+        await assertRejects(
+          () => fixture.volumes.remove("data"),
+          Deno.errors.Busy,
+          "it is being filled",
+        );
+      }
+      await fixture.volumes.remove("data");
+      assertEquals(folders(fixture), { data: [], trash: [] });
+      assertEquals(
+        [...Deno.readDirSync(`${fixture.path}/lib/volumes/locks`)],
+        [],
+      );
+    });
+  },
+);
+
+rootTest(
   "VolumeStore.populate() that cannot empty what it began leaves it to the next",
   async () => {
     await using fixture = await open();

@@ -1,0 +1,49 @@
+import { tryLockFile } from "@containerkit/state";
+import { findRow, type Row } from "./_row.ts";
+import type { Store } from "./_stage.ts";
+import { whileMounted } from "./_while_mounted.ts";
+
+/** Empties a folder, but keeps it. */
+export async function emptyFolder(root: string): Promise<void> {
+  for await (const { name } of Deno.readDir(root)) {
+    await Deno.remove(`${root}/${name}`, { recursive: true });
+  }
+}
+
+/** Ends the filling of a volume. */
+export function settleFilling(
+  { state }: Store,
+  row: Row,
+  populated: boolean,
+): void {
+  state.prepare(
+    "UPDATE volumes SET phase = 'ready', owner = NULL, populated = ? WHERE id = ?",
+  ).run(populated ? 1 : 0, row.id);
+}
+
+/** Held while a volume is filled: whoever gets it knows that nobody fills it. */
+export function fillLock({ root }: Store, id: number): string {
+  return `${root}/locks/${id}.fill`;
+}
+
+/** Whether a process that lives fills it. In a transaction nobody else begins to: that takes the row too. */
+export function isFilling(store: Store, { id, phase }: Row): boolean {
+  if (phase !== "filling") return false;
+  using lock = tryLockFile(fillLock(store, id));
+  return lock === undefined;
+}
+
+/** Empties a volume that a process which is dead was filling; nothing happens to others. */
+export async function emptyUnfinished(
+  store: Store,
+  { id, name, phase }: Row,
+): Promise<void> {
+  if (phase !== "filling") return;
+  using lock = tryLockFile(fillLock(store, id));
+  if (lock === undefined) return;
+  // Who had the lock before may have filled or removed it.
+  const row = findRow(store.state, name);
+  if (row?.id !== id || row.phase !== "filling") return;
+  await whileMounted(store, row, undefined, emptyFolder);
+  settleFilling(store, row, false);
+}
