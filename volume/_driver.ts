@@ -1,5 +1,5 @@
 import type { Mount } from "@containerkit/mount";
-import type { KindOptions, Row } from "./_row.ts";
+import type { KindOptions, Limits, Row } from "./_row.ts";
 import type { VolumeKind, VolumeUsage } from "./volume_info.ts";
 
 /** What the store tells a driver about one volume. */
@@ -20,7 +20,7 @@ export interface VolumeDriver {
    */
   readonly staging: "never" | "attached" | "boot";
   /** Refuses what it cannot do, before anything is made. */
-  check(options: { size?: number; inodes?: number; folder: string }): void;
+  check(options: Limits & { folder: string }): void;
   /** Chooses what its row has to name besides, for a new one among others in a folder. */
   choose?(folder: string): Pick<KindOptions, "project">;
   /** Makes it, and what is in its folder durable. */
@@ -37,15 +37,9 @@ export interface VolumeDriver {
   /** Counts what it holds; `undefined` asks for a walk over its root. */
   usage(place: Place): Promise<VolumeUsage | undefined>;
   /** Changes its limits while it is mounted; `undefined` leaves one as it is. */
-  resize(
-    place: Place,
-    limits: { size?: number; inodes?: number },
-  ): Promise<void>;
+  resize(place: Place, limits: Limits): Promise<void>;
   /** Changes them while nobody uses it and it is not mounted, where that asks for less; says whether it did. */
-  resizeUnused?(
-    place: Place,
-    limits: { size?: number; inodes?: number },
-  ): Promise<boolean>;
+  resizeUnused?(place: Place, limits: Limits): Promise<boolean>;
   /** Whether it can clone a volume, if that depends on where it is. */
   clones?(from: Place): boolean;
   /** Fills a new volume of the same kind with what another holds, durable; without it the files are copied. */

@@ -4,6 +4,7 @@ import { lockFile, tryLockFile } from "@containerkit/state";
 import type { Place, VolumeDriver } from "./_driver.ts";
 import { filesystemUsage } from "./_filesystem_usage.ts";
 import { imageOf } from "./_folders.ts";
+import type { Limits } from "./_row.ts";
 import { runProgram } from "./_run_program.ts";
 
 const FIFREEZE = 0xc0045877;
@@ -48,7 +49,7 @@ async function makeFilesystem(
 /** The size to grow to, or `undefined` if it has that size. The file may be larger than was noted, where a process died. */
 function checkedSize(
   { row, folder }: Place,
-  { size, inodes }: { size?: number; inodes?: number },
+  { size, inodes }: Limits,
 ): number | undefined {
   if (inodes !== undefined) {
     throw new Deno.errors.NotSupported(

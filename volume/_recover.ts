@@ -12,6 +12,7 @@ import { driverOf } from "./_drivers.ts";
 import { finishFolders } from "./_folder_alone.ts";
 import { currentProcess, isAlive } from "./_process.ts";
 import { discard, removeFiles } from "./_remove.ts";
+import { finishResize } from "./_resize.ts";
 import { readRows, type Row } from "./_row.ts";
 import { emptyUnfinished } from "./_unfinished.ts";
 
@@ -87,6 +88,7 @@ export async function recover(store: Store): Promise<void> {
   }
   for (const row of readRows(state)) {
     await attempt(() => emptyUnfinished(store, row));
+    await attempt(() => finishResize(store, row));
   }
   await unstageUnused(store);
   // Rows come before their folders and go after them, but for a power cut, which may take those that nobody waited for. Listed

@@ -21,6 +21,12 @@ export interface KindOptions {
   readonly snapshot?: { readonly type: string; readonly id: string };
 }
 
+/** Limits to set; what is not named stays as it is. */
+export interface Limits {
+  readonly size?: number;
+  readonly inodes?: number;
+}
+
 /** A volume as the database has it. */
 export interface Row {
   readonly id: number;
@@ -31,6 +37,8 @@ export interface Row {
   readonly owner: ProcessIdentity | undefined;
   readonly size: number | undefined;
   readonly inodes: number | undefined;
+  /** New limits of a resize that has not ended: the kernel may have these or those above. */
+  readonly resizing: Limits | undefined;
   readonly options: KindOptions;
   readonly labels: Readonly<Record<string, string>>;
   readonly lease: string | undefined;
@@ -50,6 +58,9 @@ function parse(raw: Raw): Row {
     owner: raw.owner === null ? undefined : JSON.parse(String(raw.owner)),
     size: raw.size === null ? undefined : Number(raw.size),
     inodes: raw.inodes === null ? undefined : Number(raw.inodes),
+    resizing: raw.resizing === null
+      ? undefined
+      : JSON.parse(String(raw.resizing)),
     options: JSON.parse(String(raw.options)),
     labels: JSON.parse(String(raw.labels)),
     lease: raw.lease === null ? undefined : String(raw.lease),

@@ -28,4 +28,6 @@ export const MIGRATIONS: readonly string[] = [
   CREATE INDEX attachments_by_volume ON attachments (volume);`,
   // Where it is attached in the mounts of a running process, as JSON.
   "ALTER TABLE attachments ADD COLUMN place TEXT",
+  // New limits, as JSON, while the kernel may have them or those of the row.
+  "ALTER TABLE volumes ADD COLUMN resizing TEXT",
 ];

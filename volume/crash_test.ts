@@ -1,8 +1,9 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
+import { statFs } from "@containerkit/libc";
 import { mount } from "@containerkit/mount";
 import { lockFile, openState } from "@containerkit/state";
-import { rootTest } from "@containerkit/tests";
-import { type Fixture, open } from "./_test_store.ts";
+import { need, rootTest } from "@containerkit/tests";
+import { type Fixture, MIB, open } from "./_test_store.ts";
 import { MIGRATIONS } from "./_schema.ts";
 import { openVolumes, type VolumeStore } from "./mod.ts";
 
@@ -361,5 +362,68 @@ rootTest(
       ["whole"],
     );
     assertEquals(volumes.get("data")?.populated, true);
+  },
+);
+
+/** Dies when the program that sets the limit begins or has ended, before anybody hears of it. */
+const RESIZER = `
+  import { openVolumes } from "@containerkit/volume";
+  const [path, when] = Deno.args;
+  await using volumes = await openVolumes({ root: path + "/lib", state: path + "/run" });
+  const { output } = Deno.Command.prototype;
+  Deno.Command.prototype.output = async function () {
+    if (when === "after") await output.call(this);
+    Deno.kill(Deno.pid, "SIGKILL");
+  };
+  await volumes.resize("data", { size: 32 * 1024 * 1024 });
+`;
+
+for (const kind of ["tmpfs", "image"] as const) {
+  rootTest(
+    `openVolumes() finishes a resize() that died, of kind "${kind}"`,
+    async (t) => {
+      for (const when of ["before", "after"]) {
+        await t.step(`${when} the kernel had the limit`, async () => {
+          await using fixture = await open();
+          const { volumes, path, show } = fixture;
+          await volumes.create("data", { kind, size: 16 * MIB });
+          const { signal } = await new Deno.Command(Deno.execPath(), {
+            args: ["eval", RESIZER, path, when],
+            cwd: new URL("..", import.meta.url).pathname,
+          }).output();
+          assertEquals(signal, "SIGKILL");
+          await using again = await reopen(fixture);
+          assertEquals(again.get("data")?.size, 32 * MIB);
+          await using use = await again.attach("data");
+          await using shown = await show(use.mounts);
+          const { size } = statFs(shown.at);
+          assert(size > 24 * MIB && size <= 32 * MIB, String(size));
+        });
+      }
+    },
+    kind === "image" ? need("mkfs.ext4") : undefined,
+  );
+}
+
+rootTest(
+  "VolumeStore.resize() finishes what died before it, beside what it is asked",
+  async () => {
+    await using fixture = await open();
+    const { volumes, path } = fixture;
+    await volumes.create("data", { kind: "tmpfs", size: 16 * MIB });
+    await new Deno.Command(Deno.execPath(), {
+      args: ["eval", RESIZER, path, "after"],
+      cwd: new URL("..", import.meta.url).pathname,
+    }).output();
+    {
+      // Somebody is at it: opening leaves it to them.
+      using _other = await lockFile(`${path}/lib/volumes/locks/1.resize`);
+      await using again = await reopen(fixture);
+      assertEquals(again.get("data")?.size, 16 * MIB);
+    }
+    const { size, inodes } = await volumes.resize("data", { inodes: 100 });
+    assertEquals([size, inodes], [32 * MIB, 100]);
+    const { size: now } = statFs(`${path}/run/volumes/1`);
+    assertEquals(now, 32 * MIB);
   },
 );
