@@ -4,11 +4,12 @@
  * @module
  */
 
+import { realPlace } from "./_real_path.ts";
 import { type MountinfoEntry, parseMountinfo } from "./parse_mountinfo.ts";
 
 /** Options of {@linkcode listMounts}. */
 export interface ListMountsOptions {
-  /** Only what is mounted there or below. */
+  /** Only what is mounted there or below; a link at its end is not followed. With `pid` a path that has no links, as it is there. */
   under?: string;
   /** Of the mount namespace of this process; of this thread by default. */
   pid?: number;
@@ -29,12 +30,14 @@ export interface ListMountsOptions {
  * ```
  */
 export function listMounts(options: ListMountsOptions = {}): MountinfoEntry[] {
-  const { under, pid } = options;
+  const { pid } = options;
   const file = pid === undefined
     ? "/proc/thread-self/mountinfo"
     : `/proc/${pid}/mountinfo`;
   const mounts = parseMountinfo(Deno.readTextFileSync(file));
-  if (under === undefined || under === "/") return mounts;
+  if (options.under === undefined) return mounts;
+  const under = pid === undefined ? realPlace(options.under) : options.under;
+  if (under === "/") return mounts;
   const prefix = `${under}/`;
   return mounts.filter(({ target }) =>
     target === under || target.startsWith(prefix)

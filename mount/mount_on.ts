@@ -7,6 +7,7 @@
 import { SyscallError, tracer } from "@containerkit/libc";
 import { refusedMountApi } from "./_mount_api.ts";
 import { mountByCall } from "./_mount_by_call.ts";
+import { realPath } from "./_real_path.ts";
 import type { Mount } from "./mount.ts";
 import { Mounted } from "./mounted.ts";
 import { open } from "./open.ts";
@@ -71,6 +72,8 @@ async function mountStack(
     throw new TypeError(`Cannot mount on "${target}": there is no mount`);
   }
   const path = target.startsWith("/") ? target : `${Deno.cwd()}/${target}`;
+  // Who unmounts it follows no link at the end.
+  const place = realPath(path);
   const ids: number[] = [];
   const recursive = mounts.some((mount) =>
     mount.type === "bind" && mount.recursive === true
@@ -94,12 +97,12 @@ async function mountStack(
       }
     }
   } catch (error) {
-    await new Mounted(path, ids, { recursive }).unmount();
+    await new Mounted(place, ids, { recursive }).unmount();
     throw error instanceof SyscallError
       ? withAction(error, `${error.action} on "${path}"`, path)
       : error;
   }
-  return new Mounted(path, ids, { light: mounts.every(isLight), recursive });
+  return new Mounted(place, ids, { light: mounts.every(isLight), recursive });
 }
 
 /** Whether nothing is written back when it goes: what is in memory, cannot be written to, or was told to forget. */

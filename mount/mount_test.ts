@@ -354,6 +354,40 @@ rootTest(
 );
 
 rootTest(
+  "mount() is taken away, and unmount() finds what is below, by whatever name",
+  async () => {
+    await using temp = layers();
+    const { path } = temp;
+    await Deno.mkdir(`${path}/target/inner`);
+    await Deno.symlink("target", `${path}/link`);
+    await Deno.symlink("target/inner", `${path}/end`);
+    await Deno.mkdir(`${path}/a/below`);
+    await using _below = await mount({ type: "tmpfs" }, `${path}/a/below`);
+    const source: Mount = {
+      type: "bind",
+      source: `${path}/a`,
+      recursive: true,
+    };
+    const inner = `${path}/target/inner`;
+    for (const name of ["end", "link/inner", "target/inner/"]) {
+      for (const given of [source, { type: "tmpfs" } as const]) {
+        await using mounted = await mount(given, `${path}/${name}`);
+        assertEquals(mounted.target, inner);
+      }
+      assertEquals(listMounts({ under: inner }), []);
+    }
+    for (const name of ["link/inner", "target/inner/"]) {
+      const mounted = await mount(source, inner);
+      mounted.keep();
+      const place = `${path}/${name}`;
+      assertEquals(listMounts({ under: place }).length, 2);
+      await unmount(place, { recursive: true });
+      assertEquals(listMounts({ under: inner }), []);
+    }
+  },
+);
+
+rootTest(
   "keep() leaves it, and a stranger's mount is never taken away",
   async () => {
     await using temp = layers();

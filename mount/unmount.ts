@@ -8,6 +8,7 @@ import { SyscallError, tracer } from "@containerkit/libc";
 import { explain } from "./_explain.ts";
 import { findHolders } from "./_holders.ts";
 import { unmountOnPool } from "./_long_calls.ts";
+import { realPlace } from "./_real_path.ts";
 import { isMountPoint } from "./is_mount_point.ts";
 import { listMounts } from "./list_mounts.ts";
 
@@ -73,9 +74,10 @@ export function unmount(
 }
 
 async function unmountAll(
-  target: string,
+  given: string,
   options: UnmountOptions,
 ): Promise<void> {
+  const target = realPlace(given);
   if (options.recursive) {
     const below = listMounts({ under: target })
       .filter((mount) => mount.target !== target).reverse();
