@@ -118,6 +118,53 @@ rootTest(
   REFUSED,
 );
 
+rootTest(
+  "unmountIn() takes away what attachIn() put behind a link, and nothing else",
+  async (t) => {
+    await using temp = tempDir();
+    const { path } = temp;
+    for (const name of ["a/volume", "b/volume"]) {
+      Deno.mkdirSync(`${path}/${name}`, { recursive: true });
+    }
+    const [first, second] = [`${path}/a/volume`, `${path}/b/volume`];
+    await withOtherMounts(async (pid) => {
+      const attach = async (target: string) => {
+        using tree = await open({ type: "tmpfs" });
+        const { id } = tree;
+        await tree.attachIn(pid, target);
+        return id;
+      };
+      const isThere = (under: string) =>
+        listMounts({ pid, under }).length === 1;
+      await t.step("a link at its end", async () => {
+        const link = `${path}/link`;
+        Deno.symlinkSync("a/volume", link);
+        const id = await attach(link);
+        await unmountIn(pid, link, { id });
+        assert(!isThere(first));
+      });
+      await t.step("another mount of the same name", async () => {
+        const id = await attach(first);
+        const other = await attach(second);
+        await assertRejects(
+          () => unmountIn(pid, first, { id: other }),
+          SyscallError,
+          "another mount is on it",
+        );
+        const unmounted = unmountIn(pid, first, { id, retry: 0 });
+        // It has found the place, and its thread has not begun.
+        Deno.renameSync(`${path}/a`, `${path}/c`);
+        Deno.symlinkSync("b", `${path}/a`);
+        await assertRejects(() => unmounted, SyscallError, "openat2");
+        assert(isThere(second));
+        await unmountIn(pid, `${path}/c/volume`, { id });
+        assert(!isThere(`${path}/c/volume`));
+      });
+    });
+  },
+  REFUSED,
+);
+
 rootTest("attach() beneath swaps a mount that is in use", async () => {
   await using temp = tempDir();
   const { path } = temp;

@@ -9,8 +9,6 @@ import {
   openAt2,
   OpenFlag,
   Resolve,
-  statAt,
-  StatAttribute,
   SyscallError,
   tracer,
 } from "@containerkit/libc";
@@ -22,6 +20,8 @@ import { inNamespace, openMountNamespace } from "./_in_namespace.ts";
 const MNT_DETACH = 2;
 const UMOUNT_NOFOLLOW = 8;
 const EBUSY = 16;
+const STATX_MNT_ID = 0x1000;
+const STATX_MNT_ID_UNIQUE = 0x4000;
 
 const trace = tracer("containerkit:mount");
 
@@ -45,17 +45,14 @@ export interface UnmountInOptions {
   signal?: AbortSignal | undefined;
 }
 
-/** The number of the mount on a place as a process sees it; `undefined` if nothing is mounted there. */
-function mountIdIn(process: number, target: string): number | undefined {
+/** Where a path leads in the mounts of a process, without links: unmounting follows none at the end. */
+function placeIn(process: number, target: string): string {
   using root = openAt(undefined, `/proc/${process}/root`, OpenFlag.PATH);
   using place = openAt2(root, target, {
     flags: OpenFlag.PATH,
     resolve: Resolve.IN_ROOT | Resolve.NO_MAGICLINKS,
   });
-  const { attributes, mountId } = statAt(place, "", {
-    uniqueMountId: hasUniqueNumbers(),
-  });
-  return attributes & StatAttribute.MOUNT_ROOT ? mountId : undefined;
+  return Deno.readLinkSync(`/proc/self/fd/${place.number}`);
 }
 
 /**
@@ -63,7 +60,7 @@ function mountIdIn(process: number, target: string): number | undefined {
  * `MountFd.attachIn()`.
  *
  * @param process The process.
- * @param target Where: an absolute path there.
+ * @param target Where: an absolute path there, whose links stay inside that root.
  * @param options How.
  * @throws {Deno.errors.NotFound} If there is no such process.
  * @throws {SyscallError} If the kernel refuses: `EINVAL` if nothing is mounted there;
@@ -101,20 +98,18 @@ async function unmountThere(
   using namespace = openMountNamespace(process, action);
   const refused = (errno: number, detail: string | undefined) =>
     new SyscallError(action, { syscall: "umount2", errno, target, detail });
-  if (id !== undefined) {
-    const found = mountIdIn(process, target);
-    if (found !== undefined && found !== id) {
-      throw refused(EBUSY, "another mount is on it");
-    }
-  }
-  const { syscall, errno } = await inNamespace(namespace, {
-    target,
+  const place = placeIn(process, target);
+  const mask = hasUniqueNumbers() ? STATX_MNT_ID_UNIQUE : STATX_MNT_ID;
+  const { syscall, errno, isOther } = await inNamespace(namespace, {
+    target: place,
+    only: id === undefined ? undefined : { id, mask },
     flags: UMOUNT_NOFOLLOW | (detach ? MNT_DETACH : 0),
     retry,
   }, signal);
   if (syscall === undefined) return;
+  if (isOther) throw refused(errno, "another mount is on it");
   if (syscall === "umount2" && errno === EBUSY) {
-    throw refused(errno, findHolders(target, process));
+    throw refused(errno, findHolders(place, process));
   }
   throw new SyscallError(action, {
     syscall,
