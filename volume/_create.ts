@@ -28,7 +28,7 @@ export async function createVolume(
   options: CreateVolumeOptions,
   creation: Creation = {},
 ): Promise<Row> {
-  const { kind = "dir", size, inodes, signal } = options;
+  const { kind = "dir", size, inodes, fstype, signal } = options;
   const { state } = store;
   checkName(name);
   checkLimit("size", size);
@@ -38,6 +38,7 @@ export async function createVolume(
     folder: `${store.root}/data`,
     ...(size === undefined ? {} : { size }),
     ...(inodes === undefined ? {} : { inodes }),
+    ...(fstype === undefined ? {} : { fstype }),
   });
   signal?.throwIfAborted();
   const isFolder = driver.isFolder === true && creation.make === undefined &&

@@ -20,7 +20,9 @@ export interface VolumeDriver {
    */
   readonly staging: "never" | "attached" | "boot";
   /** Refuses what it cannot do, before anything is made. */
-  check(options: Limits & { folder: string }): void;
+  check(
+    options: Limits & Pick<KindOptions, "fstype"> & { folder: string },
+  ): void;
   /** Chooses what its row has to name besides, for a new one among others in a folder. */
   choose?(folder: string): Pick<KindOptions, "project">;
   /** Makes it, and what is in its folder durable. */

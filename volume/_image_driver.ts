@@ -68,10 +68,15 @@ function checkedSize(
 export const imageDriver: VolumeDriver = {
   kind: "image",
   staging: "attached",
-  check({ size }) {
+  check({ size, inodes, fstype }) {
     if (size === undefined) {
       throw new TypeError(
         'Cannot make a volume of kind "image" without a size',
+      );
+    }
+    if (inodes !== undefined && fstype === "xfs") {
+      throw new TypeError(
+        "Cannot limit the inodes of an image of xfs: it makes them as they are needed; ext4 has a number of them",
       );
     }
   },

@@ -77,6 +77,17 @@ rootTest(
       "ext4 needs",
     );
     await assertRejects(
+      () =>
+        volumes.create("a", {
+          kind: "image",
+          fstype: "xfs",
+          size: 300 * MIB,
+          inodes: 100,
+        }),
+      TypeError,
+      "inodes",
+    );
+    await assertRejects(
       () => volumes.create("a", { kind: "tmpfs", size: -1 }),
       RangeError,
     );
