@@ -14,6 +14,8 @@ export async function runProgram(
   try {
     output = await new Deno.Command(command, {
       args: [...args],
+      // What it prints is read, and shown among English words.
+      env: { LC_ALL: "C" },
       stdin: "null",
       stdout: "null",
       stderr: "piped",

@@ -106,6 +106,32 @@ rootTest(
   },
 );
 
+rootTest(
+  "VolumeStore has programs speak the language that it reads",
+  async () => {
+    await using fixture = await open();
+    const { volumes, path } = fixture;
+    const bin = `${path}/bin`;
+    await Deno.mkdir(bin);
+    await Deno.writeTextFile(
+      `${bin}/mkfs.ext4`,
+      `#!/bin/sh\necho "LC_ALL=$LC_ALL" >&2; exit 1\n`,
+      { mode: 0o755 },
+    );
+    const before = Deno.env.get("PATH")!;
+    Deno.env.set("PATH", `${bin}:${before}`);
+    try {
+      await assertRejects(
+        () => volumes.create("data", { kind: "image", size: 16 * MIB }),
+        Error,
+        "LC_ALL=C",
+      );
+    } finally {
+      Deno.env.set("PATH", before);
+    }
+  },
+);
+
 rootTest("VolumeStore.resize() says which kinds have a limit", async () => {
   await using fixture = await open();
   await fixture.volumes.create("dir");
