@@ -59,6 +59,6 @@ export async function cloneVolume(
               `${root}/`,
             ], options.signal)),
       }
-      : { make: (to) => driver.clone!(place, to) }),
+      : { make: (to) => driver.clone!(place, to, options.signal) }),
   });
 }

@@ -45,7 +45,11 @@ export interface VolumeDriver {
   /** Whether it can clone a volume, if that depends on where it is. */
   clones?(from: Place): boolean;
   /** Fills a new volume of the same kind with what another holds, durable; without it the files are copied. */
-  clone?(from: Place, to: Place): Promise<void>;
+  clone?(
+    from: Place,
+    to: Place,
+    signal: AbortSignal | undefined,
+  ): Promise<void>;
   /** Ends what a dead process left unfinished on the mounted filesystem. */
   settle?(place: Place): void;
   /** Undoes what removing the folder would not. */

@@ -169,16 +169,17 @@ export const imageDriver: VolumeDriver = {
     using lock = tryLockFile(freezeLock(place));
     if (lock !== undefined) thaw(place.staged!);
   },
-  async clone(from, to) {
+  async clone(from, to, signal) {
     await whileFrozen(
       from as Place & { staged: string },
+      signal,
       () =>
         runProgram(`clone volume "${from.row.name}"`, "cp", [
           "--reflink=auto",
           "--sparse=always",
           imageOf(from.folder),
           imageOf(to.folder),
-        ]),
+        ], signal),
     );
     using file = await Deno.open(imageOf(to.folder), { write: true });
     await file.sync();
@@ -234,9 +235,13 @@ function thaw(target: string): void {
 /** Holds back writes, so that a copy of the image is one moment of it. */
 async function whileFrozen(
   place: Place & { staged: string },
+  signal: AbortSignal | undefined,
   fn: () => Promise<void>,
 ): Promise<void> {
-  using _lock = await lockFile(freezeLock(place));
+  using _lock = await lockFile(
+    freezeLock(place),
+    signal === undefined ? {} : { signal },
+  );
   thaw(place.staged);
   using root = openAt(undefined, place.staged, OpenFlag.DIRECTORY);
   ioctl(root, FIFREEZE, { name: "FIFREEZE", path: place.staged });

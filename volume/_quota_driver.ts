@@ -28,6 +28,6 @@ export const quotaDriver: VolumeDriver = {
   usage: (place) => driverIn(place.folder).usage(place),
   resize: (place, limits) => driverIn(place.folder).resize(place, limits),
   clones: ({ folder }) => driverIn(folder).clone !== undefined,
-  clone: (from, to) => driverIn(to.folder).clone!(from, to),
+  clone: (from, to, signal) => driverIn(to.folder).clone!(from, to, signal),
   remove: (place) => driverIn(place.folder).remove!(place),
 };

@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import type { Mount } from "@containerkit/mount";
-import { rootTest } from "@containerkit/tests";
+import { need, rootTest } from "@containerkit/tests";
 import { MIB, open } from "./_test_store.ts";
 import { type CreateVolumeOptions, openVolumes } from "./mod.ts";
 
@@ -131,6 +131,37 @@ rootTest("VolumeStore.clone() has the image on the disk", async () => {
   const { ino } = Deno.statSync(`${path}/lib/volumes/data/2/image`);
   assertEquals(synced.includes(ino), true);
 });
+
+rootTest(
+  "VolumeStore.clone() of an image ends when it is aborted, and lets writes go on",
+  async () => {
+    await using fixture = await open();
+    const { volumes, path, show } = fixture;
+    await volumes.create("data", { kind: "image", size: 16 * MIB });
+    await using use = await volumes.attach("data");
+    await using shown = await show(use.mounts);
+    const bin = `${path}/bin`;
+    await Deno.mkdir(bin);
+    // Takes as long as copying a large one.
+    await Deno.writeTextFile(`${bin}/cp`, "#!/bin/sh\nexec sleep 20\n", {
+      mode: 0o755,
+    });
+    const before = Deno.env.get("PATH")!;
+    Deno.env.set("PATH", `${bin}:${before}`);
+    try {
+      await assertRejects(
+        () =>
+          volumes.clone("data", "copy", { signal: AbortSignal.timeout(200) }),
+        DOMException,
+      );
+    } finally {
+      Deno.env.set("PATH", before);
+    }
+    await Deno.writeTextFile(`${shown.at}/file`, "");
+    assertEquals(volumes.list().map(({ name }) => name), ["data"]);
+  },
+  need("mkfs.ext4"),
+);
 
 rootTest(
   "VolumeStore.clone() copies what is there, in use or not",
