@@ -173,13 +173,15 @@ export class FileStore implements Store {
     digest: string,
     options: OpenBlobOptions = {},
   ): Promise<ReadableStream<Uint8Array<ArrayBuffer>>> {
-    const { offset = 0, length, signal } = options;
+    const { offset = 0, length = Infinity, signal } = options;
     signal?.throwIfAborted();
+    if (length !== Infinity && !(Number.isInteger(length) && length >= 0)) {
+      throw new RangeError(
+        `Cannot open "${digest}": ${length} is no number of bytes`,
+      );
+    }
     const { file, size } = await this.#openFile(digest, signal);
-    if (
-      !Number.isInteger(offset) || offset < 0 || offset > size ||
-      (length !== undefined && !(length >= 0))
-    ) {
+    if (!Number.isInteger(offset) || offset < 0 || offset > size) {
       file.close();
       throw new RangeError(
         `Cannot open "${digest}" at ${offset}: it has ${size} bytes`,
@@ -188,7 +190,7 @@ export class FileStore implements Store {
     return streamFile(file, {
       name: digest,
       offset,
-      length: Math.min(length ?? Infinity, size - offset),
+      length: Math.min(length, size - offset),
       signal,
     });
   }

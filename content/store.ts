@@ -169,7 +169,7 @@ export interface Store extends Disposable {
    * Reads a blob, whole or a part.
    *
    * @throws {Deno.errors.NotFound} If it is not there, or is damaged.
-   * @throws {RangeError} If the offset lies beyond its end.
+   * @throws {RangeError} If the offset lies beyond its end, or the length is no number of bytes.
    */
   open(
     digest: string,

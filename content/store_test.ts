@@ -28,10 +28,13 @@ Deno.test("open() reads ranges and refuses what lies outside", async () => {
   for (const offset of [11, -1, 0.5, NaN]) {
     await assertRejects(() => store.open(digest, { offset }), RangeError);
   }
-  await assertRejects(
-    () => store.open(digest, { length: -1 }),
-    RangeError,
-  );
+  for (const length of [-1, 1.5, NaN]) {
+    await assertRejects(
+      () => store.open(digest, { length }),
+      RangeError,
+      `${length} is no number of bytes`,
+    );
+  }
   await assertRejects(
     () => store.open(digestBytes("other")),
     Deno.errors.NotFound,
