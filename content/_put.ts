@@ -5,18 +5,28 @@ import type { BlobWriter } from "./blob_writer.ts";
 import type { BlobSource, PutOptions, Store } from "./store.ts";
 
 /** Writes what of the source is not there yet. */
-async function copy(source: BlobSource, writer: BlobWriter): Promise<void> {
+async function copy(
+  source: BlobSource,
+  writer: BlobWriter,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   // What can be opened anywhere is opened where it is needed.
   let skip = typeof source === "function" ? 0 : writer.offset;
-  const chunks = source instanceof Uint8Array
-    ? [source]
-    : typeof source === "function"
-    ? await source(writer.offset)
-    : source;
-  for await (const chunk of chunks) {
+  const write = async (chunk: Uint8Array) => {
     const skipped = Math.min(skip, chunk.length);
     skip -= skipped;
     await writer.write(chunk.subarray(skipped));
+  };
+  if (source instanceof Uint8Array) await write(source);
+  else {
+    const stream = typeof source === "function"
+      ? await source(writer.offset)
+      : source;
+    // A source that stalls ends with the signal as well.
+    await stream.pipeTo(
+      new WritableStream({ write }),
+      signal ? { signal } : {},
+    );
   }
   if (skip > 0) {
     throw new Deno.errors.UnexpectedEof(
@@ -40,7 +50,7 @@ export async function putBlob(
       wait: true,
       ...(signal ? { signal } : {}),
     });
-    await copy(source, writer);
+    await copy(source, writer, signal);
     const digest = descriptor.digest ?? await writer.digest();
     const size = descriptor.size ?? writer.offset;
     try {
@@ -50,8 +60,11 @@ export async function putBlob(
     }
     return { ...descriptor, mediaType, digest, size };
   } catch (error) {
+    // Whoever sends it must not wait for its being read.
+    if (source instanceof ReadableStream) {
+      await source.cancel(error).catch(() => {});
+    }
     if (error instanceof Deno.errors.AlreadyExists) {
-      if (source instanceof ReadableStream) await source.cancel();
       const digest = descriptor.digest!;
       const size = descriptor.size ?? (await store.info(digest)).size;
       return { ...descriptor, mediaType, digest, size };

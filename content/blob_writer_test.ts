@@ -181,6 +181,39 @@ Deno.test("a writer refuses a second call while one is under way", async () => {
   await first.catch(() => {});
 });
 
+Deno.test("put() lets go of its source, also one that stalls or was not read at all", async () => {
+  await using temp = tempDir();
+  using store = await openStore({ root: temp.path });
+  let stalled = Promise.withResolvers<void>();
+  const cancelled: unknown[] = [];
+  const source = () =>
+    new ReadableStream<Uint8Array>({
+      pull() {
+        stalled.resolve();
+        return new Promise(() => {});
+      },
+      cancel(reason) {
+        cancelled.push(reason);
+      },
+    }, { highWaterMark: 0 });
+  const reason = new RangeError("enough");
+  for (const given of [source(), source]) {
+    stalled = Promise.withResolvers();
+    const controller = new AbortController();
+    const { signal } = controller;
+    const put = store.put(given, { signal });
+    await stalled.promise;
+    controller.abort(reason);
+    await assertRejects(() => put, RangeError, "enough");
+  }
+  const signal = AbortSignal.abort(reason);
+  await assertRejects(() => store.put(source(), { signal }), RangeError);
+  await assertRejects(() => store.put(source(), { ref: "" }), TypeError);
+  assertEquals(cancelled.slice(0, 3), [reason, reason, reason]);
+  assertEquals(cancelled.length, 4);
+  assertEquals(await store.ingests.list(), []);
+});
+
 Deno.test("put() tells a source that ends early from one that is something else", async () => {
   await using temp = tempDir();
   using store = await openStore({ root: temp.path });
