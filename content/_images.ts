@@ -191,7 +191,7 @@ export class FileImages implements Images {
       `INSERT INTO images (namespace, name, digest, descriptor, ref_name, labels, created, updated, generation)
        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
        ON CONFLICT DO UPDATE SET digest = excluded.digest, descriptor = excluded.descriptor,
-         ref_name = excluded.ref_name, labels = excluded.labels, updated = max(updated + 1, excluded.updated),
+         labels = excluded.labels, updated = max(updated + 1, excluded.updated),
          generation = excluded.generation, previous = ?
        RETURNING id`,
     ).get(

@@ -217,6 +217,11 @@ Deno.test("images keep the entries and fields of index.json that other programs 
   assertEquals(written.artifactType, "application/vnd.example");
   assertEquals(written.manifests.slice(0, 3), foreign.manifests);
   assertEquals(written.manifests[3].annotations, { [name]: "y" });
+  // Also those that have no name of their own there.
+  for (const image of await store.images.list()) {
+    await store.images.update(image.name, { labels: { seen: "1" } });
+  }
+  assertEquals(Deno.readTextFileSync(path), JSON.stringify(written));
 });
 
 Deno.test("images keep a moved name when another program writes what it read before", async () => {
