@@ -12,7 +12,7 @@ import {
 } from "./_references.ts";
 import { completeEdges } from "./_adopt.ts";
 import { internDigest, leaseItem } from "./_blobs.ts";
-import { type Context, nextGeneration } from "./_context.ts";
+import { type Context, nextGeneration, reason } from "./_context.ts";
 import { LARGEST_MANIFEST } from "./_edges.ts";
 import { type Fields, matches, parseFilters } from "./_filter.ts";
 import { isIndexForeign, takeInIndex, writeIndex } from "./_index_json.ts";
@@ -78,8 +78,19 @@ function checkName(name: string): void {
 }
 
 /** The descriptor as it is stored: its name in some other layout is not its name here. */
-function strip(descriptor: Descriptor): Descriptor {
+function strip(name: string, descriptor: Descriptor): Descriptor {
   parseDigest(descriptor.digest);
+  try {
+    const index = { schemaVersion: 2, manifests: [descriptor] };
+    parseManifest(new TextEncoder().encode(JSON.stringify(index)));
+  } catch (cause) {
+    throw new TypeError(
+      `Cannot name an image ${
+        JSON.stringify(name)
+      }: index.json cannot show its descriptor: ${reason(cause)}`,
+      { cause },
+    );
+  }
   const { annotations, data: _, ...rest } = descriptor;
   const { "org.opencontainers.image.ref.name": _name, ...others } =
     annotations ?? {};
@@ -153,7 +164,7 @@ export class FileImages implements Images {
     checkName(name);
     const { labels = {}, references = [], replace = false } = options;
     checkLabels(labels);
-    const stripped = strip(descriptor);
+    const stripped = strip(name, descriptor);
     await withReferenceLock(
       this.#context,
       references,
@@ -230,7 +241,7 @@ export class FileImages implements Images {
   ): Promise<NamedImage> {
     const given = changes.descriptor === undefined
       ? undefined
-      : strip(changes.descriptor);
+      : strip(name, changes.descriptor);
     await this.#change(() => {
       const old = this.#require(name);
       this.#write(name, given ?? JSON.parse(old.descriptor), {

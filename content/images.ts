@@ -91,6 +91,7 @@ export interface Images {
    * @param descriptor The manifest or index it stands for; it may come into the store later.
    * @throws {Deno.errors.AlreadyExists} If the name is there, unless `replace` is set.
    * @throws {SyntaxError} If it is not a name that an image layout may have.
+   * @throws {TypeError} If the descriptor is none.
    */
   create(
     name: string,

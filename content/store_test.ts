@@ -246,7 +246,7 @@ Deno.test("label() says what is wrong with labels and leaves them as they were",
   );
 });
 
-Deno.test("images refuse names that an image layout cannot show", async () => {
+Deno.test("images refuse names and descriptors that an image layout cannot show", async () => {
   await using temp = tempDir();
   using store = await openStore({ root: temp.path });
   const manifest = await putManifest(store);
@@ -256,6 +256,14 @@ Deno.test("images refuse names that an image layout cannot show", async () => {
     await assertRejects(
       () => store.images.create(name, manifest),
       SyntaxError,
+    );
+  }
+  for (const size of [NaN, -1, 0.5]) {
+    const descriptor = { ...manifest, size };
+    await assertRejects(
+      () => store.images.create("a", descriptor),
+      TypeError,
+      '"size" is not a number of bytes',
     );
   }
   for (const name of ["127.0.0.1:5000/a__b/c---d:v1.0", "a@sha256:00"]) {
