@@ -4,7 +4,13 @@
  * @module
  */
 
-import { checkString, checkStrings, isObject, parseObject } from "./_json.ts";
+import {
+  checkString,
+  checkStrings,
+  type Fields,
+  isObject,
+  parseObject,
+} from "./_json.ts";
 import type { ImageConfig } from "./image_config.ts";
 import { isDigest } from "./is_digest.ts";
 
@@ -60,8 +66,15 @@ export function parseImageConfig(bytes: Uint8Array | string): ImageConfig {
   const { config: _config, history: _history, ...rest } = fields;
   return {
     ...rest,
-    ...(config ? { config } : {}),
+    ...(config ? { config: withoutNulls(config) } : {}),
     ...(history ? { history } : {}),
     rootfs: { ...rootfs, type: "layers", diff_ids: diffIds },
   } as unknown as ImageConfig;
+}
+
+/** Go writes null for an empty list or map. */
+function withoutNulls(fields: Fields): Fields {
+  return Object.fromEntries(
+    Object.entries(fields).filter(([, value]) => value !== null),
+  );
 }

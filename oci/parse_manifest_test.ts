@@ -138,6 +138,18 @@ Deno.test("parseImageConfig() refuses fields that are not what they are used as"
   }
 });
 
+Deno.test("parseImageConfig() leaves out what is null in Go's JSON", () => {
+  const { config, rootfs } = parseImageConfig(JSON.stringify({
+    os: "linux",
+    architecture: "amd64",
+    rootfs: { type: "layers", diff_ids: null },
+    config: { Env: null, Cmd: ["sh"], Labels: null, ExposedPorts: null },
+    history: null,
+  }));
+  assertEquals(config, { Cmd: ["sh"] });
+  assertEquals(rootfs.diff_ids, []);
+});
+
 Deno.test("isDigest() takes unknown hash functions, and holds known ones to their length", () => {
   const hex = "a".repeat(64);
   for (
