@@ -68,3 +68,10 @@ export function checkStringMap(fields: Fields, name: string, fail: Fail): void {
     fail(`"${name}" does not map strings to strings`);
   }
 }
+
+/** The fields that say something: Go writes null for an empty list or map, which no type here has. */
+export function withoutNulls(fields: Fields): Fields {
+  return Object.fromEntries(
+    Object.entries(fields).filter(([, value]) => value !== null),
+  );
+}

@@ -7,9 +7,9 @@
 import {
   checkString,
   checkStrings,
-  type Fields,
   isObject,
   parseObject,
+  withoutNulls,
 } from "./_json.ts";
 import type { ImageConfig } from "./image_config.ts";
 import { isDigest } from "./is_digest.ts";
@@ -70,11 +70,4 @@ export function parseImageConfig(bytes: Uint8Array | string): ImageConfig {
     ...(history ? { history } : {}),
     rootfs: { ...rootfs, type: "layers", diff_ids: diffIds },
   } as unknown as ImageConfig;
-}
-
-/** Go writes null for an empty list or map. */
-function withoutNulls(fields: Fields): Fields {
-  return Object.fromEntries(
-    Object.entries(fields).filter(([, value]) => value !== null),
-  );
 }

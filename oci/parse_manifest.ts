@@ -12,6 +12,7 @@ import {
   type Fields,
   isObject,
   parseObject,
+  withoutNulls,
 } from "./_json.ts";
 import type { ImageIndex } from "./image_index.ts";
 import type { ImageManifest } from "./image_manifest.ts";
@@ -178,12 +179,14 @@ export function parseManifest(
   if (fields.subject !== undefined && fields.subject !== null) {
     checkDescriptor(fields.subject, "subject", fail);
   }
-  const { annotations, subject, ...rest } = fields;
+  const list = isIndex ? "manifests" : "layers";
+  const descriptors = (fields[list] ?? []) as readonly Fields[];
+  const { config, subject, ...rest } = withoutNulls(fields);
   return {
     ...rest,
-    ...(isIndex && fields.manifests === null ? { manifests: [] } : {}),
-    ...(annotations ? { annotations } : {}),
-    ...(subject ? { subject } : {}),
+    ...(isObject(config) ? { config: withoutNulls(config) } : {}),
+    ...(isObject(subject) ? { subject: withoutNulls(subject) } : {}),
+    [list]: descriptors.map(withoutNulls),
     mediaType,
   } as unknown as ImageManifest | ImageIndex;
 }

@@ -49,6 +49,15 @@ Deno.test("parseManifest() keeps unknown fields, and takes null for what may be 
     extra: 1,
     mediaType: MediaType.Manifest,
   });
+  const nothing = { urls: null, annotations: null, platform: null };
+  assertEquals(
+    parseManifest(JSON.stringify({
+      ...index,
+      manifests: [{ ...descriptor, ...nothing }],
+      subject: { ...descriptor, ...nothing },
+    })) as unknown,
+    { ...index, subject: descriptor, mediaType: MediaType.Index },
+  );
   const empty = parseManifest('{"schemaVersion":2,"manifests":null}');
   assert("manifests" in empty && empty.manifests.length === 0);
 });
