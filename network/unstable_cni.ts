@@ -9,6 +9,7 @@
 
 export * from "./unstable_cni/add_to_network.ts";
 export * from "./unstable_cni/check_network.ts";
+export * from "./unstable_cni/cni_cache_error.ts";
 export * from "./unstable_cni/cni_error.ts";
 export * from "./unstable_cni/cni_types.ts";
 export * from "./unstable_cni/collect_network.ts";

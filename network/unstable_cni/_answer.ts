@@ -6,7 +6,8 @@ import type { CniOptions, CniResult } from "./cni_types.ts";
 /** How much of an answer an error quotes. */
 const QUOTED = 200;
 
-function isObject(value: unknown): value is Record<string, unknown> {
+/** Whether a value has named parts. */
+export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 

@@ -1,4 +1,6 @@
 import { checkLinkName } from "../_link_message.ts";
+import { isObject, isResult } from "./_answer.ts";
+import { CniCacheError } from "./cni_cache_error.ts";
 import type {
   CniAttachment,
   CniNetwork,
@@ -9,6 +11,7 @@ import type {
 /** Where results are kept if nobody says. */
 const CACHE = "/run/containerkit/cni";
 const NAME_REGEXP = /^[A-Za-z0-9][A-Za-z0-9_.-]*$/;
+const FILE_REGEXP = /^([^@]+)@([^@]+)@(.+)\.json$/;
 
 /** What is kept of an `ADD`, for the calls after it. */
 export interface CacheEntry {
@@ -48,14 +51,28 @@ export function cacheFile(
   }/${network.name}@${containerId}@${ifName}.json`;
 }
 
-/** What is kept there. */
+function isEntry(value: unknown): value is CacheEntry {
+  return isObject(value) && value.kind === "cniCacheV1" &&
+    isObject(value.attachment) &&
+    (value.result === undefined || isResult(value.result));
+}
+
+/**
+ * What is kept there.
+ *
+ * @throws {CniCacheError} If it is damaged, as by a power cut.
+ */
 export async function readCache(path: string): Promise<CacheEntry | undefined> {
+  let entry: unknown;
   try {
-    return JSON.parse(await Deno.readTextFile(path));
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
+    entry = JSON.parse(await Deno.readTextFile(path));
+  } catch (cause) {
+    if (cause instanceof Deno.errors.NotFound) return undefined;
+    if (!(cause instanceof SyntaxError)) throw cause;
+    throw new CniCacheError(path, cause.message, { cause });
   }
+  if (isEntry(entry)) return entry;
+  throw new CniCacheError(path, "it is not what an ADD keeps");
 }
 
 /** Keeps what is known; with `isNew` only if nothing is kept there yet. */
@@ -83,21 +100,20 @@ export async function removeCache(file: string): Promise<void> {
   });
 }
 
-/** All that is kept of a network. */
+/** Whose results are kept of a network: the names say so, also of files that are damaged. */
 export async function listCache(
   network: CniNetwork,
   options: CniOptions,
-): Promise<CacheEntry[]> {
-  const folder = options.cache ?? CACHE;
-  const entries: CacheEntry[] = [];
+): Promise<CniAttachment[]> {
+  const attachments: CniAttachment[] = [];
   try {
-    for await (const { name } of Deno.readDir(folder)) {
-      if (!name.endsWith(".json")) continue;
-      const entry = await readCache(`${folder}/${name}`);
-      if (entry?.networkName === network.name) entries.push(entry);
+    for await (const { name } of Deno.readDir(options.cache ?? CACHE)) {
+      const [, networkName, containerId, ifName] = FILE_REGEXP.exec(name) ?? [];
+      if (networkName !== network.name || containerId === undefined) continue;
+      attachments.push({ containerId, ifName });
     }
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
-  return entries;
+  return attachments;
 }

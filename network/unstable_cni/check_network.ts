@@ -20,6 +20,7 @@ import type { CniAttachment, CniNetwork, CniOptions } from "./cni_types.ts";
  * @param options Where plugins and results are.
  * @throws {CniError} If a plugin finds something missing.
  * @throws {Deno.errors.NotFound} If the container was not added.
+ * @throws {CniCacheError} If what was kept of it is damaged.
  *
  * @example Usage
  * ```ts ignore

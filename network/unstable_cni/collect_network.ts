@@ -40,13 +40,13 @@ export async function collectNetwork(
     ifname: ifName,
   }));
   const errors: unknown[] = [];
-  for (const entry of await listCache(network, options)) {
+  for (const attachment of await listCache(network, options)) {
     const isLive = valid.some(({ containerID, ifname }) =>
-      containerID === entry.containerId && ifname === entry.ifName
+      containerID === attachment.containerId && ifname === attachment.ifName
     );
     if (isLive) continue;
     try {
-      await removeFromNetwork(network, entry.attachment, options);
+      await removeFromNetwork(network, attachment, options);
     } catch (error) {
       errors.push(error);
     }

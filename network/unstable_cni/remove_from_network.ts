@@ -8,10 +8,13 @@
 
 import { cacheFile, readCache, removeCache } from "./_cache.ts";
 import { call, configFor, envFor } from "./_call.ts";
+import { CniCacheError } from "./cni_cache_error.ts";
 import type { CniAttachment, CniNetwork, CniOptions } from "./cni_types.ts";
 
 /**
- * Removes a container from a network, in reverse order. What is gone already is no error.
+ * Removes a container from a network, in reverse order. What is gone already is
+ * no error. If what was kept of it is damaged, the plugins get what is given
+ * here alone, without the result of `ADD`.
  *
  * @experimental **UNSTABLE**: New API, yet to be vetted.
  *
@@ -34,7 +37,10 @@ export async function removeFromNetwork(
   options: CniOptions = {},
 ): Promise<void> {
   const file = cacheFile(network, attachment, options);
-  const cached = await readCache(file);
+  const cached = await readCache(file).catch((error) => {
+    // What cannot be read may not keep anybody from removing it.
+    if (!(error instanceof CniCacheError)) throw error;
+  });
   const whole = { ...cached?.attachment, ...attachment };
   for (const plugin of network.plugins.toReversed()) {
     const config = configFor(network, plugin, {

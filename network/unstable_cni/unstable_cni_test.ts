@@ -5,6 +5,7 @@ import { deleteLink, getLink, NetNs, RouteSocket, setLink } from "../mod.ts";
 import {
   addToNetwork,
   checkNetwork,
+  CniCacheError,
   CniError,
   type CniNetwork,
   collectNetwork,
@@ -336,6 +337,64 @@ testIf(
   },
 );
 
+testIf(
+  Deno.build.os === "linux" ? undefined : "not Linux",
+  "checkNetwork() names a damaged file, and the container can be removed and added again",
+  async () => {
+    using temp = tempDir();
+    const network = await fakePlugin(temp.path);
+    const options = { pluginPath: [temp.path], cache: `${temp.path}/cache` };
+    const attachment = { containerId: "c1", netns: "/ns" };
+    const file = `${options.cache}/fake-net@c1@eth0.json`;
+    const texts = [
+      "",
+      '{"kind":"cniCac',
+      "null",
+      "[]",
+      '{"kind":"cniCacheV1"}',
+    ];
+    for (const text of texts) {
+      await addToNetwork(network, attachment, options);
+      await Deno.writeTextFile(file, text);
+      const error = await assertRejects(
+        () => checkNetwork(network, attachment, options),
+        CniCacheError,
+        "; remove the container from the network and add it again",
+      );
+      assertEquals(error.path, file);
+      await removeFromNetwork(network, attachment, options);
+      assertEquals([...Deno.readDirSync(options.cache)], []);
+    }
+    const calls = await Deno.readTextFile(`${temp.path}/calls`);
+    assertEquals(
+      calls.trim().split("\n").map((line) => line.split("{")[0]?.trim()),
+      texts.flatMap(() => ["ADD c1 /ns eth0", "DEL c1 /ns eth0"]),
+    );
+    assert(!calls.includes("prevResult"), calls);
+  },
+);
+
+testIf(
+  Deno.build.os === "linux" ? undefined : "not Linux",
+  "collectNetwork() removes what is damaged, and looks at no other network's files",
+  async () => {
+    using temp = tempDir();
+    const network = await fakePlugin(temp.path);
+    const options = { pluginPath: [temp.path], cache: `${temp.path}/cache` };
+    await Deno.mkdir(options.cache);
+    for (const name of ["fake-net@c1@e@1.json", "other@c1@eth0.json"]) {
+      await Deno.writeTextFile(`${options.cache}/${name}`, "");
+    }
+    await collectNetwork(network, [], options);
+    const calls = await Deno.readTextFile(`${temp.path}/calls`);
+    assertEquals(calls.split("{")[0]?.trim(), "DEL c1  e@1");
+    assertEquals(
+      Array.from(Deno.readDirSync(options.cache), ({ name }) => name),
+      ["other@c1@eth0.json"],
+    );
+  },
+);
+
 Deno.test("parseCniNetwork() refuses what is no network", () => {
   for (
     const text of [
@@ -346,6 +405,10 @@ Deno.test("parseCniNetwork() refuses what is no network", () => {
       "{",
     ]
   ) {
-    assertThrows(() => parseCniNetwork(text), SyntaxError);
+    assertThrows(
+      () => parseCniNetwork(text),
+      SyntaxError,
+      "Cannot parse the CNI network: ",
+    );
   }
 });
