@@ -29,10 +29,15 @@ import type { CniNetwork } from "./cni_types.ts";
  * ```
  */
 export function parseCniNetwork(text: string): CniNetwork {
-  const value = JSON.parse(text);
-  const fails = (why: string): never => {
-    throw new SyntaxError(`Cannot parse the CNI network: ${why}`);
+  const fails = (why: string, options?: ErrorOptions): never => {
+    throw new SyntaxError(`Cannot parse the CNI network: ${why}`, options);
   };
+  let value;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    fails((cause as SyntaxError).message, { cause });
+  }
   if (typeof value !== "object" || value === null) fails("expected an object");
   for (const key of ["cniVersion", "name"]) {
     if (typeof value[key] !== "string") fails(`"${key}" is no string`);
