@@ -257,8 +257,9 @@ rootTest(
 rootTest("forwarding tables are as bridge(8) has them", async () => {
   using netns = NetNs.create();
   using route = new RouteSocket({ netns });
+  // Down: once up, the kernel adds the group of its IPv6 address when it likes.
   await route.batch([
-    createLink({ kind: "bridge", name: "br0", up: true }),
+    createLink({ kind: "bridge", name: "br0" }),
     createLink({ kind: "ifb", name: "port0" }),
   ]);
   await route.request(setLink("port0", { master: "br0" }));
