@@ -24,7 +24,7 @@ rootTest("ckit run gives the container what its flags ask for", async (t) => {
   const options = { folder: temp.path };
   const imported = await ckit(["import", archive], options);
   assertEquals([imported.code, imported.stderr], [0, ""]);
-  const run = async (flags: string[], script: string) => {
+  const run = async (flags: string[], script: string, ...more: string[]) => {
     const { code, stdout, stderr } = await ckit([
       "run",
       "--rm",
@@ -35,10 +35,22 @@ rootTest("ckit run gives the container what its flags ask for", async (t) => {
       "sh",
       "-c",
       script,
+      ...more,
     ], options);
     assertEquals([code, stderr], [0, ""]);
     return stdout;
   };
+
+  await t.step("the program's arguments, and odd values of flags", async () => {
+    assertEquals(
+      await run(
+        ["--entrypoint", "", "--pids-limit", "-1", "-eA=1"],
+        'echo "$A $*"',
+        ...["sh", "a", "--", "-b", "--"],
+      ),
+      "1 a -- -b --\n",
+    );
+  });
 
   await t.step("filesystems", async () => {
     assertEquals(

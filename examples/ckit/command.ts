@@ -39,14 +39,8 @@ export function requireRoot(action: string): void {
   );
 }
 
-/** One command, or a group such as `content ls`. */
-export interface Command {
-  /** The words that choose it, such as `pull` or `content ls`. */
-  readonly name: string;
-  /** The arguments, as usage shows them. */
-  readonly usage: string;
-  /** One line of help. */
-  readonly summary: string;
+/** The flags of a command. */
+export interface Flags {
   /** Flags without a value. */
   readonly booleans?: readonly string[];
   /** Flags with a value. */
@@ -55,6 +49,18 @@ export interface Command {
   readonly lists?: readonly string[];
   /** Short forms, such as `{ p: "publish" }`. */
   readonly alias?: Readonly<Record<string, string>>;
+  /** Whether nothing is a flag from the first word on that is none: it runs a program, which has its own. */
+  readonly stopEarly?: boolean;
+}
+
+/** One command, or one of a group such as `content ls`. */
+export interface Command extends Flags {
+  /** The words that choose it, such as `pull` or `content ls`. */
+  readonly name: string;
+  /** The arguments, as usage shows them. */
+  readonly usage: string;
+  /** One line of help. */
+  readonly summary: string;
   /**
    * Does it.
    *
@@ -65,7 +71,7 @@ export interface Command {
 
 /** The parsed arguments of a command. */
 export interface Arguments {
-  /** What is not a flag. From the first of these on nothing is a flag. */
+  /** What is not a flag. */
   readonly words: readonly string[];
   /** Whether a flag without a value was given. */
   flag(name: string): boolean;

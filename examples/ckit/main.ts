@@ -4,16 +4,15 @@
  * @module
  */
 
-import { parseArgs } from "@std/cli/parse-args";
 import { resolve } from "@std/path/posix/resolve";
 import {
-  type Arguments,
   type Command,
-  type Context,
+  type Flags,
   Interrupted,
   UsageError,
 } from "./command.ts";
 import { commands } from "./commands/mod.ts";
+import { parseFlags } from "./parse_flags.ts";
 
 const encoder = new TextEncoder();
 const print = (line: string) =>
@@ -21,9 +20,21 @@ const print = (line: string) =>
 const warn = (line: string) =>
   void Deno.stderr.writeSync(encoder.encode(`${line}\n`));
 
-function help(): string {
-  const width = Math.max(...commands.map(({ name }) => name.length));
-  const lines = commands.toSorted((a, b) => a.name < b.name ? -1 : 1).map((
+/** The flags before the command. */
+const GLOBALS: Flags = {
+  booleans: ["help", "version"],
+  strings: ["root", "state"],
+  alias: { h: "help" },
+  stopEarly: true,
+};
+
+/** The commands of a group such as `content`; all without one. */
+function help(group?: string): string {
+  const shown = commands.filter(({ name }) =>
+    group === undefined || name.startsWith(`${group} `)
+  );
+  const width = Math.max(...shown.map(({ name }) => name.length));
+  const lines = shown.toSorted((a, b) => a.name < b.name ? -1 : 1).map((
     { name, summary },
   ) => `  ${name.padEnd(width)}  ${summary}`);
   return [
@@ -44,23 +55,19 @@ function findCommand(words: readonly string[]): Command | undefined {
     .toSorted((a, b) => b.name.length - a.name.length)[0];
 }
 
-function parse(command: Command, words: readonly string[]): Arguments {
-  const known = parseArgs([...words], {
-    boolean: [...command.booleans ?? [], "help"],
-    string: [...command.strings ?? [], ...command.lists ?? [], "_"],
-    collect: [...command.lists ?? []],
-    alias: { ...command.alias },
-    stopEarly: true,
-    unknown(word, key) {
-      if (key !== undefined) throw new UsageError(`There is no flag ${word}`);
-    },
-  });
-  return {
-    words: known._.map(String),
-    flag: (name) => known[name] === true,
-    string: (name) => typeof known[name] === "string" ? known[name] : undefined,
-    list: (name) => Array.isArray(known[name]) ? known[name].map(String) : [],
-  };
+/** Answers where no command is named: with the help that was asked for, or what is wrong. */
+function answer([group, word]: readonly string[]): number {
+  const isGroup = commands.some(({ name }) => name.startsWith(`${group} `));
+  if (group === undefined || isGroup && /^(--help|-h)?$/.test(word ?? "")) {
+    print(help(group));
+    return 0;
+  }
+  const [given, all] = isGroup
+    ? [`${group} ${word}`, `ckit ${group}`]
+    : [group, "ckit"];
+  throw new UsageError(
+    `there is no command "${given}"; ${all} --help lists them`,
+  );
 }
 
 /** `/a/b` becomes `a-b`: two roots never share state. */
@@ -70,49 +77,39 @@ function stateFor(root: string): string {
   return `/run/containerkit/${name}`;
 }
 
-async function main(words: string[]): Promise<number> {
-  const globals = parseArgs(words, {
-    string: ["root", "state", "_"],
-    boolean: ["help"],
-    stopEarly: true,
+async function call(
+  line: readonly string[],
+  signal: AbortSignal,
+): Promise<number> {
+  const globals = parseFlags(line, GLOBALS);
+  const isHelp = globals.words[0] === "help";
+  const words = globals.flag("version")
+    ? ["version"]
+    : globals.words.slice(isHelp ? 1 : 0);
+  const command = findCommand(words);
+  if (command === undefined) return answer(words);
+  const args = parseFlags(words.slice(command.name.split(" ").length), {
+    ...command,
+    booleans: [...command.booleans ?? [], "help"],
+    alias: { h: "help", ...command.alias },
   });
-  const rest = globals._.map(String);
-  const command = findCommand(rest);
-  if (command === undefined) {
-    if (globals.help || rest.length === 0) {
-      print(help());
-      return 0;
-    }
-    warn(`ckit: there is no command "${rest[0]}"; ckit --help lists them`);
-    return 2;
+  if (isHelp || globals.flag("help") || args.flag("help")) {
+    print(`ckit ${command.name} ${command.usage}\n\n${command.summary}`);
+    return 0;
   }
-  const folder = (name: string, fallback: string) => {
-    const given = globals[name];
-    return resolve(typeof given === "string" ? given : fallback);
-  };
-  const root = folder("root", "/var/lib/containerkit");
+  const root = resolve(globals.string("root") ?? "/var/lib/containerkit");
+  const state = resolve(globals.string("state") ?? stateFor(root));
+  return await command.run(args, { root, state, signal, print, warn }) ?? 0;
+}
+
+async function main(line: readonly string[]): Promise<number> {
   const controller = new AbortController();
   const interrupt = () => controller.abort(new Interrupted("SIGINT"));
   const terminate = () => controller.abort(new Interrupted("SIGTERM"));
   Deno.addSignalListener("SIGINT", interrupt);
   Deno.addSignalListener("SIGTERM", terminate);
-  const context: Context = {
-    root,
-    state: folder("state", stateFor(root)),
-    signal: controller.signal,
-    print,
-    warn,
-  };
   try {
-    const args = parse(
-      command,
-      rest.slice(command.name.split(" ").length),
-    );
-    if (args.flag("help")) {
-      print(`ckit ${command.name} ${command.usage}\n\n${command.summary}`);
-      return 0;
-    }
-    return await command.run(args, context) ?? 0;
+    return await call(line, controller.signal);
   } catch (error) {
     const { aborted, reason } = controller.signal;
     if (aborted) return reason.signal === "SIGTERM" ? 143 : 130;

@@ -4,14 +4,12 @@ import type {
   Seccomp,
 } from "@containerkit/execution";
 import type { TmpfsMount } from "@containerkit/mount";
-import { type Arguments, type Command, UsageError } from "./command.ts";
+import { type Arguments, type Flags, UsageError } from "./command.ts";
 import { RESOURCE_USAGE, resourceFlags, resourcesOf } from "./resources.ts";
 import { parseSize } from "./size.ts";
 
 /** The flags of `ckit run` and `ckit create` that say what the spec is to be; Docker's names. */
-export const specFlags: Required<
-  Pick<Command, "booleans" | "strings" | "lists" | "alias">
-> = {
+export const specFlags: Required<Omit<Flags, "stopEarly">> = {
   booleans: ["read-only", "privileged"],
   strings: [
     "entrypoint",

@@ -28,6 +28,7 @@ export const exec: Command = {
     u: "user",
     w: "workdir",
   },
+  stopEarly: true,
   async run(args, context) {
     const [word, ...command] = args.words;
     const { id } = await findContainer(context, word);

@@ -2,6 +2,7 @@ import {
   type Arguments,
   type Command,
   type Context,
+  type Flags,
   UsageError,
 } from "../command.ts";
 import { parsePort } from "../ports.ts";
@@ -32,7 +33,7 @@ function newId(): string {
   return crypto.getRandomValues(new Uint8Array(6)).toHex();
 }
 
-const COMMON: Pick<Command, "booleans" | "strings" | "lists" | "alias"> = {
+const COMMON: Flags = {
   booleans: ["interactive", "tty", "plain-http", ...specFlags.booleans],
   strings: ["name", "network", "snapshotter", "runtime", ...specFlags.strings],
   lists: ["publish", "volume", ...specFlags.lists],
@@ -43,6 +44,7 @@ const COMMON: Pick<Command, "booleans" | "strings" | "lists" | "alias"> = {
     v: "volume",
     ...specFlags.alias,
   },
+  stopEarly: true,
 };
 const USAGE =
   `[-it] [--name ID] [--network bridge|none|host] [-p HOST:CONTAINER] [-v SOURCE:DESTINATION[:ro]] [--snapshotter NAME] [--runtime NAME] [--plain-http] ${SPEC_USAGE} REF [CMD...]`;

@@ -1,0 +1,47 @@
+/**
+ * How ckit reads what it is called with: nothing here needs root.
+ */
+import { assertEquals, assertMatch } from "@std/assert";
+import { ckit, tempDir } from "./mod.ts";
+
+Deno.test("ckit shows the help of all, of a group and of a command, however it is asked", async () => {
+  using temp = tempDir();
+  const options = { folder: temp.path };
+  const calls: [string[], RegExp][] = [
+    [[], /^ {2}run +run a command/m],
+    [["help"], /^ {2}run +run a command/m],
+    [["-h"], /^ {2}content ls +list blobs/m],
+    [["content"], /^\n {2}content gc +[^]+\n {2}content why [^\n]+\n\n/m],
+    [["content", "-h"], /^\n {2}content gc /m],
+    [["help", "content", "ls"], /^ckit content ls \[--filter FILTER\]/],
+    [["--help", "run"], /^ckit run \[--rm\]/],
+    [["logs", "a", "--help"], /^ckit logs \[-f\]/],
+    [["--version"], /^ckit \d/],
+  ];
+  for (const [args, expected] of calls) {
+    const { code, stdout, stderr } = await ckit(args, options);
+    assertEquals([code, stderr], [0, ""], args.join(" "));
+    assertMatch(stdout, expected);
+  }
+});
+
+Deno.test("ckit takes no wrong call for another", async () => {
+  using temp = tempDir();
+  const options = { folder: temp.path };
+  const calls: [string[], string][] = [
+    [["foo"], 'there is no command "foo"; ckit --help lists them'],
+    [
+      ["content", "foo"],
+      'there is no command "content foo"; ckit content --help lists them',
+    ],
+    [["--bogus", "images"], "There is no flag --bogus"],
+    [["logs", "a", "-n"], "-n takes a value"],
+  ];
+  for (const [args, message] of calls) {
+    assertEquals(await ckit(args, options), {
+      code: 2,
+      stdout: "",
+      stderr: `ckit: ${message}\n`,
+    });
+  }
+});
