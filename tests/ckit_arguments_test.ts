@@ -2,7 +2,7 @@
  * How ckit reads what it is called with: nothing here needs root.
  */
 import { assertEquals, assertMatch } from "@std/assert";
-import { ckit, tempDir } from "./mod.ts";
+import { ckit, startCkit, tempDir } from "./mod.ts";
 
 Deno.test("ckit shows the help of all, of a group and of a command, however it is asked", async () => {
   using temp = tempDir();
@@ -44,4 +44,12 @@ Deno.test("ckit takes no wrong call for another", async () => {
       stderr: `ckit: ${message}\n`,
     });
   }
+});
+
+Deno.test("ckit ends quietly when nobody reads what it prints", async () => {
+  using temp = tempDir();
+  const child = startCkit(["help"], { folder: temp.path });
+  await child.stdout.cancel();
+  const errors = await new Response(child.stderr).text();
+  assertEquals([(await child.status).code, errors], [141, ""]);
 });

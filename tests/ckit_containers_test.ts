@@ -169,6 +169,17 @@ rootTest(
     );
     const failed = await ckit(["exec", "a", "sh", "-c", "exit 7"], options);
     assertEquals(failed.code, 7);
+    for (
+      const [args, expected] of [
+        [["a", "none"], 127],
+        [["a", "/bin"], 126],
+        [["a"], 125],
+        [["none", "true"], 125],
+      ] as const
+    ) {
+      const { code, stderr } = await ckit(["exec", ...args], options);
+      assertEquals(code, expected, stderr);
+    }
 
     assertEquals(await call("pause", "a"), "a");
     assertMatch(await call("ps"), /paused/);

@@ -123,14 +123,25 @@ rootTest("ckit run gives the container what its flags ask for", async (t) => {
     },
   );
 
-  await t.step("a wrong flag is a wrong call", async () => {
-    const { code, stderr } = await ckit(
-      ["run", "--ulimit", "x", "example.org/busybox:1"],
-      options,
-    );
-    assertEquals(
-      [code, stderr],
-      [2, 'ckit: --ulimit takes K=V, not "x"\n'],
-    );
-  });
+  await t.step(
+    "what fails before the program runs has Docker's codes",
+    async () => {
+      const image = "example.org/busybox:1";
+      const calls: [string[], number, RegExp][] = [
+        [
+          ["--ulimit", "x", image],
+          125,
+          /^ckit: --ulimit takes K=V, not "x"\n$/,
+        ],
+        [["-p", "x", image], 125, /^ckit: Cannot publish "x": /],
+        [["--network", "none", image, "/none"], 127, /: exec: "\/none": /],
+        [["--network", "none", image, "/bin"], 126, /: exec: "\/bin": /],
+      ];
+      for (const [args, expected, message] of calls) {
+        const { code, stderr } = await ckit(["run", "--rm", ...args], options);
+        assertEquals(code, expected, stderr);
+        assertMatch(stderr, message);
+      }
+    },
+  );
 }, PARTS);

@@ -12,7 +12,7 @@ export interface Context {
   warn(line: string): void;
 }
 
-/** A command that was not called as its usage says; ckit exits with 2 then. */
+/** A command that was not called as its usage says; ckit exits with 2 then, or 125 if it was to run a program. */
 export class UsageError extends Error {
   override readonly name = "UsageError";
 }

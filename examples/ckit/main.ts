@@ -4,6 +4,7 @@
  * @module
  */
 
+import { RuntimeError } from "@containerkit/execution";
 import { resolve } from "@std/path/posix/resolve";
 import {
   type Command,
@@ -77,29 +78,50 @@ function stateFor(root: string): string {
   return `/run/containerkit/${name}`;
 }
 
+/**
+ * The exit code of a failure. Of what runs a program it is none that programs use:
+ * Docker's 127 if there is no such program, 126 if it cannot be run, else 125.
+ */
+function exitCodeOf(error: unknown, command?: Command): number {
+  if (command?.stopEarly !== true) return error instanceof UsageError ? 2 : 1;
+  if (!(error instanceof RuntimeError && error.code === "CommandNotFound")) {
+    return 125;
+  }
+  return /permission denied|is a directory/i.test(error.detail) ? 126 : 127;
+}
+
 async function call(
   line: readonly string[],
   signal: AbortSignal,
 ): Promise<number> {
-  const globals = parseFlags(line, GLOBALS);
-  const isHelp = globals.words[0] === "help";
-  const words = globals.flag("version")
-    ? ["version"]
-    : globals.words.slice(isHelp ? 1 : 0);
-  const command = findCommand(words);
-  if (command === undefined) return answer(words);
-  const args = parseFlags(words.slice(command.name.split(" ").length), {
-    ...command,
-    booleans: [...command.booleans ?? [], "help"],
-    alias: { h: "help", ...command.alias },
-  });
-  if (isHelp || globals.flag("help") || args.flag("help")) {
-    print(`ckit ${command.name} ${command.usage}\n\n${command.summary}`);
-    return 0;
+  let command: Command | undefined;
+  try {
+    const globals = parseFlags(line, GLOBALS);
+    const isHelp = globals.words[0] === "help";
+    const words = globals.flag("version")
+      ? ["version"]
+      : globals.words.slice(isHelp ? 1 : 0);
+    command = findCommand(words);
+    if (command === undefined) return answer(words);
+    const args = parseFlags(words.slice(command.name.split(" ").length), {
+      ...command,
+      booleans: [...command.booleans ?? [], "help"],
+      alias: { h: "help", ...command.alias },
+    });
+    if (isHelp || globals.flag("help") || args.flag("help")) {
+      print(`ckit ${command.name} ${command.usage}\n\n${command.summary}`);
+      return 0;
+    }
+    const root = resolve(globals.string("root") ?? "/var/lib/containerkit");
+    const state = resolve(globals.string("state") ?? stateFor(root));
+    return await command.run(args, { root, state, signal, print, warn }) ?? 0;
+  } catch (error) {
+    if (signal.aborted) return signal.reason.signal === "SIGTERM" ? 143 : 130;
+    // Whoever read what is printed has seen enough: 128 + SIGPIPE, as for others.
+    if (error instanceof Deno.errors.BrokenPipe) return 141;
+    warn(`ckit: ${error instanceof Error ? error.message : error}`);
+    return exitCodeOf(error, command);
   }
-  const root = resolve(globals.string("root") ?? "/var/lib/containerkit");
-  const state = resolve(globals.string("state") ?? stateFor(root));
-  return await command.run(args, { root, state, signal, print, warn }) ?? 0;
 }
 
 async function main(line: readonly string[]): Promise<number> {
@@ -110,11 +132,6 @@ async function main(line: readonly string[]): Promise<number> {
   Deno.addSignalListener("SIGTERM", terminate);
   try {
     return await call(line, controller.signal);
-  } catch (error) {
-    const { aborted, reason } = controller.signal;
-    if (aborted) return reason.signal === "SIGTERM" ? 143 : 130;
-    warn(`ckit: ${error instanceof Error ? error.message : error}`);
-    return error instanceof UsageError ? 2 : 1;
   } finally {
     Deno.removeSignalListener("SIGINT", interrupt);
     Deno.removeSignalListener("SIGTERM", terminate);

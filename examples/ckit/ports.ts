@@ -1,4 +1,5 @@
 import type { AttachPort } from "@containerkit/network";
+import { UsageError } from "./command.ts";
 
 const PORT_REGEXP =
   /^(?:(?<address>\[[0-9a-f:.]+\]|[0-9.]+):)?(?<host>\d+)(?:-(?<last>\d+))?:(?<target>\d+)(?:\/(?<protocol>tcp|udp|sctp))?$/i;
@@ -7,19 +8,19 @@ const PORT_REGEXP =
  * Reads what `-p` takes: `[ADDRESS:]HOST[-LAST]:CONTAINER[/PROTOCOL]`. Without an address the port is open on all of
  * the host's IPv4 addresses.
  *
- * @throws {SyntaxError} If it is something else.
+ * @throws {UsageError} If it is something else.
  */
 export function parsePort(text: string): AttachPort {
   const { address = "0.0.0.0", host, last = host, target, protocol = "tcp" } =
     PORT_REGEXP.exec(text)?.groups ?? {};
   if (host === undefined || target === undefined) {
-    throw new SyntaxError(
+    throw new UsageError(
       `Cannot publish "${text}": expected [ADDRESS:]HOST[-LAST]:CONTAINER[/PROTOCOL]`,
     );
   }
   const count = Number(last) - Number(host) + 1;
   if (count < 1) {
-    throw new SyntaxError(
+    throw new UsageError(
       `Cannot publish "${text}": the last port is before the first`,
     );
   }

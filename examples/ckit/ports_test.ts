@@ -1,4 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
+import { UsageError } from "./command.ts";
 import { parsePort } from "./ports.ts";
 
 Deno.test("parsePort() reads every form", () => {
@@ -21,6 +22,6 @@ Deno.test("parsePort() reads every form", () => {
 
 Deno.test("parsePort() refuses what it does not know", () => {
   for (const bad of ["", "80", "a:b", "80:80/icmp", "::1:80:80", "90-80:1"]) {
-    assertThrows(() => parsePort(bad), SyntaxError, "Cannot publish");
+    assertThrows(() => parsePort(bad), UsageError, "Cannot publish");
   }
 });

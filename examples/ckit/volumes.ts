@@ -1,6 +1,6 @@
 import type { Mount } from "@containerkit/mount";
 import { openVolumes, type VolumeStore } from "@containerkit/volume";
-import type { Context } from "./command.ts";
+import { type Context, UsageError } from "./command.ts";
 import type { Sandbox } from "./sandbox.ts";
 
 /** What `-v` asks for: a folder of the host, or a volume by name. */
@@ -15,7 +15,7 @@ export interface VolumeUse {
 /**
  * Reads what `-v` takes: `SOURCE:DESTINATION[:ro]`.
  *
- * @throws {SyntaxError} If it is something else.
+ * @throws {UsageError} If it is something else.
  */
 export function parseVolume(text: string): VolumeUse {
   const [source, destination, flag, ...rest] = text.split(":");
@@ -23,7 +23,7 @@ export function parseVolume(text: string): VolumeUse {
     !source || !destination?.startsWith("/") || rest.length > 0 ||
     (flag !== undefined && flag !== "ro" && flag !== "rw")
   ) {
-    throw new SyntaxError(
+    throw new UsageError(
       `Cannot use volume "${text}": expected SOURCE:DESTINATION[:ro], with an absolute destination`,
     );
   }
