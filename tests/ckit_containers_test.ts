@@ -232,7 +232,26 @@ rootTest(
     await start("c", "trap '' TERM; echo up; sleep 1000");
     await until("the trap", async () => await call("logs", "c") === "up");
     await call("stop", "-t", "0.1", "c");
-    await start("d", "sleep 1000");
+    await start(
+      "d",
+      "trap 'echo asked' TERM; echo up; while :; do sleep 0.05; done",
+    );
+    await until("the trap", async () => await call("logs", "d") === "up");
+    // Whoever waits for it may be interrupted.
+    const stopping = startCkit(["stop", "-t", "1000", "d"], options);
+    await until(
+      "the signal",
+      async () => (await call("logs", "d")).endsWith("asked"),
+    );
+    stopping.kill("SIGINT");
+    assertEquals((await stopping.output()).code, 130);
+    const waiting = startCkit(["wait", "c", "d"], options);
+    await waiting.stderr.cancel();
+    const codes = waiting.stdout.getReader();
+    assertEquals(new TextDecoder().decode((await codes.read()).value), "137\n");
+    waiting.kill("SIGINT");
+    assertEquals((await codes.read()).done, true);
+    assertEquals((await waiting.status).code, 130);
     await call("kill", "-s", "SIGUSR1", "d");
     assertEquals(await call("ps", "-q"), "d");
     await call("kill", "d");
@@ -255,6 +274,25 @@ rootTest(
     ]);
   },
   need("runc", "busybox"),
+);
+
+rootTest(
+  "ckit makes terminals of the size of its own, also without -i",
+  async () => {
+    await using box = await setUp();
+    const program = ["--network", "none", IMAGE, "stty", "size"];
+    for (const flags of ["-t", "-it"]) {
+      await using terminal = await openTerminal(box, [
+        "run",
+        "--rm",
+        flags,
+        ...program,
+      ]);
+      await terminal.sees("30 100\n");
+      await terminal.sees("ckit ended with 0");
+    }
+  },
+  need("runc", "busybox", "tmux"),
 );
 
 rootTest(

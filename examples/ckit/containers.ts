@@ -1,4 +1,5 @@
 import {
+  type ConsoleSize,
   type ContainerInfo,
   type ContainerProcess,
   type CreateOptions,
@@ -74,9 +75,14 @@ export async function findContainer(
   return found;
 }
 
-function terminalSize(): { height: number; width: number } {
+function terminalSize(): ConsoleSize {
   const { rows, columns } = Deno.consoleSize();
   return { height: rows, width: columns };
+}
+
+/** What a process is made with that is to have a terminal: one of ckit's size, if ckit writes to one. */
+export function terminalOf(wanted: boolean): boolean | ConsoleSize {
+  return wanted && Deno.stdout.isTerminal() ? terminalSize() : wanted;
 }
 
 /** Hands on what is typed; gives when the keys for leaving were. */
@@ -135,15 +141,16 @@ export async function join(
 ): Promise<number | undefined> {
   const { interactive, terminal, signal } = options;
   const raw = terminal && interactive && Deno.stdin.isTerminal();
+  const sized = terminal && Deno.stdout.isTerminal();
   const resize = () => process.resize(terminalSize());
   const { promise: leaving, resolve: leave } = Promise.withResolvers<void>();
   using _ = forwardSignals(process, { signal, onInsist: leave });
-  if (raw) {
-    Deno.stdin.setRaw(true);
-    Deno.addSignalListener("SIGWINCH", resize);
-    resize();
-  }
   try {
+    if (raw) Deno.stdin.setRaw(true);
+    if (sized) {
+      Deno.addSignalListener("SIGWINCH", resize);
+      resize();
+    }
     const left = interactive
       ? Promise.race([type(process, raw), leaving])
       : leaving;
@@ -155,9 +162,7 @@ export async function join(
     const winner = await Promise.race([ended, left]);
     return winner?.[0].code;
   } finally {
-    if (raw) {
-      Deno.stdin.setRaw(false);
-      Deno.removeSignalListener("SIGWINCH", resize);
-    }
+    if (raw) Deno.stdin.setRaw(false);
+    if (sized) Deno.removeSignalListener("SIGWINCH", resize);
   }
 }

@@ -8,7 +8,7 @@ import {
 import type { AttachPort } from "@containerkit/network";
 import { apparmorOf } from "./apparmor.ts";
 import { type Context, requireRoot } from "./command.ts";
-import { join, monitoredOptions } from "./containers.ts";
+import { join, monitoredOptions, terminalOf } from "./containers.ts";
 import { forwardSignals } from "./forward_signals.ts";
 import { findImage } from "./images.ts";
 import { openSandbox, type SandboxRecord } from "./sandbox.ts";
@@ -82,7 +82,7 @@ export async function runContainer(
     hostname: id,
     ...options.spec,
     ...await apparmorOf(options.spec, signal),
-    terminal,
+    terminal: terminalOf(terminal),
     rootfs: sandbox.rootfs,
     mounts: [
       ...sandbox.mounts,

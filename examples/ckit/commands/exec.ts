@@ -1,6 +1,6 @@
 import { openContainer } from "@containerkit/execution";
 import type { Command } from "../command.ts";
-import { findContainer, join } from "../containers.ts";
+import { findContainer, join, terminalOf } from "../containers.ts";
 
 /** `K=V` sets, `K` alone takes ckit's own. */
 function environment(words: readonly string[]): Record<string, string> {
@@ -45,7 +45,7 @@ export const exec: Command = {
       stdin: interactive && !detach ? "piped" : "null",
       stdout: output,
       stderr: output,
-      terminal: terminal && !detach,
+      terminal: terminalOf(terminal && !detach),
       env: environment(args.list("env")),
       privileged: args.flag("privileged"),
       ...(user === undefined ? {} : { user }),

@@ -4,7 +4,12 @@ import {
   openContainer,
   RuntimeError,
 } from "@containerkit/execution";
-import { type Command, type Context, UsageError } from "../command.ts";
+import {
+  type Command,
+  type Context,
+  unlessAborted,
+  UsageError,
+} from "../command.ts";
 import { findContainer, join } from "../containers.ts";
 
 /** How long a program may take to end when it is asked to, in seconds. */
@@ -38,6 +43,7 @@ function stopSignal({ bundle }: Container): string {
 async function stopContainer(
   container: Container,
   seconds: number,
+  signal: AbortSignal,
 ): Promise<void> {
   if (container.state() === "stopped") return;
   if (container.state() === "paused") await container.resume();
@@ -45,8 +51,9 @@ async function stopContainer(
     container.kill(stopSignal(container));
     const timeout = Promise.withResolvers<"late">();
     const timer = setTimeout(() => timeout.resolve("late"), seconds * 1000);
-    const winner = await Promise.race([container.status, timeout.promise]);
-    clearTimeout(timer);
+    const first = Promise.race([container.status, timeout.promise]);
+    const winner = await unlessAborted(first, signal)
+      .finally(() => clearTimeout(timer));
     if (winner === "late") container.kill("SIGKILL");
   } catch (error) {
     // It ended by itself in the meantime.
@@ -54,7 +61,7 @@ async function stopContainer(
       throw error;
     }
   }
-  await container.status;
+  await unlessAborted(container.status, signal);
 }
 
 const start: Command = {
@@ -95,7 +102,7 @@ const stop: Command = {
     return each(
       args.words,
       context,
-      (container) => stopContainer(container, seconds),
+      (container) => stopContainer(container, seconds, context.signal),
     );
   },
 };
@@ -145,7 +152,8 @@ const wait: Command = {
     for (const word of args.words) {
       const { id } = await findContainer(context, word);
       await using container = openContainer(id, context);
-      context.print(String((await container.status).code));
+      const status = await unlessAborted(container.status, context.signal);
+      context.print(String(status.code));
     }
   },
 };
