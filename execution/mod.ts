@@ -25,6 +25,7 @@ export * from "./create_spec_options.ts";
 export * from "./default_apparmor.ts";
 export * from "./default_seccomp.ts";
 export * from "./delete_container.ts";
+export * from "./drain_log.ts";
 export * from "./exec.ts";
 export * from "./exec_options.ts";
 export * from "./exit_lost_error.ts";

@@ -4,6 +4,7 @@ import { makeBench, processesWith } from "./_bench_test.ts";
 import {
   attachContainer,
   deleteContainer,
+  drainLog,
   openContainer,
   readLog,
   recoverContainers,
@@ -71,6 +72,41 @@ async function logText(path: string): Promise<string> {
   }
   return text;
 }
+
+rootTest(
+  "drainLog() waits for what the monitor has not logged yet",
+  async () => {
+    await using bench = makeMonitored();
+    const { state } = bench;
+    const spec = await bench.spec(
+      "while ! [ -e /tmp/go ]; do :; done; echo last",
+    );
+    await using container = await run("a", spec, {
+      state,
+      stdin: "null",
+      stdout: "null",
+      stderr: "null",
+      monitor: true,
+      log: {},
+    });
+    const [monitor] = monitorPids(state);
+    Deno.kill(monitor!, "SIGSTOP");
+    try {
+      Deno.writeTextFileSync(`${spec.root!.path}/tmp/go`, "");
+      assertEquals((await openContainer("a", { state }).status).code, 0);
+      const entries = readLog(container.log!, {
+        follow: drainLog("a", { state }),
+      });
+      const first = entries.next();
+      Deno.kill(monitor!, "SIGCONT");
+      assertEquals(decoder.decode((await first).value?.text), "last\n");
+      assertEquals((await entries.next()).done, true);
+    } finally {
+      Deno.kill(monitor!, "SIGCONT");
+    }
+  },
+  missing,
+);
 
 rootTest("run() with a monitor streams, logs and tells the exit", async () => {
   await using bench = makeMonitored();

@@ -1,8 +1,22 @@
-import { openContainer, readLog } from "@containerkit/execution";
-import { type Command, UsageError } from "../command.ts";
+import {
+  type Container,
+  drainLog,
+  openContainer,
+  readLog,
+} from "@containerkit/execution";
+import { type Command, type Context, UsageError } from "../command.ts";
 import { findContainer } from "../containers.ts";
 
 const encoder = new TextEncoder();
+
+/** Settles when a container has ended and all it wrote is in its log. */
+async function drained(
+  { id, status }: Container,
+  { state }: Context,
+): Promise<void> {
+  await status.catch(() => {});
+  await drainLog(id, { state });
+}
 
 export const logs: Command = {
   name: "logs",
@@ -24,9 +38,7 @@ export const logs: Command = {
     const entries = readLog(container.log, {
       signal: context.signal,
       tail,
-      ...(args.flag("follow")
-        ? { follow: container.status.catch(() => {}) }
-        : {}),
+      ...(args.flag("follow") ? { follow: drained(container, context) } : {}),
     });
     for await (const { stream, time, text } of entries) {
       const to = stream === "stderr" ? Deno.stderr : Deno.stdout;
