@@ -36,6 +36,10 @@ Deno.test("ckit takes no wrong call for another", async () => {
     ],
     [["--bogus", "images"], "There is no flag --bogus"],
     [["logs", "a", "-n"], "-n takes a value"],
+    [
+      ["volume", "resize", "a", "1G", "b"],
+      '"b" is a word too many: ckit volume resize NAME SIZE',
+    ],
   ];
   for (const [args, message] of calls) {
     assertEquals(await ckit(args, options), {

@@ -78,6 +78,12 @@ export interface Command extends Flags {
   /** One line of help. */
   readonly summary: string;
   /**
+   * How many words it takes at most.
+   *
+   * @default {any number}
+   */
+  readonly most?: number;
+  /**
    * Does it.
    *
    * @returns The exit code; nothing is 0.

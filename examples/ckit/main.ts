@@ -112,6 +112,13 @@ async function call(
       print(`ckit ${command.name} ${command.usage}\n\n${command.summary}`);
       return 0;
     }
+    const surplus = args.words[command.most ?? Infinity];
+    if (surplus !== undefined) {
+      throw new UsageError(
+        `"${surplus}" is a word too many: ckit ${command.name} ${command.usage}`
+          .trimEnd(),
+      );
+    }
     const root = resolve(globals.string("root") ?? "/var/lib/containerkit");
     const state = resolve(globals.string("state") ?? stateFor(root));
     return await command.run(args, { root, state, signal, print, warn }) ?? 0;

@@ -147,6 +147,7 @@ const convert: Command = {
   usage:
     "[--compression none|gzip|zstd] [--media-types oci|docker] [--skip-missing] REF NEW",
   summary: "store an image in another form under another name",
+  most: 2,
   booleans: ["skip-missing"],
   strings: ["compression", "media-types"],
   async run(args, context) {

@@ -17,6 +17,7 @@ const ls: Command = {
   name: "content ls",
   usage: "[--filter FILTER]...",
   summary: "list blobs: digest, size, media type, labels",
+  most: 0,
   lists: ["filter"],
   async run(args, context) {
     const { signal, print } = context;
@@ -114,6 +115,7 @@ const gc: Command = {
   usage: "[--dry-run] [--now]",
   summary:
     "remove what nothing keeps; --now also what was made in the last hour",
+  most: 0,
   booleans: ["dry-run", "now"],
   async run(args, context) {
     using store = await openContent(context);
@@ -142,6 +144,7 @@ const whyCommand: Command = {
   name: "content why",
   usage: "[TYPE] ID",
   summary: "say why a blob (or an image, a snapshot/DRIVER) is kept",
+  most: 2,
   async run(args, context) {
     const [type, id] = args.words.length === 2
       ? args.words

@@ -8,6 +8,7 @@ export const images: Command = {
   name: "images",
   usage: "",
   summary: "list the stored images",
+  most: 0,
   async run(_args, context) {
     using content = await openContent(context);
     const rows: string[][] = [["NAME", "DIGEST", "SIZE", "CREATED"]];

@@ -56,6 +56,7 @@ const publicCommand: Command = {
   name: "key public",
   usage: "[--password-file FILE] KEY",
   summary: "print the public half of a private key",
+  most: 1,
   strings: ["password-file"],
   async run(args, { print }) {
     const [path] = args.words;
@@ -80,6 +81,7 @@ const encrypt: Command = {
   name: "key encrypt",
   usage: "--password-file FILE KEY NEW",
   summary: "write a private key encrypted as cosign does",
+  most: 2,
   strings: ["password-file"],
   async run(args) {
     const [from, to] = args.words;
@@ -97,6 +99,7 @@ const decrypt: Command = {
   name: "key decrypt",
   usage: "--password-file FILE KEY NEW",
   summary: "write an encrypted private key as plain PKCS #8",
+  most: 2,
   strings: ["password-file"],
   async run(args) {
     const [from, to] = args.words;

@@ -162,6 +162,7 @@ const attach: Command = {
   name: "attach",
   usage: "[--no-stdin] ID",
   summary: "join a container; Ctrl-P Ctrl-Q leaves it",
+  most: 1,
   booleans: ["no-stdin"],
   async run(args, context) {
     const { id, terminal } = await findContainer(context, args.words[0]);

@@ -22,6 +22,7 @@ export const logs: Command = {
   name: "logs",
   usage: "[-f] [-n LINES] [-t] ID",
   summary: "print what a container wrote; with -f also what it writes",
+  most: 1,
   booleans: ["follow", "timestamps"],
   strings: ["tail"],
   alias: { f: "follow", n: "tail", t: "timestamps" },

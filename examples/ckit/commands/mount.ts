@@ -14,6 +14,7 @@ export const mounts: readonly Command[] = [
     name: "mount ls",
     usage: "[PATH]",
     summary: "list what is mounted, everywhere or from a path down",
+    most: 1,
     run(args, { print }) {
       const [under] = args.words;
       const rows = listMounts(under === undefined ? {} : { under })
@@ -36,6 +37,7 @@ export const mounts: readonly Command[] = [
     name: "mount features",
     usage: "",
     summary: "say what this kernel can mount, and why not",
+    most: 0,
     run(_args, { print }) {
       const rows = Object.entries(features())
         .map(([name, missing]) => [name, missing ?? "yes"]);
@@ -49,6 +51,7 @@ export const mounts: readonly Command[] = [
     name: "mount add",
     usage: "[--option WORD] TYPE SOURCE TARGET",
     summary: "mount by type, source and option words; it stays",
+    most: 3,
     lists: ["option"],
     async run(args, { signal }) {
       const [type, source, target] = args.words;
@@ -68,6 +71,7 @@ export const mounts: readonly Command[] = [
     name: "mount rm",
     usage: "[--recursive] [--detach] TARGET",
     summary: "take away what is mounted on a path",
+    most: 1,
     booleans: ["recursive", "detach"],
     async run(args, { signal }) {
       const [target] = args.words;

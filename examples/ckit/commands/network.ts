@@ -13,6 +13,7 @@ const ls: Command = {
   name: "network ls",
   usage: "",
   summary: "list containers on the bridge: id, bridge, link, published ports",
+  most: 0,
   async run(_args, context) {
     const { signal, print } = context;
     for (const attachment of await listAttachments({ signal })) {
@@ -32,6 +33,7 @@ const prune: Command = {
   name: "network prune",
   usage: "",
   summary: "remove what containers that are no more left on the network",
+  most: 0,
   async run(_args, context) {
     const ids = new Set(listSandboxes(context).map(({ id }) => id));
     const { keys, bridges } = await pruneAttachments(({ key }) => {

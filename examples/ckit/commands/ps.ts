@@ -38,6 +38,7 @@ export const ps: Command = {
   name: "ps",
   usage: "[-a] [-q]",
   summary: "list containers that run, or with -a all of them",
+  most: 0,
   booleans: ["all", "quiet"],
   alias: { a: "all", q: "quiet" },
   async run(args, context: Context) {

@@ -13,6 +13,7 @@ export const push: Command = {
   name: "push",
   usage: "[--plain-http] REF [TARGET]",
   summary: "send a stored image to a registry, under its own or another name",
+  most: 2,
   booleans: ["plain-http"],
   async run(args, context) {
     const [reference, target = reference] = args.words;

@@ -62,6 +62,7 @@ const login: Command = {
   name: "login",
   usage: "--username NAME [--plain-http] [REGISTRY]",
   summary: "prove a password, read from the standard input, and keep it",
+  most: 1,
   booleans: ["plain-http"],
   strings: ["username"],
   alias: { u: "username" },
@@ -84,6 +85,7 @@ const logout: Command = {
   name: "logout",
   usage: "[REGISTRY]",
   summary: "forget the credentials of a registry",
+  most: 1,
   async run({ words }, { print }) {
     const registry = registryOf(words);
     const isFound = await openCredentials().delete(registry);

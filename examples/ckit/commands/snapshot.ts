@@ -52,6 +52,7 @@ const ls: Command = {
   name: "snapshot ls",
   usage: "[--snapshotter NAME]",
   summary: "list snapshots: name, kind, parent, age",
+  most: 0,
   strings: FLAG,
   async run(args, context) {
     await using store = await open(args, context);
@@ -147,6 +148,7 @@ const fsck: Command = {
   usage: "[--snapshotter NAME] [--fix]",
   summary:
     "compare the records with the disk; --fix also makes damaged records anew",
+  most: 0,
   booleans: ["fix"],
   strings: FLAG,
   async run(args, context) {

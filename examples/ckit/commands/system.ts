@@ -9,6 +9,7 @@ const df: Command = {
   name: "system df",
   usage: "",
   summary: "say what takes up how much, and how much of it could be freed",
+  most: 0,
   async run(_args, context) {
     using store = await openContent(context);
     await using others = await openCollectables(context);
@@ -58,6 +59,7 @@ const prune: Command = {
   usage: "[--dry-run] [--now]",
   summary:
     "remove what nothing keeps of blobs, snapshots and volumes; --now also what was made in the last hour",
+  most: 0,
   booleans: ["dry-run", "now"],
   async run(args, context) {
     using store = await openContent(context);

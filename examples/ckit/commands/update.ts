@@ -7,6 +7,7 @@ export const update: Command = {
   name: "update",
   usage: `${RESOURCE_USAGE} ID`,
   summary: "change the limits of a container",
+  most: 1,
   strings: resourceFlags,
   async run(args, context) {
     const { id } = await findContainer(context, args.words[0]);

@@ -54,6 +54,7 @@ export const volume: readonly Command[] = [
     name: "volume create",
     usage: "[--kind KIND] [--size SIZE] [--label K=V] NAME",
     summary: "make a volume: dir, quota, subvolume, image or tmpfs",
+    most: 1,
     strings: ["kind", "size"],
     lists: ["label"],
     async run(args, context) {
@@ -72,6 +73,7 @@ export const volume: readonly Command[] = [
     name: "volume ls",
     usage: "[--label K=V]",
     summary: "list volumes",
+    most: 0,
     lists: ["label"],
     async run(args, context) {
       await using volumes = await openVolumeStore(context);
@@ -88,6 +90,7 @@ export const volume: readonly Command[] = [
     name: "volume usage",
     usage: "NAME",
     summary: "count what a volume holds",
+    most: 1,
     async run(args, context) {
       await using volumes = await openVolumeStore(context);
       const { bytes, inodes } = await volumes.usage(nameOf(args), context);
@@ -102,6 +105,7 @@ export const volume: readonly Command[] = [
     name: "volume resize",
     usage: "NAME SIZE",
     summary: "change the limit of a volume",
+    most: 2,
     async run(args, context) {
       const name = nameOf(args);
       const size = parseSize(args.words[1] ?? "");
@@ -114,6 +118,7 @@ export const volume: readonly Command[] = [
     name: "volume clone",
     usage: "[--readonly] SOURCE NAME",
     summary: "make a volume that holds what another does",
+    most: 2,
     booleans: ["readonly"],
     async run(args, context) {
       const [source, name] = args.words;
@@ -132,6 +137,7 @@ export const volume: readonly Command[] = [
     name: "volume attach",
     usage: "[--readonly] NAME CONTAINER PATH",
     summary: "show a volume in a container that runs",
+    most: 3,
     booleans: ["readonly"],
     async run(args, context) {
       const name = nameOf(args);
@@ -149,6 +155,7 @@ export const volume: readonly Command[] = [
     name: "volume detach",
     usage: "[--lazy] CONTAINER PATH",
     summary: "take a volume from a container that runs",
+    most: 2,
     booleans: ["lazy"],
     async run(args, context) {
       const place = await placeOf(context, args.words);
@@ -177,6 +184,7 @@ export const volume: readonly Command[] = [
     name: "volume prune",
     usage: "[--label K=V]",
     summary: "remove the volumes that nobody uses",
+    most: 0,
     lists: ["label"],
     async run(args, context) {
       await using volumes = await openVolumeStore(context);
