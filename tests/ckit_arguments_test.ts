@@ -57,3 +57,27 @@ Deno.test("ckit ends quietly when nobody reads what it prints", async () => {
   const errors = await new Response(child.stderr).text();
   assertEquals([(await child.status).code, errors], [141, ""]);
 });
+
+Deno.test("ckit goes on with the others after one of them failed", async () => {
+  using temp = tempDir();
+  const options = { folder: temp.path };
+  for (
+    const [command, message] of [
+      [
+        "rm",
+        (id: string) =>
+          `Cannot remove container "${id}": there is no such container`,
+      ],
+      ["stop", (id: string) => `Cannot find container "${id}": there is none`],
+      [
+        "rmi",
+        (id: string) =>
+          `Cannot remove image "docker.io/library/${id}:latest": there is no such name`,
+      ],
+    ] as const
+  ) {
+    const output = await ckit([command, "a", "b"], options);
+    const stderr = ["a", "b"].map((id) => `ckit: ${message(id)}\n`).join("");
+    assertEquals(output, { code: 1, stdout: "", stderr });
+  }
+});

@@ -27,6 +27,31 @@ export class Interrupted extends Error {
   }
 }
 
+/**
+ * Does something with each word, also after it failed with another.
+ *
+ * @returns The exit code: 1 if it failed with some.
+ */
+export async function withEach(
+  words: readonly string[],
+  { signal, warn }: Pick<Context, "signal" | "warn">,
+  fn: (word: string) => Promise<void>,
+): Promise<number> {
+  let code = 0;
+  for (const word of words) {
+    try {
+      await fn(word);
+    } catch (error) {
+      if (signal.aborted || error instanceof Deno.errors.BrokenPipe) {
+        throw error;
+      }
+      warn(`ckit: ${error instanceof Error ? error.message : error}`);
+      code = 1;
+    }
+  }
+  return code;
+}
+
 /** Waits for something, but no longer than until ckit is asked to end. */
 export async function unlessAborted<T>(
   promise: Promise<T>,

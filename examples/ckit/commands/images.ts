@@ -1,4 +1,4 @@
-import { type Command, UsageError } from "../command.ts";
+import { type Command, UsageError, withEach } from "../command.ts";
 import { fullName } from "../images.ts";
 import { formatSize } from "../progress.ts";
 import { openContent } from "../stores.ts";
@@ -33,7 +33,7 @@ export const rmi: Command = {
   async run(args, context) {
     if (args.words.length === 0) throw new UsageError("ckit rmi takes a name");
     using content = await openContent(context);
-    for (const reference of args.words) {
+    return await withEach(args.words, context, async (reference) => {
       const name = fullName(reference);
       if (!await content.images.delete(name)) {
         throw new Deno.errors.NotFound(
@@ -41,6 +41,6 @@ export const rmi: Command = {
         );
       }
       context.print(name);
-    }
+    });
   },
 };

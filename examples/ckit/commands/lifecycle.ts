@@ -9,6 +9,7 @@ import {
   type Context,
   unlessAborted,
   UsageError,
+  withEach,
 } from "../command.ts";
 import { findContainer, join } from "../containers.ts";
 
@@ -20,16 +21,16 @@ async function each(
   words: readonly string[],
   context: Context,
   fn: (container: Container) => unknown,
-): Promise<void> {
+): Promise<number> {
   if (words.length === 0) {
     throw new UsageError("The id of a container is missing");
   }
-  for (const word of words) {
+  return await withEach(words, context, async (word) => {
     const { id } = await findContainer(context, word);
     await using container = openContainer(id, context);
     await fn(container);
     context.print(id);
-  }
+  });
 }
 
 /** The signal that the image asks for. */
@@ -72,8 +73,7 @@ const start: Command = {
   alias: { a: "attach", i: "interactive" },
   async run(args, context) {
     if (!args.flag("attach")) {
-      await each(args.words, context, (container) => container.start());
-      return;
+      return await each(args.words, context, (container) => container.start());
     }
     const { id, terminal } = await findContainer(context, args.words[0]);
     const interactive = args.flag("interactive");

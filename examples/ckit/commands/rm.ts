@@ -1,5 +1,5 @@
 import { deleteContainer } from "@containerkit/execution";
-import { type Command, UsageError } from "../command.ts";
+import { type Command, UsageError, withEach } from "../command.ts";
 import { readSandbox, removeSandbox } from "../sandbox.ts";
 
 export const rm: Command = {
@@ -10,7 +10,7 @@ export const rm: Command = {
   alias: { f: "force" },
   async run(args, context) {
     if (args.words.length === 0) throw new UsageError("ckit rm takes an id");
-    for (const id of args.words) {
+    return await withEach(args.words, context, async (id) => {
       if (readSandbox(context, id) === undefined) {
         throw new Deno.errors.NotFound(
           `Cannot remove container "${id}": there is no such container`,
@@ -22,6 +22,6 @@ export const rm: Command = {
       });
       await removeSandbox(context, id);
       context.print(id);
-    }
+    });
   },
 };

@@ -6,6 +6,7 @@ import {
   type Command,
   type Context,
   UsageError,
+  withEach,
 } from "../command.ts";
 import { formatSize } from "../progress.ts";
 import { openContent, openSnapshots } from "../stores.ts";
@@ -179,10 +180,10 @@ const rm: Command = {
       throw new UsageError("ckit snapshot rm takes a name");
     }
     await using store = await open(args, context);
-    for (const name of args.words) {
+    return await withEach(args.words, context, async (name) => {
       await store.remove(name);
       context.print(name);
-    }
+    });
   },
 };
 

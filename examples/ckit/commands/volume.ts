@@ -4,6 +4,7 @@ import {
   type Command,
   type Context,
   UsageError,
+  withEach,
 } from "../command.ts";
 import { findContainer } from "../containers.ts";
 import { formatSize } from "../progress.ts";
@@ -174,10 +175,10 @@ export const volume: readonly Command[] = [
     async run(args, context) {
       await using volumes = await openVolumeStore(context);
       nameOf(args);
-      for (const name of args.words) {
+      return await withEach(args.words, context, async (name) => {
         await volumes.remove(name);
         context.print(name);
-      }
+      });
     },
   },
   {
