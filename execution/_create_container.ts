@@ -11,7 +11,7 @@ import { missingOfHost } from "./_missing_of_host.ts";
 import { mayBeNative } from "./_native_runc.ts";
 import { keepChild } from "./_orphans.ts";
 import { requireFeatures } from "./_require_features.ts";
-import { requireFree } from "./_require_free.ts";
+import { lockId, requireFree } from "./_require_free.ts";
 import { removeFolder } from "./_runtime_copies.ts";
 import type { Runtime } from "./runtime.ts";
 import { RuntimeError } from "./runtime_error.ts";
@@ -101,7 +101,9 @@ async function makeContainer(
   });
   requireHost(runtime, spec, id);
   await requireFeatures(runtime, spec, { id, signal });
-  using _ = await claimBundle(bundle, signal);
+  // Let go last: until then what is undone is nobody else's.
+  using _id = lockId(runtime, id);
+  using _bundle = await claimBundle(bundle, signal);
   await using undo = new AsyncDisposableStack();
   undo.defer(() => removeFolder(bundle.path));
   requireFree(runtime, id, cgroupsPath);
@@ -111,7 +113,6 @@ async function makeContainer(
   }, runtime.options.flavor);
   writeJson(bundle.config, full);
   writeJson(bundle.intent, runtime.options);
-  Deno.mkdirSync(runtime.options.root, { recursive: true, mode: 0o700 });
   undo.defer(() => scrapContainer(runtime, bundle, cgroupsPath));
   const log = options.log === undefined
     ? undefined

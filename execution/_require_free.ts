@@ -1,8 +1,34 @@
 import { cgroupFolders } from "./_cgroup_paths.ts";
 import { cgroupPids } from "./_cgroup_procs.ts";
 import { isThere } from "./_is_there.ts";
+import { tryLockId } from "./_lock_id.ts";
 import type { Runtime } from "./runtime.ts";
 import { RuntimeError } from "./runtime_error.ts";
+
+function taken(
+  { options }: Runtime,
+  id: string,
+  detail: string,
+): RuntimeError {
+  return new RuntimeError(`create container "${id}"`, {
+    code: "AlreadyExists",
+    runtime: options.command,
+    args: [],
+    exitCode: null,
+    detail,
+  });
+}
+
+/**
+ * Locks an id in the runtime's folder, until the container is made or undone.
+ *
+ * @throws {RuntimeError} If another makes or undoes one of that id there (`AlreadyExists`).
+ */
+export function lockId(runtime: Runtime, id: string): Disposable {
+  const lock = tryLockId(runtime, id);
+  if (lock !== undefined) return lock;
+  throw taken(runtime, id, `another makes one in "${runtime.options.root}"`);
+}
 
 /**
  * Sees to it that a container takes over nothing of another: a creation that
@@ -11,25 +37,19 @@ import { RuntimeError } from "./runtime_error.ts";
  * @throws {RuntimeError} If the runtime has a container of that id, or the cgroup holds processes (`AlreadyExists`).
  */
 export function requireFree(
-  { options }: Runtime,
+  runtime: Runtime,
   id: string,
   cgroupsPath: string,
 ): void {
-  const taken = (detail: string) =>
-    new RuntimeError(`create container "${id}"`, {
-      code: "AlreadyExists",
-      runtime: options.command,
-      args: [],
-      exitCode: null,
-      detail,
-    });
-  const folder = `${options.root}/${id}`;
-  if (isThere(folder)) throw taken(`the runtime has one in "${folder}"`);
+  const folder = `${runtime.options.root}/${id}`;
+  if (isThere(folder)) {
+    throw taken(runtime, id, `the runtime has one in "${folder}"`);
+  }
   // The name of a unit is systemd's to refuse.
   for (const [name, path] of Object.entries(cgroupFolders(cgroupsPath))) {
     const [pid] = cgroupPids({ [name]: path });
     if (pid !== undefined) {
-      throw taken(`process ${pid} is in the cgroup "${path}"`);
+      throw taken(runtime, id, `process ${pid} is in the cgroup "${path}"`);
     }
   }
 }

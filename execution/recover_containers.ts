@@ -16,6 +16,7 @@ import {
 } from "./_bundle.ts";
 import { createRuntime } from "./create_runtime.ts";
 import { ensureMonitor, isMonitored } from "./_monitor_client.ts";
+import { tryLockId } from "./_lock_id.ts";
 import type { MonitorOptions } from "./monitor_options.ts";
 import type { RuntimeOptions } from "./runtime.ts";
 import { outlastRuntimes } from "./_outlast_runtimes.ts";
@@ -63,8 +64,11 @@ async function undo(bundle: Bundle): Promise<boolean> {
     // Killed before it called the runtime: only the folder is there.
   }
   if (intent !== undefined && cgroupsPath !== undefined) {
+    const runtime = createRuntime(intent);
+    using id = tryLockId(runtime, bundle.id);
+    if (id === undefined) return false;
     await outlastRuntimes(bundle, cgroupsPath);
-    await scrapContainer(createRuntime(intent), bundle, cgroupsPath);
+    await scrapContainer(runtime, bundle, cgroupsPath);
   }
   await removeFolder(bundle.path);
   return true;

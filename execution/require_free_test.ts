@@ -1,7 +1,15 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { need, rootTest, withCrunsCgroups } from "@containerkit/tests";
 import { makeBench } from "./_bench_test.ts";
-import { create, run, RuntimeError } from "./mod.ts";
+import { bundleOf, writeJson } from "./_bundle.ts";
+import { tryLockId } from "./_lock_id.ts";
+import {
+  create,
+  createRuntime,
+  recoverContainers,
+  run,
+  RuntimeError,
+} from "./mod.ts";
 
 const missing = need("runc", "crun", "busybox");
 const RUNTIMES = {
@@ -34,7 +42,90 @@ for (const [command, within] of Object.entries(RUNTIMES)) {
       }),
     missing,
   );
+
+  rootTest(
+    `${command}: create() gives an id to one of two folders that share a runtime's, at the same moment`,
+    () =>
+      within(async () => {
+        using bench = makeBench();
+        const spec = await bench.spec("sleep 1000");
+        const runtime = { command, root: `${bench.folder}/runtime` };
+        for (let round = 0; round < 8; round++) {
+          const made = await Promise.allSettled(
+            ["first", "second"].map((name) =>
+              create("a", spec, {
+                runtime,
+                stderr: "null",
+                state: `${bench.folder}/${name}`,
+              })
+            ),
+          );
+          const codes = made.map((one) =>
+            one.status === "rejected" ? one.reason.code : "made"
+          );
+          assertEquals(codes.sort(), ["AlreadyExists", "made"]);
+          for (const one of made) {
+            if (one.status === "rejected") continue;
+            await using container = one.value;
+            await container.start();
+            assertEquals(container.state(), "running");
+          }
+          assertEquals([...Deno.readDirSync(runtime.root)], []);
+        }
+      }),
+    missing,
+  );
+
+  rootTest(
+    `${command}: a lock of an id is no container to the runtime`,
+    () =>
+      within(async () => {
+        using bench = makeBench();
+        const runtime = createRuntime({
+          command,
+          root: `${bench.folder}/runtime`,
+        });
+        using _ = tryLockId(runtime, "a");
+        assertEquals(await runtime.list(), []);
+      }),
+    missing,
+  );
 }
+
+rootTest(
+  "create() and recoverContainers() leave an id to who makes one with the same runtime",
+  async () => {
+    using bench = makeBench();
+    const { state } = bench;
+    const spec = await bench.spec("true");
+    const runtime = createRuntime({ root: `${bench.folder}/runtime` });
+    // What a killed program has left.
+    const bundle = bundleOf(state, "a");
+    Deno.mkdirSync(bundle.path, { recursive: true });
+    writeJson(bundle.config, { ...spec, linux: { cgroupsPath: "/none" } });
+    writeJson(bundle.intent, runtime.options);
+    const theirs = `${runtime.options.root}/a`;
+    {
+      using _ = tryLockId(runtime, "a");
+      Deno.mkdirSync(theirs);
+      const error = await assertRejects(
+        () =>
+          create("a", spec, {
+            runtime: runtime.options,
+            state: `${bench.folder}/second`,
+          }),
+        RuntimeError,
+        "another makes one",
+      );
+      assertEquals(error.code, "AlreadyExists");
+      assertEquals((await recoverContainers({ state })).undone, []);
+      assertEquals(Deno.statSync(theirs).isDirectory, true);
+    }
+    assertEquals((await recoverContainers({ state })).undone, ["a"]);
+    assertEquals([...Deno.readDirSync(runtime.options.root)], []);
+  },
+  missing,
+);
 
 rootTest(
   "create() leaves alone who is in the cgroup that the spec names",
