@@ -2,6 +2,7 @@ import type { Bundle, ContainerRecord } from "./_bundle.ts";
 import { signalCgroup } from "./_cgroup_procs.ts";
 import { conmonEnd } from "./_conmon.ts";
 import { emitEvent } from "./_events.ts";
+import { isAnothers } from "./_is_anothers.ts";
 import { lockBundle } from "./_lock_bundle.ts";
 import { monitorDrained } from "./_monitor_client.ts";
 import { deleteNatively } from "./_native_runc.ts";
@@ -24,8 +25,11 @@ export async function removeContainer(
   if (record.sharedPids) signalCgroup(record.cgroups, SIGKILL);
   if (record.monitored) await monitorDrained(bundle.state, record.id);
   if (record.conmon !== undefined) await conmonEnd(record.conmon);
-  if (record.native) await deleteNatively(record);
-  else await deleteByRuntime(runtime, record);
+  // It forgot ours: what it has is left alone.
+  if (!await isAnothers(runtime, bundle)) {
+    if (record.native) await deleteNatively(record);
+    else await deleteByRuntime(runtime, record);
+  }
   // First, while it is locked: who finds it without a lock takes the container for gone.
   await removeFolder(bundle.record);
   await removeFolder(bundle.path);

@@ -2,6 +2,7 @@ import type { Bundle } from "./_bundle.ts";
 import { cgroupFolders } from "./_cgroup_paths.ts";
 import { cgroupPids, signalCgroup } from "./_cgroup_procs.ts";
 import { conmonEnd, findConmon } from "./_conmon.ts";
+import { isAnothers } from "./_is_anothers.ts";
 import { SIGKILL } from "./_signals.ts";
 import { sweep } from "./_sweep.ts";
 import { isThere } from "./_is_there.ts";
@@ -37,18 +38,4 @@ export async function scrapContainer(
   const conmon = findConmon(bundle);
   if (conmon !== undefined) await conmonEnd(conmon);
   await removeFolder(own);
-}
-
-/** Whether the runtime has a container of that id of another bundle. */
-async function isAnothers(
-  runtime: Runtime,
-  bundle: Bundle,
-): Promise<boolean> {
-  try {
-    const { bundle: path } = await runtime.state(bundle.id);
-    const [its, ours] = [path, bundle.path].map((at) => Deno.statSync(at));
-    return its!.ino !== ours!.ino || its!.dev !== ours!.dev;
-  } catch {
-    return false; // There is none, or half of one, which is ours: it was free.
-  }
 }

@@ -6,6 +6,8 @@ import { tryLockId } from "./_lock_id.ts";
 import {
   create,
   createRuntime,
+  deleteContainer,
+  listContainers,
   recoverContainers,
   run,
   RuntimeError,
@@ -72,6 +74,32 @@ for (const [command, within] of Object.entries(RUNTIMES)) {
           }
           assertEquals([...Deno.readDirSync(runtime.root)], []);
         }
+      }),
+    missing,
+  );
+
+  rootTest(
+    `${command}: deleteContainer() leaves alone one that another folder has made since the runtime forgot its own`,
+    () =>
+      within(async () => {
+        using bench = makeBench();
+        const spec = await bench.spec("sleep 1000");
+        const runtime = { command, root: `${bench.folder}/runtime` };
+        const { state } = bench;
+        const options = { runtime, stderr: "null" } as const;
+        {
+          await using first = await run("a", spec, { ...options, state });
+          first.keep();
+        }
+        await createRuntime(runtime).delete("a", { force: true });
+        await using second = await create("a", spec, {
+          ...options,
+          state: `${bench.folder}/second`,
+        });
+        await deleteContainer("a", { state });
+        assertEquals(listContainers({ state }), []);
+        await second.start();
+        assertEquals(second.state(), "running");
       }),
     missing,
   );
