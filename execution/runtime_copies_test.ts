@@ -210,6 +210,11 @@ rootTest(
     using _writer = writer;
     reader.close();
     const isOver = waitReadable(pidfd).then(() => waitId(pidfd));
+    // It has its words a little after it is there.
+    await until(
+      "its words",
+      () => Deno.readTextFileSync(`/proc/${pid}/cmdline`) !== "",
+    );
     await outlastRuntimes(bundle, "/containerkit-none", 100);
     assertEquals((await isOver)?.reason, "killed");
     assertEquals(exists(`/proc/${pid}`), false);
