@@ -4,6 +4,7 @@ import { containerCgroups } from "./_cgroup_procs.ts";
 import { claimBundle } from "./_claim_bundle.ts";
 import { ContainerImpl } from "./_container.ts";
 import { launchByConmon } from "./_conmon.ts";
+import { tellLost } from "./_events.ts";
 import type { CreateOptions } from "./create.ts";
 import { createRuntime } from "./create_runtime.ts";
 import { launch } from "./_launch.ts";
@@ -127,6 +128,7 @@ async function makeContainer(
         ...rest,
         ...log === undefined ? {} : { log },
         pump: options.monitored ?? false,
+        onLost: tellLost(bundle),
         owner: stdioOwner(spec, spec.process.user),
       },
       (call) =>

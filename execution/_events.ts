@@ -1,4 +1,5 @@
 import { openState, type State } from "@containerkit/state";
+import type { Bundle } from "./_bundle.ts";
 import type { ContainerEvent } from "./container_event.ts";
 
 const MIGRATIONS = [
@@ -50,6 +51,11 @@ export function emitEvent(
 ): void {
   using events = openEvents(state);
   addEvent(events, event);
+}
+
+/** Tells how many bytes of a container's output are not in its log. */
+export function tellLost({ state, id }: Bundle): (bytes: number) => void {
+  return (lostBytes) => emitEvent(state, { type: "log-lost", id, lostBytes });
 }
 
 /** Reads events after a cursor, in their order, at most so many. */

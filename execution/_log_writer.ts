@@ -80,6 +80,9 @@ export class LogWriter implements Disposable {
   readonly #maxFiles: number;
   #file: Deno.FsFile;
   #size: number;
+  /** How many bytes of the output came, and how many of them are in the file. */
+  #taken = 0;
+  #written = 0;
   /** Whether the last byte of what is raw is a newline. */
   #betweenLines = true;
   readonly #carries: Record<LogStream, Uint8Array> = {
@@ -116,8 +119,15 @@ export class LogWriter implements Disposable {
     });
   }
 
+  /** How many bytes of the output could not be written so far. */
+  get lost(): number {
+    const { stdout, stderr } = this.#carries;
+    return this.#taken - this.#written - stdout.length - stderr.length;
+  }
+
   /** Writes what came out of a container. */
   write(stream: LogStream, chunk: Uint8Array): void {
+    this.#taken += chunk.length;
     if (this.#format === "raw") {
       this.#raw(chunk);
       return;
@@ -146,16 +156,16 @@ export class LogWriter implements Disposable {
     bytes: Uint8Array,
   ): void {
     const time = new Date().toISOString();
-    const render = FORMATS[format];
-    const records = [...lines(bytes)].map((line) => render(stream, line, time));
+    const render = (line: Uint8Array) => FORMATS[format](stream, line, time);
     if (this.#maxSize === Infinity) {
       // One write for all: this is the hot path of a chatty container.
-      this.#append(concat(records));
+      this.#append(concat([...lines(bytes)].map(render)), bytes.length);
       return;
     }
-    for (const record of records) {
+    for (const line of lines(bytes)) {
+      const record = render(line);
       if (this.#size > 0 && !this.#fits(record)) this.#rotate();
-      this.#append(record);
+      this.#append(record, line.length);
     }
   }
 
@@ -184,7 +194,8 @@ export class LogWriter implements Disposable {
     return this.#size + bytes.length <= this.#maxSize;
   }
 
-  #append(bytes: Uint8Array): void {
+  /** @param count How many bytes of the output they stand for. */
+  #append(bytes: Uint8Array, count = bytes.length): void {
     try {
       for (let done = 0; done < bytes.length;) {
         done += this.#file.writeSync(bytes.subarray(done));
@@ -194,6 +205,7 @@ export class LogWriter implements Disposable {
       throw error;
     }
     this.#size += bytes.length;
+    this.#written += count;
   }
 
   #rotate(): void {

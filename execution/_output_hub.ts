@@ -24,17 +24,26 @@ export interface Subscriber {
  *
  * From a FIFO a chunk is taken only after it is in the log: if this program is
  * killed in between, the next one finds it again. What cannot be written, on a
- * full disk, is left out of the log: the container does not wait for it.
+ * full disk, is left out of the log: the container does not wait for it. How
+ * much that was is told when something could be written again, and at the end.
  */
 export class OutputHub implements Disposable {
   readonly #log: LogWriter | undefined;
+  readonly #onLost: (bytes: number) => void;
+  /** How many bytes that are not in the log were told. */
+  #told = 0;
   readonly #subscribers = new Set<Subscriber>();
   readonly #stopped = new AbortController();
   readonly #pumps: Promise<void>[] = [];
   readonly #open = new Set<LogStream>();
 
-  constructor(log: ContainerLog | undefined) {
+  /** @param onLost Is told how many bytes a gap of the log has; if that fails, it is told with the next. */
+  constructor(
+    log: ContainerLog | undefined,
+    onLost: (bytes: number) => void = () => {},
+  ) {
     this.#log = log === undefined ? undefined : new LogWriter(log);
+    this.#onLost = onLost;
   }
 
   /** Takes from a FIFO, open for reading without waiting. */
@@ -87,15 +96,29 @@ export class OutputHub implements Disposable {
 
   #record(write: (log: LogWriter) => void): void {
     try {
-      if (this.#log !== undefined) write(this.#log);
+      if (this.#log === undefined) return;
+      write(this.#log);
+      this.#tellLost();
     } catch {
       // Left out; the next may fit again.
+    }
+  }
+
+  #tellLost(): void {
+    const lost = this.#log?.lost ?? 0;
+    if (lost === this.#told) return;
+    try {
+      this.#onLost(lost - this.#told);
+      this.#told = lost;
+    } catch {
+      // There is no room for that either.
     }
   }
 
   #end(stream: LogStream): void {
     this.#record((log) => log.end(stream));
     this.#open.delete(stream);
+    if (this.#open.size === 0) this.#tellLost();
     for (const subscriber of this.#subscribers) subscriber.end(stream);
   }
 
@@ -152,6 +175,7 @@ export class OutputHub implements Disposable {
   [Symbol.dispose](): void {
     if (this.#stopped.signal.aborted) return;
     this.#stopped.abort();
+    this.#tellLost();
     Promise.allSettled(this.#pumps).then(() => this.#log?.[Symbol.dispose]());
   }
 }

@@ -62,6 +62,8 @@ export interface OpenedStdio extends Disposable {
 export interface OpenStdioOptions extends StdioOptions {
   /** Where the output is kept besides. */
   readonly log?: ContainerLog;
+  /** Is told how many bytes could not be written there. */
+  readonly onLost?: (bytes: number) => void;
   /** Takes the output although there is no log, so that it may be subscribed to. */
   readonly pump?: boolean;
   /** Who owns the pipes that are made, instead of this program. */
@@ -180,7 +182,7 @@ function pumpedStreams(
   ours: ReadonlyMap<Name, Fd>,
   options: OpenStdioOptions,
 ): Streams {
-  const hub = new OutputHub(options.log);
+  const hub = new OutputHub(options.log, options.onLost);
   const outputs = (["stdout", "stderr"] as const).filter((name) =>
     ours.has(name)
   );
@@ -228,7 +230,7 @@ export function terminalStreams(
   if (!options.pump && options.log === undefined) {
     return { stdin: channel, stdout: channel, resize, close };
   }
-  const hub = new OutputHub(options.log);
+  const hub = new OutputHub(options.log, options.onLost);
   hub.pumpStream("stdout", channel.readable);
   // A monitor reads from the hub alone: a stream that nobody reads would make the container wait.
   const stdout = options.pump ? undefined : hubSource(hub, "stdout");

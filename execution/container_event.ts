@@ -17,6 +17,7 @@ export type ContainerEventType =
   | "checkpoint"
   | "restore"
   | "oom"
+  | "log-lost"
   | "exec-exit"
   | "exit"
   | "delete";
@@ -35,4 +36,6 @@ export interface ContainerEvent {
   readonly pid?: number;
   /** How it ended, of `exit` and `exec-exit`. */
   readonly status?: ContainerStatus;
+  /** How many bytes of the output are missing in the log at one place, of `log-lost`. */
+  readonly lostBytes?: number;
 }

@@ -1,7 +1,15 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { tempDir } from "@containerkit/tests";
+import { mount } from "@containerkit/mount";
+import { need, rootTest, tempDir, until } from "@containerkit/tests";
+import { makeBench } from "./_bench_test.ts";
 import { LogWriter } from "./_log_writer.ts";
-import { type LogEntry, type LogFormat, readLog } from "./mod.ts";
+import {
+  type LogEntry,
+  type LogFormat,
+  readEvents,
+  readLog,
+  run,
+} from "./mod.ts";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -163,6 +171,29 @@ Deno.test("LogWriter goes on where it cannot rotate, once it can", async () => {
   assertEquals(await readAll(path, "cri"), ["stdout:one\n", "stdout:three\n"]);
 });
 
+for (const format of ["json", "cri", "raw"] as const) {
+  Deno.test(`LogWriter counts the bytes of the output that are missing in a log that is ${format}`, async () => {
+    using temp = tempDir();
+    const path = `${temp.path}/log`;
+    using log = new LogWriter({ path, format, maxSize: 100 });
+    const write = (text: string) => log.write("stdout", encoder.encode(text));
+    // Nothing is renamed to a folder.
+    Deno.mkdirSync(`${path}.1/x`, { recursive: true });
+    const text = `one\n${"two".repeat(30)}\nthree\n`;
+    assertThrows(() => write(text));
+    Deno.removeSync(`${path}.1`, { recursive: true });
+    const there = (await readAll(path, format)).join("")
+      .replaceAll(/stdout:|undefined:/g, "");
+    assertEquals([text.startsWith(there), there.length > 0], [true, true]);
+    const length = text.length - there.length;
+    assertEquals(log.lost, length);
+    write("four\n€".slice(0, -1));
+    log.write("stderr", encoder.encode("€").subarray(0, 1));
+    log.end("stderr");
+    assertEquals(log.lost, length);
+  });
+}
+
 Deno.test("readLog() neither loses nor repeats what is rotated while it reads", async () => {
   using temp = tempDir();
   const path = `${temp.path}/log`;
@@ -185,3 +216,36 @@ Deno.test("readLog() neither loses nor repeats what is rotated while it reads", 
   }
   assertEquals(seen, Array.from({ length: 80 }, (_, index) => index));
 });
+
+for (const monitor of [false, true]) {
+  rootTest(
+    `what a full log leaves out is told by one event, ${
+      monitor ? "with" : "without"
+    } a monitor`,
+    async () => {
+      using bench = makeBench();
+      const { state } = bench;
+      const folder = `${bench.folder}/small`;
+      Deno.mkdirSync(folder);
+      await using _full = await mount({ type: "tmpfs", size: 4096 }, folder);
+      Deno.writeFileSync(`${folder}/filler`, new Uint8Array(4096));
+      {
+        await using container = await run(
+          "a",
+          await bench.spec("head -c 100000 /dev/zero"),
+          { state, monitor, log: { path: `${folder}/log` } },
+        );
+        await container.status;
+        await until("the event", async () => (await lost()).length > 0);
+      }
+      async function lost(): Promise<unknown[]> {
+        const events = await Array.fromAsync(
+          readEvents({ state, types: ["log-lost"] }),
+        );
+        return events.map(({ id, lostBytes }) => [id, lostBytes]);
+      }
+      assertEquals(await lost(), [["a", 100000]]);
+    },
+    need("runc", "busybox"),
+  );
+}

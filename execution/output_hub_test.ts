@@ -73,7 +73,7 @@ Deno.test("hubSource() can be closed after its stream was cancelled", async () =
 });
 
 rootTest(
-  "OutputHub goes on with a log that cannot be written, and writes it again when there is room",
+  "OutputHub goes on with a log that cannot be written, writes it again when there is room, and tells each gap",
   async () => {
     using temp = tempDir();
     await using _full = await mount({ type: "tmpfs", size: 16384 }, temp.path);
@@ -81,7 +81,12 @@ rootTest(
     const path = `${temp.path}/log`;
     mknodAt(undefined, fifo, { mode: FileType.FIFO | 0o600 });
     const writer = openAt(undefined, fifo, OpenFlag.RDWR);
-    using hub = new OutputHub({ path, format: "cri" });
+    const told: number[] = [];
+    let isTold = true;
+    using hub = new OutputHub({ path, format: "cri" }, (bytes) => {
+      if (!isTold) throw new Error("no room");
+      told.push(bytes);
+    });
     let seen = "";
     hub.subscribe({
       write: (_stream, chunk) => void (seen += new TextDecoder().decode(chunk)),
@@ -95,16 +100,25 @@ rootTest(
     await say("first\n");
     const filler = `${temp.path}/filler`;
     Deno.writeFileSync(filler, new Uint8Array(8192));
-    await say(`${"lost".repeat(4096)}\n`);
+    const lost = (word: string) => `${"lost".repeat(4096)}${word}\n`;
+    await say(lost("1"));
+    await say(lost("2"));
     Deno.removeSync(filler);
     await say("last\n");
+    const { length } = lost("1");
+    assertEquals(told, [2 * length]);
+    isTold = false;
+    await say(lost("3"));
+    await say("end\n");
+    isTold = true;
     writer.close();
     await soon(hub.drained());
+    assertEquals(told, [2 * length, length]);
     assertEquals(
       Deno.readTextFileSync(path).split("\n").map((line) =>
         line.split(" ").at(-1)
       ),
-      ["first", "last", ""],
+      ["first", "last", "end", ""],
     );
   },
 );

@@ -8,6 +8,7 @@ import { type FileLock, lockFile } from "@containerkit/state";
 import { bundleOf, containersPath, readExit, readRecord } from "./_bundle.ts";
 import { ContainerImpl } from "./_container.ts";
 import { createContainer } from "./_create_container.ts";
+import { tellLost } from "./_events.ts";
 import { Frame, FrameChannel } from "./_frames.ts";
 import { monitorPaths } from "./_monitor_paths.ts";
 import {
@@ -95,7 +96,7 @@ class Monitor {
       let streams: Streams = NO_STREAMS;
       if (!record.terminal) {
         // What came while nobody looked is still in the FIFOs.
-        const hub = new OutputHub(record.log);
+        const hub = new OutputHub(record.log, tellLost(bundle));
         for (const name of ["stdout", "stderr"] as const) {
           hub.pumpFifo(name, openLogFifo(bundle.path, name));
         }

@@ -125,7 +125,7 @@ export const events: Command = {
       ...(args.words.length === 0 ? {} : { ids: args.words }),
     });
     for await (const event of list) {
-      const { cursor, time, type, id, pid, status } = event;
+      const { cursor, time, type, id, pid, status, lostBytes } = event;
       context.print(
         args.flag("json") ? JSON.stringify(event) : [
           cursor,
@@ -135,6 +135,7 @@ export const events: Command = {
           ...(pid === undefined ? [] : [`pid=${pid}`]),
           ...(status === undefined ? [] : [`code=${status.code}`]),
           ...(status?.oomKilled ? ["oom"] : []),
+          ...(lostBytes === undefined ? [] : [`bytes=${lostBytes}`]),
         ].join("  "),
       );
     }
