@@ -86,34 +86,30 @@ export interface DiffWriterOptions {
   readonly idmap: IdMap | undefined;
 }
 
+/** Finds the directories below one, that may be the root, down to another. */
+export type DirsBetween = (above: string, below: string) => Iterable<Place>;
+
+/** The directory something lies in; that of the root is empty. */
+function dirOf(path: string): string {
+  return path.slice(0, Math.max(0, path.lastIndexOf("/")));
+}
+
 export class DiffWriter {
   readonly #options: DiffWriterOptions;
   /** By inode: the name that has the data in this layer. */
   readonly #sources = new Map<string, string>();
   /** By inode: unchanged names seen before one that has changed. */
   readonly #unchanged = new Map<string, string[]>();
-  /** Directories on the way, the outermost first; not yet written ones are written when needed. */
-  readonly #parents: { place: Place; written: boolean }[] = [];
+  /** Directories that this layer has; each comes after those it lies in. */
   readonly #written = new Set<string>();
-  /** Finds a directory that the walk has passed. */
-  readonly #reopen: (path: string) => Place & Disposable;
+  readonly #dirsBetween: DirsBetween;
 
   constructor(
     options: DiffWriterOptions,
-    reopen: (path: string) => Place & Disposable,
+    dirsBetween: DirsBetween,
   ) {
     this.#options = options;
-    this.#reopen = reopen;
-  }
-
-  /** Goes into a directory. */
-  enter(place: Place, written: boolean): void {
-    this.#parents.push({ place, written });
-  }
-
-  /** Comes out of it. */
-  leave(): void {
-    this.#parents.pop();
+    this.#dirsBetween = dirsBetween;
   }
 
   /** An unchanged name: matters only if another name of it has changed. */
@@ -127,14 +123,14 @@ export class DiffWriter {
       else names.push(path);
       return;
     }
-    yield* this.#writeParents();
+    yield* this.#writeParents(path);
     yield this.#link(path, source, stat);
   }
 
   /** A name that is gone. */
   *removed(path: string): Generator<Step> {
     const slash = path.lastIndexOf("/") + 1;
-    yield* this.#writeParents();
+    yield* this.#writeParents(path);
     yield encodeTarHeader({
       name: `${path.slice(0, slash)}${WHITEOUT_PREFIX}${path.slice(slash)}`,
       mode: 0,
@@ -143,7 +139,7 @@ export class DiffWriter {
 
   /** Further entries, such as the mark of an opaque directory. */
   *mark(name: string): Generator<Step> {
-    yield* this.#writeParents();
+    yield* this.#writeParents(name);
     yield encodeTarHeader({ name, mode: 0 });
   }
 
@@ -152,7 +148,7 @@ export class DiffWriter {
     const { path, stat } = place;
     const kind = stat.mode & S_IFMT;
     if (kind === S_IFSOCK) return;
-    yield* this.#writeParents();
+    yield* this.#writeParents(path);
     const inode = linkKey(stat);
     const source = inode === undefined ? undefined : this.#sources.get(inode);
     if (source !== undefined) {
@@ -165,32 +161,20 @@ export class DiffWriter {
     const others = this.#unchanged.get(inode) ?? [];
     this.#unchanged.delete(inode);
     for (const other of others) {
-      yield* this.#writeParentsOf(other);
+      yield* this.#writeParents(other);
       yield this.#link(other, path, stat);
     }
   }
 
-  *#writeParents(): Generator<Step> {
-    for (const parent of this.#parents) {
-      if (parent.written || this.#written.has(parent.place.path)) {
-        parent.written = true;
-        continue;
-      }
-      parent.written = true;
-      yield* this.#write(parent.place, S_IFDIR);
+  /** The directories on the way to a path that nothing has been written of so far. */
+  *#writeParents(path: string): Generator<Step> {
+    const parent = dirOf(path);
+    let written = parent;
+    while (written !== "" && !this.#written.has(written)) {
+      written = dirOf(written);
     }
-  }
-
-  /** Directories that the walk has left before. */
-  *#writeParentsOf(path: string): Generator<Step> {
-    for (
-      let slash = path.indexOf("/");
-      slash > 0;
-      slash = path.indexOf("/", slash + 1)
-    ) {
-      const parent = path.slice(0, slash);
-      if (this.#written.has(parent)) continue;
-      using place = this.#reopen(parent);
+    if (written === parent) return;
+    for (const place of this.#dirsBetween(written, parent)) {
       yield* this.#write(place, S_IFDIR);
     }
   }

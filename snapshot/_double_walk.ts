@@ -3,6 +3,7 @@ import { errno } from "@containerkit/libc";
 import type { DiffWriter, Place, Step } from "./_diff_writer.ts";
 import {
   EINTR,
+  listDir,
   procPath,
   readLinkAt,
   refused,
@@ -12,14 +13,9 @@ import {
   S_IFREG,
 } from "./_files.ts";
 import { layerSymbols } from "./_layer_symbols.ts";
+import { type Level, Levels } from "./_levels.ts";
 import { openContent } from "./_open_content.ts";
-import {
-  closing,
-  compareNames,
-  openDir,
-  sortedNames,
-  statAt,
-} from "./_walk_dir.ts";
+import { closing, compareNames, joined, statAt } from "./_walk_dir.ts";
 import { getXattr, listXattrs } from "./_xattrs.ts";
 
 /** After so many names others may work. */
@@ -28,81 +24,98 @@ const BREATH = 500;
 export interface Comparison {
   readonly writer: DiffWriter;
   readonly isXattrKept: (key: string) => boolean;
-  names: number;
 }
 
 /**
- * Walks two open directories.
+ * Walks two open directories. However deep they are, it takes neither more stack nor more descriptors.
  *
  * @param lower What was, or `undefined` if nothing was.
  * @param upper What is.
- * @param path Where both are in the layer, with a slash at the end unless it is the root.
  */
 export function* walkBoth(
   comparison: Comparison,
   lower: number | undefined,
   upper: number,
-  path: string,
 ): Generator<Step> {
-  const before = lower === undefined ? [] : sortedNames(lower, path);
-  const after = sortedNames(upper, path);
-  let old = 0;
-  let now = 0;
-  while (old < before.length || now < after.length) {
-    if (++comparison.names % BREATH === 0) yield undefined;
-    const order = old === before.length
-      ? 1
-      : now === after.length
-      ? -1
-      : compareNames(before[old]!, after[now]!);
-    if (order < 0) {
-      yield* comparison.writer.removed(`${path}${before[old]}`);
-      old++;
+  using lowers = new Levels("open");
+  using uppers = new Levels("open");
+  if (lower !== undefined) enter(lowers, lower, ".", "");
+  enter(uppers, upper, ".", "");
+  let names = 0;
+  for (let now = uppers.last; now !== undefined; now = uppers.last) {
+    // Where there was no such directory, the walk goes on in the upper alone.
+    const was = lowers.depth === uppers.depth ? lowers.last : undefined;
+    const [old, name] = nextNames(was, now);
+    if (old === undefined && name === undefined) {
+      uppers.leave();
+      if (was !== undefined) lowers.leave();
       continue;
     }
-    const name = after[now]!;
-    now++;
-    const place = {
-      dirfd: upper,
-      name,
-      path: `${path}${name}`,
-      stat: statAt(upper, name, `${path}${name}`),
-    };
-    if (order > 0) {
-      yield* walkOne(comparison, undefined, place);
+    if (++names % BREATH === 0) yield undefined;
+    if (name === undefined) {
+      yield* comparison.writer.removed(joined(now.path, old!));
       continue;
     }
-    old++;
-    yield* walkOne(comparison, lower, place);
+    const path = joined(now.path, name);
+    const after = placeOf(now, name, path);
+    const before = old === undefined ? undefined : placeOf(was!, name, path);
+    yield* compare(comparison, before, after);
+    if (!isDirectory(after)) continue;
+    enter(uppers, now.fd, name, path);
+    if (before !== undefined && isDirectory(before)) {
+      enter(lowers, was!.fd, name, path);
+    }
   }
 }
 
-/** One name, that may also be in the lower directory. */
-function* walkOne(
+/** Goes into a directory and reads its names, the first of them last. */
+function enter(
+  levels: Levels,
+  dirfd: number,
+  name: string,
+  path: string,
+): void {
+  levels.enter(dirfd, name, path);
+  const level = levels.last!;
+  level.entries = listDir(level.fd, path)
+    .sort((a, b) => compareNames(b.name, a.name));
+}
+
+/** Takes the next name, of one directory or of both if both have it. */
+function nextNames(
+  was: Level | undefined,
+  now: Level,
+): [old: string | undefined, name: string | undefined] {
+  const [old, name] = [was?.entries.at(-1)?.name, now.entries.at(-1)?.name];
+  const order = old === undefined
+    ? 1
+    : name === undefined
+    ? -1
+    : compareNames(old, name);
+  if (order <= 0) was?.entries.pop();
+  if (order >= 0) now.entries.pop();
+  return [order > 0 ? undefined : old, order < 0 ? undefined : name];
+}
+
+function placeOf({ fd }: Level, name: string, path: string): Place {
+  return { dirfd: fd, name, path, stat: statAt(fd, name, path) };
+}
+
+function isDirectory({ stat }: Place): boolean {
+  return (stat.mode & S_IFMT) === S_IFDIR;
+}
+
+/** Writes a name that has changed; what is in a directory is not looked at. */
+function* compare(
   comparison: Comparison,
-  lower: number | undefined,
+  before: Place | undefined,
   place: Place,
 ): Generator<Step> {
   const { writer } = comparison;
-  const { dirfd, name, path, stat } = place;
-  const before = lower === undefined
-    ? undefined
-    : { dirfd: lower, name, path, stat: statAt(lower, name, path) };
   const same = before !== undefined &&
     (yield* isSame(comparison, before, place));
-  const isDirectory = (stat.mode & S_IFMT) === S_IFDIR;
   if (!same) yield* writer.changed(place);
-  else if (!isDirectory) yield* writer.unchanged(place);
-  if (!isDirectory) return;
-  const upperFd = openDir(dirfd, name, path);
-  using _upper = closing(upperFd);
-  const wasDirectory = before !== undefined &&
-    (before.stat.mode & S_IFMT) === S_IFDIR;
-  const lowerFd = wasDirectory ? openDir(before.dirfd, name, path) : undefined;
-  using _lower = lowerFd === undefined ? undefined : closing(lowerFd);
-  writer.enter(place, !same);
-  yield* walkBoth(comparison, lowerFd, upperFd, `${path}/`);
-  writer.leave();
+  else if (!isDirectory(place)) yield* writer.unchanged(place);
 }
 
 /** Whether nothing of it has changed, as far as can be told without reading all of it. */

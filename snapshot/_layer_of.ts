@@ -8,7 +8,7 @@ import {
   type Step,
 } from "./_diff_writer.ts";
 import { layerSymbols } from "./_layer_symbols.ts";
-import { openDir, statAt } from "./_walk_dir.ts";
+import { joined, openDir, openPath, statAt } from "./_walk_dir.ts";
 import type { DiffLayersOptions } from "./diff_layers_options.ts";
 
 /** A writer for a tree, and the rule for attributes. */
@@ -20,28 +20,33 @@ export function makeWriter(
   const latest = options.sourceDateEpoch ?? Infinity;
   const writer = new DiffWriter(
     { isXattrKept, latest, idmap: options.idmap },
-    (path) => reopen(root, path),
+    (above, below) => dirsBetween(root, above, below),
   );
   return { writer, isXattrKept };
 }
 
-/** Opens the directory that one lies in, again. */
-function reopen(root: number, path: string): Place & Disposable {
-  const names = path.split("/");
-  const name = names.pop()!;
-  let fd = root;
-  const close = () => void (fd === root || layerSymbols().close(fd));
+/** The directories below one down to another, each with the one it lies in open. */
+function* dirsBetween(
+  root: number,
+  above: string,
+  below: string,
+): Generator<Place> {
+  const names = below.split("/");
+  let known = above === "" ? 0 : above.split("/").length;
+  let dirfd = openPath(root, names.slice(0, known), above);
   try {
-    for (const part of names) {
-      const next = openDir(fd, part, path);
-      close();
-      fd = next;
+    for (let path = above; known < names.length; known++) {
+      if (path !== above) {
+        const next = openDir(dirfd, names[known - 1]!, path);
+        layerSymbols().close(dirfd);
+        dirfd = next;
+      }
+      const name = names[known]!;
+      path = joined(path, name);
+      yield { dirfd, name, path, stat: statAt(dirfd, name, path) };
     }
-    const stat = statAt(fd, name, path);
-    return { dirfd: fd, name, path, stat, [Symbol.dispose]: close };
-  } catch (error) {
-    close();
-    throw error;
+  } finally {
+    layerSymbols().close(dirfd);
   }
 }
 

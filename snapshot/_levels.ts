@@ -43,6 +43,11 @@ export class Levels implements Disposable {
     return this.#levels.at(-1);
   }
 
+  /** How many there are. */
+  get depth(): number {
+    return this.#levels.length;
+  }
+
   /** Goes into an open directory; what was reached so far is above it. */
   add(fd: number, name: string, path: string): Level {
     const level: Level = { name, path, fd, entries: [] };

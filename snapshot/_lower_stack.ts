@@ -5,8 +5,6 @@ import {
   ENOENT,
   ENOTDIR,
   lstatAt,
-  O_DIRECTORY,
-  openChild,
   procPath,
   refused,
   S_IFDIR,
@@ -15,61 +13,82 @@ import {
   type Stat,
 } from "./_files.ts";
 import { openRoot } from "./_parent_layers.ts";
+import { joined, openPath } from "./_walk_dir.ts";
 import { getXattr } from "./_xattrs.ts";
 import { DiffError } from "./diff_error.ts";
 
 const decoder = new TextDecoder();
 
-/** A directory of one layer, and the number of its layer. */
-interface LayerDir {
-  readonly fd: number;
+/** How many directories are held open at once. */
+const MAX_OPEN = 128;
+
+/** A directory of one layer. */
+export interface LayerDir {
+  /** The number of its layer. */
   readonly layer: number;
+  /** Its path from the root of the layer, which has none. */
+  readonly path: string;
 }
 
 /** Directories that are shown as one, the topmost first. */
 export type LowerDir = readonly LayerDir[];
 
-/** Something that is shown. */
-export interface LowerEntry {
-  /** Where it lies. */
-  readonly dirfd: number;
+/** A name in a directory of a layer. */
+export interface LowerPlace {
+  readonly at: LayerDir;
   readonly name: string;
+}
+
+/** Something that is shown. */
+export interface LowerEntry extends LowerPlace {
   readonly stat: Stat;
   /** Of a directory, all that is shown as one. */
   readonly dir: LowerDir | undefined;
   /** Where the content of a file lies, if not there. */
-  readonly data: { readonly dirfd: number; readonly name: string } | undefined;
+  readonly data: LowerPlace | undefined;
 }
 
-/** What a look is for, and where it notes what it opens. */
-export interface Look {
-  /** The path in the layer, for errors. */
-  readonly path: string;
-  /** Gets the descriptors of directories that were found; to be closed by the caller. */
-  readonly fds: number[];
-}
-
-/** Layers below an overlay, opened when one is first looked at. */
+/** Layers below an overlay, of which the directories last looked at are open. */
 export class LowerStack implements Disposable {
-  readonly #fds: number[] = [];
+  /** The root of each layer, the nearest first. */
+  readonly root: LowerDir;
   readonly #paths: readonly string[];
   readonly #prefix: string;
+  /** The one used last is the last. */
+  readonly #open = new Map<LayerDir, number>();
 
   /**
    * @param paths The layers, the nearest first.
    * @param prefix What the names of the overlay's own attributes begin with.
    */
   constructor(paths: readonly string[], prefix: string) {
+    this.root = paths.map((_, layer) => ({ layer, path: "" }));
     this.#paths = paths;
     this.#prefix = prefix;
   }
 
-  /** The roots of all layers. */
-  get root(): LowerDir {
-    for (const path of this.#paths.slice(this.#fds.length)) {
-      this.#fds.push(openRoot(path));
+  /**
+   * The descriptor of a directory, until others have been asked for.
+   *
+   * @param path The path in the layer that is made, for errors.
+   */
+  fd(dir: LayerDir, path: string): number {
+    let fd = this.#open.get(dir);
+    if (fd === undefined) {
+      const root = this.root[dir.layer]!;
+      fd = dir === root
+        ? openRoot(this.#paths[dir.layer]!)
+        : openPath(this.fd(root, path), dir.path.split("/"), path);
     }
-    return this.#fds.map((fd, layer) => ({ fd, layer }));
+    // Used last.
+    this.#open.delete(dir);
+    this.#open.set(dir, fd);
+    for (const [far, fd] of this.#open) {
+      if (this.#open.size <= MAX_OPEN) break;
+      layerSymbols().close(fd);
+      this.#open.delete(far);
+    }
+    return fd;
   }
 
   /** The value of one of the overlay's own attributes. */
@@ -89,16 +108,20 @@ export class LowerStack implements Disposable {
         this.attribute(file, "whiteout", path) !== undefined);
   }
 
-  /** What is shown at a name, or `undefined`. */
-  lookup(dirs: LowerDir, name: string, look: Look): LowerEntry | undefined {
-    const { path, fds } = look;
+  /**
+   * What is shown at a name, or `undefined`.
+   *
+   * @param path Its path in the layer that is made, for errors.
+   */
+  lookup(dirs: LowerDir, name: string, path: string): LowerEntry | undefined {
     const found: LayerDir[] = [];
-    let first: { dirfd: number; name: string; stat: Stat } | undefined;
+    let first: (LowerPlace & { readonly stat: Stat }) | undefined;
     let data: LowerEntry["data"];
     let isPart = false;
     let [rest, at] = [dirs, name];
     for (let index = 0; index < rest.length; index++) {
-      const { fd, layer } = rest[index]!;
+      const dir = rest[index]!;
+      const fd = this.fd(dir, path);
       const stat = lstatAt(fd, at);
       if (stat === -ENOENT || stat === -ENOTDIR) continue;
       if (typeof stat === "number") {
@@ -110,26 +133,19 @@ export class LowerStack implements Disposable {
       const isDirectory = (stat.mode & S_IFMT) === S_IFDIR;
       // A file below a directory is not shown.
       if (first !== undefined && isDirectory !== found.length > 0) break;
-      first ??= { dirfd: fd, name: at, stat };
+      first ??= { at: dir, name: at, stat };
       if (!isDirectory) {
-        if (first.dirfd !== fd || first.name !== at) {
-          data = { dirfd: fd, name: at };
-        }
+        if (first.at !== dir || first.name !== at) data = { at: dir, name: at };
         isPart = this.attribute(file, "metacopy", path) !== undefined;
         if (!isPart) break;
       } else {
-        const child = openChild(fd, at, O_DIRECTORY);
-        if (child < 0) throw refused("open", "openat2", -child, path);
-        fds.push(child);
-        found.push({ fd: child, layer });
-        if (this.attribute(procPath(child), "opaque", path) === "y") break;
+        found.push({ layer: dir.layer, path: joined(dir.path, at) });
+        if (this.attribute(file, "opaque", path) === "y") break;
       }
       const redirect = this.attribute(file, "redirect", path);
       if (redirect === undefined) continue;
-      const next = this.follow(redirect, rest.slice(index + 1), {
-        below: layer,
-        look,
-      });
+      const below = { siblings: rest.slice(index + 1), layer: dir.layer };
+      const next = this.follow(redirect, below, path);
       if (next === undefined) break;
       [rest, at] = [next.dirs, next.name];
       index = -1;
@@ -142,21 +158,21 @@ export class LowerStack implements Disposable {
   /**
    * Where a redirect leads: a name in the same directory, or a path from the root.
    *
-   * @param siblings The directories of a plain name.
-   * @param options The layer that has the redirect: a path is one of the layers below it.
+   * @param below The directories of a plain name, and the layer that has the redirect: a path is one of the layers below it.
+   * @param path The path in the layer that is made, for errors.
    */
   follow(
     redirect: string,
-    siblings: LowerDir,
-    { below, look }: { below: number; look: Look },
+    { siblings, layer }: { siblings: LowerDir; layer: number },
+    path: string,
   ): { dirs: LowerDir; name: string } | undefined {
     if (!redirect.startsWith("/")) return { dirs: siblings, name: redirect };
     const names = redirect.split("/").filter((name) => name !== "");
     const name = names.pop();
     if (name === undefined) return undefined;
-    let dirs: LowerDir = this.root.filter(({ layer }) => layer > below);
+    let dirs: LowerDir = this.root.slice(layer + 1);
     for (const part of names) {
-      const found = this.lookup(dirs, part, look);
+      const found = this.lookup(dirs, part, path);
       if (found?.dir === undefined) return undefined;
       dirs = found.dir;
     }
@@ -164,6 +180,7 @@ export class LowerStack implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    for (const fd of this.#fds.splice(0)) layerSymbols().close(fd);
+    for (const fd of this.#open.values()) layerSymbols().close(fd);
+    this.#open.clear();
   }
 }

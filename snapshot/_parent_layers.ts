@@ -16,6 +16,7 @@ import {
 } from "./_files.ts";
 import type { LayerMarks } from "./_layer_marks.ts";
 import { layerSymbols } from "./_layer_symbols.ts";
+import { openPath } from "./_walk_dir.ts";
 import { getXattr, listXattrs } from "./_xattrs.ts";
 
 const AT_FDCWD = -100;
@@ -40,18 +41,6 @@ export function openRoot(path: string): number {
     0,
   );
   if (fd < 0) throw refused("open", "openat", errno(), path);
-  return fd;
-}
-
-/** Opens a directory of a layer by the parts of its path. */
-function openPath(root: number, names: readonly string[]): number {
-  let fd = openChild(root, ".", O_DIRECTORY);
-  for (const name of names) {
-    const next = fd < 0 ? fd : openChild(fd, name, O_DIRECTORY);
-    if (fd >= 0) layerSymbols().close(fd);
-    fd = next;
-  }
-  if (fd < 0) throw refused("open", "openat2", -fd, names.join("/"));
   return fd;
 }
 
@@ -106,7 +95,7 @@ export class ParentLayers implements Disposable {
       const found = this.#look(root, parts);
       if (found === "next") continue;
       if (found === "hidden" || found === undefined) return undefined;
-      const dirfd = openPath(root, parts.slice(0, -1));
+      const dirfd = openPath(root, parts.slice(0, -1), parts.join("/"));
       const stat = lstatAt(dirfd, name);
       const close = () => void layerSymbols().close(dirfd);
       if (typeof stat === "number") {

@@ -1,7 +1,6 @@
 /** Walking directories in the order of a layer. */
 import { encodeText } from "@containerkit/tar";
 import {
-  listDir,
   lstatAt,
   O_DIRECTORY,
   openChild,
@@ -24,15 +23,31 @@ export function compareNames(a: string, b: string): number {
   return one.length - other.length;
 }
 
-/** The names in an open directory, in order. */
-export function sortedNames(fd: number, path: string): string[] {
-  const list = openChild(fd, ".", O_DIRECTORY);
-  if (list < 0) throw refused("open", "openat2", -list, path);
-  try {
-    return listDir(list, path).map(({ name }) => name).sort(compareNames);
-  } finally {
-    layerSymbols().close(list);
-  }
+/** The path of a name in a directory; that of the root is empty. */
+export function joined(path: string, name: string): string {
+  return path === "" ? name : `${path}/${name}`;
+}
+
+/** So many names and their slashes fit into `PATH_MAX`. */
+const NAMES_AT_ONCE = 15;
+
+/** Opens a directory by the names on the way from another, however many. */
+export function openPath(
+  root: number,
+  names: readonly string[],
+  path: string,
+): number {
+  let fd = root;
+  let at = 0;
+  do {
+    const some = names.slice(at, at + NAMES_AT_ONCE).join("/") || ".";
+    const next = openChild(fd, some, O_DIRECTORY);
+    if (fd !== root) layerSymbols().close(fd);
+    if (next < 0) throw refused("open", "openat2", -next, path);
+    fd = next;
+    at += NAMES_AT_ONCE;
+  } while (at < names.length);
+  return fd;
 }
 
 /** What is at a name; it must be there. */

@@ -12,6 +12,9 @@ import { measureTree } from "${import.meta.resolve("./_usage.ts")}";
 import { remapTree, unmapTree } from "${
   import.meta.resolve("./_unmap_tree.ts")
 }";
+import { diffLayers, diffUpper } from "${import.meta.resolve("./mod.ts")}";
+import { setXattr } from "@containerkit/libc";
+import { UntarStream } from "@containerkit/tar";
 
 const [dir] = Deno.args;
 Deno.mkdirSync(dir + "/fs");
@@ -32,11 +35,30 @@ await copyTree(dir + "/fs", dir + "/copy");
 const alike = await compareTrees(dir + "/fs", dir + "/copy");
 Deno.chmodSync("../f", 0o600);
 const { length } = await compareTrees(dir + "/fs", dir + "/copy");
-console.log(JSON.stringify([inodes, unmapped, owner(), alike, length]));
+const fsAfter = dir + "/fs", lower = dir + "/copy";
+Deno.mkdirSync(dir + "/upper/moved", { recursive: true });
+const redirect = new TextEncoder().encode("/d");
+setXattr(dir + "/upper/moved", "trusted.overlay.redirect", redirect);
+const layers = [
+  diffLayers(lower, fsAfter, { compression: "none" }),
+  diffUpper(fsAfter, { compression: "none" }),
+  diffUpper(dir + "/upper", { compression: "none", lower: [lower] }),
+];
+const entries = [];
+for (const { readable } of layers) {
+  let count = 0;
+  const limits = { pathBytes: 1e5 };
+  const archive = readable.pipeThrough(new UntarStream({ limits }));
+  for await (const _ of archive) count++;
+  entries.push(count);
+}
+console.log(
+  JSON.stringify([inodes, unmapped, owner(), alike, length, entries]),
+);
 `;
 
 rootTest(
-  "measureTree(), unmapTree(), copyTree() and compareTrees() go deeper than the limit of descriptors",
+  "measureTree(), unmapTree(), copyTree(), compareTrees(), diffLayers() and diffUpper() go deeper than the limit of descriptors",
   async () => {
     await using temp = tempDir();
     const script = `${temp.path}/script.ts`;
@@ -47,6 +69,11 @@ rootTest(
       ...["-c", run, "sh", Deno.execPath()],
       ...[...args, temp.path],
     ]);
-    assertEquals(JSON.parse(output), [1 + 2 * DEPTH, 7, 1000, [], 1]);
+    // What changed with all that it lies in; all; all but a file beside what was moved.
+    const entries = [DEPTH, 2 * DEPTH, 2 * DEPTH - 1];
+    assertEquals(JSON.parse(output), [
+      ...[1 + 2 * DEPTH, 7, 1000, [], 1],
+      entries,
+    ]);
   },
 );

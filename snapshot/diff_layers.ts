@@ -49,7 +49,7 @@ export function diffLayers(
   }
   function* steps(): Generator<Step> {
     const { writer, isXattrKept } = makeWriter(after, options);
-    yield* walkBoth({ writer, isXattrKept, names: 0 }, before, after, "");
+    yield* walkBoth({ writer, isXattrKept }, before, after);
   }
   return layerOf(steps, options, () => {
     if (before !== undefined) layerSymbols().close(before);
