@@ -21,10 +21,9 @@ import { layerSymbols } from "./_layer_symbols.ts";
 import { Levels } from "./_levels.ts";
 import { makeDevice } from "./_make_device.ts";
 import { openRoot } from "./_parent_layers.ts";
-import { closing, statAt } from "./_walk_dir.ts";
+import { closing, openPath, statAt } from "./_walk_dir.ts";
 import { getXattr, listXattrs, removeXattr, setXattr } from "./_xattrs.ts";
 
-const AT_FDCWD = -100;
 const CREATE = 1 | 0o100 | 0o200 | O_NOFOLLOW | O_CLOEXEC;
 /** Up to here a copy holds nobody up. */
 const SMALL = 1 << 20;
@@ -46,6 +45,8 @@ interface Copied {
 }
 
 interface Work {
+  /** Where the copy is, open, and its path. */
+  readonly root: { readonly fd: number; readonly path: string };
   /** Where the names of files with several of them are, by inode. */
   readonly links: Map<bigint, string>;
   readonly signal: AbortSignal | undefined;
@@ -153,16 +154,23 @@ function setTimes({ to, name, path, stat }: Copied): void {
 }
 
 /** Makes a further name of a file that was copied, if it is one. */
-function isLinked({ to, name, path, stat }: Copied, { links }: Work): boolean {
+function isLinked(
+  { to, name, path, stat }: Copied,
+  { root, links }: Work,
+): boolean {
   if ((stat.mode & S_IFMT) === S_IFDIR || stat.nlink <= 1) return false;
   const other = links.get(stat.ino);
   if (other === undefined) {
     links.set(stat.ino, path);
     return false;
   }
-  const libc = layerSymbols();
-  const [old, now] = [first.set(other), second.set(name)];
-  const result = libc.linkat(AT_FDCWD, old, to, now, 0);
+  // The whole path may be longer than the kernel takes.
+  const names = other.slice(root.path.length + 1).split("/");
+  const last = names.pop()!;
+  const dir = openPath(root.fd, names, path);
+  using _dir = closing(dir);
+  const [old, now] = [first.set(last), second.set(name)];
+  const result = layerSymbols().linkat(dir, old, to, now, 0);
   tried(result, { action: "create", call: "linkat", path });
   return true;
 }
@@ -221,10 +229,12 @@ export async function copyTree(
   using targets = new Levels("open");
   const source = sources.add(openRoot(from), "", from);
   Deno.mkdirSync(to, { mode: 0o700 });
-  const target = targets.add(openRoot(to), "", to);
-  for (const key of ACLS) removeXattr(procPath(target.fd), key, to);
+  const root = { fd: openRoot(to), path: to };
+  using _root = closing(root.fd);
+  for (const key of ACLS) removeXattr(procPath(root.fd), key, to);
+  targets.enter(root.fd, ".", to);
   const stat = statAt(source.fd, "", from);
   source.entries = listDir(source.fd, from);
-  await copyAll(sources, targets, { links: new Map(), signal });
-  finish({ from: source.fd, to: target.fd, name: "", path: to, stat });
+  await copyAll(sources, targets, { root, links: new Map(), signal });
+  finish({ from: source.fd, to: root.fd, name: "", path: to, stat });
 }
