@@ -15,7 +15,12 @@ import { copyUp } from "./_copy_up.ts";
 import type { Dir, DirTree, MissingHandler } from "./_dir_tree.ts";
 import { lstatAt } from "./_files.ts";
 import { pathIn, removeFrom } from "./_hide.ts";
-import { type LateMark, makeLateMarks, makeMark } from "./_late_marks.ts";
+import {
+  findMarks,
+  type LateMark,
+  makeLateMarks,
+  makeMark,
+} from "./_late_marks.ts";
 import { directoryMarks } from "./_layer_marks.ts";
 import { layerSymbols } from "./_layer_symbols.ts";
 import {
@@ -91,7 +96,9 @@ export class Applier implements TarSink, Disposable {
 
   entry(header: TarHeader): void {
     this.entries++;
-    if (this.#context.rules.filter?.(header) === false) return;
+    const { filter, implicit } = this.#context.rules;
+    if (filter?.(header) === false) return;
+    implicit?.see(header);
     const work = this.#begin(header);
     if (work !== undefined && !this.#isDone(work)) {
       this.#work = this.#resume(work, header);
@@ -278,7 +285,9 @@ export class Applier implements TarSink, Disposable {
   /** Sets what had to wait until nothing more is written. */
   *finish(): Generator<void> {
     const find = (names: readonly string[]) => this.#parentOfMark(names, true);
+    const { tree, rules } = this.#context;
     yield* makeLateMarks(this.#context, this.#late, find);
+    rules.implicit?.note(findMarks(tree.root));
     yield* finishDirectories(this.#context);
   }
 
@@ -389,6 +398,7 @@ export class Applier implements TarSink, Disposable {
     if (rules.parents !== undefined && below?.kind !== "dir") return undefined;
     const dir = this.#makeLike(below, parent, name);
     dir.made = false;
+    dir.isHolder = true;
     return dir;
   };
 

@@ -1,6 +1,7 @@
 /** What the parts of applying a layer share. */
 import type { TarHeader } from "@containerkit/tar";
 import type { Dir, DirTree } from "./_dir_tree.ts";
+import type { ImplicitFolders } from "./_implicit.ts";
 import type { LayerMarks, OpenDir } from "./_layer_marks.ts";
 import type { ParentLayers } from "./_parent_layers.ts";
 import { LayerError } from "./layer_error.ts";
@@ -30,6 +31,7 @@ export interface ApplyRules {
   readonly mapParents: boolean;
   readonly filter: ((header: TarHeader) => boolean) | undefined;
   readonly writeBack: boolean;
+  readonly implicit: ImplicitFolders | undefined;
 }
 
 export interface Owner {

@@ -37,6 +37,8 @@ export class Dir {
   fd = -1;
   /** Made for an entry of this layer, so that all in it but marks is the layer's. */
   made: boolean;
+  /** Made for nothing but marks. */
+  isHolder = false;
   /** Nothing in it is from elsewhere. */
   fresh: boolean;
   /** The layer has an entry for it. */

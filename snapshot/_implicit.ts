@@ -1,32 +1,27 @@
-import {
-  chmodAt,
-  chownAt,
-  type Fd,
-  FileType,
-  openAt,
-  openAt2,
-  OpenFlag,
-  Resolve,
-  setXattr,
-  type Stat,
-  statAt,
-  SyscallError,
-  utimesAt,
-} from "@containerkit/libc";
 import type { IdMap } from "@containerkit/mount";
+import { writeFileAtomic } from "@containerkit/state";
 import { type TarHeader, TypeFlag } from "@containerkit/tar";
 import { parseWhiteout } from "@containerkit/tar/layer";
-import { writeFileAtomic } from "@containerkit/state";
+import { adoptFolders, dressFolder, type Look } from "./_adoption.ts";
 import { cleanPath } from "./_clean_path.ts";
-import { mapOwner } from "./_map_owner.ts";
+import type { FoundMarks } from "./_late_marks.ts";
 import { overlayMarks } from "./_layer_marks.ts";
-import { ParentLayers } from "./_parent_layers.ts";
-import { removeTree } from "./_remove_tree.ts";
+import { exists } from "./_folders.ts";
+import { mapOwner } from "./_map_owner.ts";
+import { openRoot, ParentLayers } from "./_parent_layers.ts";
+import { closing, statAt } from "./_walk_dir.ts";
 
 /** What is kept beside a layer until it is committed, by whatever process. */
 type ImplicitRecord = Readonly<
   Record<
-    "needed" | "marked" | "folders" | "others" | "hidden" | "opaque",
+    | "needed"
+    | "marked"
+    | "folders"
+    | "others"
+    | "hidden"
+    | "opaque"
+    | "marks"
+    | "holders",
     readonly string[]
   >
 >;
@@ -36,6 +31,11 @@ const recordOf = (dir: string) => `${dir}/implicit.json`;
 /** Keeps them beside a layer, in the place of those before. They are no more durable than what was applied. */
 export function keepImplicit(dir: string, implicit: ImplicitFolders): void {
   writeFileAtomic(recordOf(dir), JSON.stringify(implicit), { durable: false });
+}
+
+/** Whether any are kept beside a layer. */
+export function hasImplicit(dir: string): boolean {
+  return exists(recordOf(dir));
 }
 
 /** Those that are kept beside a layer. */
@@ -74,6 +74,7 @@ export class ImplicitFolders {
   readonly #hidden: Set<string>;
   /** Folders of which the layer hides what is in them. */
   readonly #opaque: Set<string>;
+  #found: FoundMarks;
 
   constructor(kept: Partial<ImplicitRecord> = {}) {
     this.#needed = new Set(kept.needed);
@@ -82,6 +83,8 @@ export class ImplicitFolders {
     this.#others = new Set(kept.others);
     this.#hidden = new Set(kept.hidden);
     this.#opaque = new Set(kept.opaque);
+    const { marks = [], holders = [] } = kept;
+    this.#found = { marks, holders };
   }
 
   /** What `adopt` needs, which is less than all that was seen. */
@@ -94,6 +97,7 @@ export class ImplicitFolders {
       others: [...this.#others.intersection(asked)],
       hidden: [...this.#hidden],
       opaque: [...this.#opaque],
+      ...this.#found,
     };
   }
 
@@ -123,6 +127,11 @@ export class ImplicitFolders {
     }
   }
 
+  /** Takes note of where the marks are when all entries are there. */
+  note(found: FoundMarks): void {
+    this.#found = found;
+  }
+
   #isCutOff(names: readonly string[]): boolean {
     return names.some((_, index) => {
       const above = names.slice(0, index).join("/");
@@ -132,28 +141,23 @@ export class ImplicitFolders {
   }
 
   /** Makes the root look as in the layer below, seen through an id map if there is one, if the layer does not say how it looks. */
-  adoptRoot(dir: string, nearest: string, idmap?: IdMap): void {
-    using root = openAt(undefined, dir, OpenFlag.DIRECTORY);
-    this.#adoptRoot(root, nearest, idmap);
-  }
-
-  #adoptRoot(root: Fd, nearest: string, idmap?: IdMap): void {
+  adoptRoot(content: string, nearest: string, idmap?: IdMap): void {
     if (this.#folders.has("")) return;
-    const stat = statAt(undefined, nearest);
-    dress(root, { ...stat, ...mapOwner(stat, idmap) });
+    const root = openRoot(content);
+    using _root = closing(root);
+    dressFolder(root, rootLook(nearest, idmap), "");
   }
 
   /**
-   * Makes them look as in the layers below.
+   * Makes them look as in the layers below, and removes marks where nothing is below, which would be seen themselves,
+   * with the folders that hold only such: marks make nothing. All can be taken back.
    *
-   * @param dir The folder of the layer.
+   * @param dir The folder that the layer's is in.
    * @param parents The folders of the layers below, the nearest first.
    * @returns A path that is a link below, where the layer's files would hide it; it must be applied on its parent then.
    */
   adopt(dir: string, parents: readonly string[]): string | undefined {
-    using root = openAt(undefined, dir, OpenFlag.DIRECTORY);
     const [nearest] = parents;
-    if (nearest !== undefined) this.#adoptRoot(root, nearest);
     // Where nothing is below, there is nothing to look like.
     const all = nearest === undefined
       ? []
@@ -161,126 +165,35 @@ export class ImplicitFolders {
     // Through a link of the layer itself, also where it has a folder of that name: applying it again is the safe way.
     const link = all.find((path) => this.#others.has(path));
     if (link !== undefined) return link;
-    // Those above come first, so that a link is met before what lies behind it.
-    const folders = all.filter((path) => !this.#folders.has(path)).sort();
-    if (folders.length === 0 && this.#marked.size === 0) return;
+    const looks = new Map<string, Look>();
+    if (nearest !== undefined && !this.#folders.has("")) {
+      looks.set("", rootLook(nearest));
+    }
     using below = new ParentLayers(parents, overlayMarks(false));
-    for (const path of folders) {
-      // The same for a name that is no text.
-      if (!path.isWellFormed()) return path;
+    // Those above come first, so that a link is met before what lies behind it.
+    for (const path of all.filter((path) => !this.#folders.has(path)).sort()) {
       const names = path.split("/");
       const found = this.#isCutOff(names) ? undefined : below.find(names);
       if (found?.kind === "link") return path;
-      if (found?.kind !== "dir") continue;
-      using folder = openFolder(root, path);
-      if (folder === undefined) continue;
-      for (const [name, value] of found.xattrs) {
-        setXattr(folder, name, new Uint8Array(value));
+      if (found?.kind === "dir") {
+        looks.set(path, { ...found.stat, xattrs: found.xattrs });
       }
-      const { mtime, mtimeNs, ...owner } = found.stat;
-      dress(folder, {
-        ...owner,
-        mtime: BigInt(mtime) * 1_000_000_000n + BigInt(mtimeNs),
-      });
     }
-    for (const path of this.#hidden) this.#dropMark(root, path, below);
-    for (const path of this.#marked) this.#dropHolder(root, path, below);
+    const find = (path: string) => below.find(path.split("/"));
+    const { marks, holders } = this.#found;
+    adoptFolders(dir, {
+      looks,
+      marks: marks.filter((path) => find(path) === undefined),
+      holders: holders.filter((path) => find(path)?.kind !== "dir"),
+    });
     return undefined;
   }
-
-  /** Marks make nothing: a folder that holds nothing else goes where none is below. */
-  #dropHolder(root: Fd, path: string, below: ParentLayers): void {
-    if (path === "" || this.#needed.has(path) || this.#isUnsure(path)) return;
-    // It may be a mark by now.
-    if (below.find(path.split("/"))?.kind !== "dir") {
-      removeIf(root, path, isFolder);
-    }
-  }
-
-  /** Whether it is the layer's own, or may lie elsewhere than its name says. */
-  #isUnsure(path: string): boolean {
-    if (this.#folders.has(path) || !path.isWellFormed()) return true;
-    const names = path.split("/");
-    return names.some((_, index) =>
-      this.#others.has(names.slice(0, index + 1).join("/"))
-    );
-  }
-
-  /** Where nothing is below, the mark that hides it would be seen itself. */
-  #dropMark(root: Fd, path: string, below: ParentLayers): void {
-    if (this.#isUnsure(path) || below.find(path.split("/")) !== undefined) {
-      return;
-    }
-    // It may be gone: one above it hides the same.
-    removeIf(root, path, isMark);
-  }
 }
 
-/** Owner, mode and time of a folder; the time in nanoseconds. */
-interface Look {
-  readonly uid: number;
-  readonly gid: number;
-  readonly mode: number;
-  readonly mtime: bigint;
-}
-
-function dress(folder: Fd, { uid, gid, mode, mtime }: Look): void {
-  chownAt(folder, "", { uid, gid });
-  chmodAt(folder, ".", mode & 0o7777);
-  utimesAt(folder, ".", { mtime });
-}
-
-/** What stands for nothing at a path: a part of it may be a file, a mark, or a link that leads anywhere. */
-const ABSENT = ["ENOENT", "ENOTDIR", "ELOOP"];
-
-/** The paths are the layer's own words: no link is followed. */
-function openFolder(root: Fd, path: string): Fd | undefined {
-  try {
-    return openAt2(root, path, {
-      flags: OpenFlag.DIRECTORY | OpenFlag.NOFOLLOW,
-      resolve: Resolve.BENEATH | Resolve.NO_SYMLINKS,
-    });
-  } catch (error) {
-    if (error instanceof SyscallError && ABSENT.includes(error.code)) {
-      return undefined;
-    }
-    throw error;
-  }
-}
-
-function isFolder({ mode }: Stat): boolean {
-  return (mode & FileType.MASK) === FileType.DIRECTORY;
-}
-
-/** Whether it is a mark by which overlay hides. */
-function isMark({ mode, deviceMajor, deviceMinor }: Stat): boolean {
-  return (mode & FileType.MASK) === FileType.CHAR && deviceMajor === 0 &&
-    deviceMinor === 0;
-}
-
-/** Removes what may be gone already, if it is what it should be; the folder that it is in stays as old as it was. */
-function removeIf(
-  root: Fd,
-  path: string,
-  isIt: (stat: Stat) => boolean,
-): void {
-  const slash = path.lastIndexOf("/");
-  const name = path.slice(slash + 1);
-  using folder = openFolder(root, path.slice(0, Math.max(slash, 0)) || ".");
-  const found = folder && lookAt(folder, name);
-  if (folder === undefined || found === undefined || !isIt(found)) return;
-  const { mtime } = statAt(folder, "");
-  for (const _ of removeTree(folder.number, name, path));
-  utimesAt(folder, ".", { mtime });
-}
-
-function lookAt(folder: Fd, name: string): Stat | undefined {
-  try {
-    return statAt(folder, name);
-  } catch (error) {
-    if (error instanceof SyscallError && ABSENT.includes(error.code)) {
-      return undefined;
-    }
-    throw error;
-  }
+/** What the root of a layer looks like. */
+function rootLook(content: string, idmap?: IdMap): Look {
+  const root = openRoot(content);
+  using _root = closing(root);
+  const stat = statAt(root, "", content);
+  return { ...stat, ...mapOwner(stat, idmap), xattrs: new Map() };
 }

@@ -2,7 +2,7 @@
 import type { Whiteout } from "@containerkit/tar/layer";
 import type { ApplyContext } from "./_apply_context.ts";
 import type { Dir } from "./_dir_tree.ts";
-import { hide, makeOpaque } from "./_hide.ts";
+import { hide, makeOpaque, pathIn } from "./_hide.ts";
 
 /** A mark, and the directory that it lies in as the layer names it. */
 export interface LateMark {
@@ -60,4 +60,25 @@ export function* makeLateMarks(
     const work = makeMark(context, parent, whiteout);
     if (work !== undefined) yield* work;
   }
+}
+
+/** Where marks are, wherever the layer says they are. */
+export interface FoundMarks {
+  /** Names that are hidden. */
+  readonly marks: readonly string[];
+  /** Directories that were made for marks and hold nothing else. */
+  readonly holders: readonly string[];
+}
+
+/** Finds the marks below a root. */
+export function findMarks(root: Dir): FoundMarks {
+  const marks: string[] = [];
+  const holders: string[] = [];
+  const stack = [root];
+  for (let dir = stack.pop(); dir !== undefined; dir = stack.pop()) {
+    for (const name of dir.hidden ?? []) marks.push(pathIn(dir, name));
+    if (dir.isHolder && !dir.hasOwn) holders.push(dir.path);
+    stack.push(...dir.children?.values() ?? []);
+  }
+  return { marks, holders };
 }

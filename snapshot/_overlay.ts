@@ -1,6 +1,8 @@
 import type { Mount } from "@containerkit/mount";
 import { DigestMismatchError, parseDigest } from "@containerkit/oci";
 import type { LayerReader } from "@containerkit/tar/layer";
+import { forgetAdoption, takeBackAdoption } from "./_adoption.ts";
+import { applyTo } from "./_apply_to.ts";
 import { applyLayer } from "./apply_layer.ts";
 import type { DiffLayersOptions } from "./diff_layers_options.ts";
 import { changesOf } from "./_changes.ts";
@@ -12,6 +14,7 @@ import { checkFilesystem } from "./_filesystem.ts";
 import { destroyTree, missingDir } from "./_folders.ts";
 import {
   forgetImplicit,
+  hasImplicit,
   ImplicitFolders,
   keepImplicit,
   readImplicit,
@@ -104,7 +107,7 @@ export class OverlayDriver implements Driver {
     const [below] = place.parents;
     // All that lies on a parent bears the ids that the map shows; without one the whole is mounted through the map.
     const idmap = below === undefined ? undefined : place.options.idmap;
-    const { digest, size, diffId, diffSize } = await applyLayer(
+    const { digest, size, diffId, diffSize } = await applyTo(
       layer,
       contentOf(place),
       {
@@ -116,14 +119,11 @@ export class OverlayDriver implements Driver {
           ? {}
           : { parents: place.parents.map(contentOf) }),
         ...(idmap && { idmap, mapParents: true }),
-        filter(header) {
-          implicit.see(header);
-          return true;
-        },
         ...(onProgress === undefined
           ? {}
           : { onProgress: ({ size }) => onProgress(size) }),
       },
+      implicit,
     );
     // Another process may commit it.
     if (below === undefined) keepImplicit(place.dir, implicit);
@@ -139,7 +139,7 @@ export class OverlayDriver implements Driver {
   async seal(place: Place, signal: AbortSignal | undefined): Promise<Sealed> {
     const content = contentOf(place);
     const link = readImplicit(place.dir)
-      ?.adopt(content, place.parents.map(contentOf));
+      ?.adopt(place.dir, place.parents.map(contentOf));
     if (link !== undefined) {
       throw new RebaseError(place.key, place.parent ?? "", link);
     }
@@ -149,16 +149,19 @@ export class OverlayDriver implements Driver {
     return { usage };
   }
 
-  mustRevert({ options, parents }: Place): boolean {
-    return options.idmap !== undefined && parents.length > 0;
+  mustRevert({ dir, options, parents }: Place): boolean {
+    return hasImplicit(dir) ||
+      (options.idmap !== undefined && parents.length > 0);
   }
 
   revert({ dir }: Place): void {
     remapTree(dir);
+    takeBackAdoption(dir);
   }
 
   trim({ dir }: Folder): Promise<void> {
     forgetOwners(dir);
+    forgetAdoption(dir);
     forgetImplicit(dir);
     return Promise.resolve();
   }

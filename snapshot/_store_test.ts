@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
+import { mount } from "@containerkit/mount";
 import { openState } from "@containerkit/state";
-import { UntarStream } from "@containerkit/tar";
-import { need, rootTest, tempDir } from "@containerkit/tests";
+import { encodeText, UntarStream } from "@containerkit/tar";
+import { describeTree, need, rootTest, tempDir } from "@containerkit/tests";
 import type { Driver, Place } from "./_driver.ts";
 import { OverlayDriver } from "./_overlay.ts";
 import { MIGRATIONS } from "./_rows.ts";
@@ -9,7 +10,15 @@ import { StoreSnapshotter } from "./_snapshotter.ts";
 import { readSidecar } from "./_sidecar.ts";
 import { Store } from "./_store.ts";
 import { TarindexDriver } from "./_tarindex.ts";
-import { archive, dir, file, link, stream, symlink } from "./_test_layers.ts";
+import {
+  archive,
+  dir,
+  file,
+  link,
+  stream,
+  symlink,
+  type TestEntry,
+} from "./_test_layers.ts";
 import { getXattr, setXattr } from "./_xattrs.ts";
 import type { Snapshot } from "./snapshotter.ts";
 import { LayerError, openOverlay, openTarindex, RebaseError } from "./mod.ts";
@@ -550,3 +559,75 @@ rootTest(
     );
   },
 );
+
+rootTest(
+  "overlay: a commit() that fails leaves the marks and looks that another parent needs",
+  async () => {
+    await using temp = tempDir();
+    const root = `${temp.path}/s`;
+    await using snapshots = await openOverlay({ root });
+    const apply = async (key: string, entries: readonly TestEntry[]) => {
+      await using work = await snapshots.prepare(key);
+      await work.apply(stream(archive(entries)));
+      work.keep();
+    };
+    const xattrs = new Map([["user.first", encodeText("1")]]);
+    await apply("a", [{ ...dir("d/", 0o700), xattrs }, symlink("d", "l")]);
+    await snapshots.commit("first", "a");
+    await apply("b", [dir("d/", 0o711), file("d/x"), dir("e/"), file("e/y")]);
+    await snapshots.commit("second", "b");
+    await apply("work", [
+      file("d/f"),
+      ...[file("d/.wh.x"), file("e/.wh.y"), file("e/.wh..wh..opq")],
+    ]);
+    await apply("behind", [file("l/f")]);
+    const layers = `${root}/snapshots/overlay/layers`;
+    const content = `${layers}/3/fs`;
+    // Marks are as old as they are.
+    const describe = async () =>
+      (await describeTree(content))
+        .map((line) => line.replace(/( c 0 0:0 0) \S+/, "$1"));
+    const before = await describe();
+    await assertRejects(
+      () =>
+        snapshots.commitAll([
+          { name: "top", key: "work", options: { parent: "first" } },
+          { name: "more", key: "behind", options: { parent: "first" } },
+        ]),
+      RebaseError,
+    );
+    assertEquals(await describe(), before);
+    await snapshots.commit("top", "work", { parent: "second" });
+    await using view = await snapshots.view("view", "top");
+    const target = `${temp.path}/m`;
+    Deno.mkdirSync(target);
+    await using _mounted = await mount(view.mounts, target);
+    assertEquals(
+      [...Deno.readDirSync(`${target}/d`), ...Deno.readDirSync(`${target}/e`)]
+        .map(({ name }) => name),
+      ["f"],
+    );
+    assertEquals(Deno.lstatSync(`${target}/d`).mode! & 0o7777, 0o711);
+    assertEquals(getXattr(`${target}/d`, "user.first", ""), undefined);
+  },
+);
+
+rootTest("overlay: commit() removes no file of a folder of marks", async () => {
+  await using temp = tempDir();
+  await using snapshots = await openOverlay({ root: `${temp.path}/s` });
+  await using work = await snapshots.prepare("work");
+  await work.apply(stream(archive([file("d/.wh.x")])));
+  const target = `${temp.path}/m`;
+  Deno.mkdirSync(target);
+  {
+    await using _mounted = await mount(work.mounts, target);
+    Deno.writeTextFileSync(`${target}/d/written`, "1");
+  }
+  await work.commit("layer");
+  await using view = await snapshots.view("view", "layer");
+  await using _mounted = await mount(view.mounts, target);
+  assertEquals(
+    [...Deno.readDirSync(`${target}/d`)].map(({ name }) => name),
+    ["written"],
+  );
+});

@@ -6,6 +6,7 @@ import {
   runProgram,
   tempDir,
 } from "@containerkit/tests";
+import { applyTo } from "./_apply_to.ts";
 import { ImplicitFolders } from "./_implicit.ts";
 import { createEntryReader } from "./_layer_entries.ts";
 import { applyEntries } from "./_merge.ts";
@@ -164,7 +165,7 @@ async function result(
   format: (typeof FORMATS)[number],
 ): Promise<string[]> {
   const root = `${temp}/${crypto.randomUUID()}`;
-  const [lower, upper, merged] = [`${root}/l`, `${root}/u`, `${root}/m`];
+  const [lower, upper, merged] = [`${root}/l`, `${root}/u/fs`, `${root}/m`];
   for (const path of [lower, upper, merged, `${root}/w`]) {
     Deno.mkdirSync(path, { recursive: true });
   }
@@ -199,18 +200,13 @@ async function result(
   }
   const implicit = new ImplicitFolders();
   const overlay = { format: "overlay", parents: [lower] } as const;
-  await applyLayer(
+  await applyTo(
     stream(archive(layer)),
     upper,
-    format !== "late" ? overlay : {
-      format: "overlay",
-      filter(header) {
-        implicit.see(header);
-        return true;
-      },
-    },
+    format === "late" ? { format: "overlay" } : overlay,
+    implicit,
   );
-  if (format === "late" && implicit.adopt(upper, [lower]) !== undefined) {
+  if (format === "late" && implicit.adopt(`${root}/u`, [lower])) {
     // Behind a link of the layer below: it is applied on it then.
     return await result({ temp, base, layer }, "overlay");
   }
@@ -267,3 +263,35 @@ rootTest("applyLayer() gives one result in any order and format", async () => {
     await runProgram("umount", [temp.path]);
   }
 });
+
+rootTest(
+  "applyLayer() leaves no mark in the lowest layer, behind a link either",
+  async () => {
+    await using temp = tempDir();
+    const link = symlink("nowhere/deep", "l");
+    const marks = [file("l/.wh.x"), file("l/.wh..wh..opq"), file("a/.wh.x")];
+    const orders = [
+      [dir("l"), ...marks, link],
+      [link, ...marks],
+      [dir("l"), link, ...marks],
+    ];
+    for (const [index, entries] of orders.entries()) {
+      for (const parents of [undefined, []]) {
+        const root = `${temp.path}/${index}${parents ?? "-"}`;
+        const content = `${root}/fs`;
+        Deno.mkdirSync(content, { recursive: true });
+        const implicit = new ImplicitFolders();
+        const options = {
+          format: "overlay",
+          ...(parents && { parents }),
+        } as const;
+        await applyTo(stream(archive(entries)), content, options, implicit);
+        implicit.adopt(root, []);
+        assertEquals(
+          [...Deno.readDirSync(content)].map(({ name }) => name),
+          ["l"],
+        );
+      }
+    }
+  },
+);
