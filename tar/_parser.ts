@@ -14,6 +14,7 @@ import { parseDecimal, parseTime, readNumber } from "./_numbers.ts";
 import {
   checkSparse,
   isSparse,
+  mergePax,
   otherRecords,
   type PaxRecords,
   readPax,
@@ -359,7 +360,7 @@ export class Parser implements TarParser {
     const own = this.#records;
     this.#records = undefined;
     if (this.#globals.size === 0) return own;
-    return new Map([...this.#globals, ...own ?? []]);
+    return mergePax(this.#globals, own ?? new Map());
   }
 
   #paxText(key: string, value: Uint8Array): string {

@@ -1,4 +1,4 @@
-import { decodeText } from "./text.ts";
+import { decodeText, encodeText } from "./text.ts";
 import type { SparseRange } from "./tar_header.ts";
 import { parseDecimal } from "./_numbers.ts";
 import { TarError } from "./tar_error.ts";
@@ -43,7 +43,7 @@ export function readPax(
     }
     const key = decodeText(body.subarray(space + 1, equals));
     const value = body.slice(equals + 1, end - 1);
-    if (key === "") {
+    if (key === "" || key.includes("\0")) {
       throw new TarError("a PAX record has no key", offset + index);
     }
     index = end;
@@ -81,7 +81,7 @@ export function takeXattrs(
       ) {
         (xattrs ??= new Map()).set(name, bytes);
       }
-    } else if (key.startsWith(SCHILY) && value.length > 0) {
+    } else if (key.startsWith(SCHILY)) {
       (xattrs ??= new Map()).set(key.slice(SCHILY.length), value);
     }
   }
@@ -93,12 +93,43 @@ export function isXattr(key: string): boolean {
   return key.startsWith(SCHILY) || key.startsWith(LIBARCHIVE);
 }
 
-function percentDecode(text: string): string | undefined {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return undefined;
+/** The key of an extended attribute's record, and its value there. */
+export function xattrRecord(
+  name: string,
+  value: Uint8Array,
+): [key: string, value: Uint8Array | string] {
+  // No key may hold the sign that ends it: only the other spelling can say such a name.
+  return name.includes("=")
+    ? [`${LIBARCHIVE}${percentEncode(name)}`, value.toBase64()]
+    : [`${SCHILY}${name}`, value];
+}
+
+/** Merges the records of an entry into those of all; one that is empty takes that of all back. */
+export function mergePax(all: PaxRecords, own: PaxRecords): PaxRecords {
+  const records = new Map([...all, ...own]);
+  for (const [key, { length }] of own) {
+    if (length === 0 && all.has(key)) records.delete(key);
   }
+  return records;
+}
+
+function percentEncode(text: string): string {
+  return Array.from(encodeText(text), (byte) => {
+    const char = String.fromCharCode(byte);
+    return /[\w.-]/.test(char)
+      ? char
+      : `%${byte.toString(16).toUpperCase().padStart(2, "0")}`;
+  }).join("");
+}
+
+function percentDecode(text: string): string | undefined {
+  const [plain = "", ...parts] = text.split("%");
+  const bytes = [...encodeText(plain)];
+  for (const part of parts) {
+    if (!/^[\da-f]{2}/i.test(part)) return undefined;
+    bytes.push(parseInt(part.slice(0, 2), 16), ...encodeText(part.slice(2)));
+  }
+  return bytes.includes(0) ? undefined : decodeText(new Uint8Array(bytes));
 }
 
 function base64Decode(text: string): Uint8Array | undefined {

@@ -5,6 +5,7 @@
  */
 
 import { encodeText } from "./text.ts";
+import { xattrRecord } from "./_pax.ts";
 import { formatTime } from "./_numbers.ts";
 import { type TarHeader, TypeFlag } from "./tar_header.ts";
 
@@ -122,7 +123,7 @@ export function encodeTarHeader(header: TarHeaderInit): Uint8Array {
   }
   for (const [key, value] of pax ?? []) records.set(key, value);
   for (const [key, value] of xattrs ?? []) {
-    records.set(`SCHILY.xattr.${key}`, value);
+    records.set(...xattrRecord(key, value));
   }
   writeSum(block);
   if (records.size === 0) return block;

@@ -240,6 +240,40 @@ pureTest(
   },
 );
 
+pureTest(
+  "encodeTarHeader() writes attributes without a value, and of any name",
+  () => {
+    const xattrs = new Map([
+      ["user.none", new Uint8Array()],
+      ["user.a=b", encodeText("1")],
+      ["user.\udcff =%", encodeText("2")],
+      ["user.\udcff", encodeText("3")],
+      ["user.both=", new Uint8Array()],
+    ]);
+    const bytes = join(entry({ name: "f", xattrs }), END);
+    assertEquals(read(bytes)[0]!.header.xattrs, xattrs);
+  },
+);
+
+pureTest(
+  "createTarParser() takes an attribute of all back by a record without a value",
+  () => {
+    const all = "25 SCHILY.xattr.user.a=1\n";
+    const none = new Map([["user.a", new Uint8Array()]]);
+    const bytes = join(
+      encodeTarHeader({ name: "p", typeflag: "g", size: all.length }),
+      padded(all),
+      entry({ name: "a" }),
+      entry({ name: "b", xattrs: none }),
+      END,
+    );
+    assertEquals(
+      read(bytes).map(({ header }) => header.xattrs?.has("user.a") ?? false),
+      [true, false],
+    );
+  },
+);
+
 pureTest("createTarParser() gives the same whatever the chunks are", () => {
   const bytes = join(
     entry({
