@@ -1,31 +1,42 @@
 /** Whether a host name is this machine. */
 export function isLoopback(hostname: string): boolean {
-  return hostname === "localhost" || hostname.endsWith(".localhost") ||
-    hostname === "[::1]" || /^127\.\d+\.\d+\.\d+$/.test(hostname);
+  return /^(?:.*\.)?localhost\.?$/.test(hostname) || hostname === "[::1]" ||
+    /^127\.\d+\.\d+\.\d+$/.test(hostname);
 }
 
-/**
- * Whether a URL's host is an address that only a local network has. Where a public registry sends a client to
- * one, it may be after a service that trusts the client's network.
- */
-export function isPrivateAddress(hostname: string): boolean {
-  if (isLoopback(hostname)) return true;
+/** Who else has an address: all the world, a local network, one wire of it, or nobody. */
+type Reach = "public" | "private" | "link" | "loopback";
+
+/** What a server may lead to, other than to its own address: nothing that is nearer to the client than the server. */
+const MAY_NAME: Readonly<Record<Reach, readonly Reach[]>> = {
+  public: ["public"],
+  link: ["public"],
+  private: ["public", "private"],
+  loopback: ["public", "private", "loopback"],
+};
+
+function reachOf(hostname: string): Reach {
+  if (isLoopback(hostname)) return "loopback";
   const v4 = /^(\d+)\.(\d+)\.\d+\.\d+$/.exec(hostname);
   if (v4 !== null) {
     const [a, b] = [Number(v4[1]), Number(v4[2])];
-    return a === 0 || a === 10 || (a === 172 && b >= 16 && b < 32) ||
-      (a === 192 && b === 168) || (a === 169 && b === 254) ||
-      (a === 100 && b >= 64 && b < 128);
+    // Linux takes it for this machine.
+    if (a === 0) return "loopback";
+    if (a === 169 && b === 254) return "link";
+    const isPrivate = a === 10 || (a === 172 && b >= 16 && b < 32) ||
+      (a === 192 && b === 168) || (a === 100 && b >= 64 && b < 128);
+    return isPrivate ? "private" : "public";
   }
   const v6 = /^\[(.*)\]$/.exec(hostname)?.[1]?.toLowerCase();
-  if (v6 === undefined) return false;
-  // fc00::/7, fe80::/10, ::, and IPv4 in IPv6, which can be any of the above.
-  return /^f[cd]/.test(v6) || /^fe[89ab]/.test(v6) || v6 === "::" ||
-    v6.startsWith("::ffff:") || v6.startsWith("64:ff9b:");
+  if (v6 === undefined || /^[23][\da-f]{3}:/.test(v6)) return "public";
+  if (v6 === "::") return "loopback";
+  // What is neither fc00::/7 nor 2000::/3 is of a link, or IPv4 in IPv6, which can be any of the above.
+  return /^f[cd]/.test(v6) ? "private" : "link";
 }
 
 /**
- * Why a server may not send a client on to a URL, or `undefined` if it may.
+ * Why a server may not send a client on to a URL, or `undefined` if it may. Where one sends a client to an address
+ * that is nearer to the client, it may be after a service that trusts whoever reaches it.
  *
  * @param from The URL of the server that says so.
  * @param to The URL it names.
@@ -37,11 +48,28 @@ export function refuseTarget(from: URL, to: URL): string | undefined {
   if (from.protocol === "https:" && to.protocol === "http:") {
     return "it leads from https to http";
   }
+  const reach = reachOf(to.hostname);
   if (
-    to.hostname !== from.hostname && isPrivateAddress(to.hostname) &&
-    !isPrivateAddress(from.hostname)
-  ) {
-    return `${to.hostname} is an address of a local network`;
-  }
+    to.hostname !== from.hostname &&
+    !MAY_NAME[reachOf(from.hostname)].includes(reach)
+  ) return notPublic(to);
   return undefined;
+}
+
+/**
+ * The same for what a manifest names: whoever wrote it may be anybody, so the registry's network is not for it, even
+ * where the registry is in one.
+ *
+ * @param from The URL of the registry, or of what it was led to.
+ * @param to The URL that is named.
+ */
+export function refuseForeign(from: URL, to: URL): string | undefined {
+  return refuseTarget(from, to) ??
+    (to.hostname === from.hostname || reachOf(to.hostname) === "public"
+      ? undefined
+      : notPublic(to));
+}
+
+function notPublic({ hostname }: URL): string {
+  return `${hostname} is an address of a local network or of this machine`;
 }

@@ -1,5 +1,5 @@
 import { type Descriptor, isForeignLayerType } from "@containerkit/oci";
-import { refuseTarget } from "./_address.ts";
+import { refuseForeign } from "./_address.ts";
 import { ByteError, WrongPartError } from "./_byte_error.ts";
 import { checkRange } from "./_ranges.ts";
 import { backoff } from "./_retry.ts";
@@ -76,9 +76,9 @@ async function openBlob(
     for (const text of urls) {
       const url = URL.parse(text);
       // Whoever wrote the manifest wrote this, too.
-      if (url === null || refuseTarget(new URL(error.url), url) !== undefined) {
-        continue;
-      }
+      if (
+        url === null || refuseForeign(new URL(error.url), url) !== undefined
+      ) continue;
       try {
         return await target.client.request(target.registry, {
           action: `pull foreign layer "${digest}"`,

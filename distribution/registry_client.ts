@@ -4,7 +4,7 @@
  * @module
  */
 
-import { refuseTarget } from "./_address.ts";
+import { refuseForeign, refuseTarget } from "./_address.ts";
 import { showUrl } from "./_hide_secrets.ts";
 import { Endpoint, type EndpointOptions, ownHost } from "./_endpoint.ts";
 import {
@@ -344,7 +344,7 @@ export class RegistryClient implements Disposable {
         ? "it is not a URL"
         : method !== "GET" && method !== "HEAD" && response.status < 307
         ? `a ${method} would become a GET`
-        : refuseTarget(url, next);
+        : (request.anonymous ? refuseForeign : refuseTarget)(url, next);
       if (why !== undefined) {
         throw new ProtocolError(request.action, {
           host: url.host,

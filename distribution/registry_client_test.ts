@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { isPrivateAddress, refuseTarget } from "./_address.ts";
+import { refuseForeign, refuseTarget } from "./_address.ts";
 import { parseChallenges } from "./_challenge.ts";
 import { referrersTag } from "./_referrers_tag.ts";
 import { readRetryAfter } from "./_retry.ts";
@@ -91,13 +91,18 @@ Deno.test("refuseTarget() lets no public server lead into a local network", () =
   for (
     const inside of [
       "https://127.0.0.1/",
+      "https://0.0.0.0/",
       "https://localhost/",
+      "https://localhost./",
       "https://10.1.2.3/",
       "https://172.20.0.1/",
       "https://192.168.0.1/",
       "https://169.254.169.254/latest/meta-data",
       "https://100.64.0.1/",
       "https://[::1]/",
+      "https://[::]/",
+      "https://[::127.0.0.1]/",
+      "https://[64:ff9b:1::7f00:1]/",
       "https://[fd00::1]/",
       "https://[fe80::1]/",
       "https://[::ffff:127.0.0.1]/",
@@ -106,9 +111,64 @@ Deno.test("refuseTarget() lets no public server lead into a local network", () =
     ]
   ) assert(refuse("https://registry.example/", inside), inside);
   assert(refuse("https://registry.example/", "http://registry.example/"));
-  assert(!refuse("https://registry.example/", "https://storage.example/"));
-  assert(!refuse("https://10.0.0.1:5000/", "https://10.0.0.2/"));
-  assert(!isPrivateAddress("172.32.0.1") && !isPrivateAddress("example.com"));
+  for (
+    const outside of [
+      "https://storage.example/",
+      "https://172.32.0.1/",
+      "https://[2001:db8::1]/",
+    ]
+  ) assert(!refuse("https://registry.example/", outside), outside);
+});
+
+Deno.test("refuseTarget() lets a local network's server lead into it, but no nearer", () => {
+  const refuse = (from: string, to: string) =>
+    refuseTarget(new URL(`http://${from}/`), new URL(`http://${to}/`)) !==
+      undefined;
+  for (
+    const [from, to] of [
+      ["10.0.0.1", "127.0.0.1"],
+      ["10.0.0.1", "localhost:8080"],
+      ["10.0.0.1", "169.254.169.254"],
+      ["[fd00::1]", "[fe80::1]"],
+      ["127.0.0.1:5000", "169.254.169.254"],
+      ["127.0.0.1:5000", "[::ffff:169.254.169.254]"],
+      ["169.254.1.1", "169.254.169.254"],
+    ] as const
+  ) assert(refuse(from, to), `${from} ${to}`);
+  for (
+    const [from, to] of [
+      ["10.0.0.1:5000", "10.0.0.2"],
+      ["10.0.0.1", "[fd00::1]"],
+      ["localhost:5000", "127.0.0.1:5001"],
+      ["127.0.0.1:5000", "10.0.0.1"],
+      ["169.254.1.1", "169.254.1.1:8080"],
+    ] as const
+  ) assert(!refuse(from, to), `${from} ${to}`);
+});
+
+Deno.test("refuseForeign() takes the registry's own address, and public ones", () => {
+  const refuse = (from: string, to: string) =>
+    refuseForeign(new URL(`http://${from}/`), new URL(`http://${to}/`)) !==
+      undefined;
+  for (
+    const [from, to] of [
+      ["10.0.0.1:5000", "10.0.0.2"],
+      ["10.0.0.1:5000", "127.0.0.1"],
+      ["10.0.0.1:5000", "169.254.169.254"],
+      ["127.0.0.1:5000", "10.0.0.1"],
+      ["127.0.0.1:5000", "localhost:8080"],
+      ["127.0.0.1:5000", "169.254.169.254"],
+      ["registry.example", "10.0.0.1"],
+    ] as const
+  ) assert(refuse(from, to), `${from} ${to}`);
+  for (
+    const [from, to] of [
+      ["10.0.0.1:5000", "10.0.0.1:8080"],
+      ["127.0.0.1:5000", "127.0.0.1:8080"],
+      ["169.254.1.1", "169.254.1.1:8080"],
+      ["10.0.0.1:5000", "storage.example"],
+    ] as const
+  ) assert(!refuse(from, to), `${from} ${to}`);
 });
 
 Deno.test("referrersTag() cuts a sha512 digest to a tag that is allowed", () => {

@@ -272,6 +272,34 @@ Deno.test("a foreign layer comes from its URLs, without credentials and only whe
   assertEquals(seen.length, 1);
 });
 
+Deno.test("a foreign layer comes from no other address of the registry's network, by URL or by redirect", async () => {
+  const bytes = testBytes(1000);
+  const seen: string[] = [];
+  await using elsewhere = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen() {} },
+    (request) => {
+      const { host, pathname, port } = new URL(request.url);
+      seen.push(`${host}${pathname}`);
+      return pathname === "/away"
+        ? Response.redirect(`http://localhost:${port}/layer`, 307)
+        : new Response(bytes);
+    },
+  );
+  const { port } = elsewhere.addr;
+  await using faulty = startFaulty();
+  const { client, host } = faulty;
+  const foreign = describe(MediaType.ForeignLayerGzip, bytes, {
+    urls: [`http://localhost:${port}/layer`, `http://127.0.0.1:${port}/away`],
+  });
+  await push(imageOf(foreign), `${host}/app:1`, { client });
+  await assertRejects(
+    () => pull(`${host}/app:1`, createMemoryStore(), { client }),
+    RegistryError,
+    "404",
+  );
+  assertEquals(seen, [`127.0.0.1:${port}/away`]);
+});
+
 Deno.test("content in a descriptor is taken if it is right, and fetched if it is not", async () => {
   const content = new TextEncoder().encode("content");
   for (const data of [content.toBase64(), btoa("another"), "no base64"]) {
