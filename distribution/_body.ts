@@ -11,17 +11,17 @@ function tooLarge(what: string, limit: number): RangeError {
 
 /** Reads a stream, at most `limit` bytes. */
 export async function readLimited(
-  stream: ReadableStream<Uint8Array> | null,
+  stream: AsyncIterable<Uint8Array>,
   limit: number,
   what: string,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  if (stream === null) return new Uint8Array();
   const chunks: Uint8Array[] = [];
   let size = 0;
   for await (const chunk of stream) {
     size += chunk.length;
     if (size > limit) throw tooLarge(what, limit);
-    chunks.push(chunk);
+    // It may be overwritten by the next one.
+    chunks.push(chunk.slice());
   }
   return concat(chunks, size);
 }

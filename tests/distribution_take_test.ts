@@ -176,7 +176,10 @@ Deno.test("pull() has no body taken whole that does not say how long it is", asy
 });
 
 /** A registry over a store of its own. */
-function startStored(store: Store, options: { blobLimit?: number } = {}) {
+function startStored(
+  store: Store,
+  options: { blobLimit?: number; onError?: (error: unknown) => void } = {},
+) {
   const registry = createRegistry({ store, ...options });
   const server = Deno.serve(
     { hostname: "127.0.0.1", port: 0, onListen() {} },
@@ -202,7 +205,10 @@ function startStored(store: Store, options: { blobLimit?: number } = {}) {
 Deno.test("createRegistry() has its store take an upload whole, and goes on where it broke off", async () => {
   using temp = tempDir();
   using store = await openStore({ root: temp.path });
-  await using served = startStored(store);
+  const faults: unknown[] = [];
+  await using served = startStored(store, {
+    onError: (error) => faults.push(error),
+  });
   const bytes = testBytes(1_000_000);
   const url = await served.begin();
   {
@@ -233,6 +239,7 @@ Deno.test("createRegistry() has its store take an upload whole, and goes on wher
   const answer = await fetch(url, { method: "PUT" });
   await answer.body?.cancel();
   assertEquals(answer.status, 201);
+  assertEquals(faults, []);
   assertEquals(await store.stat(digestBytes(bytes)), { size: bytes.length });
 });
 

@@ -1,9 +1,9 @@
 import { isDigest, parseDigest } from "@containerkit/oci";
 import { REPOSITORY_REGEXP } from "../_grammar.ts";
-import { openBody } from "../_open_body.ts";
 import { authorize } from "./_access.ts";
 import { ApiError } from "./_api_error.ts";
 import type { Call } from "./_context.ts";
+import { brokenOff, readBody } from "./_read_body.ts";
 import { RepositoryIndex } from "./_repository_index.ts";
 import { sendBlob } from "./_send_blob.ts";
 import type { Upload } from "./_uploads.ts";
@@ -255,7 +255,7 @@ function statedLength({ headers }: Request): number {
 
 async function append(call: Call, upload: Upload): Promise<void> {
   const { context: { blobLimit, uploads }, request } = call;
-  const body = request.body as ReadableStream<Uint8Array<ArrayBuffer>> | null;
+  const { body } = request;
   if (body === null) return;
   const { writer } = upload;
   const check = async (size: number) => {
@@ -271,20 +271,15 @@ async function append(call: Call, upload: Upload): Promise<void> {
   if (length !== Infinity) await check(writer.offset + length);
   const isBounded = length !== Infinity || blobLimit === Infinity;
   if (isBounded && writer.readFrom !== undefined) {
-    return await writer.readFrom(body, { onProgress() {} });
+    return await writer.readFrom(body, { onProgress() {} }).catch((cause) => {
+      // What Deno says of a client that went away.
+      const isBody = cause instanceof Deno.errors.BadResource;
+      throw isBody ? brokenOff(cause) : cause;
+    });
   }
-  const reader = openBody(body);
-  let isDone = false;
-  try {
-    for (;;) {
-      const { done, value } = await reader.read();
-      isDone = done;
-      if (value === undefined || done) return;
-      await check(writer.offset + value.length);
-      await writer.write(value);
-    }
-  } finally {
-    if (!isDone) await reader.cancel().catch(() => {});
+  for await (const chunk of readBody(request)) {
+    await check(writer.offset + chunk.length);
+    await writer.write(chunk);
   }
 }
 

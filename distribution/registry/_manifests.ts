@@ -15,6 +15,7 @@ import { TAG_REGEXP } from "../_grammar.ts";
 import { ApiError } from "./_api_error.ts";
 import { letGo } from "./_blobs.ts";
 import type { Call } from "./_context.ts";
+import { readBody } from "./_read_body.ts";
 import { saveManifest } from "./_save_manifest.ts";
 import { sendBlob } from "./_send_blob.ts";
 import { pullManifest } from "./_upstream.ts";
@@ -118,7 +119,7 @@ async function put(call: Call, reference: string): Promise<Response> {
 async function readManifest(call: Call): Promise<Uint8Array<ArrayBuffer>> {
   const { manifestLimit } = call.context;
   try {
-    return await readLimited(call.request.body, manifestLimit, "manifest");
+    return await readLimited(readBody(call.request), manifestLimit, "manifest");
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
     throw new ApiError(

@@ -80,6 +80,37 @@ Deno.test("createRegistry() holds to the smallest chunk and the largest blob", a
   await api.ask("GET", location, 404);
 });
 
+Deno.test("createRegistry() takes a body that breaks off for no fault of its own", async () => {
+  const faults: unknown[] = [];
+  await using registry = createRegistry({
+    store: createMemoryStore(),
+    onError: (error) => faults.push(error),
+  });
+  const ask = async (method: string, path: string) => {
+    const body = new ReadableStream<Uint8Array<ArrayBuffer>>({
+      start: (controller) => controller.enqueue(testBytes(10)),
+      pull: (controller) => controller.error(new Error("gone")),
+    });
+    const request = new Request(`http://x/v2/${REPOSITORY}/${path}`, {
+      method,
+      ...(method === "GET" ? {} : { body }),
+    });
+    return await registry(request);
+  };
+  const start = await registry(
+    new Request(`http://x/v2/${REPOSITORY}/blobs/uploads/`, { method: "POST" }),
+  );
+  const upload = `blobs/uploads/${start.headers.get("docker-upload-uuid")}`;
+  for (const [method, path] of [["PATCH", upload], ["PUT", "manifests/a"]]) {
+    const response = await ask(method!, path!);
+    assertEquals(response.status, 400);
+    assertEquals((await response.json()).errors[0].code, "SIZE_INVALID");
+  }
+  assertEquals(faults, []);
+  // What came before is there to go on with.
+  assertEquals((await ask("GET", upload)).headers.get("range"), "0-9");
+});
+
 Deno.test("createRegistry() is read-only, or asks who it is", async () => {
   await using closed = new Api({ readOnly: true });
   await closed.ask("POST", `/v2/${REPOSITORY}/blobs/uploads/`, 405);
