@@ -9,11 +9,8 @@ import { saveManifest } from "./_save_manifest.ts";
 function toTarget(call: Call): Target | undefined {
   const { upstream } = call.context;
   if (upstream === undefined) return undefined;
-  return {
-    ...upstream,
-    repository: call.repository.name,
-    signal: call.request.signal,
-  };
+  // The client may leave: what was begun is for the next one. (To look at a request's `signal` makes Deno.serve() print a warning.)
+  return { ...upstream, repository: call.repository.name };
 }
 
 /** What the other registry does not have is not there; any other trouble of it is hidden by what is here already. */

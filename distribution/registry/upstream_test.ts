@@ -142,3 +142,38 @@ Deno.test("createRegistry() with an upstream fetches again what its store lost",
   assertEquals(again.descriptor, image.descriptor);
   assertEquals(await hold.stat(image.layers[0]!.digest), { size: 50_000 });
 });
+
+Deno.test("createRegistry() with an upstream keeps what it fetches for a client that leaves", async () => {
+  const image = testImage({ layers: [50_000] });
+  const [layer] = image.layers;
+  const asked = Promise.withResolvers<void>();
+  const goOn = Promise.withResolvers<void>();
+  let isHeld = false;
+  await using front = startFront(async (request, answer) => {
+    if (!isHeld || !request.url.endsWith(layer!.digest)) return undefined;
+    if (request.method === "HEAD") return undefined;
+    asked.resolve();
+    await goOn.promise;
+    return await answer();
+  });
+  const { behind, hold, host } = front;
+  const { client } = behind;
+  await push(image, `${behind.host}/app:1`, { client });
+  isHeld = true;
+  const controller = new AbortController();
+  const left = fetch(`http://${host}/v2/app/blobs/${layer!.digest}`, {
+    signal: controller.signal,
+  });
+  await asked.promise;
+  controller.abort();
+  await assertRejects(() => left);
+  // Long enough for the server to notice.
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  goOn.resolve();
+  for (
+    let tries = 0;
+    tries < 500 && await hold.stat(layer!.digest) === undefined;
+    tries++
+  ) await new Promise((resolve) => setTimeout(resolve, 10));
+  assertEquals(await hold.stat(layer!.digest), { size: 50_000 });
+});
