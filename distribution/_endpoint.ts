@@ -17,6 +17,9 @@ export interface EndpointOptions {
   readonly stallTimeout: number;
 }
 
+/** A server that could not be reached is not asked for so long, in milliseconds, while there are others. */
+const AWAY_MS = 60_000;
+
 /** One server that requests are sent to, with what was learned of it. */
 export class Endpoint implements Disposable {
   /** The base of the API, ending in `/`. */
@@ -32,6 +35,7 @@ export class Endpoint implements Disposable {
   readonly headers: Readonly<Record<string, string>>;
   readonly #capabilities: readonly HostCapability[] | undefined;
   readonly #tls: HostTls | undefined;
+  #awayUntil = 0;
   #client: Deno.HttpClient | undefined;
   /** Trusts the same authorities, but shows no certificate: for other servers. */
   #foreign: Deno.HttpClient | undefined;
@@ -69,6 +73,16 @@ export class Endpoint implements Disposable {
 
   can(capability: HostCapability): boolean {
     return this.#capabilities?.includes(capability) ?? true;
+  }
+
+  /** Whether it could not be reached a while ago. */
+  get isAway(): boolean {
+    return Date.now() < this.#awayUntil;
+  }
+
+  /** Notes that it cannot be reached. */
+  leave(): void {
+    this.#awayUntil = Date.now() + AWAY_MS;
   }
 
   /** Sends one request, by this server's TLS settings as far as the target is this server. */

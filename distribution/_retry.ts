@@ -17,11 +17,17 @@ export function isRetriable(status: number): boolean {
   return RETRIABLE.has(status);
 }
 
+/** Whether there was no answer at all. */
+export function isUnreachable(error: unknown): boolean {
+  return error instanceof NetworkError ||
+    error instanceof Deno.errors.TimedOut;
+}
+
 /** Whether the same request may work later. */
 export function mayPass(error: unknown): boolean {
   return error instanceof RegistryError
     ? isRetriable(error.status)
-    : error instanceof NetworkError || error instanceof Deno.errors.TimedOut;
+    : isUnreachable(error);
 }
 
 /** Reads `Retry-After`, seconds or a date, as milliseconds from now. */

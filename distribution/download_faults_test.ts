@@ -11,7 +11,9 @@ import {
   ProtocolError,
   pull,
   RegistryClient,
+  RegistryError,
   type RegistryHost,
+  resolve,
 } from "./mod.ts";
 import { createMemoryStore } from "./registry/mod.ts";
 import {
@@ -167,6 +169,86 @@ Deno.test("the next mirror goes on in the middle of a blob, and makes up for one
       first.requests.every((text) => text.includes("ns=registry.example")),
     );
   }
+});
+
+/** A port that takes connections and drops them; `count` is how many. */
+function startDead() {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const dead = {
+    url: `http://127.0.0.1:${listener.addr.port}/v2/`,
+    count: 0,
+    [Symbol.dispose]: () => listener.close(),
+  };
+  (async () => {
+    for await (const connection of listener) {
+      dead.count++;
+      connection.close();
+    }
+  })().catch(() => {});
+  return dead;
+}
+
+Deno.test("a mirror that cannot be reached is passed over, and no longer asked for a while", async () => {
+  await using origin = await start(() => undefined);
+  using dead = startDead();
+  using client = new RegistryClient({
+    hosts: () => [
+      { url: dead.url, capabilities: ["pull", "resolve"] },
+      { url: `http://${origin.host}/v2/` },
+    ],
+    retry: { attempts: 50, delay: 1 },
+  });
+  const store = createMemoryStore();
+  await pull("registry.example/app:1", store, { client });
+  assertEquals(await store.stat(layer.digest), { size: SIZE });
+  // A moment's patience is for a few attempts, and for the first request only.
+  const { count } = dead;
+  assert(count > 0 && count < 10, `${count}`);
+  await pull("registry.example/app:1", createMemoryStore(), { client });
+  assertEquals(dead.count, count);
+  // What the registry itself says counts.
+  const error = await assertRejects(
+    () => resolve("registry.example/app:2", { client }),
+    RegistryError,
+  );
+  assertEquals(error.status, 404);
+});
+
+Deno.test("a mirror that fails for longer is waited for when the registry cannot be reached", async () => {
+  let failures = 0;
+  await using mirror = await start(() =>
+    failures-- > 0 ? new Response(null, { status: 503 }) : undefined
+  );
+  using dead = startDead();
+  using client = new RegistryClient({
+    hosts: () => [{ url: `http://${mirror.host}/v2/` }, { url: dead.url }],
+    retry: { attempts: 30, delay: 1, maxDelay: 5 },
+  });
+  failures = 20;
+  const store = createMemoryStore();
+  await pull("registry.example/app:1", store, { client });
+  assertEquals(await store.stat(layer.digest), { size: SIZE });
+});
+
+Deno.test("a mirror that wants to be left alone is passed over at once", async () => {
+  await using origin = await start(() => undefined);
+  let isBusy = false;
+  await using mirror = await start(() =>
+    isBusy
+      ? new Response(null, { status: 429, headers: { "retry-after": "60" } })
+      : undefined
+  );
+  isBusy = true;
+  mirror.requests.length = 0;
+  using client = new RegistryClient({
+    hosts: () => [
+      { url: `http://${mirror.host}/v2/` },
+      { url: `http://${origin.host}/v2/` },
+    ],
+    retry: { attempts: 3, delay: 1 },
+  });
+  await pull("registry.example/app:1", createMemoryStore(), { client });
+  assertEquals(mirror.requests.length, 1);
 });
 
 Deno.test("pull() ends when it is aborted, and a later one goes on from there", async () => {

@@ -5,6 +5,7 @@
  */
 
 import { refuseForeign, refuseTarget } from "./_address.ts";
+import { askInTurn } from "./_ask_in_turn.ts";
 import { showUrl } from "./_hide_secrets.ts";
 import { Endpoint, type EndpointOptions, ownHost } from "./_endpoint.ts";
 import {
@@ -113,27 +114,23 @@ export class RegistryClient implements Disposable {
     const { capability = "pull", server, skip = 0 } = request;
     const endpoints = await this.#find(registry);
     if (server !== undefined) {
-      return await this.#send(endpoints, server.index, request);
+      return await this.#send(endpoints, server.index, request, {
+        isPatient: true,
+      });
     }
-    const able = endpoints.flatMap((endpoint, index) =>
-      endpoint.can(capability) ? [index] : []
+    const able = [...endpoints.entries()].filter(([, endpoint]) =>
+      endpoint.can(capability)
     );
     if (able.length === 0) {
       throw new TypeError(
         `Cannot ${request.action}: no host of "${registry}" is capable of ${capability}`,
       );
     }
-    const order = able.map((_, at) => able[(at + skip) % able.length]!);
-    for (const [at, index] of order.entries()) {
-      try {
-        return await this.#send(endpoints, index, request);
-      } catch (error) {
-        request.signal?.throwIfAborted();
-        if (at === order.length - 1) throw error;
-        // Whatever a mirror lacks, the next one may have.
-      }
-    }
-    throw new Error("unreachable");
+    return await askInTurn(
+      able.map((_, at) => able[(at + skip) % able.length]!),
+      (index, options) => this.#send(endpoints, index, request, options),
+      request.signal,
+    );
   }
 
   /**
@@ -204,15 +201,17 @@ export class RegistryClient implements Disposable {
     return hosts.map((host) => new Endpoint(registry, host, options));
   }
 
-  /** Sends to one server, again while that may help. */
+  /** Sends to one server, again while that may help; without patience for a moment only. */
   async #send(
     endpoints: readonly Endpoint[],
     index: number,
     request: RegistryRequest,
+    { isPatient }: { isPatient: boolean },
   ): Promise<RegistryAnswer> {
     const endpoint = endpoints[index]!;
     const { expected = [200], signal } = request;
-    const deadline = Date.now() + this.#retry.budget;
+    const { budget, delay: moment } = this.#retry;
+    const deadline = Date.now() + (isPatient ? budget : 2 * moment);
     for (let attempt = 1;; attempt++) {
       await endpoint.gate.wait(request.action, {
         deadline,
