@@ -1,6 +1,5 @@
-import { isLoopback } from "./_address.ts";
 import { Authorizer } from "./_authorizer.ts";
-import { hasName, isOrigin, serverName } from "./_origin.ts";
+import { hasName, isOrigin, ownBase } from "./_origin.ts";
 import { Gate } from "./_retry.ts";
 import { insecureFetch } from "./_insecure_fetch.ts";
 import type { CredentialSource } from "./credentials.ts";
@@ -116,17 +115,14 @@ export class Endpoint implements Disposable {
   }
 }
 
-/** The registry itself as a host. Plain http is for this machine only, unless it is asked for. */
+/** The registry itself as a host. */
 export function ownHost(
   registry: string,
-  options: EndpointOptions,
+  { plainHttp, tls }: EndpointOptions,
 ): RegistryHost {
-  const name = serverName(registry);
-  const isPlain = options.plainHttp ??
-    (options.tls === undefined &&
-      isLoopback(new URL(`http://${name}`).hostname));
+  const isPlain = plainHttp ?? (tls === undefined ? undefined : false);
   return {
-    url: `${isPlain ? "http" : "https"}://${name}/v2/`,
-    ...(options.tls === undefined ? {} : { tls: options.tls }),
+    url: `${ownBase(registry, { isPlain })}/v2/`,
+    ...(tls === undefined ? {} : { tls }),
   };
 }

@@ -7,7 +7,7 @@
 import { parse } from "@std/toml/parse";
 import { hideSecrets } from "./_hide_secrets.ts";
 import { isObject } from "./_is_object.ts";
-import { isOrigin, serverName } from "./_origin.ts";
+import { isOrigin, ownBase } from "./_origin.ts";
 import type { HostCapability, HostTls, RegistryHost } from "./registry_host.ts";
 
 /** Options of {@linkcode parseHosts}. */
@@ -26,11 +26,10 @@ const CAPABILITIES: readonly HostCapability[] = [
   "push",
   "referrers",
 ];
+const TLS_KEYS: readonly string[] = ["ca", "client", "skip_verify"];
 const KEYS: readonly string[] = [
+  ...TLS_KEYS,
   "capabilities",
-  "ca",
-  "client",
-  "skip_verify",
   "override_path",
   "dial_timeout",
   "header",
@@ -210,10 +209,11 @@ export async function parseHosts(
     if (!isObject(table)) return reader.fail(`"host.${name}" is not a table`);
     hosts.push(await reader.host(name, table));
   }
+  const hasTls = TLS_KEYS.some((key) => key in rest);
   const own = await reader.host(
     typeof server === "string" && server !== ""
       ? server
-      : serverName(options.registry),
+      : ownBase(options.registry, { isPlain: hasTls ? false : undefined }),
     rest,
   );
   // A server that is listed as a host too has its settings there.

@@ -67,6 +67,33 @@ server = "https://own.example"
   assertEquals([first?.isOrigin, second?.isOrigin], [true, undefined]);
 });
 
+Deno.test("parseHosts() has this machine's registries by plain http, unless TLS is said", async () => {
+  const mirror = '[host."https://mirror.example"]\n';
+  for (
+    const [registry, text, url] of [
+      ["localhost:5000", mirror, "http://localhost:5000/v2/"],
+      ["127.0.0.1:443", mirror, "http://127.0.0.1:443/v2/"],
+      [
+        "localhost:5000",
+        `skip_verify = true\n${mirror}`,
+        "https://localhost:5000/v2/",
+      ],
+      [
+        "localhost:5000",
+        `server = "localhost:5000"\n`,
+        "https://localhost:5000/v2/",
+      ],
+      ["registry.example", mirror, "https://registry.example/v2/"],
+    ] as const
+  ) {
+    const hosts = await parseHosts(text, {
+      registry,
+      readFile: () => Promise.reject(new Error("none is read")),
+    });
+    assertEquals(hosts.at(-1)!.url, url);
+  }
+});
+
 Deno.test("hostsDirectory() takes no server of all registries for one of them", async () => {
   const folder = await Deno.makeTempDir();
   try {
