@@ -3,7 +3,12 @@
  */
 import { assertEquals, assertRejects } from "@std/assert";
 import { type Fault, startFaulty } from "./_test_faults.ts";
-import { type Credentials, RegistryClient, RegistryError } from "./mod.ts";
+import {
+  type Credentials,
+  listTags,
+  RegistryClient,
+  RegistryError,
+} from "./mod.ts";
 
 const user = (password: string): Credentials => ({ username: "me", password });
 
@@ -140,4 +145,26 @@ Deno.test("a client that had no password is told of one that came later", async 
     await request(client, faulty.host);
     assertEquals(state.right, headerOf(credentials));
   }
+});
+
+Deno.test("a refusal is let go of when nothing can be found to answer it", async () => {
+  const gone = Promise.withResolvers<void>();
+  await using faulty = startFaulty(() =>
+    new Response(
+      new ReadableStream({
+        start: (controller) => controller.enqueue(new Uint8Array(10)),
+        cancel: () => gone.resolve(),
+      }),
+      { status: 401, headers: { "www-authenticate": "Basic" } },
+    )
+  );
+  using client = new RegistryClient({
+    credentials: () => Promise.reject(new Error("the helper is broken")),
+  });
+  await assertRejects(
+    () => Array.fromAsync(listTags(`${faulty.host}/app`, { client })),
+    Error,
+    "the helper is broken",
+  );
+  await gone.promise;
 });

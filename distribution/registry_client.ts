@@ -274,14 +274,21 @@ export class RegistryClient implements Disposable {
         response.status === 403 && authorization !== undefined;
       if (
         !isRefused || !isOwn || request.anonymous ||
-        challenges >= MAX_CHALLENGES ||
-        !await endpoint.authorizer.refused(response, scopes, {
+        challenges >= MAX_CHALLENGES
+      ) return answer;
+      let mayHelp: boolean;
+      try {
+        mayHelp = await endpoint.authorizer.refused(response, scopes, {
           ...context,
           sent: authorization,
           // A source that gives another password each time is not asked without end.
           mayRenew: sent < 2,
-        })
-      ) return answer;
+        });
+      } catch (error) {
+        await response.body?.cancel();
+        throw error;
+      }
+      if (!mayHelp) return answer;
       await response.body?.cancel();
     }
   }
