@@ -1,5 +1,6 @@
-import { type Descriptor, DigestMismatchError } from "@containerkit/oci";
+import type { Descriptor } from "@containerkit/oci";
 import { downloadAhead } from "./_download_ahead.ts";
+import { fromNextHost } from "./_next_host.ts";
 import { Semaphore } from "./_semaphore.ts";
 import { embedded } from "./_read_blob.ts";
 import type { Target } from "./_target.ts";
@@ -38,21 +39,12 @@ export async function fetchBlob(
   descriptor: Descriptor,
   options: FetchBlobOptions = {},
 ): Promise<void> {
-  const hosts = await target.client.countHosts(target.registry, "pull");
-  for (let attempt = 0;; attempt++) {
-    try {
-      return await fetchOnce(target, store, {
-        descriptor,
-        skip: attempt,
-        ...options,
-      });
-    } catch (error) {
-      const isWrong = error instanceof Error &&
-        error.name === DigestMismatchError.name;
-      // What was passed on cannot be taken back. A part of an earlier attempt may be what is wrong.
-      if (!isWrong || attempt >= hosts || options.along?.hasBytes) throw error;
-    }
-  }
+  return await fromNextHost(
+    target,
+    (skip) => fetchOnce(target, store, { descriptor, skip, ...options }),
+    // What was passed on cannot be taken back.
+    () => !options.along?.hasBytes,
+  );
 }
 
 async function fetchOnce(

@@ -1,8 +1,6 @@
 import {
   describe,
   type Descriptor,
-  type DigestAlgorithm,
-  isDigest,
   isIndexType,
   isManifestType,
   MediaType,
@@ -10,6 +8,7 @@ import {
   parseManifest,
   verifyBytes,
 } from "@containerkit/oci";
+import { fromNextHost } from "./_next_host.ts";
 import { requestBytes } from "./_request_bytes.ts";
 import { requestFor, type Target } from "./_target.ts";
 import { RegistryError } from "./registry_error.ts";
@@ -37,14 +36,14 @@ function typeOf(headers: Headers): string {
   return (headers.get("content-type") ?? "").split(";")[0]!.trim();
 }
 
-/** A digest that a server states. Only what is fetched by it and hashed here is trusted. */
+/** A digest that a server states, if it can be proven. Only what is fetched by it and hashed here is trusted. */
 function digestOf(headers: Headers): string | undefined {
   const digest = headers.get("docker-content-digest");
-  return digest !== null && isDigest(digest) ? digest : undefined;
-}
-
-function algorithmOf(name: string): DigestAlgorithm | undefined {
-  return name.includes(":") ? parseDigest(name).algorithm : undefined;
+  try {
+    return digest === null ? undefined : (parseDigest(digest), digest);
+  } catch {
+    return undefined;
+  }
 }
 
 /** Asks for the descriptor of a manifest; a server that cannot say is asked for the manifest. */
@@ -94,36 +93,36 @@ export async function getManifest(
   options: { capability?: HostCapability } = {},
 ): Promise<RawManifest> {
   const what = `"${target.registry}/${target.repository}" "${name}"`;
-  const algorithm = algorithmOf(name);
-  const { response, bytes } = await requestBytes(
-    target.client,
-    target.registry,
-    {
-      ...requestFor(target, `manifests/${name}`, "pull"),
-      action: `pull manifest ${what}`,
-      limit: MANIFEST_LIMIT,
-      what: `manifest ${what}`,
-      capability: options.capability ??
-        (algorithm === undefined ? "resolve" : "pull"),
-      headers: { accept: ACCEPT },
+  const { response, bytes, digest } = await fromNextHost(
+    target,
+    async (skip) => {
+      const answer = await requestBytes(target.client, target.registry, {
+        ...requestFor(target, `manifests/${name}`, "pull"),
+        action: `pull manifest ${what}`,
+        limit: MANIFEST_LIMIT,
+        what: `manifest ${what}`,
+        capability: options.capability ??
+          (name.includes(":") ? "pull" : "resolve"),
+        headers: { accept: ACCEPT },
+        skip,
+      });
+      const { response, bytes } = answer;
+      const digest = name.includes(":") ? name : digestOf(response.headers);
+      if (digest !== undefined) {
+        verifyBytes(bytes, { digest, size: bytes.length });
+      }
+      return { response, bytes, digest };
     },
   );
-  const stated = digestOf(response.headers);
   const { mediaType } = parseManifest(bytes, {
     mediaType: typeOf(response.headers),
   });
-  const descriptor = describe(mediaType!, bytes, {
-    ...(algorithm === undefined ? {} : { algorithm }),
-  });
-  if (algorithm !== undefined) {
-    verifyBytes(bytes, { digest: name, size: bytes.length });
-  } else if (stated?.startsWith("sha256:")) {
-    verifyBytes(bytes, { digest: stated, size: bytes.length });
-  } else if (stated?.startsWith("sha512:")) {
-    return {
-      descriptor: describe(mediaType!, bytes, { algorithm: "sha512" }),
+  return {
+    descriptor: describe(
+      mediaType!,
       bytes,
-    };
-  }
-  return { descriptor, bytes };
+      digest === undefined ? {} : { algorithm: parseDigest(digest).algorithm },
+    ),
+    bytes,
+  };
 }

@@ -7,6 +7,7 @@ import {
 import type { ReadSmall } from "./_choose.ts";
 import { readPart } from "./_download.ts";
 import { openWriter } from "./_fetch_blob.ts";
+import { fromNextHost } from "./_next_host.ts";
 import { getManifest } from "./_manifests.ts";
 import { embedded, readBlob } from "./_read_blob.ts";
 import type { Target } from "./_target.ts";
@@ -50,9 +51,11 @@ export async function fetchSmall(
     verifyBytes(bytes, descriptor);
     return bytes;
   }
-  const bytes = await readPart(target, descriptor, {});
-  verifyBytes(bytes, descriptor);
-  return bytes;
+  return await fromNextHost(target, async (skip) => {
+    const bytes = await readPart(target, descriptor, { skip });
+    verifyBytes(bytes, descriptor);
+    return bytes;
+  });
 }
 
 /** Reads small blobs of a store, which gets those it does not have from a registry. */

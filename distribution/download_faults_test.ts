@@ -171,6 +171,29 @@ Deno.test("the next mirror goes on in the middle of a blob, and makes up for one
   }
 });
 
+Deno.test("the next mirror makes up for one with a wrong manifest or config", async () => {
+  await using origin = await start(() => undefined);
+  await using lying = await start(async (request, answer) => {
+    const isSmall = request.method === "GET" && !isLayer(request);
+    if (!isSmall || !/sha256:/.test(request.url)) return undefined;
+    const bytes = new Uint8Array(await (await answer()).arrayBuffer());
+    return new Response(bytes.map((byte) => byte ^ 1));
+  });
+  using client = new RegistryClient({
+    hosts: () =>
+      [lying, origin].map(({ host }) => ({ url: `http://${host}/v2/` })),
+    retry: { attempts: 3, delay: 1 },
+  });
+  lying.requests.length = 0;
+  await pull("registry.example/app:1", createMemoryStore(), { client });
+  for (const kind of ["manifests", "blobs"]) {
+    assert(
+      lying.requests.some((text) => text.includes(`/${kind}/sha256:`)),
+      kind,
+    );
+  }
+});
+
 /** A port that takes connections and drops them; `count` is how many. */
 function startDead() {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
