@@ -4,6 +4,7 @@
  * @module
  */
 
+import { dirname } from "@std/path/posix/dirname";
 import {
   eraseByHelper,
   getByHelper,
@@ -134,9 +135,10 @@ async function readConfig(path: string): Promise<Fields | undefined> {
   return config;
 }
 
-async function writeConfig(path: string, config: Fields): Promise<void> {
-  const folder = path.slice(0, path.lastIndexOf("/")) || "/";
-  await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
+async function writeConfig(link: string, config: Fields): Promise<void> {
+  // Some keep their settings elsewhere, and a link to them here.
+  const path = await Deno.realPath(link).catch(() => link);
+  await Deno.mkdir(dirname(path), { recursive: true, mode: 0o700 });
   const temporary = `${path}.${crypto.randomUUID()}`;
   try {
     await Deno.writeTextFile(

@@ -91,6 +91,26 @@ Deno.test("credentialFiles() changes only what it has to, and keeps the file to 
   });
 });
 
+Deno.test("credentialFiles() leaves a link to its file, and makes no folder but its own", async () => {
+  await withFile({ auths: {} }, async (store, path) => {
+    const link = `${path}.link`;
+    await Deno.symlink(path, link);
+    const user = { username: "me", password: "1" };
+    await credentialFiles([link]).set("a.example", user);
+    assertEquals((await Deno.lstat(link)).isSymlink, true);
+    assertEquals(await store.get({ registry: "a.example" }), user);
+    const before = Deno.cwd();
+    Deno.chdir(path.replace(/\/[^/]*$/, ""));
+    try {
+      await credentialFiles(["own.json"]).set("a.example", user);
+      const entries = await Array.fromAsync(Deno.readDir("."));
+      assertEquals(entries.filter(({ isDirectory }) => isDirectory), []);
+    } finally {
+      Deno.chdir(before);
+    }
+  });
+});
+
 Deno.test("credentialFiles() quotes no secret of a broken file", async () => {
   await withFile('{"auths": {"a": {"auth": "s3cret"', async ({ get }) => {
     const error = await assertRejects(
