@@ -11,7 +11,7 @@ import {
 import { fromNextHost } from "./_next_host.ts";
 import { requestBytes } from "./_request_bytes.ts";
 import { requestFor, type Target } from "./_target.ts";
-import { RegistryError } from "./registry_error.ts";
+import { isMute } from "./_to_registry_error.ts";
 import type { HostCapability } from "./registry_host.ts";
 
 /** The largest manifest or index that is read, in bytes: what the specification asks registries to take. */
@@ -62,12 +62,8 @@ export async function headManifest(
       headers: { accept: ACCEPT },
     });
   } catch (error) {
-    // An answer to HEAD has no body: the same question by GET tells the reason, or works.
-    if (
-      error instanceof RegistryError &&
-      [400, 401, 403, 405].includes(error.status)
-    ) return (await getManifest(target, name)).descriptor;
-    throw error;
+    if (!isMute(error)) throw error;
+    return (await getManifest(target, name)).descriptor;
   }
   const { headers } = answer.response;
   const digest = digestOf(headers);

@@ -75,3 +75,9 @@ export async function toRegistryError(
     ...readErrors(text),
   });
 }
+
+/** Whether a server refused a HEAD: its answer has no body, but the same question by GET tells the reason, or works. */
+export function isMute(error: unknown): boolean {
+  return error instanceof RegistryError &&
+    [400, 401, 403, 405].includes(error.status);
+}

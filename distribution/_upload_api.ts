@@ -2,6 +2,7 @@ import { refuseTarget } from "./_address.ts";
 import type { UploadSource } from "./_upload_body.ts";
 import { mayPass } from "./_retry.ts";
 import { requestFor, type Target } from "./_target.ts";
+import { isMute } from "./_to_registry_error.ts";
 import { NetworkError } from "./network_error.ts";
 import { ProtocolError } from "./protocol_error.ts";
 import type { RegistryAnswer, RegistryRequest } from "./registry_request.ts";
@@ -89,12 +90,24 @@ export class UploadApi {
 
   async exists(): Promise<boolean> {
     const { digest } = this.#source.descriptor;
-    const { response } = await this.request({
-      path: `${this.#target.repository}/blobs/${digest}`,
-      method: "HEAD",
-      expected: [200, 404],
-    });
-    return response.status === 200;
+    const path = `${this.#target.repository}/blobs/${digest}`;
+    let answer: RegistryAnswer;
+    try {
+      answer = await this.request({
+        path,
+        method: "HEAD",
+        expected: [200, 404],
+      });
+    } catch (error) {
+      if (!isMute(error)) throw error;
+      answer = await this.request({
+        path,
+        headers: { range: "bytes=0-0" },
+        expected: [200, 206, 404, 416],
+      });
+      await answer.response.body?.cancel();
+    }
+    return answer.response.status !== 404;
   }
 
   /** Begins an upload, or has the registry take the blob from another repository. */

@@ -9,6 +9,7 @@ import {
 } from "@std/assert";
 import { digestBytes, DigestMismatchError, MediaType } from "@containerkit/oci";
 import { testBytes, testImage } from "./_test_image.ts";
+import { isBlob } from "./_test_faults.ts";
 import {
   listTags,
   NetworkError,
@@ -257,6 +258,27 @@ Deno.test("the body of an error is asked for when HEAD has none", async () => {
       : undefined
   );
   await pullFails(faulty, RegistryError, "403 DENIED not paid");
+});
+
+Deno.test("push() tells why a registry refuses to look for a blob, and needs no HEAD", async () => {
+  for (const isRefused of [true, false]) {
+    await using faulty = await start((request) => {
+      if (isBlob(request, "HEAD")) return new Response(null, { status: 403 });
+      if (!isRefused || !isBlob(request)) return undefined;
+      return Response.json({
+        errors: [{ code: "DENIED", message: "not paid" }],
+      }, { status: 403 });
+    });
+    const { client, host, requests } = faulty;
+    const pushed = push(image, `${host}/app:2`, { client });
+    if (isRefused) {
+      await assertRejects(() => pushed, RegistryError, "403 DENIED not paid");
+      continue;
+    }
+    await pushed;
+    // They are there.
+    assert(!requests.some((text) => text.includes("/uploads/")));
+  }
 });
 
 Deno.test("a list whose next page leads elsewhere, or in a circle, ends with an error", async () => {
