@@ -17,8 +17,8 @@ import type { HostCapability } from "./registry_host.ts";
 /** The largest manifest or index that is read, in bytes: what the specification asks registries to take. */
 export const MANIFEST_LIMIT = 4 * 1024 * 1024;
 
-/** Schema 1 is taken only to say plainly that it is not supported. */
-const ACCEPT = [
+/** For `Accept`: some registries have no OCI manifest for who does not name its type. Schema 1 is taken only to say plainly that it is not supported. */
+export const ACCEPT = [
   MediaType.Index,
   MediaType.Manifest,
   MediaType.DockerIndex,

@@ -14,7 +14,7 @@ import {
   parsePlatform,
   type Platform,
 } from "@containerkit/oci";
-import { MANIFEST_LIMIT } from "./_manifests.ts";
+import { ACCEPT, MANIFEST_LIMIT } from "./_manifests.ts";
 import { pushBlobs } from "./_push_blobs.ts";
 import { putManifest } from "./_put_manifest.ts";
 import { requestFor, type Target, toTarget } from "./_target.ts";
@@ -178,7 +178,7 @@ class CopyJob {
         action: `look for "${digest}"`,
         capability: "push",
         method: "HEAD",
-        headers: { accept: "*/*" },
+        headers: { accept: ACCEPT },
         expected: [200, 400, 404],
       },
     );

@@ -5,6 +5,7 @@
  */
 
 import { describe, EMPTY_DESCRIPTOR, MediaType } from "@containerkit/oci";
+import { ACCEPT } from "./_manifests.ts";
 import { pushBlobs } from "./_push_blobs.ts";
 import { putManifest } from "./_put_manifest.ts";
 import { requestFor, type Target, toTarget } from "./_target.ts";
@@ -50,14 +51,7 @@ export async function deleteTag(
     ...requestFor(target, `manifests/${tag}`, "pull"),
     action: `delete the tag "${reference}"`,
     method: "HEAD",
-    headers: {
-      accept: [
-        MediaType.Manifest,
-        MediaType.Index,
-        MediaType.DockerManifest,
-        MediaType.DockerIndex,
-      ].join(", "),
-    },
+    headers: { accept: ACCEPT },
   });
   await found.body?.cancel();
   await replace(target, tag);

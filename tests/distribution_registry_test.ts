@@ -1,6 +1,7 @@
 /**
  * Our client against docker-registry: plain, with passwords, with tokens, by TLS, as a mirror.
  */
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import {
   copy,
@@ -66,6 +67,29 @@ testIf(missing, "push() and pull() work with docker-registry", async () => {
   const error = await assertRejects(() => resolve(reference), RegistryError);
   assertEquals(error.status, 404);
 });
+
+testIf(
+  missing,
+  "copy() asks for no blob of an image that is there",
+  async () => {
+    using temp = tempDir();
+    await using registry = await startDockerRegistry({ folder: temp.path });
+    const from = `${registry.host}/app:1`;
+    const to = `${registry.host}/other:1`;
+    await push(testImage(), from);
+    await copy(from, to);
+    const urls: string[] = [];
+    const note = (event: unknown) =>
+      void urls.push((event as { url: string }).url);
+    subscribe("containerkit:registry", note);
+    try {
+      await copy(from, to);
+    } finally {
+      unsubscribe("containerkit:registry", note);
+    }
+    assertEquals(urls.filter((url) => url.includes("/blobs/")), []);
+  },
+);
 
 testIf(missing, "push() continues at relative locations", async () => {
   using temp = tempDir();
