@@ -123,8 +123,12 @@ export async function chooseManifest(
   );
 }
 
-/** An image that is alone is not chosen, but one that cannot run here is better refused than started. */
-async function checkPlatform(
+/**
+ * An image that is alone is not chosen, but one for another platform is better refused than started.
+ *
+ * @throws {Deno.errors.NotFound} If it is.
+ */
+export async function checkPlatform(
   manifest: ImageManifest,
   { wanted, read, name }: { wanted: Platform; read: ReadSmall; name: string },
 ): Promise<void> {

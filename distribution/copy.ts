@@ -11,13 +11,14 @@ import {
   type ImageIndex,
   type ImageManifest,
   parseManifest,
-  parsePlatform,
   type Platform,
 } from "@containerkit/oci";
+import { checkPlatform } from "./_choose.ts";
 import { ACCEPT, MANIFEST_LIMIT } from "./_manifests.ts";
 import { pushBlobs } from "./_push_blobs.ts";
 import { putManifest } from "./_put_manifest.ts";
 import { requestFor, type Target, toTarget } from "./_target.ts";
+import { wantedPlatform } from "./_wanted_platform.ts";
 import { openRepository, type Repository } from "./open_repository.ts";
 import { parseReference } from "./parse_reference.ts";
 import type { PushOptions } from "./push_options.ts";
@@ -32,7 +33,7 @@ export interface CopySource {
 
 /** Options of {@linkcode copy}. */
 export interface CopyOptions extends PushOptions {
-  /** Copies the images for these platforms only; the index stays as it is, so that its digest does too. @default {all} */
+  /** Copies the images for these platforms only; the index stays as it is, so that its digest does too. An image without an index has to be for all of them. @default {all} */
   readonly platforms?: readonly (string | Platform)[];
   /** Copies what refers to it too: signatures and the like, by the referrers API and by cosign's tags. @default {false} */
   readonly referrers?: boolean;
@@ -147,6 +148,7 @@ class CopyJob {
       ...this.#signal(),
     });
     const document = parseManifest(bytes, { mediaType: descriptor.mediaType });
+    if (depth === 0) await this.#check(document, digest);
     if (!await this.#has(digest)) await this.#copyParts(document, depth);
     await putManifest(
       this.#target,
@@ -208,13 +210,27 @@ class CopyJob {
     );
   }
 
+  /** An image without an index has to be for the platforms, too. */
+  async #check(
+    document: ImageManifest | ImageIndex,
+    name: string,
+  ): Promise<void> {
+    if ("manifests" in document) return;
+    for (const platform of this.#options.platforms ?? []) {
+      await checkPlatform(document, {
+        wanted: wantedPlatform(platform),
+        name,
+        read: (descriptor, limit) =>
+          this.#source.read(descriptor, { limit, ...this.#signal() }),
+      });
+    }
+  }
+
   #choose(index: ImageIndex, depth: number): readonly Descriptor[] {
     const { platforms } = this.#options;
     if (platforms === undefined || depth > 0) return index.manifests;
     const chosen = platforms.map((platform) => {
-      const wanted = typeof platform === "string"
-        ? parsePlatform(platform)
-        : platform;
+      const wanted = wantedPlatform(platform);
       const found = choosePlatform(index.manifests, wanted, { exact: true });
       if (found === undefined) {
         throw new Deno.errors.NotFound(

@@ -348,6 +348,21 @@ Deno.test("copy() takes some platforms of an index and keeps its digest", async 
   );
 });
 
+Deno.test("copy() refuses an image without an index for another platform than was asked for", async () => {
+  await using faulty = startFaulty();
+  const from = `${faulty.host}/one:1`;
+  const to = `${faulty.host}/two:1`;
+  await push(amd64, from);
+  const error = await assertRejects(
+    () => copy(from, to, { platforms: ["linux/amd64", "linux/riscv64"] }),
+    Deno.errors.NotFound,
+    "it is for linux/amd64, not linux/riscv64",
+  );
+  assert(error.message.includes(amd64.descriptor.digest));
+  assert(!faulty.requests.some((text) => text.includes("/two/")));
+  await copy(from, to, { platforms: ["linux/amd64"] });
+});
+
 Deno.test("pull() and push() need the network and nothing else", {
   permissions: { net: ["127.0.0.1"] },
 }, async () => {
