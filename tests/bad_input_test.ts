@@ -217,6 +217,7 @@ const CASES: readonly Case[] = [
     name: "no platform that fits",
     args: (reference) => ["pull", "--platform", "linux/s390x", reference],
     expected: /Cannot .*linux\/s390x/,
+    code: 1,
   },
   {
     name: "a runtime that is missing",
@@ -235,18 +236,17 @@ const CASES: readonly Case[] = [
     name: "a command that the image does not have",
     args: (reference) => [...run(reference), "/no/such/command"],
     expected: /Cannot .*\/no\/such\/command/,
+    code: 127,
   },
   {
     name: "an unknown snapshotter",
     args: (reference) => ["run", "--snapshotter", "zfs", reference],
     expected: /Cannot use snapshotter "zfs": there are overlay/,
-    code: 2,
   },
   {
     name: "an unknown flag",
     args: (reference) => ["run", "--no-such-flag", reference],
     expected: /--no-such-flag/,
-    code: 2,
   },
 ];
 
@@ -258,7 +258,7 @@ for (
     change,
     args = run,
     env,
-    code = 1,
+    code = 125,
   } of CASES
 ) {
   rootTest(`ckit on ${name} says so, and leaves nothing`, async () => {
@@ -304,7 +304,7 @@ rootTest("ckit run without root says so", async () => {
     env: { NO_COLOR: "1", HOME: `${bad.folder}/home` },
     stdin: "null",
   }).output();
-  assertEquals(code, 1);
+  assertEquals(code, 125);
   assertMatch(
     new TextDecoder().decode(stderr).trim().split("\n").at(-1)!,
     /ckit: Cannot .*root/,
