@@ -103,9 +103,19 @@ export async function populate(
     await syncFs(folder);
     settleFilling(store, row, true);
   } catch (error) {
-    // What cannot be emptied stays unfinished: the next one empties it.
-    await emptyFolder(root);
-    settleFilling(store, row, false);
+    try {
+      await emptyFolder(root);
+      settleFilling(store, row, false);
+    } catch (second) {
+      // It stays unfinished: the next one empties it.
+      throw new AggregateError(
+        [error, second],
+        `Cannot empty volume "${name}" after filling it failed: ${
+          second instanceof Error ? second.message : second
+        }`,
+        { cause: error },
+      );
+    }
     throw error;
   } finally {
     await detach(store, use);

@@ -327,16 +327,22 @@ rootTest(
     const half = `${path}/lib/volumes/data/1/half`;
     const { readDir } = Deno;
     try {
-      await assertRejects(() =>
-        volumes.populate("data", async () => {
-          await Deno.writeTextFile(half, "");
-          Object.assign(Deno, {
-            readDir() {
-              throw new Deno.errors.Busy("in the way");
-            },
-          });
-          throw new Error("no more");
-        })
+      const { errors } = await assertRejects(
+        () =>
+          volumes.populate("data", async () => {
+            await Deno.writeTextFile(half, "");
+            Object.assign(Deno, {
+              readDir() {
+                throw new Deno.errors.Busy("in the way");
+              },
+            });
+            throw new Error("no more");
+          }),
+        AggregateError,
+      );
+      assertEquals(
+        errors.map(({ message }) => message),
+        ["no more", "in the way"],
       );
     } finally {
       Object.assign(Deno, { readDir });

@@ -195,6 +195,7 @@ export class VolumeStore implements AsyncDisposable {
    * @returns Whether this call filled it.
    * @throws {Deno.errors.Busy} If it is attached.
    * @throws {TypeError} If it is read-only.
+   * @throws {AggregateError} If filling failed, and what was written could not be removed either: the next call does.
    */
   async populate(
     name: string,
