@@ -1,10 +1,10 @@
+import type { BindMount } from "@containerkit/mount";
 import { attach } from "./_attach.ts";
 import { placeOf, type Store } from "./_stage.ts";
 import { createVolume } from "./_create.ts";
 import { driverOf } from "./_drivers.ts";
 import { requireRow, type Row } from "./_row.ts";
 import { runProgram } from "./_run_program.ts";
-import { whileMounted } from "./_while_mounted.ts";
 
 /** Options of `VolumeStore.clone`. */
 export interface Cloning {
@@ -22,7 +22,7 @@ export async function cloneVolume(
   options: Cloning,
 ): Promise<Row> {
   // Held, so that nobody removes it meanwhile.
-  await using _held = await attach(
+  await using held = await attach(
     store,
     source,
     options.signal === undefined ? {} : { signal: options.signal },
@@ -50,14 +50,13 @@ export async function cloneVolume(
     ...(driver.clone === undefined || driver.clones?.(place) === false
       ? {
         fill: (root) =>
-          whileMounted(store, from, options.signal, (origin) =>
-            runProgram(`clone volume "${source}"`, "cp", [
-              "-a",
-              "--reflink=auto",
-              "--sparse=auto",
-              `${origin}/.`,
-              `${root}/`,
-            ], options.signal)),
+          runProgram(`clone volume "${source}"`, "cp", [
+            "-a",
+            "--reflink=auto",
+            "--sparse=auto",
+            `${(held.mounts[0] as BindMount).source}/.`,
+            `${root}/`,
+          ], options.signal),
       }
       : { make: (to) => driver.clone!(place, to, options.signal) }),
   });

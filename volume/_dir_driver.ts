@@ -15,7 +15,6 @@ export const dirDriver: VolumeDriver = {
   isFolder: true,
   create: () => Promise.resolve(),
   mounts: ({ folder }) => [{ type: "bind", source: folder }],
-  usage: () => Promise.resolve(undefined),
   resize: () =>
     Promise.reject(
       new Deno.errors.NotSupported(

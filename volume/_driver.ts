@@ -36,8 +36,8 @@ export interface VolumeDriver {
    * as a process with mounts of its own; holds it until it is disposed.
    */
   reuse?(place: Place): ({ mounts: readonly Mount[] } & Disposable) | undefined;
-  /** Counts what it holds; `undefined` asks for a walk over its root. */
-  usage(place: Place): Promise<VolumeUsage | undefined>;
+  /** Counts what it holds; without it, and if it gives `undefined`, a walk over its root does. */
+  usage?(place: Place): Promise<VolumeUsage | undefined>;
   /** Changes its limits while it is mounted; `undefined` leaves one as it is. */
   resize(place: Place, limits: Limits): Promise<void>;
   /** Changes them while nobody uses it and it is not mounted, where that asks for less; says whether it did. */

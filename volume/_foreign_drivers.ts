@@ -19,7 +19,6 @@ function elsewhere(
     },
     create: () => Promise.resolve(),
     mounts: ({ row }) => row.options.mounts!.map(shown),
-    usage: () => Promise.resolve(undefined),
     resize: () =>
       Promise.reject(
         new Deno.errors.NotSupported(

@@ -25,7 +25,7 @@ export const quotaDriver: VolumeDriver = {
   choose: (folder) => driverIn(folder).choose?.(folder) ?? {},
   create: (place, signal) => driverIn(place.folder).create(place, signal),
   mounts: (place) => driverIn(place.folder).mounts(place),
-  usage: (place) => driverIn(place.folder).usage(place),
+  usage: (place) => driverIn(place.folder).usage!(place),
   resize: (place, limits) => driverIn(place.folder).resize(place, limits),
   clones: ({ folder }) => driverIn(folder).clone !== undefined,
   clone: (from, to, signal) => driverIn(to.folder).clone!(from, to, signal),

@@ -84,7 +84,7 @@ async function change(
     });
   if (done) return;
   await whileMounted(store, row, signal, async () => {
-    checkHeld(name, await driver.usage(place), asked);
+    checkHeld(name, await driver.usage?.(place), asked);
     await set(async (now) => {
       await driver.resize(now, limits);
       return true;

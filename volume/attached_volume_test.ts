@@ -97,6 +97,66 @@ rootTest(
   need("mkfs.ext4"),
 );
 
+rootTest(
+  "VolumeStore.attach() does not wait for a usage() or clone() of the volume",
+  async (t) => {
+    await using fixture = await open();
+    const { volumes, path } = fixture;
+    const attach = async (name: string) => {
+      const signal = AbortSignal.timeout(10_000);
+      await using _use = await volumes.attach(name, { signal });
+    };
+    await t.step("usage()", async () => {
+      await Deno.mkdir(`${path}/elsewhere`);
+      await volumes.create("foreign", {
+        kind: "foreign",
+        mounts: [{ type: "bind", source: `${path}/elsewhere` }],
+      });
+      const { lstat } = Deno;
+      try {
+        Object.assign(Deno, {
+          async lstat(path: string) {
+            Object.assign(Deno, { lstat });
+            await attach("foreign");
+            return await lstat(path);
+          },
+        });
+        assertEquals((await volumes.usage("foreign")).inodes, 1);
+      } finally {
+        Object.assign(Deno, { lstat });
+      }
+    });
+    await t.step("clone()", async () => {
+      await volumes.create("data", { kind: "tmpfs" });
+      const bin = `${path}/bin`;
+      await Deno.mkdir(bin);
+      await Deno.writeTextFile(
+        `${bin}/cp`,
+        `#!/bin/sh\n: >${path}/begun; until [ -e ${path}/go ]; do sleep 0.01; done\n`,
+        { mode: 0o755 },
+      );
+      const before = Deno.env.get("PATH")!;
+      Deno.env.set("PATH", `${bin}:${before}`);
+      try {
+        const cloned = volumes.clone("data", "copy");
+        while (
+          await Deno.stat(`${path}/begun`).catch(() => undefined) === undefined
+        ) {
+          await new Promise((resolve) => setTimeout(resolve, 5));
+        }
+        try {
+          await attach("data");
+        } finally {
+          await Deno.writeTextFile(`${path}/go`, "");
+          await cloned;
+        }
+      } finally {
+        Deno.env.set("PATH", before);
+      }
+    });
+  },
+);
+
 rootTest("VolumeStore.attach() confines a subpath to the volume", async () => {
   await using fixture = await open();
   const { volumes, show, path } = fixture;
