@@ -575,6 +575,47 @@ rootTest("stage() gives a bind of what a runtime cannot mount", async () => {
   assertThrows(() => Deno.statSync(directory), Deno.errors.NotFound);
 });
 
+rootTest(
+  "stage() tells the bind all attributes, which a runtime would take away",
+  async () => {
+    await using temp = layers();
+    const attributes = {
+      nosuid: true,
+      nosymfollow: true,
+      atime: "noatime",
+      nodiratime: true,
+      propagation: "rprivate",
+    } as const;
+    const directory = `${temp.path}/staged`;
+    const mounts: Mount[] = [
+      {
+        type: "bind",
+        source: temp.path,
+        subpath: "a",
+        readonly: "recursive",
+        ...attributes,
+      },
+      {
+        type: "raw",
+        fstype: "bind",
+        source: temp.path,
+        options: ["rro", "nosuid", "nosymfollow", "noatime", "nodiratime"],
+        propagation: "rprivate",
+      },
+    ];
+    for (const mount of mounts) {
+      await using staged = await stage(mount, directory);
+      assertEquals(staged.mount, {
+        type: "bind",
+        source: directory,
+        recursive: true,
+        readonly: "recursive",
+        ...attributes,
+      });
+    }
+  },
+);
+
 rootTest("raw mounts take the words of mount(8)", async () => {
   await using temp = layers();
   const target = `${temp.path}/target`;

@@ -5,6 +5,8 @@
  */
 
 import { unlinkAt } from "@containerkit/libc";
+import { pickAttributes } from "./_attributes.ts";
+import { checkMount } from "./_check_mount.ts";
 import type { BindMount, Mount } from "./mount.ts";
 import type { Mounted } from "./mounted.ts";
 import { mount as mountOn } from "./mount_on.ts";
@@ -104,8 +106,11 @@ function makeDirectory(path: string): boolean {
 }
 
 /** What a bind does not take over from the mount it shows, it is told again. */
-function standIn(mount: Mount, source: string): BindMount {
-  const { readonly, nosuid, nodev, noexec, propagation } = mount;
+function standIn(given: Mount, source: string): BindMount {
+  const mount = checkMount(given); // what option words say too
+  const { readonly, idmap: _, subpath: __, ...attributes } = pickAttributes(
+    mount,
+  );
   const isReadonly = readonly ??
     (mount.type === "erofs" ||
       mount.type === "overlay" && mount.upper === undefined);
@@ -114,9 +119,6 @@ function standIn(mount: Mount, source: string): BindMount {
     source,
     recursive: true,
     ...(isReadonly ? { readonly: isReadonly } : {}),
-    ...(nosuid === undefined ? {} : { nosuid }),
-    ...(nodev === undefined ? {} : { nodev }),
-    ...(noexec === undefined ? {} : { noexec }),
-    ...(propagation === undefined ? {} : { propagation }),
+    ...attributes,
   };
 }
