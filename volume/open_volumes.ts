@@ -43,13 +43,14 @@ export interface OpenVolumesOptions {
 export async function openVolumes(
   options: OpenVolumesOptions = {},
 ): Promise<VolumeStore> {
-  const base = options.root ?? "/var/lib/containerkit";
-  const root = `${base}/volumes`;
-  const staging = `${options.state ?? "/run/containerkit"}/volumes`;
-  for (const folder of ["", "/data", "/trash", "/locks"]) {
-    await Deno.mkdir(`${root}${folder}`, { recursive: true, mode: 0o700 });
+  const base = await makeFolder(options.root ?? "/var/lib/containerkit");
+  const root = await makeFolder(`${base}/volumes`);
+  for (const name of ["data", "trash", "locks"]) {
+    await makeFolder(`${root}/${name}`);
   }
-  await Deno.mkdir(staging, { recursive: true, mode: 0o700 });
+  const staging = await makeFolder(
+    `${options.state ?? "/run/containerkit"}/volumes`,
+  );
   const state = openState(`${root}/state.db`, { migrations: MIGRATIONS });
   const store = { state, root, staging, gcLock: `${base}/gc.lock` };
   try {
@@ -59,4 +60,10 @@ export async function openVolumes(
     throw error;
   }
   return new VolumeStore(store);
+}
+
+/** Makes a folder unless it is there, and gives its absolute path: what is mounted is named by it. */
+async function makeFolder(path: string): Promise<string> {
+  await Deno.mkdir(path, { recursive: true, mode: 0o700 });
+  return await Deno.realPath(path);
 }

@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import type { Mount } from "@containerkit/mount";
 import { need, rootTest } from "@containerkit/tests";
 import { MIB, open } from "./_test_store.ts";
@@ -241,6 +241,37 @@ rootTest(
       ["b", "l", undefined],
     ]);
     assertEquals(await volumes.prune(), ["b"]);
+  },
+);
+
+rootTest(
+  "openVolumes() takes a relative path, and one with links",
+  async () => {
+    await using fixture = await open();
+    const { path, show } = fixture;
+    await Deno.mkdir(`${path}/real`);
+    await Deno.symlink("real", `${path}/link`);
+    const before = Deno.cwd();
+    Deno.chdir(path);
+    try {
+      await using volumes = await openVolumes({
+        root: "link/lib",
+        state: "link/run",
+      });
+      Deno.chdir(before);
+      for (const kind of ["dir", "tmpfs"] as const) {
+        await volumes.create(kind, { kind });
+        await using use = await volumes.attach(kind);
+        const [mount] = use.mounts;
+        assert(
+          mount?.type === "bind" && mount.source.startsWith(`${path}/real/`),
+        );
+        await using _shown = await show(use.mounts);
+      }
+      await volumes.prune();
+    } finally {
+      Deno.chdir(before);
+    }
   },
 );
 
