@@ -7,8 +7,8 @@ import { driverOf } from "./_drivers.ts";
 import { checkLimit, checkName } from "./_names.ts";
 import { makeFolderAlone, takeBack } from "./_folder_alone.ts";
 import { insertRow } from "./_new_row.ts";
-import { removeFiles } from "./_remove.ts";
-import type { Row } from "./_row.ts";
+import { isLeft, removeFiles, removeVolume } from "./_remove.ts";
+import { findRow, type Row } from "./_row.ts";
 import { whileMounted } from "./_while_mounted.ts";
 
 /** How a new volume gets its content: made empty, or from another one. */
@@ -41,6 +41,13 @@ export async function createVolume(
     ...(fstype === undefined ? {} : { fstype }),
   });
   signal?.throwIfAborted();
+  const left = findRow(state, name);
+  if (left !== undefined && isLeft(left)) {
+    await removeVolume(store, name).catch((error) => {
+      // Another process may be faster.
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    });
+  }
   const isFolder = driver.isFolder === true && creation.make === undefined &&
     creation.fill === undefined;
   let row: Row;

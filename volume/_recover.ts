@@ -10,8 +10,8 @@ import {
 import { users } from "./_attachments.ts";
 import { driverOf } from "./_drivers.ts";
 import { finishFolders } from "./_folder_alone.ts";
-import { currentProcess, isAlive } from "./_process.ts";
-import { discard, removeFiles } from "./_remove.ts";
+import { currentProcess } from "./_process.ts";
+import { discard, isLeft, removeFiles } from "./_remove.ts";
 import { finishResize } from "./_resize.ts";
 import { readRows, type Row } from "./_row.ts";
 import { emptyUnfinished } from "./_unfinished.ts";
@@ -19,12 +19,7 @@ import { emptyUnfinished } from "./_unfinished.ts";
 /** The rows that dead processes left in the midst of making or removing; from here on they are this process's. */
 function adopt({ state }: Store): Row[] {
   return state.transaction(() => {
-    const orphans = readRows(state).filter(({ phase, owner }) =>
-      // A removal that nobody is at failed; in another phase that says something else.
-      owner === undefined
-        ? phase === "removing"
-        : (phase === "creating" || phase === "removing") && !isAlive(owner)
-    );
+    const orphans = readRows(state).filter(isLeft);
     for (const { id } of orphans) {
       state.prepare("UPDATE volumes SET owner = ? WHERE id = ?")
         .run(JSON.stringify(currentProcess()), id);

@@ -8,7 +8,7 @@ import {
 } from "./_stage.ts";
 import { describeUsers, users } from "./_attachments.ts";
 import { driverOf } from "./_drivers.ts";
-import { currentProcess } from "./_process.ts";
+import { currentProcess, isAlive } from "./_process.ts";
 import { findRow, requireRow, type Row } from "./_row.ts";
 import { isFilling } from "./_unfinished.ts";
 
@@ -62,11 +62,20 @@ export function discard(store: Store, id: number): string | undefined {
   return trash;
 }
 
-/** The row of a volume that is to go, or whose removal failed and can be tried again. */
+/** Whether it is what a making or removal left that nobody is at any more: nothing but removing it is to be done. */
+export function isLeft({ phase, owner }: Row): boolean {
+  // A removal that nobody is at failed; in another phase that says something else.
+  return owner === undefined
+    ? phase === "removing"
+    : (phase === "creating" || phase === "removing") && !isAlive(owner);
+}
+
+/** The row of a volume that is to go, or of what is left of one. */
 function requireRemovable({ state }: Store, name: string): Row {
   const row = findRow(state, name);
-  const hasFailed = row?.phase === "removing" && row.owner === undefined;
-  return hasFailed ? row : requireRow(state, name, "remove");
+  return row !== undefined && isLeft(row)
+    ? row
+    : requireRow(state, name, "remove");
 }
 
 /** Removes a volume; see `VolumeStore.remove`. */

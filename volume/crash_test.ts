@@ -132,6 +132,30 @@ rootTest("a removal goes on where a crash stopped it", async () => {
 });
 
 rootTest(
+  "VolumeStore.create() and remove() go on with what a dead process left",
+  async () => {
+    await using fixture = await open();
+    const { volumes, path } = fixture;
+    const leave = async (phase: string) => {
+      await volumes.create("data");
+      const [id] = folders(fixture).data;
+      await Deno.writeTextFile(`${path}/lib/volumes/data/${id}/file`, "");
+      damage(fixture, "data", { phase, owner: DEAD });
+      assertEquals(volumes.get("data"), undefined);
+    };
+    for (const phase of ["creating", "removing"]) {
+      await leave(phase);
+      await volumes.create("data");
+      assertEquals((await volumes.usage("data")).inodes, 1);
+      await volumes.remove("data");
+      await leave(phase);
+      await volumes.remove("data");
+      assertEquals(folders(fixture), { data: [], trash: [] });
+    }
+  },
+);
+
+rootTest(
   "openVolumes() opens with what cannot be removed, and tries again each time",
   async (t) => {
     // A mount keeps its folder where it is.
