@@ -4,7 +4,7 @@ import { placeOf, type Store } from "./_stage.ts";
 import type { CreateVolumeOptions } from "./create_volume_options.ts";
 import type { Place } from "./_driver.ts";
 import { driverOf } from "./_drivers.ts";
-import { checkLimit, checkName } from "./_names.ts";
+import { checkLimit, checkName, checkRoot } from "./_names.ts";
 import { makeFolderAlone, takeBack } from "./_folder_alone.ts";
 import { insertRow } from "./_new_row.ts";
 import { isLeft, removeFiles, removeVolume } from "./_remove.ts";
@@ -33,6 +33,7 @@ export async function createVolume(
   checkName(name);
   checkLimit("size", size);
   checkLimit("inodes", inodes);
+  checkRoot(options.owner, options.mode);
   const driver = driverOf(kind);
   driver.check({
     folder: `${store.root}/data`,

@@ -68,7 +68,7 @@ export class VolumeStore implements AsyncDisposable {
    *
    * @param name Letters, digits, `_`, `.` and `-`, at most 128, starting with a letter or digit.
    * @throws {TypeError} If the name or the options do not fit the kind.
-   * @throws {RangeError} If a limit is none, or too small for the kind.
+   * @throws {RangeError} If a limit is none, or too small for the kind, or there is no such owner or mode.
    * @throws {Deno.errors.AlreadyExists} If there is one of that name.
    * @throws {Deno.errors.NotSupported} If this filesystem or kernel cannot; says which kind can.
    */

@@ -91,6 +91,15 @@ rootTest(
       () => volumes.create("a", { kind: "tmpfs", size: -1 }),
       RangeError,
     );
+    for (const id of [NaN, -1, 0.5, 2 ** 32 - 1, 2 ** 33]) {
+      for (const owner of [{ uid: id, gid: 0 }, { uid: 0, gid: id }]) {
+        await assertRejects(() => volumes.create("a", { owner }), RangeError);
+      }
+    }
+    await assertRejects(
+      () => volumes.create("a", { mode: 0o10755 }),
+      RangeError,
+    );
     await assertRejects(
       () => volumes.create("a", { kind: "foreign" }),
       TypeError,
