@@ -277,6 +277,39 @@ rootTest(
 );
 
 rootTest(
+  "ckit ps -a shows what is left of a container that was not finished, and rm -f removes it",
+  async () => {
+    await using box = await setUp();
+    const { call, folder, options } = box;
+    const path = `${folder}/run/sandboxes/a`;
+    await Deno.mkdir(path, { recursive: true });
+    await Deno.writeTextFile(
+      `${path}/sandbox.json`,
+      JSON.stringify({
+        id: "a",
+        image: IMAGE,
+        snapshotter: "overlay",
+        network: "none",
+        folder: path,
+        created: new Date().toISOString(),
+      }),
+    );
+    assertEquals(await call("ps", "-q"), "");
+    assertEquals(await call("ps", "-aq"), "a");
+    assertMatch(
+      await call("ps", "-a"),
+      /^a +example\.org\/box:1 .* unfinished$/m,
+    );
+    const { code, stderr } = await ckit(["rm", "a"], options);
+    assertEquals(code, 1);
+    assertStringIncludes(stderr, "--force removes it");
+    await call("rm", "-f", "a");
+    assertEquals(await call("ps", "-aq"), "");
+  },
+  need("busybox"),
+);
+
+rootTest(
   "ckit makes terminals of the size of its own, also without -i",
   async () => {
     await using box = await setUp();

@@ -1,7 +1,7 @@
 import { type ContainerInfo, listContainers } from "@containerkit/execution";
 import type { Command, Context } from "../command.ts";
 import { existing } from "../containers.ts";
-import { readSandbox } from "../sandbox.ts";
+import { listSandboxes, readSandbox, type SandboxRecord } from "../sandbox.ts";
 import { formatTable } from "../table.ts";
 
 const SECONDS: readonly (readonly [string, number])[] = [
@@ -34,6 +34,12 @@ function programOf({ bundle }: ContainerInfo): string {
   return line.length > 30 ? `${line.slice(0, 29)}…` : line;
 }
 
+/** What is around containers that are being made, or whose ckit was killed before they were: ckit rm removes that. */
+function unfinished(context: Context): SandboxRecord[] {
+  const ids = new Set(listContainers(context).map(({ id }) => id));
+  return listSandboxes(context).filter(({ id }) => !ids.has(id));
+}
+
 export const ps: Command = {
   name: "ps",
   usage: "[-a] [-q]",
@@ -45,17 +51,23 @@ export const ps: Command = {
     const list = listContainers(await existing(context)).filter(({ state }) =>
       args.flag("all") || state !== "stopped"
     );
+    const unmade = args.flag("all") ? unfinished(context) : [];
     if (args.flag("quiet")) {
-      for (const { id } of list) context.print(id);
+      for (const { id } of [...list, ...unmade]) context.print(id);
       return;
     }
-    const rows = list.map((info) => [
-      info.id,
-      readSandbox(context, info.id)?.image ?? "-",
-      programOf(info),
-      ago(info.created),
-      status(info),
-    ]);
+    const rows = [
+      ...list.map((info) => [
+        info.id,
+        readSandbox(context, info.id)?.image ?? "-",
+        programOf(info),
+        ago(info.created),
+        status(info),
+      ]),
+      ...unmade.map((
+        { id, image, created },
+      ) => [id, image, "-", ago(created), "unfinished"]),
+    ];
     for (
       const line of formatTable([
         ["ID", "IMAGE", "COMMAND", "CREATED", "STATUS"],
