@@ -111,9 +111,10 @@ export class Channel implements Disposable {
     }
     const before = this.#pending++ > 0 ? this.#last : undefined;
     const { promise, resolve } = Promise.withResolvers<void>();
-    this.#last = promise;
+    // Who gives up does not let those behind pass those before.
+    this.#last = before === undefined ? promise : before.then(() => promise);
     try {
-      if (before !== undefined) await before;
+      if (before !== undefined) await unlessAborted(before, signal);
       signal?.throwIfAborted();
       return await this.#drive(talk());
     } finally {
@@ -244,6 +245,22 @@ export class Channel implements Disposable {
       if (error instanceof NetlinkError && error.errno === EAGAIN) return;
       throw error;
     }
+  }
+}
+
+/** Waits for something, or for the signal. */
+async function unlessAborted(
+  promise: Promise<unknown>,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  if (signal === undefined) return void await promise;
+  const { promise: aborted, resolve } = Promise.withResolvers<void>();
+  const abort = () => resolve();
+  signal.addEventListener("abort", abort);
+  try {
+    if (!signal.aborted) await Promise.race([promise, aborted]);
+  } finally {
+    signal.removeEventListener("abort", abort);
   }
 }
 

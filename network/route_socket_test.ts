@@ -760,3 +760,22 @@ testIf(
     assertEquals(error.kernelMessage, "Unknown device type");
   },
 );
+
+testIf(
+  Deno.build.os === "linux" ? undefined : "not Linux",
+  "request() heeds its signal while earlier requests are under way, and keeps the order of the others",
+  async () => {
+    using route = new RouteSocket();
+    const ended: string[] = [];
+    const note = (name: string) => () => void ended.push(name);
+    const controller = new AbortController();
+    const { signal } = controller;
+    const first = route.request(listLinks()).then(note("first"));
+    const second = assertRejects(() => route.request(getLink("lo"), { signal }))
+      .then(note("second"));
+    const third = route.request(getLink("lo")).then(note("third"));
+    controller.abort();
+    await Promise.all([first, second, third]);
+    assertEquals(ended, ["second", "first", "third"]);
+  },
+);
