@@ -37,6 +37,9 @@ async function hasPorts(
  * its own before the last look and deleted by that: `attach()` takes it out of
  * any group behind its port. Either that comes first and nothing is deleted, or
  * it fails for the lack of the bridge, and the attachment starts over.
+ *
+ * The rules go first, as only the bridge tells that they are there: `attach()`
+ * adds its own behind its port, and so after this or instead of it.
  */
 export async function removeIdleBridge(
   route: RouteSocket,
@@ -45,19 +48,19 @@ export async function removeIdleBridge(
 ): Promise<boolean> {
   const link = await route.request(getLink(bridge), options);
   if (link?.alias !== bridgeTag) return false;
-  if (await hasPorts(route, link.index, options)) return false;
+  // Somebody may have made another bridge of that name meanwhile: the rules are theirs then.
+  const onlyIf = async () =>
+    (await route.request(getLink(link.name), options))?.index === link.index &&
+    !await hasPorts(route, link.index, options);
+  if (!await onlyIf()) return false;
   const group = crypto.getRandomValues(new Uint32Array(1))[0]! >>> 1 | 1 << 30;
   const { fallback: _, ...mark } = setLink(link.index, { group });
   const marking = { ...mark, ...deleted(["ENODEV"]) };
   if (!await route.request(marking, options)) return false;
-  if (await hasPorts(route, link.index, options)) return false;
-  if (!await route.request(deleteLink({ group }), options)) return false;
   using nat = new NatTable();
-  // Somebody may have made another bridge of that name: the rules are theirs then.
-  const onlyIf = async () =>
-    await route.request(getLink(link.name), options) === undefined;
   await nat.removeBridge(link.name, { ...options, onlyIf });
-  return true;
+  if (!await onlyIf()) return false;
+  return await route.request(deleteLink({ group }), options);
 }
 
 /** What {@linkcode undoAttachment} is told besides the key. */

@@ -481,7 +481,34 @@ rootTest(
     assertEquals(await removeIdleBridge(route, "ckt0"), false);
     const [attachment] = await listAttachments();
     assertEquals(attachment?.bridge, "ckt0");
+    using host = NetNs.current();
+    const rules = output(host, "nft", ["list", "ruleset"]);
+    assert(rules.includes("masquerade"), rules);
   },
+  need("nft"),
+);
+
+rootTest(
+  "pruneAttachments() finds what whoever removed a bridge has left, and nothing is left of what it does not",
+  async () => {
+    using host = NetNs.current();
+    const before = output(host, "nft", ["list", "tables"]);
+    for (const moment of ["before", "after"] as const) {
+      using route = new Interfered();
+      await makeIdleBridge(route);
+      route[moment] = () => Promise.reject(new Error("killed"));
+      await assertRejects(
+        () => removeIdleBridge(route, "ckt0"),
+        Error,
+        "killed",
+      );
+      await pruneAttachments(() => false);
+      using links = new RouteSocket();
+      assertEquals(await links.request(listLinks({ kind: "bridge" })), []);
+      assertEquals(output(host, "nft", ["list", "tables"]), before, moment);
+    }
+  },
+  need("nft"),
 );
 
 rootTest(
