@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { SyscallError } from "@containerkit/libc";
 import { mount } from "@containerkit/mount";
-import { need, rootTest } from "@containerkit/tests";
+import { need, rootTest, until } from "@containerkit/tests";
 import { removeIdleBridge } from "./_attachment_undo.ts";
 import { output } from "./_programs_test.ts";
 import {
@@ -523,6 +523,42 @@ rootTest(
     assertEquals(await removeIdleBridge(route, "ckt0"), true);
     const rules = output(host, "nft", ["list", "ruleset"]);
     assert(rules.includes("masquerade"), rules);
+  },
+  need("nft"),
+);
+
+rootTest(
+  "NatTable.unpublish() takes the table along when no bridge has rules any more",
+  async () => {
+    using host = NetNs.current();
+    const tables = () => output(host, "nft", ["list", "tables"]);
+    const before = tables();
+    const first = NetNs.create();
+    using second = NetNs.create();
+    const lost = await attach(first, {
+      ...RACE,
+      key: "lost",
+      publish: [LOOPBACK_PORT],
+    });
+    lost.keep();
+    {
+      await using _other = await attach(second, {
+        ...RACE,
+        address: "10.77.0.3/24",
+      });
+      first.close();
+      await until(
+        "the end of its link",
+        async () =>
+          (await listAttachments()).some(({ key, link }) =>
+            key === "lost" && link === undefined
+          ),
+      );
+    }
+    assertEquals((await listAttachments()).map(({ key }) => key), ["lost"]);
+    assert(tables() !== before);
+    await detach("lost");
+    assertEquals(tables(), before);
   },
   need("nft"),
 );

@@ -249,7 +249,8 @@ export class NatTable implements Disposable {
   }
 
   /**
-   * Closes ports, and ends the flows through them.
+   * Closes ports, and ends the flows through them. The whole table goes with
+   * the last of them if no bridge has rules.
    *
    * @param which Which ones: all of an owner, or what the function says.
    * @param options How to wait, and what becomes of the flows.
@@ -265,9 +266,11 @@ export class NatTable implements Disposable {
     let closed: PublishedPort[] = [];
     const plan = async (batch: NftBatch) => {
       closed = [];
+      let left = 0;
       for (const map of PORT_MAPS) {
-        const found = (await listPorts(this.#view(options), map))
-          .filter(({ port }) => fits(port));
+        const ports = await listPorts(this.#view(options), map);
+        const found = ports.filter(({ port }) => fits(port));
+        left += ports.length - found.length;
         if (found.length === 0) continue;
         closed.push(...found.map(({ port }) => port));
         batch.deleteElements(
@@ -275,6 +278,9 @@ export class NatTable implements Disposable {
           found.map(({ element: { key } }) => ({ key })),
         );
       }
+      if (batch.isEmpty || left > 0) return;
+      const rules = await listNatRules(this.#view(options));
+      if (!rules.some(isOwn)) batch.deleteTable();
     };
     await this.#change(plan, options, () => this.#memory.forgetPorts(fits));
     // It is done: what follows is not to be aborted.
@@ -310,11 +316,7 @@ export class NatTable implements Disposable {
       if (onlyIf !== undefined && !await onlyIf()) return;
       const rules = await listNatRules(this.#view(options));
       const gone = rules.filter(({ comment }) => isRuleOf(bridge, comment));
-      const isBase = ({ comment }: NftRule) =>
-        BASE_RULES.some((rule) => rule.comment === comment);
-      const rest = rules.filter((rule) =>
-        !gone.includes(rule) && !isBase(rule)
-      );
+      const rest = rules.filter((rule) => !gone.includes(rule) && isOwn(rule));
       const isLast = rules.length > 0 && rest.length === 0 &&
         (await this.published(options)).length === 0;
       if (isLast) {
@@ -376,6 +378,11 @@ export class NatTable implements Disposable {
     const { table } = this;
     return { nft: this.#nft, table, owned: this.#owned, wait: options };
   }
+}
+
+/** Whether a rule is there for somebody, and not in every table. */
+function isOwn({ comment }: NftRule): boolean {
+  return BASE_RULES.every((rule) => rule.comment !== comment);
 }
 
 /** Whether a flow goes to a port of the host and is not led on. */
