@@ -1,5 +1,5 @@
 // What the tests of containers begin with.
-import { makeBusyboxRootfs, tempDir } from "@containerkit/tests";
+import { makeBusyboxRootfs, tempDir, until } from "@containerkit/tests";
 import { createSpec, type CreateSpecOptions, type Spec } from "./mod.ts";
 
 /** A folder with a root filesystem of busybox. */
@@ -43,4 +43,24 @@ export function processesWith(word: string): number[] {
       return []; // no process, or it has gone
     }
   });
+}
+
+/** A bench whose monitor ends with it. */
+export function makeMonitored() {
+  const bench = makeBench();
+  const { state, spec } = bench;
+  return {
+    state,
+    spec,
+    async [Symbol.asyncDispose]() {
+      await until("the end", () => monitorPids(state).length === 0);
+      bench[Symbol.dispose]();
+    },
+  };
+}
+
+/** The monitors of a folder. */
+export function monitorPids(state: string): number[] {
+  const monitors = processesWith(import.meta.resolve("./monitor_main.ts"));
+  return processesWith(state).filter((pid) => monitors.includes(pid));
 }

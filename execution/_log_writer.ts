@@ -68,6 +68,12 @@ function completeSize(file: Deno.FsFile): number {
   return 0;
 }
 
+/** Options of {@linkcode LogWriter}. */
+export interface LogWriterOptions {
+  /** A file that cannot be opened is opened when something is to be written. */
+  readonly late?: boolean;
+}
+
 /**
  * Writes a log. Everything is in the file when `write` returns: nothing that
  * was taken from a container is lost when this program is killed. A write that
@@ -78,8 +84,8 @@ export class LogWriter implements Disposable {
   readonly #format: LogFormat;
   readonly #maxSize: number;
   readonly #maxFiles: number;
-  #file: Deno.FsFile;
-  #size: number;
+  #file: Deno.FsFile | undefined;
+  #size = 0;
   /** How many bytes of the output came, and how many of them are in the file. */
   #taken = 0;
   #written = 0;
@@ -90,7 +96,7 @@ export class LogWriter implements Disposable {
     stderr: new Uint8Array(),
   };
 
-  constructor(options: ContainerLog) {
+  constructor(options: ContainerLog, { late = false }: LogWriterOptions = {}) {
     this.#path = options.path;
     this.#format = options.format ?? "json";
     this.#maxSize = options.maxSize ?? Infinity;
@@ -100,14 +106,25 @@ export class LogWriter implements Disposable {
         `Cannot write the log "${this.#path}": expected maxSize above 0 and maxFiles of at least 1`,
       );
     }
-    this.#file = this.#open();
-    this.#size = completeSize(this.#file);
+    try {
+      this.#file = this.#begin();
+    } catch (error) {
+      if (!late) throw error;
+    }
+  }
+
+  #begin(): Deno.FsFile {
+    using undo = new DisposableStack();
+    const file = undo.use(this.#open());
+    this.#size = completeSize(file);
     if (this.#format === "raw") {
       // It has no records: what is there stays.
-      const { size } = this.#file.statSync();
+      const { size } = file.statSync();
       this.#betweenLines = this.#size === size;
       this.#size = size;
-    } else this.#file.truncateSync(this.#size);
+    } else file.truncateSync(this.#size);
+    undo.move();
+    return file;
   }
 
   #open(): Deno.FsFile {
@@ -196,12 +213,13 @@ export class LogWriter implements Disposable {
 
   /** @param count How many bytes of the output they stand for. */
   #append(bytes: Uint8Array, count = bytes.length): void {
+    const file = this.#file ??= this.#begin();
     try {
       for (let done = 0; done < bytes.length;) {
-        done += this.#file.writeSync(bytes.subarray(done));
+        done += file.writeSync(bytes.subarray(done));
       }
     } catch (error) {
-      this.#file.truncateSync(this.#size);
+      file.truncateSync(this.#size);
       throw error;
     }
     this.#size += bytes.length;
@@ -217,13 +235,13 @@ export class LogWriter implements Disposable {
     if (this.#maxFiles === 1) ifThere(() => Deno.removeSync(this.#path));
     // Until the next one is there, this one is written to.
     const next = this.#open();
-    this.#file.close();
+    this.#file?.close();
     this.#file = next;
     this.#size = 0;
   }
 
   [Symbol.dispose](): void {
-    this.#file.close();
+    this.#file?.close();
   }
 }
 

@@ -1,6 +1,10 @@
 import { setImmediate } from "node:timers";
 import { type Fd, pipe, read, tee, waitReadable } from "@containerkit/libc";
-import { type LogStream, LogWriter } from "./_log_writer.ts";
+import {
+  type LogStream,
+  LogWriter,
+  type LogWriterOptions,
+} from "./_log_writer.ts";
 import type { ContainerLog } from "./log_options.ts";
 
 /** What a pipe holds by default, so that one look sees all of it. */
@@ -17,6 +21,12 @@ export interface Subscriber {
   ): void | Promise<void>;
   /** There will be no more of this stream. */
   end(stream: LogStream): void;
+}
+
+/** Options of {@linkcode OutputHub}. */
+export interface OutputHubOptions extends LogWriterOptions {
+  /** Is told how many bytes a gap of the log has; if that fails, it is told with the next. */
+  onLost?: ((bytes: number) => void) | undefined;
 }
 
 /**
@@ -37,12 +47,11 @@ export class OutputHub implements Disposable {
   readonly #pumps: Promise<void>[] = [];
   readonly #open = new Set<LogStream>();
 
-  /** @param onLost Is told how many bytes a gap of the log has; if that fails, it is told with the next. */
   constructor(
     log: ContainerLog | undefined,
-    onLost: (bytes: number) => void = () => {},
+    { onLost = () => {}, ...options }: OutputHubOptions = {},
   ) {
-    this.#log = log === undefined ? undefined : new LogWriter(log);
+    this.#log = log === undefined ? undefined : new LogWriter(log, options);
     this.#onLost = onLost;
   }
 

@@ -182,7 +182,7 @@ function pumpedStreams(
   ours: ReadonlyMap<Name, Fd>,
   options: OpenStdioOptions,
 ): Streams {
-  const hub = new OutputHub(options.log, options.onLost);
+  const hub = new OutputHub(options.log, { onLost: options.onLost });
   const outputs = (["stdout", "stderr"] as const).filter((name) =>
     ours.has(name)
   );
@@ -230,7 +230,7 @@ export function terminalStreams(
   if (!options.pump && options.log === undefined) {
     return { stdin: channel, stdout: channel, resize, close };
   }
-  const hub = new OutputHub(options.log, options.onLost);
+  const hub = new OutputHub(options.log, { onLost: options.onLost });
   hub.pumpStream("stdout", channel.readable);
   // A monitor reads from the hub alone: a stream that nobody reads would make the container wait.
   const stdout = options.pump ? undefined : hubSource(hub, "stdout");

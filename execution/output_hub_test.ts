@@ -83,9 +83,11 @@ rootTest(
     const writer = openAt(undefined, fifo, OpenFlag.RDWR);
     const told: number[] = [];
     let isTold = true;
-    using hub = new OutputHub({ path, format: "cri" }, (bytes) => {
-      if (!isTold) throw new Error("no room");
-      told.push(bytes);
+    using hub = new OutputHub({ path, format: "cri" }, {
+      onLost(bytes) {
+        if (!isTold) throw new Error("no room");
+        told.push(bytes);
+      },
     });
     let seen = "";
     hub.subscribe({

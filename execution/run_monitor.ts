@@ -5,10 +5,10 @@
  */
 
 import { type FileLock, lockFile } from "@containerkit/state";
-import { bundleOf, containersPath, readExit, readRecord } from "./_bundle.ts";
-import { ContainerImpl } from "./_container.ts";
+import { adoptContainer } from "./_adopt_container.ts";
+import { bundleOf, containersPath } from "./_bundle.ts";
+import type { ContainerImpl } from "./_container.ts";
 import { createContainer } from "./_create_container.ts";
-import { tellLost } from "./_events.ts";
 import { Frame, FrameChannel } from "./_frames.ts";
 import { monitorPaths } from "./_monitor_paths.ts";
 import {
@@ -18,9 +18,6 @@ import {
   type MonitorRequest,
   type ResizeRequest,
 } from "./_monitor_protocol.ts";
-import { OutputHub } from "./_output_hub.ts";
-import { holdProcess } from "./_process.ts";
-import { NO_STREAMS, openLogFifo, type Streams } from "./_stdio.ts";
 
 /** Options of {@linkcode runMonitor}. */
 export interface RunMonitorOptions {
@@ -88,32 +85,13 @@ class Monitor {
   /** Takes over what a monitor that was killed has left. */
   adopt(): void {
     for (const { name: id } of Deno.readDirSync(containersPath(this.#state))) {
-      const bundle = bundleOf(this.#state, id);
-      const record = readRecord(bundle);
-      if (!record?.monitored || readExit(bundle) !== undefined) continue;
-      const pidfd = holdProcess(record);
-      if (pidfd === undefined) continue;
-      let streams: Streams = NO_STREAMS;
-      if (!record.terminal) {
-        // What came while nobody looked is still in the FIFOs.
-        const hub = new OutputHub(record.log, tellLost(bundle));
-        for (const name of ["stdout", "stderr"] as const) {
-          hub.pumpFifo(name, openLogFifo(bundle.path, name));
-        }
-        streams = { hub, close: () => hub[Symbol.dispose]() };
+      try {
+        const container = adoptContainer(bundleOf(this.#state, id));
+        if (container !== undefined) this.#hold(container);
+      } catch (error) {
+        // The others have no part in it.
+        console.error(error);
       }
-      this.#hold(
-        new ContainerImpl({
-          containerId: id,
-          files: bundle,
-          record,
-          pidfd,
-          streams,
-          cgroups: record.cgroups,
-          kept: true,
-          holder: true,
-        }),
-      );
     }
   }
 
@@ -290,7 +268,7 @@ export async function runMonitor(options: RunMonitorOptions): Promise<void> {
   using lock = await takeLock(paths.lock);
   if (lock === undefined) return;
   await Deno.remove(paths.socket).catch(() => {});
-  const listener = Deno.listen({ transport: "unix", path: paths.socket });
+  using listener = Deno.listen({ transport: "unix", path: paths.socket });
   let timer: ReturnType<typeof setTimeout> | undefined;
   const stop = () => {
     clearTimeout(timer);
@@ -305,11 +283,11 @@ export async function runMonitor(options: RunMonitorOptions): Promise<void> {
     }, idle);
   };
   const monitor = new Monitor(state, rest);
-  monitor.adopt();
-  if (monitor.isIdle) rest();
   signal?.addEventListener("abort", stop, { once: true });
   const served = new Set<Promise<void>>();
   try {
+    monitor.adopt();
+    if (monitor.isIdle) rest();
     for await (const connection of listener) {
       const serving = monitor.serve(connection);
       served.add(serving);

@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { need, rootTest, until } from "@containerkit/tests";
-import { makeBench, processesWith } from "./_bench_test.ts";
+import { makeMonitored, monitorPids, processesWith } from "./_bench_test.ts";
 import {
   attachContainer,
   deleteContainer,
@@ -15,25 +15,6 @@ import {
 const missing = need("runc", "busybox");
 const decoder = new TextDecoder();
 const encoder = new TextEncoder();
-
-/** A bench whose monitor ends with it. */
-function makeMonitored() {
-  const bench = makeBench();
-  const { state, spec } = bench;
-  return {
-    state,
-    spec,
-    async [Symbol.asyncDispose]() {
-      await until("the end", () => monitorPids(state).length === 0);
-      bench[Symbol.dispose]();
-    },
-  };
-}
-
-function monitorPids(state: string): number[] {
-  const monitors = processesWith(import.meta.resolve("./monitor_main.ts"));
-  return processesWith(state).filter((pid) => monitors.includes(pid));
-}
 
 /** Whether somebody waits to be let in: a line of the kernel's with the path, and no inode yet. */
 function isConnected(path: string): boolean {

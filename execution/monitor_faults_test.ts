@@ -1,0 +1,50 @@
+import { assertEquals } from "@std/assert";
+import { need, rootTest, until } from "@containerkit/tests";
+import { makeMonitored, monitorPids } from "./_bench_test.ts";
+import {
+  deleteContainer,
+  openContainer,
+  recoverContainers,
+  run,
+} from "./mod.ts";
+
+const missing = need("runc", "busybox");
+
+async function killMonitor(state: string): Promise<void> {
+  for (const pid of monitorPids(state)) Deno.kill(pid, "SIGKILL");
+  await until("the end", () => monitorPids(state).length === 0);
+}
+
+rootTest(
+  "recoverContainers() has what can be taken over taken over, also with a log that cannot be opened yet",
+  async () => {
+    await using bench = makeMonitored();
+    const { state } = bench;
+    const logs = `${state}/logs`;
+    Deno.mkdirSync(logs, { recursive: true });
+    const script = "while [ ! -e /tmp/go ]; do sleep 0.02; done; echo hi";
+    const spec = await bench.spec(script);
+    for (const id of ["broken", "logged", "other"]) {
+      await using container = await run(id, spec, {
+        state,
+        monitor: true,
+        ...id === "logged" ? { log: { path: `${logs}/log` } } : {},
+      });
+      container.keep();
+    }
+    await killMonitor(state);
+    Deno.removeSync(logs, { recursive: true });
+    Deno.removeSync(`${state}/containers/broken/stdout`);
+    assertEquals((await recoverContainers({ state })).monitor, true);
+    Deno.mkdirSync(logs);
+    Deno.writeTextFileSync(`${spec.root!.path}/tmp/go`, "");
+    for (const id of ["logged", "other"]) {
+      await using container = openContainer(id, { state });
+      assertEquals((await container.status).code, 0);
+      await deleteContainer(id, { state });
+    }
+    assertEquals(JSON.parse(Deno.readTextFileSync(`${logs}/log`)).log, "hi\n");
+    await deleteContainer("broken", { state, force: true });
+  },
+  missing,
+);
