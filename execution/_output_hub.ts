@@ -46,6 +46,9 @@ export class OutputHub implements Disposable {
   readonly #stopped = new AbortController();
   readonly #pumps: Promise<void>[] = [];
   readonly #open = new Set<LogStream>();
+  /** End the waiting for subscribers. */
+  readonly #waits = new Set<() => void>();
+  #hurried = false;
 
   constructor(
     log: ContainerLog | undefined,
@@ -90,13 +93,35 @@ export class OutputHub implements Disposable {
     return () => this.#subscribers.delete(subscriber);
   }
 
+  /**
+   * Waits no more for those who get the output: they have it when they can.
+   * For a container that has ended, of which only what its pipes hold is left.
+   */
+  hurry(): void {
+    this.#hurried = true;
+    for (const end of this.#waits) end();
+  }
+
+  async #wait(given: Promise<void>): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    given.then(resolve, reject);
+    if (this.#hurried) resolve();
+    this.#waits.add(resolve);
+    try {
+      await promise;
+    } finally {
+      this.#waits.delete(resolve);
+    }
+  }
+
   async #give(
     stream: LogStream,
     chunk: Uint8Array<ArrayBuffer>,
   ): Promise<void> {
     for (const subscriber of [...this.#subscribers]) {
       try {
-        await subscriber.write(stream, chunk);
+        const given = subscriber.write(stream, chunk);
+        if (given !== undefined) await this.#wait(given);
       } catch {
         this.#subscribers.delete(subscriber);
       }

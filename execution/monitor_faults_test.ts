@@ -2,6 +2,7 @@ import { assertEquals } from "@std/assert";
 import { need, rootTest, until } from "@containerkit/tests";
 import { makeMonitored, monitorPids } from "./_bench_test.ts";
 import {
+  attachContainer,
   deleteContainer,
   openContainer,
   recoverContainers,
@@ -45,6 +46,32 @@ rootTest(
     }
     assertEquals(JSON.parse(Deno.readTextFileSync(`${logs}/log`)).log, "hi\n");
     await deleteContainer("broken", { state, force: true });
+  },
+  missing,
+);
+
+rootTest(
+  "deleteContainer() does not wait for who has joined the streams and does not read",
+  async () => {
+    await using bench = makeMonitored();
+    const { state } = bench;
+    await using container = await run("a", await bench.spec("yes"), {
+      state,
+      monitor: true,
+      log: {},
+    });
+    await using attached = await attachContainer("a", { state });
+    const log = () => Deno.statSync(container.log!.path).size;
+    // Until nothing is taken from it any more.
+    for (let size = -1; size !== log();) {
+      size = log();
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+    await deleteContainer("a", { state, force: true });
+    assertEquals(
+      (await new Response(attached.stdout).text()).startsWith("y\ny\n"),
+      true,
+    );
   },
   missing,
 );

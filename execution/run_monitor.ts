@@ -73,6 +73,8 @@ class Monitor {
     this.#enter();
     const drained = (async () => {
       await container.status.catch(() => {});
+      // Who has joined the streams may be stopped, and does not keep it from being deleted.
+      container.hub?.hurry();
       await container.hub?.drained();
       this.#held.delete(container.id);
       this.#writers.delete(container.id);
@@ -188,13 +190,15 @@ class Monitor {
           )
           : undefined,
       end(stream) {
+        let told: Promise<void> | undefined;
         if (open.delete(stream)) {
           const kind = stream === "stdout"
             ? Frame.STDOUT_END
             : Frame.STDERR_END;
-          channel.write(kind).catch(() => {});
+          told = channel.write(kind).catch(() => {});
         }
-        if (open.size === 0) end();
+        // After what came before it.
+        if (open.size === 0) end(told);
       },
     });
     if (open.size > 0) await Promise.race([ended, this.#input(channel, held)]);
