@@ -42,6 +42,18 @@ export interface ContainerParts extends ProcessParts {
   readonly isNew?: boolean;
 }
 
+/** Opens the events for who tells the most; whoever is new is told of. */
+function openTold(
+  { files, record, isNew }: ContainerParts,
+): State {
+  using undo = new DisposableStack();
+  const events = undo.use(openEvents(files.state));
+  const { id, pid } = record;
+  if (isNew) addEvent(events, { type: "create", id, pid });
+  undo.move();
+  return events;
+}
+
 /** A container and its first process. */
 export class ContainerImpl extends Process implements Container {
   readonly id: string;
@@ -61,6 +73,8 @@ export class ContainerImpl extends Process implements Container {
   readonly #execs = new Set<ContainerProcess>();
 
   constructor(parts: ContainerParts) {
+    // What may fail comes before anything is begun that would go on.
+    const events = parts.holder ? openTold(parts) : undefined;
     super(parts);
     this.id = parts.record.id;
     this.created = parts.record.created;
@@ -68,9 +82,8 @@ export class ContainerImpl extends Process implements Container {
     this.#record = parts.record;
     this.#runtime = createRuntime(parts.record.runtime);
     this.#holder = parts.holder ?? false;
+    this.#events = events;
     if (this.#holder) {
-      this.#events = openEvents(parts.files.state);
-      if (parts.isNew) this.#emit({ type: "create", pid: this.pid });
       watchOom(this.cgroups, () => this.#tellOom(), this.#oom.signal);
     }
   }

@@ -165,12 +165,8 @@ async function makeContainer(
   }
   // What is written from here on may not fit.
   undo.defer(() => launched.streams.close());
-  try {
-    writeJson(bundle.record, record);
-  } catch (error) {
-    launched.pidfd.close();
-    throw error;
-  }
+  undo.use(launched.pidfd);
+  writeJson(bundle.record, record);
   const container = new ContainerImpl({
     holder: true,
     isNew: true,

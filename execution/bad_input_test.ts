@@ -116,6 +116,19 @@ rootTest(
 );
 
 rootTest(
+  "create() that cannot tell of it fails and leaves nothing",
+  async () => {
+    using bench = makeBench();
+    const { state } = bench;
+    Deno.mkdirSync(`${state}/events.db`, { recursive: true });
+    const spec = await bench.spec("true");
+    await assertRejects(() => create("a", spec, { state }));
+    assertEquals(left(state), []);
+  },
+  missing,
+);
+
+rootTest(
   "create() in a full folder fails and leaves nothing; an exit in one is told",
   async () => {
     using bench = makeBench();
