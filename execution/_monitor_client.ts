@@ -1,3 +1,4 @@
+import { resolve } from "@std/path/posix/resolve";
 import { openAt, OpenFlag } from "@containerkit/libc";
 import { Frame, FrameChannel } from "./_frames.ts";
 import type { MonitorOptions } from "./monitor_options.ts";
@@ -92,7 +93,7 @@ async function startMonitor(
   using log = openAt(undefined, `${state}/monitor.log`, {
     flags: OpenFlag.WRONLY | OpenFlag.APPEND | OpenFlag.CREAT,
   });
-  spawnDetached(command[0]!, [...command.slice(1), state], {
+  spawnDetached(command[0]!, [...command.slice(1), resolve(state)], {
     log: log.number,
     onEnd: () => ended = true,
   });

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { resolve } from "@std/path/posix/resolve";
 import { bundleOf, readRecord, STATE } from "./_bundle.ts";
 import { ContainerImpl } from "./_container.ts";
 import type { Container, ContainerOptions } from "./container.ts";
@@ -46,6 +47,31 @@ export interface CreateOptions extends ContainerOptions, StdioOptions {
 
 /** Options without the choice of a monitor. */
 type PlainOptions = Omit<CreateOptions, "monitor">;
+
+/** A program by its path rather than its name is where this program says. */
+const resolveCommand = (command: string) =>
+  command.includes("/") ? resolve(command) : command;
+
+/** Who finds the container later has another working directory, and so has a monitor. */
+function resolvePaths(options: CreateOptions): CreateOptions {
+  const { state = STATE, runtime, log } = options;
+  return {
+    ...options,
+    state: resolve(state),
+    ...runtime === undefined ? {} : {
+      runtime: {
+        ...runtime,
+        ...runtime.root === undefined ? {} : { root: resolve(runtime.root) },
+        ...runtime.command === undefined
+          ? {}
+          : { command: resolveCommand(runtime.command) },
+      },
+    },
+    ...log?.path === undefined
+      ? {}
+      : { log: { ...log, path: resolve(log.path) } },
+  };
+}
 
 /** Makes a container as the child of conmon. */
 function createByConmon(
@@ -165,7 +191,7 @@ export async function create(
 ): Promise<Container> {
   validateSpec(spec);
   options.signal?.throwIfAborted();
-  const { monitor = false, ...plain } = options;
+  const { monitor = false, ...plain } = resolvePaths(options);
   if (monitor === false) return await createContainer(id, spec, plain);
   if (monitor === true) {
     return await createMonitored(id, spec, { ...plain, monitor: {} });

@@ -1,4 +1,5 @@
 import { assertEquals } from "@std/assert";
+import { relative } from "@std/path/posix/relative";
 import { need, rootTest, until } from "@containerkit/tests";
 import { makeMonitored, monitorPids } from "./_bench_test.ts";
 import {
@@ -75,3 +76,32 @@ rootTest(
   },
   missing,
 );
+
+for (const monitor of [false, true]) {
+  rootTest(
+    `create() takes paths that are relative, ${
+      monitor ? "with" : "without"
+    } a monitor`,
+    async () => {
+      await using bench = makeMonitored();
+      const [state, root, path] = ["", "/root", "/log"].map((name) =>
+        `${bench.state}${name}`
+      ) as [string, string, string];
+      const here = (path: string) => relative(Deno.cwd(), path);
+      await using container = await run("a", await bench.spec("echo hi"), {
+        monitor,
+        state: here(state),
+        runtime: { root: here(root) },
+        log: { path: here(path) },
+      });
+      assertEquals((await container.status).code, 0);
+      assertEquals(
+        [container.bundle, container.runtime.root, container.log?.path],
+        [`${state}/containers/a`, root, path],
+      );
+      await using found = openContainer("a", { state: here(state) });
+      assertEquals(found.state(), "stopped");
+    },
+    missing,
+  );
+}
