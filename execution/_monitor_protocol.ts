@@ -4,6 +4,7 @@ import type { RuntimeOptions } from "./runtime.ts";
 import { RuntimeError, type RuntimeFailure } from "./runtime_error.ts";
 import type { ConsoleSize, Spec } from "./spec.ts";
 import type { FrameChannel } from "./_frames.ts";
+import { SpecError } from "./validate_spec.ts";
 
 /** Makes a container whose input and output the monitor holds. A message after it takes it back, as closing does. */
 export interface CreateRequest {
@@ -51,17 +52,21 @@ export type MonitorRequest =
   | DrainedRequest
   | StartRequest;
 
+/** An error as plain data, with what makes its kind. */
+interface PlainError {
+  readonly name: string;
+  readonly message: string;
+  readonly failure?: RuntimeFailure;
+  readonly field?: string;
+}
+
 /** What it answers, and says first of all: who hears that is being served. */
 export type MonitorAnswer = {
   readonly ok: true;
   readonly status?: ContainerStatus;
 } | {
   readonly ok: false;
-  readonly error: {
-    readonly name: string;
-    readonly message: string;
-    readonly failure?: RuntimeFailure;
-  };
+  readonly error: PlainError;
 };
 
 /** An error as plain data. */
@@ -70,6 +75,9 @@ export function errorAnswer(error: unknown): MonitorAnswer {
     return { ok: false, error: { name: "Error", message: String(error) } };
   }
   const { name, message } = error;
+  if (error instanceof SpecError) {
+    return { ok: false, error: { name, message, field: error.field } };
+  }
   if (!(error instanceof RuntimeError)) {
     return { ok: false, error: { name, message } };
   }
@@ -84,12 +92,13 @@ export function errorAnswer(error: unknown): MonitorAnswer {
   };
 }
 
+/** Kinds of errors that are made of their message alone. */
+const KINDS = new Map<string, new (message: string) => Error>(
+  Object.entries({ TypeError, RangeError, ...Deno.errors }),
+);
+
 /** The error that was made plain data. */
-function asError({ name, message, failure }: {
-  readonly name: string;
-  readonly message: string;
-  readonly failure?: RuntimeFailure;
-}): Error {
+function asError({ name, message, failure, field }: PlainError): Error {
   if (failure !== undefined) {
     const action = message.replace(/^Cannot /, "").replace(
       `: ${failure.detail}`,
@@ -97,8 +106,14 @@ function asError({ name, message, failure }: {
     );
     return new RuntimeError(action, failure);
   }
-  if (name === "TypeError") return new TypeError(message);
-  return Object.assign(new Error(message), { name });
+  if (field !== undefined) {
+    return new SpecError(
+      field,
+      message.slice(message.indexOf(field)).slice(field.length + 1),
+    );
+  }
+  const Kind = KINDS.get(name) ?? Error;
+  return Object.assign(new Kind(message), { name });
 }
 
 /** Reads an answer; an error is thrown. */

@@ -1,13 +1,15 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertRejects } from "@std/assert";
 import { relative } from "@std/path/posix/relative";
 import { need, rootTest, until } from "@containerkit/tests";
 import { makeMonitored, monitorPids } from "./_bench_test.ts";
 import {
   attachContainer,
+  create,
   deleteContainer,
   openContainer,
   recoverContainers,
   run,
+  SpecError,
 } from "./mod.ts";
 
 const missing = need("runc", "busybox");
@@ -101,6 +103,38 @@ for (const monitor of [false, true]) {
       );
       await using found = openContainer("a", { state: here(state) });
       assertEquals(found.state(), "stopped");
+    },
+    missing,
+  );
+}
+
+for (const monitor of [false, true]) {
+  rootTest(
+    `create() fails with errors of their kinds, ${
+      monitor ? "with" : "without"
+    } a monitor`,
+    async () => {
+      await using bench = makeMonitored();
+      const spec = await bench.spec("true");
+      const options = { state: bench.state, monitor };
+      const missing = { path: `${bench.state}/none/log` };
+      await assertRejects(
+        () => create("a", spec, { ...options, log: { maxSize: 0 } }),
+        RangeError,
+        "expected maxSize above 0",
+      );
+      await assertRejects(
+        () => create("a", spec, { ...options, log: missing }),
+        Deno.errors.NotFound,
+        missing.path,
+      );
+      const outside = { ...spec, linux: { cgroupsPath: "/../a" } };
+      const error = await assertRejects(
+        () => create("a", outside, options),
+        SpecError,
+        'Cannot use the spec: linux.cgroupsPath is "/../a", expected a path',
+      );
+      assertEquals(error.field, "linux.cgroupsPath");
     },
     missing,
   );
