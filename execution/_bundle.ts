@@ -71,7 +71,7 @@ export interface Bundle extends ProcessFiles {
   readonly state: string;
   /** The spec. */
   readonly config: string;
-  /** Which runtime is called, written before it is. */
+  /** Which runtime is called, written before anything is made elsewhere. */
   readonly intent: string;
   /** Locked while the container is being made. */
   readonly lock: string;

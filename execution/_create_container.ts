@@ -102,18 +102,20 @@ async function makeContainer(
   });
   requireHost(runtime, spec, id);
   await requireFeatures(runtime, spec, { id, signal });
-  // Let go last: until then what is undone is nobody else's.
-  using _id = lockId(runtime, id);
   using _bundle = await claimBundle(bundle, signal);
+  // Let go last: until then what is undone is nobody else's.
+  using locks = new DisposableStack();
   await using undo = new AsyncDisposableStack();
   undo.defer(() => removeFolder(bundle.path));
+  // Before there is anything outside of the bundle.
+  writeJson(bundle.intent, runtime.options);
+  locks.use(lockId(runtime, id));
   requireFree(runtime, id, cgroupsPath);
   const full = withTimeOffsets({
     ...spec,
     linux: { ...spec.linux, cgroupsPath },
   }, runtime.options.flavor);
   writeJson(bundle.config, full);
-  writeJson(bundle.intent, runtime.options);
   undo.defer(() => scrapContainer(runtime, bundle, cgroupsPath));
   const log = options.log === undefined
     ? undefined

@@ -1,4 +1,5 @@
 import { type FileLock, tryLockFile } from "@containerkit/state";
+import { isThere } from "./_is_there.ts";
 import type { Runtime } from "./runtime.ts";
 
 /**
@@ -12,13 +13,24 @@ import type { Runtime } from "./runtime.ts";
  * @returns The lock; `undefined` if another holds it.
  */
 export function tryLockId(
-  { options: { root } }: Runtime,
+  runtime: Runtime,
   id: string,
 ): Disposable | undefined {
+  const { root } = runtime.options;
   Deno.mkdirSync(root, { recursive: true, mode: 0o700 });
-  const lock = tryLockFile(`${root}/.${id}.lock`);
+  const lock = tryLockFile(lockPath(runtime, id));
   return lock && { [Symbol.dispose]: () => remove(lock) };
 }
+
+/** Removes what a program left that was killed when it had made a container. */
+export function forgetLock(runtime: Runtime, id: string): void {
+  if (isThere(lockPath(runtime, id))) {
+    tryLockId(runtime, id)?.[Symbol.dispose]();
+  }
+}
+
+const lockPath = ({ options: { root } }: Runtime, id: string) =>
+  `${root}/.${id}.lock`;
 
 /** While it is held: whoever has it open by then begins again. */
 function remove(lock: FileLock): void {

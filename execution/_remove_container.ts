@@ -3,6 +3,7 @@ import { signalCgroup } from "./_cgroup_procs.ts";
 import { conmonEnd } from "./_conmon.ts";
 import { emitEvent } from "./_events.ts";
 import { isAnothers } from "./_is_anothers.ts";
+import { forgetLock } from "./_lock_id.ts";
 import { lockBundle } from "./_lock_bundle.ts";
 import { monitorDrained } from "./_monitor_client.ts";
 import { deleteNatively } from "./_native_runc.ts";
@@ -30,6 +31,7 @@ export async function removeContainer(
     if (record.native) await deleteNatively(record);
     else await deleteByRuntime(runtime, record);
   }
+  forgetLock(runtime, record.id);
   // First, while it is locked: who finds it without a lock takes the container for gone.
   await removeFolder(bundle.record);
   await removeFolder(bundle.path);

@@ -63,12 +63,14 @@ async function undo(bundle: Bundle): Promise<boolean> {
   } catch {
     // Killed before it called the runtime: only the folder is there.
   }
-  if (intent !== undefined && cgroupsPath !== undefined) {
+  if (intent !== undefined) {
     const runtime = createRuntime(intent);
     using id = tryLockId(runtime, bundle.id);
     if (id === undefined) return false;
-    await outlastRuntimes(bundle, cgroupsPath);
-    await scrapContainer(runtime, bundle, cgroupsPath);
+    if (cgroupsPath !== undefined) {
+      await outlastRuntimes(bundle, cgroupsPath);
+      await scrapContainer(runtime, bundle, cgroupsPath);
+    }
   }
   await removeFolder(bundle.path);
   return true;

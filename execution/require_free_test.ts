@@ -156,6 +156,31 @@ rootTest(
 );
 
 rootTest(
+  "the lock of an id that a killed program left goes with its container, or with what there is of it",
+  async () => {
+    using bench = makeBench();
+    const { state } = bench;
+    const root = `${state}/runtime`;
+    const lock = `${root}/.a.lock`;
+    {
+      await using _container = await create("a", await bench.spec("true"), {
+        state,
+      });
+      assertEquals([...Deno.readDirSync(root)].map(({ name }) => name), ["a"]);
+      Deno.writeTextFileSync(lock, "");
+    }
+    assertEquals([...Deno.readDirSync(root)], []);
+    const bundle = bundleOf(state, "a");
+    Deno.mkdirSync(bundle.path);
+    writeJson(bundle.intent, createRuntime({ root }).options);
+    Deno.writeTextFileSync(lock, "");
+    assertEquals((await recoverContainers({ state })).undone, ["a"]);
+    assertEquals([...Deno.readDirSync(root)], []);
+  },
+  missing,
+);
+
+rootTest(
   "create() leaves alone who is in the cgroup that the spec names",
   async () => {
     using bench = makeBench();
