@@ -94,6 +94,13 @@ function dirOf(path: string): string {
   return path.slice(0, Math.max(0, path.lastIndexOf("/")));
 }
 
+/** Such a name would hide another where the layer is applied. */
+function checkName(path: string): void {
+  if (!path.startsWith(WHITEOUT_PREFIX, path.lastIndexOf("/") + 1)) return;
+  const why = `its name begins with "${WHITEOUT_PREFIX}", as marks do`;
+  throw new DiffError(path, why);
+}
+
 export class DiffWriter {
   readonly #options: DiffWriterOptions;
   /** By inode: the name that has the data in this layer. */
@@ -129,6 +136,7 @@ export class DiffWriter {
 
   /** A name that is gone. */
   *removed(path: string): Generator<Step> {
+    checkName(path);
     const slash = path.lastIndexOf("/") + 1;
     yield* this.#writeParents(path);
     yield encodeTarHeader({
@@ -180,6 +188,7 @@ export class DiffWriter {
   }
 
   #link(name: string, linkname: string, stat: Stat): Uint8Array {
+    checkName(name);
     return encodeTarHeader({
       ...this.#common(stat),
       name,
@@ -200,6 +209,7 @@ export class DiffWriter {
 
   *#write(place: Place, kind: number): Generator<Step> {
     const { dirfd, name, path, stat } = place;
+    checkName(path);
     if (kind === S_IFDIR) this.#written.add(path);
     const xattrs = this.#xattrs(place);
     const device = kind === S_IFCHR || kind === S_IFBLK;

@@ -366,6 +366,31 @@ rootTest(
   },
 );
 
+for (
+  const [what, before, change] of [
+    ["is new", ":", "touch d/.wh.x"],
+    ["is a directory", ":", "mkdir d/.wh.x"],
+    ["is a new link", ":", "ln d/f d/.wh.x"],
+    ["is gone", "touch d/.wh..opq", "rm d/.wh..opq"],
+  ] as const
+) {
+  rootTest(`diffLayers() refuses a name like a mark that ${what}`, async () => {
+    const error = await assertRejects(
+      () => diff(`mkdir d; touch d/f; ${before}`, change),
+      DiffError,
+      "as marks do",
+    );
+    assertEquals(error.path, `d/.wh.${what === "is gone" ? ".opq" : "x"}`);
+  });
+}
+
+rootTest(
+  "diffLayers() passes over a name like a mark that is as it was",
+  async () => {
+    assertEquals(await diff("touch .wh.x", "touch f"), ["0 644 f"]);
+  },
+);
+
 rootTest(
   "diffLayers() can be cancelled before and while it is read",
   async () => {
