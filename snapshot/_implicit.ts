@@ -74,7 +74,9 @@ export class ImplicitFolders {
   readonly #hidden: Set<string>;
   /** Folders of which the layer hides what is in them. */
   readonly #opaque: Set<string>;
-  #found: FoundMarks;
+  /** Where marks are, and the folders that were made for them. */
+  readonly #marks: Set<string>;
+  readonly #holders: Set<string>;
 
   constructor(kept: Partial<ImplicitRecord> = {}) {
     this.#needed = new Set(kept.needed);
@@ -83,8 +85,8 @@ export class ImplicitFolders {
     this.#others = new Set(kept.others);
     this.#hidden = new Set(kept.hidden);
     this.#opaque = new Set(kept.opaque);
-    const { marks = [], holders = [] } = kept;
-    this.#found = { marks, holders };
+    this.#marks = new Set(kept.marks);
+    this.#holders = new Set(kept.holders);
   }
 
   /** What `adopt` needs, which is less than all that was seen. */
@@ -97,7 +99,8 @@ export class ImplicitFolders {
       others: [...this.#others.intersection(asked)],
       hidden: [...this.#hidden],
       opaque: [...this.#opaque],
-      ...this.#found,
+      marks: [...this.#marks],
+      holders: [...this.#holders],
     };
   }
 
@@ -128,8 +131,9 @@ export class ImplicitFolders {
   }
 
   /** Takes note of where the marks are when all entries are there. */
-  note(found: FoundMarks): void {
-    this.#found = found;
+  note({ marks, holders }: FoundMarks): void {
+    for (const path of marks) this.#marks.add(path);
+    for (const path of holders) this.#holders.add(path);
   }
 
   #isCutOff(names: readonly string[]): boolean {
@@ -180,11 +184,10 @@ export class ImplicitFolders {
       }
     }
     const find = (path: string) => below.find(path.split("/"));
-    const { marks, holders } = this.#found;
     adoptFolders(dir, {
       looks,
-      marks: marks.filter((path) => find(path) === undefined),
-      holders: holders.filter((path) => find(path)?.kind !== "dir"),
+      marks: [...this.#marks].filter((path) => find(path) === undefined),
+      holders: [...this.#holders].filter((path) => find(path)?.kind !== "dir"),
     });
     return undefined;
   }

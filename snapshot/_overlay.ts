@@ -103,7 +103,8 @@ export class OverlayDriver implements Driver {
     options: ApplyOptions,
   ): Promise<AppliedLayer> {
     const { onProgress, ...passed } = options;
-    const implicit = new ImplicitFolders();
+    // Another layer may have been applied before.
+    const implicit = readImplicit(place.dir) ?? new ImplicitFolders();
     const [below] = place.parents;
     // All that lies on a parent bears the ids that the map shows; without one the whole is mounted through the map.
     const idmap = below === undefined ? undefined : place.options.idmap;

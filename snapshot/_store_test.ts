@@ -631,3 +631,29 @@ rootTest("overlay: commit() removes no file of a folder of marks", async () => {
     ["written"],
   );
 });
+
+rootTest(
+  "overlay: commit() puts all layers that were applied on the parent",
+  async () => {
+    await using temp = tempDir();
+    await using snapshots = await openOverlay({ root: `${temp.path}/s` });
+    {
+      await using base = await snapshots.prepare("a");
+      await base.apply(stream(archive([dir("d", 0o700)])));
+      await base.commit("base");
+    }
+    await using work = await snapshots.prepare("work");
+    await work.apply(stream(archive([file("d/f"), file("none/.wh.x")])));
+    await work.apply(stream(archive([file("e/f")])));
+    await work.commit("layer", { parent: "base" });
+    await using view = await snapshots.view("view", "layer");
+    const target = `${temp.path}/m`;
+    Deno.mkdirSync(target);
+    await using _mounted = await mount(view.mounts, target);
+    assertEquals(
+      [...Deno.readDirSync(target)].map(({ name }) => name).sort(),
+      ["d", "e"],
+    );
+    assertEquals(Deno.lstatSync(`${target}/d`).mode! & 0o7777, 0o700);
+  },
+);
