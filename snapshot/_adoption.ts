@@ -190,15 +190,21 @@ function undress(root: number, { path, xattrs, ...look }: KeptLook): void {
   dressFolder(fd, { ...look, xattrs: new Map(changed) }, path);
 }
 
-/** Takes back what {@linkcode adoptFolders} changed, the whole of it or what it came to. Done again, it does nothing. */
-export function takeBackAdoption(dir: string): void {
-  let kept: Kept;
+function readRecord(dir: string): Kept | undefined {
   try {
-    kept = JSON.parse(Deno.readTextFileSync(recordOf(dir)));
+    return JSON.parse(Deno.readTextFileSync(recordOf(dir)));
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return;
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    // A power cut may leave an empty one, of a layer that is no better then.
+    if (error instanceof SyntaxError) return { marks: [], folders: [] };
     throw error;
   }
+}
+
+/** Takes back what {@linkcode adoptFolders} changed, the whole of it or what it came to. Done again, it does nothing. */
+export function takeBackAdoption(dir: string): void {
+  const kept = readRecord(dir);
+  if (kept === undefined) return;
   const root = openRoot(contentOf(dir));
   using _root = closing(root);
   for (const { path } of kept.folders) restore(root, path);

@@ -1,4 +1,9 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertNotEquals,
+  assertRejects,
+} from "@std/assert";
 import { mount } from "@containerkit/mount";
 import { openState } from "@containerkit/state";
 import { encodeText, UntarStream } from "@containerkit/tar";
@@ -657,3 +662,41 @@ rootTest(
     assertEquals(Deno.lstatSync(`${target}/d`).mode! & 0o7777, 0o700);
   },
 );
+
+for (const isEmpty of [false, true]) {
+  rootTest(
+    `overlay: open() takes back what a commit() that died made of a layer${
+      isEmpty ? ", or opens it where the record of that is empty" : ""
+    }`,
+    async () => {
+      await using temp = tempDir();
+      let content: string;
+      let before: string[];
+      const describe = async () =>
+        (await describeTree(content))
+          .map((line) => line.replace(/( c 0 0:0 0) \S+/, "$1"));
+      {
+        const { store, driver, snapshots } = openParts(temp.path, overlay);
+        await using _snapshots = snapshots;
+        await (await snapshots.prepare("p")).commit("base");
+        await using work = await snapshots.prepare("work");
+        const marks = [file("d/.wh.x"), file("d/.wh..wh..opq")];
+        await work.apply(stream(archive([file("a/f"), ...marks])));
+        const row = store.rows.find("work")!;
+        const place = store.place(row);
+        content = `${place.dir}/fs`;
+        before = await describe();
+        store.rows.sealing(row.id);
+        const parents = [store.folder(store.rows.find("base")!.id)];
+        await driver.seal({ ...place, parents }, undefined);
+        assertNotEquals(await describe(), before);
+        if (isEmpty) Deno.writeTextFileSync(`${place.dir}/adopted.json`, "");
+        work.keep();
+      }
+      const { snapshots } = openParts(temp.path, overlay);
+      await using _snapshots = snapshots;
+      await using _work = await snapshots.open("work");
+      if (!isEmpty) assertEquals(await describe(), before);
+    },
+  );
+}
