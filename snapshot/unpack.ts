@@ -92,6 +92,8 @@ interface Work {
   readonly to: Snapshotter;
   readonly options: UnpackOptions;
   readonly signal: AbortSignal;
+  /** The names of the layers that were committed so far, the lowest first. */
+  readonly committed: string[];
 }
 
 function sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
@@ -235,6 +237,7 @@ async function commit(
     commitOf(work, step, snapshot.key)
   );
   await to.commitAll(commits, { durability, signal });
+  work.committed.push(...claimed.map(({ step }) => step.chainId));
   for (const { step: { layer, chainId } } of claimed) {
     options.onProgress?.({ type: "commit", layer, chainId });
   }
@@ -335,6 +338,23 @@ async function unpackOne(work: Work, step: Step): Promise<void> {
   await commit(work, [{ step, snapshot }], durability);
 }
 
+/** Sees to it that the whole can be mounted; what was made goes if not. */
+async function flatten({ to, committed }: Work, name: string): Promise<void> {
+  try {
+    await to.flatten(name);
+  } catch (error) {
+    for (const layer of committed.toReversed()) {
+      try {
+        await to.remove(layer);
+      } catch {
+        // Somebody has built on it, or keeps it for as long as it is.
+        break;
+      }
+    }
+    throw error;
+  }
+}
+
 /**
  * Puts the layers of an image into a store, each under its chain ID.
  *
@@ -372,7 +392,7 @@ export async function unpack(
   }
   const signal = options.signal ?? new AbortController().signal;
   signal.throwIfAborted();
-  const work: Work = { to, options, signal };
+  const work: Work = { to, options, signal, committed: [] };
   const all = layers.map((layer, index): Step => ({
     layer,
     chainId: chain[index]!,
@@ -390,6 +410,6 @@ export async function unpack(
     // Each is made from the one below.
     for (const step of steps) await unpackOne(work, step);
   }
-  await to.flatten(chainId);
+  await flatten(work, chainId);
   return { chainId };
 }

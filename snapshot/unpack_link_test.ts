@@ -1,9 +1,16 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { mount } from "@containerkit/mount";
 import { describe } from "@containerkit/oci";
+import { TarError } from "@containerkit/tar";
 import { rootTest, tempDir } from "@containerkit/tests";
 import { archive, dir, file, link, stream, symlink } from "./_test_layers.ts";
-import { LayerError, type LayerSource, openOverlay, unpack } from "./mod.ts";
+import {
+  LayerError,
+  type LayerSource,
+  openOverlay,
+  openTarindex,
+  unpack,
+} from "./mod.ts";
 
 async function source(
   ...entries: Parameters<typeof archive>[0]
@@ -101,5 +108,25 @@ rootTest(
     const { mode, uid } = Deno.lstatSync(`${target}/t`);
     assertEquals([mode! & 0o7777, uid], [0o700, 1000]);
     assertEquals(Deno.readTextFileSync(`${target}/l/x`), "");
+  },
+);
+
+rootTest(
+  "unpack() leaves no layer that an index of all of them refuses",
+  async () => {
+    await using temp = tempDir();
+    await using snapshots = await openTarindex({ root: `${temp.path}/s` });
+    const base = await source(file("a"));
+    const { chainId } = await unpack([base], snapshots);
+    const layers = [
+      base,
+      await source(file("c")),
+      await source(file("d"), file("d/f")),
+    ];
+    const wrong = () => unpack(layers, snapshots);
+    await assertRejects(wrong, TarError, '"d/f" goes through a file');
+    const names = (await Array.fromAsync(snapshots.walk()))
+      .map(({ name }) => name);
+    assertEquals(names, [chainId]);
   },
 );
