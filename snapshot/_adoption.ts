@@ -14,6 +14,7 @@ import {
   type Stat,
   timespecs,
 } from "./_files.ts";
+import { hideInRoot } from "./_hide_in_root.ts";
 import { isOverlayWhiteout, overlayMarks } from "./_layer_marks.ts";
 import { layerSymbols } from "./_layer_symbols.ts";
 import { openRoot } from "./_parent_layers.ts";
@@ -22,6 +23,7 @@ import { getXattr, listXattrs, removeXattr, setXattrOf } from "./_xattrs.ts";
 
 const UTIME_OMIT = 0x3ffffffe;
 const name_ = new CName();
+const overlay = overlayMarks(false);
 const contentOf = (dir: string) => `${dir}/fs`;
 const recordOf = (dir: string) => `${dir}/adopted.json`;
 
@@ -39,6 +41,8 @@ export interface Adoption {
   readonly marks: readonly string[];
   /** Folders that hold only such. */
   readonly holders: readonly string[];
+  /** What is below in the root, which is hidden where the layer says that its own is opaque. */
+  readonly below: () => ReadonlySet<string>;
 }
 
 /** How a folder was, as it is written down. */
@@ -49,7 +53,10 @@ interface KeptLook extends Omit<Look, "xattrs"> {
 }
 
 interface Kept {
+  /** Marks that were removed. */
   readonly marks: readonly string[];
+  /** Names in the root that marks were made for. */
+  readonly hidden: readonly string[];
   readonly folders: readonly KeptLook[];
 }
 
@@ -145,16 +152,23 @@ export function adoptFolders(dir: string, adoption: Adoption): void {
   const above = [...marks, ...holders].map((path) =>
     path.slice(0, Math.max(path.lastIndexOf("/"), 0))
   );
-  const paths = new Set([...looks.keys(), ...holders, ...above]);
+  const isOpaque = overlay.isOpaque({ fd: root, path: "" });
+  const below = isOpaque ? adoption.below() : [];
+  const hidden = [...below].filter((name) =>
+    typeof lstatAt(root, name) === "number"
+  );
+  const paths = new Set([...looks.keys(), ...holders, ...above, ...below]);
+  if (isOpaque) paths.add("");
   // Those above come first.
   const folders = [...paths].sort().flatMap((path) => keep(root, path));
   if (folders.length === 0) return;
-  const kept: Kept = { marks, folders };
+  const kept: Kept = { marks, hidden, folders };
   writeFileAtomic(recordOf(dir), JSON.stringify(kept), { durable: false });
   for (const path of marks) remove(root, path, 0);
   for (const path of holders.toSorted().reverse()) {
     remove(root, path, AT_REMOVEDIR);
   }
+  hideInRoot(root, below, overlay);
   for (const { path, ...was } of folders.toReversed()) {
     const fd = openFolder(root, path);
     if (fd === undefined) continue;
@@ -196,7 +210,9 @@ function readRecord(dir: string): Kept | undefined {
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
     // A power cut may leave an empty one, of a layer that is no better then.
-    if (error instanceof SyntaxError) return { marks: [], folders: [] };
+    if (error instanceof SyntaxError) {
+      return { marks: [], hidden: [], folders: [] };
+    }
     throw error;
   }
 }
@@ -208,9 +224,11 @@ export function takeBackAdoption(dir: string): void {
   const root = openRoot(contentOf(dir));
   using _root = closing(root);
   for (const { path } of kept.folders) restore(root, path);
-  const { hide } = overlayMarks(false);
   for (const path of kept.marks) {
-    inParent(root, path, (fd, name) => hide({ fd, path }, name));
+    inParent(root, path, (fd, name) => overlay.hide({ fd, path }, name));
+  }
+  for (const name of kept.hidden) {
+    overlay.unhide({ fd: root, path: "" }, name);
   }
   for (const look of kept.folders.toReversed()) undress(root, look);
   forgetAdoption(dir);

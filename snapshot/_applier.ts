@@ -15,6 +15,7 @@ import { copyUp } from "./_copy_up.ts";
 import type { Dir, DirTree, MissingHandler } from "./_dir_tree.ts";
 import { lstatAt } from "./_files.ts";
 import { pathIn, removeFrom } from "./_hide.ts";
+import { hideInRoot } from "./_hide_in_root.ts";
 import {
   findMarks,
   type LateMark,
@@ -287,7 +288,11 @@ export class Applier implements TarSink, Disposable {
     const find = (names: readonly string[]) => this.#parentOfMark(names, true);
     const { tree, rules } = this.#context;
     yield* makeLateMarks(this.#context, this.#late, find);
-    rules.implicit?.note(findMarks(tree.root));
+    const { root } = tree;
+    if (root.opaque && rules.marks.isRootMerged && rules.parents) {
+      hideInRoot(tree.fd(root), rules.parents.names(), rules.marks);
+    }
+    rules.implicit?.note(findMarks(root));
     yield* finishDirectories(this.#context);
   }
 

@@ -188,6 +188,7 @@ export class ImplicitFolders {
       looks,
       marks: [...this.#marks].filter((path) => find(path) === undefined),
       holders: [...this.#holders].filter((path) => find(path)?.kind !== "dir"),
+      below: () => below.names(),
     });
     return undefined;
   }

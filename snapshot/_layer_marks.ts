@@ -39,6 +39,8 @@ export interface LayerMarks {
   hides(dir: OpenDir, name: string): boolean;
   /** Whether a directory hides all below it, in a layer that was applied before. */
   isOpaque(dir: OpenDir): boolean;
+  /** Whether the root of a layer shows what is below it though a mark says that it is opaque. */
+  readonly isRootMerged?: boolean;
   /** Whether an attribute belongs to the way of saying it. */
   isInternal(key: string): boolean;
 }
@@ -92,6 +94,7 @@ export function overlayMarks(userxattr: boolean): LayerMarks {
     isOpaque({ fd, path }) {
       return getXattr(procPath(fd), opaque, path)?.[0] === 0x79;
     },
+    isRootMerged: true,
     isInternal: (key) => key.startsWith(prefix),
   };
 }

@@ -2,6 +2,7 @@
 import { errno } from "@containerkit/libc";
 import {
   CName,
+  listDir,
   lstatAt,
   O_CLOEXEC,
   O_DIRECTORY,
@@ -16,7 +17,7 @@ import {
 } from "./_files.ts";
 import type { LayerMarks } from "./_layer_marks.ts";
 import { layerSymbols } from "./_layer_symbols.ts";
-import { openPath } from "./_walk_dir.ts";
+import { closing, openPath } from "./_walk_dir.ts";
 import { getXattr, listXattrs } from "./_xattrs.ts";
 
 const AT_FDCWD = -100;
@@ -105,6 +106,21 @@ export class ParentLayers implements Disposable {
       return { dirfd, name, stat, [Symbol.dispose]: close };
     }
     return undefined;
+  }
+
+  /** The names that the layers together have in their root. */
+  names(): Set<string> {
+    const names = new Set<string>();
+    for (const root of this.#roots) {
+      const fd = openPath(root, [], "");
+      using _list = closing(fd);
+      for (const { name } of listDir(fd, "")) {
+        if (!names.has(name) && this.find([name]) !== undefined) {
+          names.add(name);
+        }
+      }
+    }
+    return names;
   }
 
   #look(root: number, names: readonly string[]): Below | "hidden" | "next" {

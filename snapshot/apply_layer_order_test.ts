@@ -68,7 +68,7 @@ function randomLayer(
       .filter(() => random() < 0.3).map(({ name }) => `${name}/`),
   ]);
   for (const path of dirs) {
-    if (path !== "" && random() < 0.2) {
+    if (random() < (path === "" ? 0.1 : 0.2)) {
       entries.push(file(`${path}.wh..wh..opq`));
     }
     for (const name of NAMES) {

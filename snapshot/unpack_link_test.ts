@@ -130,3 +130,25 @@ rootTest(
     assertEquals(names, [chainId]);
   },
 );
+
+for (const [name, open] of Object.entries({ openOverlay, openTarindex })) {
+  rootTest(
+    `unpack() with ${name}() shows nothing from below an opaque root`,
+    async () => {
+      await using temp = tempDir({ dir: "/var/tmp" });
+      await using snapshots = await open({ root: `${temp.path}/s` });
+      const { chainId } = await unpack([
+        await source(file("a"), file("d/x"), dir("e")),
+        await source(file("f"), file("d/y")),
+        await source(file("b"), file("d/z"), file(".wh..wh..opq")),
+      ], snapshots);
+      await using view = await snapshots.view("v", chainId);
+      const target = `${temp.path}/m`;
+      Deno.mkdirSync(target);
+      await using _mounted = await mount(view.mounts, target);
+      const names = (path: string) =>
+        [...Deno.readDirSync(path)].map(({ name }) => name).sort();
+      assertEquals([names(target), names(`${target}/d`)], [["b", "d"], ["z"]]);
+    },
+  );
+}
