@@ -374,15 +374,13 @@ export class Applier implements TarSink, Disposable {
   /** A directory that the layer writes into but has no entry for. */
   readonly #makeParent: MissingHandler = (parent, name) => {
     const { tree, rules } = this.#context;
-    const isHidden = parent.hidden?.has(name) ?? false;
     const found = lstatAt(tree.fd(parent), name);
     if (typeof found !== "number") {
       // In the way: nothing but a mark of this layer may be replaced.
+      const isHidden = parent.hidden?.has(name) ?? false;
       if (!isHidden || !rules.marks.isMark(found)) return undefined;
     }
-    const below = isHidden || parent.opaque
-      ? undefined
-      : this.#findBelow(parent, name);
+    const below = this.#context.findBelow(parent, name);
     if (below?.kind === "link") return { link: below.target };
     const dir = this.#makeLike(below, parent, name);
     parent.write(name);
@@ -397,7 +395,7 @@ export class Applier implements TarSink, Disposable {
     if (isHidden || typeof lstatAt(tree.fd(parent), name) !== "number") {
       return undefined;
     }
-    const below = this.#findBelow(parent, name);
+    const below = this.#context.findBelow(parent, name);
     if (below?.kind === "link") return { link: below.target };
     // Where it is not known what is below, who puts the layer on it looks again.
     if (rules.parents !== undefined && below?.kind !== "dir") return undefined;
@@ -406,11 +404,6 @@ export class Applier implements TarSink, Disposable {
     dir.isHolder = true;
     return dir;
   };
-
-  #findBelow(parent: Dir, name: string): Below | undefined {
-    return this.#context.rules.parents
-      ?.find([...parent.path.split("/"), name]);
-  }
 
   /** Makes a directory look as the one below, if there is one. */
   #makeLike(below: Below | undefined, parent: Dir, name: string): Dir {

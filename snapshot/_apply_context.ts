@@ -3,7 +3,7 @@ import type { TarHeader } from "@containerkit/tar";
 import type { Dir, DirTree } from "./_dir_tree.ts";
 import type { ImplicitFolders } from "./_implicit.ts";
 import type { LayerMarks, OpenDir } from "./_layer_marks.ts";
-import type { ParentLayers } from "./_parent_layers.ts";
+import type { Below, ParentLayers } from "./_parent_layers.ts";
 import { LayerError } from "./layer_error.ts";
 
 const MAX_ID = 0xffffffff - 1;
@@ -112,6 +112,12 @@ export class ApplyContext {
     const { parents } = this.rules;
     return parents === undefined ||
       parents.find([...parent.path.split("/"), name]) !== undefined;
+  }
+
+  /** What a layer below shows at a name, as far as is known. */
+  findBelow(parent: Dir, name: string): Below | undefined {
+    if (parent.opaque || parent.hidden?.has(name)) return undefined;
+    return this.rules.parents?.find([...parent.path.split("/"), name]);
   }
 
   /** Notes that a name is this layer's now, whatever the layer says elsewhere. */

@@ -9,7 +9,7 @@ import {
   undressDirectory,
 } from "./_attributes.ts";
 import { cleanPath } from "./_clean_path.ts";
-import type { Dir } from "./_dir_tree.ts";
+import type { Dir, MissingHandler } from "./_dir_tree.ts";
 import {
   CName,
   EEXIST,
@@ -251,16 +251,20 @@ export function makeLink(
   return true;
 }
 
-/** What a hard link leads to: links on the way are followed, the last name is not. */
+/** What a hard link leads to: links on the way are followed, also those below, the last name is not. */
 function findTarget(
-  { tree }: ApplyContext,
+  context: ApplyContext,
   header: TarHeader,
 ): { dir: Dir; name: string } | undefined {
   const names = cleanPath(header.linkname);
   const name = names.pop();
+  const missing: MissingHandler = (parent, name) => {
+    const below = context.findBelow(parent, name);
+    return below?.kind === "link" ? { link: below.target } : undefined;
+  };
   const dir = name === undefined
     ? undefined
-    : tree.walk(names, () => undefined, header.name);
+    : context.tree.walk(names, missing, header.name);
   // What stands at a hidden name is its mark.
   return name === undefined || dir === undefined || dir.hidden?.has(name)
     ? undefined

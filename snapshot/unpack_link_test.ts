@@ -53,6 +53,31 @@ rootTest(
 );
 
 rootTest(
+  "unpack() finds what a layer links to behind a link of the layer below it",
+  async () => {
+    await using temp = tempDir();
+    await using snapshots = await openOverlay({ root: `${temp.path}/s` });
+    const layers = [
+      await source(
+        ...[dir("usr/bin"), symlink("usr/bin", "bin"), file("usr/bin/old")],
+      ),
+      await source(
+        ...[file("bin/gunzip", "1"), link("bin/gunzip", "bin/uncompress")],
+        link("bin/old", "bin/again"),
+      ),
+    ];
+    const { chainId } = await unpack(layers, snapshots);
+    await using view = await snapshots.view("v", chainId);
+    const target = `${temp.path}/m`;
+    Deno.mkdirSync(target);
+    await using _mounted = await mount(view.mounts, target);
+    const inode = (name: string) => Deno.lstatSync(`${target}/${name}`).ino;
+    assertEquals(inode("usr/bin/uncompress"), inode("usr/bin/gunzip"));
+    assertEquals(inode("usr/bin/again"), inode("usr/bin/old"));
+  },
+);
+
+rootTest(
   "unpack() touches nothing outside through links that a layer has in place of its directories",
   async () => {
     await using temp = tempDir();
