@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import { request } from "node:https";
-import { Readable } from "node:stream";
+import { pipeline, Readable } from "node:stream";
 import type { HostTls } from "./registry_host.ts";
 
 function toResponse(message: IncomingMessage): Response {
@@ -39,15 +39,19 @@ export function insecureFetch(
       ...(init.signal ? { signal: init.signal } : {}),
     }, (message) => resolve(toResponse(message)));
     // As fetch() does: a TypeError for the network, the reason for an abort.
-    sent.on("error", (error) =>
+    const fail = (cause: unknown) =>
       reject(
         init.signal?.aborted
           ? init.signal.reason
-          : new TypeError("fetch failed", { cause: error }),
-      ));
+          : new TypeError("fetch failed", { cause }),
+      );
+    sent.on("error", fail);
     if (body instanceof ReadableStream) {
-      Readable.fromWeb(body as Parameters<typeof Readable.fromWeb>[0])
-        .on("error", reject).pipe(sent);
+      const source = Readable.fromWeb(
+        body as Parameters<typeof Readable.fromWeb>[0],
+      );
+      // Whatever ends the request lets go of what it would still send.
+      pipeline(source, sent, (error) => error && fail(error));
       return;
     }
     if (body instanceof Uint8Array) {

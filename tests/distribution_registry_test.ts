@@ -5,6 +5,7 @@ import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import {
   copy,
+  createImage,
   credentialFiles,
   type Credentials,
   deleteManifest,
@@ -22,7 +23,10 @@ import {
   RegistryError,
   resolve,
 } from "@containerkit/distribution";
-import { createMemoryStore } from "@containerkit/distribution/registry";
+import {
+  createMemoryStore,
+  createRegistry,
+} from "@containerkit/distribution/registry";
 import { testImage } from "../distribution/_test_image.ts";
 import { makeCertificates } from "./certificates.ts";
 import {
@@ -346,6 +350,55 @@ testIf(
         hosts: hostsDirectory(`${temp.path}/certs.d`),
       });
       await roundTrip(reference, { client, seed: 3 });
+    }
+  },
+);
+
+testIf(
+  need("openssl"),
+  "push() to a host that is not verified lets go of what it reads when it ends early",
+  async () => {
+    using temp = tempDir();
+    const { serverCert, serverKey } = await makeCertificates(temp.path);
+    await using registry = createRegistry({ store: createMemoryStore() });
+    await using server = Deno.serve(
+      {
+        hostname: "127.0.0.1",
+        port: 0,
+        onListen() {},
+        cert: Deno.readTextFileSync(serverCert),
+        key: Deno.readTextFileSync(serverKey),
+      },
+      (request) =>
+        request.method === "PATCH" && isRefused
+          ? new Response(null, { status: 403 })
+          : registry(request),
+    );
+    let isRefused = false;
+    using client = new RegistryClient({ tls: { skipVerify: true }, retry });
+    const { raw } = testImage({ layers: [5_000_000] });
+    for (isRefused of [true, false]) {
+      const gone = Promise.withResolvers<void>();
+      const controller = new AbortController();
+      const image = createImage(raw, () =>
+        Promise.resolve(
+          new ReadableStream({
+            async pull(stream) {
+              // Both times the other side ends it first.
+              if (!isRefused) controller.abort();
+              await new Promise((resolve) => setTimeout(resolve, 1));
+              stream.enqueue(new Uint8Array(1000));
+            },
+            cancel: () => gone.resolve(),
+          }),
+        ));
+      await assertRejects(() =>
+        push(image, `127.0.0.1:${server.addr.port}/app:1`, {
+          client,
+          signal: controller.signal,
+        })
+      );
+      await gone.promise;
     }
   },
 );
