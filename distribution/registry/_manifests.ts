@@ -20,6 +20,8 @@ import { saveManifest } from "./_save_manifest.ts";
 import { sendBlob } from "./_send_blob.ts";
 import { pullManifest } from "./_upstream.ts";
 
+/** An index may have files that are called by digests. */
+const MAX_SUBJECT = 255;
 /** More tags than this in one request are refused. */
 const MAX_TAGS = 100;
 
@@ -89,6 +91,9 @@ async function put(call: Call, reference: string): Promise<Response> {
       );
     }
     document = parseManifest(bytes, mediaType === "" ? {} : { mediaType });
+    if ((document.subject?.digest.length ?? 0) > MAX_SUBJECT) {
+      throw new SyntaxError("the digest of its subject is too long");
+    }
   } catch (error) {
     throw new ApiError("MANIFEST_INVALID", (error as Error).message);
   }

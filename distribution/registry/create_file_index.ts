@@ -13,7 +13,9 @@ async function orNothing<T>(promise: Promise<T>): Promise<T | undefined> {
   } catch (error) {
     if (
       error instanceof Deno.errors.NotFound ||
-      error instanceof Deno.errors.NotADirectory
+      error instanceof Deno.errors.NotADirectory ||
+      // Nothing was ever set under a name that is too long.
+      (error as { code?: unknown }).code === "ENAMETOOLONG"
     ) return undefined;
     throw error;
   }

@@ -1,4 +1,6 @@
 import { assertEquals } from "@std/assert";
+import { MediaType } from "@containerkit/oci";
+import { Api, DataSet, pushSet, REPOSITORY } from "./_test_api.ts";
 import { createFileIndex } from "./mod.ts";
 
 /** Tells which names change and which folders are synced, in order. */
@@ -89,5 +91,29 @@ Deno.test("createFileIndex() sets values beside what a crash left of earlier one
       name.startsWith(".new-")
     );
     assertEquals(left.length, 3);
+  });
+});
+
+Deno.test("createRegistry() has nothing by names that are too long for files", async () => {
+  await inFolder(async (path) => {
+    await using api = new Api({ index: createFileIndex(path) });
+    const set = new DataSet();
+    set.image();
+    await pushSet(api, set);
+    const [blob] = set.blobs.keys();
+    const long = `foo:${"a".repeat(500)}`;
+    await api.ask("GET", `/v2/${REPOSITORY}/blobs/${long}`, 404);
+    await api.ask("GET", `/v2/${REPOSITORY}/manifests/${long}`, 404);
+    await api.ask("GET", `/v2/${REPOSITORY}/referrers/${long}`, 200);
+    await api.start(`?mount=${long}`);
+    await api.start(`?mount=${blob}&from=${"a".repeat(500)}`);
+    const bytes = new TextEncoder().encode(JSON.stringify({
+      ...JSON.parse(new TextDecoder().decode(set.manifests[0]!.bytes)),
+      subject: { mediaType: MediaType.Manifest, digest: long, size: 1 },
+    }));
+    await api.ask("PUT", `/v2/${REPOSITORY}/manifests/a`, 400, {
+      body: bytes,
+      headers: { "content-type": MediaType.Manifest },
+    });
   });
 });
