@@ -80,15 +80,18 @@ async function replace(target: Target, tag: string): Promise<void> {
     descriptor: config,
     open: () => Promise.resolve(new Blob(["{}"]).stream()),
   }], target);
-  const bytes = new TextEncoder().encode(JSON.stringify({
-    schemaVersion: 2,
-    mediaType: MediaType.Manifest,
-    config,
-    layers: [config],
-    // Nobody else has it, so that removing it removes this tag only.
-    annotations: { "containerkit.deleted": crypto.randomUUID() },
-  }));
-  const descriptor = describe(MediaType.Manifest, bytes);
-  await putManifest(target, { descriptor, bytes }, { tag });
-  await remove(target, descriptor.digest, [200, 202, 204]);
+  // Once without the tag: a registry that deletes nothing would keep what the tag was moved to.
+  for (const options of [{}, { tag }]) {
+    const bytes = new TextEncoder().encode(JSON.stringify({
+      schemaVersion: 2,
+      mediaType: MediaType.Manifest,
+      config,
+      layers: [config],
+      // Nobody else has it, so that removing it removes this tag only.
+      annotations: { "containerkit.deleted": crypto.randomUUID() },
+    }));
+    const descriptor = describe(MediaType.Manifest, bytes);
+    await putManifest(target, { descriptor, bytes }, options);
+    await remove(target, descriptor.digest, [200, 202, 204]);
+  }
 }

@@ -130,6 +130,29 @@ testIf(
 
 testIf(
   missing,
+  "deleteTag() leaves the tag of a registry that deletes nothing",
+  async () => {
+    using temp = tempDir();
+    await using registry = await startDockerRegistry({
+      folder: temp.path,
+      config: {
+        storage: { filesystem: { rootdirectory: `${temp.path}/data` } },
+      },
+    });
+    const reference = `${registry.host}/app:1`;
+    const image = testImage();
+    await push(image, reference);
+    const error = await assertRejects(
+      () => deleteTag(reference),
+      RegistryError,
+    );
+    assertEquals(error.status, 405);
+    assertEquals((await resolve(reference)).digest, image.descriptor.digest);
+  },
+);
+
+testIf(
+  missing,
   "push() lists referrers by a tag where there is no API, and deleteManifest() takes them off",
   async () => {
     using temp = tempDir();
