@@ -1,7 +1,10 @@
 import { type Descriptor, MediaType } from "@containerkit/oci";
+import { listReferrers } from "../list_referrers.ts";
+import { listTags } from "../list_tags.ts";
 import { ApiError } from "./_api_error.ts";
 import type { Call, Context } from "./_context.ts";
 import { RepositoryIndex } from "./_repository_index.ts";
+import { listBehind } from "./_upstream.ts";
 
 /** A page of referrers stays below what clients read at once, in bytes. */
 const REFERRERS_PAGE = 3 * 1024 * 1024;
@@ -57,11 +60,18 @@ export async function handleTags(call: Call): Promise<Response> {
   if (request.method !== "GET" && request.method !== "HEAD") {
     throw new ApiError("UNSUPPORTED", "only GET is allowed");
   }
-  if (!await repository.exists()) {
+  const isHere = await repository.exists();
+  const behind = await listBehind(
+    call,
+    (target) => listTags(target, target),
+    isHere,
+  );
+  if (!isHere && behind.length === 0) {
     throw new ApiError("NAME_UNKNOWN", "the repository is not known");
   }
+  const all = new Set([...await repository.tags(), ...behind]);
   const { names, headers } = page(
-    await repository.tags(),
+    [...all].toSorted(),
     url,
     context.pageSize,
   );
@@ -78,10 +88,17 @@ export async function handleReferrers(
   }
   const artifactType = url.searchParams.get("artifactType");
   const last = url.searchParams.get("last") ?? "";
-  const all = (await repository.referrers(subject)).filter((descriptor) =>
+  const own = await repository.referrers(subject);
+  const behind = await listBehind(
+    call,
+    (target) => listReferrers({ ...target, digest: subject }, target),
+    own.length > 0,
+  );
+  const byDigest = new Map([...behind, ...own].map((one) => [one.digest, one]));
+  const all = [...byDigest.values()].filter((descriptor) =>
     (artifactType === null || descriptor.artifactType === artifactType) &&
     descriptor.digest > last
-  );
+  ).toSorted((a, b) => a.digest < b.digest ? -1 : 1);
   const { count } = readPaging(url, context.pageSize);
   const manifests: Descriptor[] = [];
   let size = 0;

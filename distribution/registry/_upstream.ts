@@ -6,6 +6,9 @@ import { RegistryError } from "../registry_error.ts";
 import type { Call } from "./_context.ts";
 import { saveManifest } from "./_save_manifest.ts";
 
+/** So much of the other registry's lists is told. */
+const MAX_LISTED = 100_000;
+
 function toTarget(call: Call): Target | undefined {
   const { upstream } = call.context;
   if (upstream === undefined) return undefined;
@@ -58,6 +61,30 @@ async function save(call: Call, target: Target, digest: string): Promise<void> {
   const { descriptor, bytes } = await getManifest(target, digest);
   const { subject } = parseManifest(bytes, { mediaType: descriptor.mediaType });
   await saveManifest(call, { descriptor, bytes, subject });
+}
+
+/**
+ * What the other registry lists, beside what is here already.
+ *
+ * @param list Asks it.
+ * @param hasOwn Whether there is something here: that is told while the other registry cannot be reached.
+ */
+export async function listBehind<T>(
+  call: Call,
+  list: (target: Target) => AsyncIterable<T>,
+  hasOwn: boolean,
+): Promise<T[]> {
+  const target = toTarget(call);
+  const found: T[] = [];
+  if (target === undefined) return found;
+  try {
+    for await (const one of list(target)) {
+      if (found.push(one) === MAX_LISTED) break;
+    }
+  } catch (error) {
+    if (!isMissing(error) && !hasOwn) throw error;
+  }
+  return found;
 }
 
 /** Fetches a blob that is not here; gives `undefined` if the other registry has none. */

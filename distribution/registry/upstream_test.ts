@@ -2,7 +2,14 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { digestBytes } from "@containerkit/oci";
 import { testImage } from "../_test_image.ts";
 import { type Fault, startFaulty } from "../_test_faults.ts";
-import { listReferrers, pull, push, RegistryError, resolve } from "../mod.ts";
+import {
+  listReferrers,
+  listTags,
+  pull,
+  push,
+  RegistryError,
+  resolve,
+} from "../mod.ts";
 import { createMemoryStore, createRegistry } from "./mod.ts";
 
 /** A registry behind another one; `hold` is what the one in front keeps. */
@@ -176,4 +183,40 @@ Deno.test("createRegistry() with an upstream keeps what it fetches for a client 
     tries++
   ) await new Promise((resolve) => setTimeout(resolve, 10));
   assertEquals(await hold.stat(layer!.digest), { size: 50_000 });
+});
+
+Deno.test("createRegistry() with an upstream lists that one's tags and referrers beside its own", async () => {
+  let isDown = false;
+  await using front = startFront(() =>
+    isDown ? new Response(null, { status: 503 }) : undefined
+  );
+  const { behind, host } = front;
+  const { client } = behind;
+  const image = testImage();
+  const signatures = [2, 3].map((seed) =>
+    testImage({ seed, subject: image.descriptor })
+  );
+  const digests = signatures.map(({ descriptor }) => descriptor.digest);
+  await push(image, `${behind.host}/app:1`, { client });
+  await push(image, `${behind.host}/app:2`, { client });
+  await push(signatures[0]!, `${behind.host}/app@${digests[0]}`, { client });
+  const tags = (name: string) =>
+    Array.fromAsync(listTags(`${host}/${name}`, { client }));
+  const referrers = async () =>
+    (await Array.fromAsync(
+      listReferrers(`${host}/app@${image.descriptor.digest}`, { client }),
+    )).map(({ digest }) => digest);
+  assertEquals(await tags("app"), ["1", "2"]);
+  assertEquals(await referrers(), [digests[0]]);
+  await push(image, `${host}/app:own`, { client });
+  await push(signatures[1]!, `${host}/app@${digests[1]}`, { client });
+  assertEquals(await tags("app"), ["1", "2", "own"]);
+  assertEquals(await referrers(), digests.toSorted());
+  await assertRejects(() => tags("nothing"), RegistryError, "NAME_UNKNOWN");
+  isDown = true;
+  assertEquals(await tags("app"), ["own"]);
+  assertEquals(await referrers(), [digests[1]]);
+  // What nobody could say is not told to be nothing.
+  const error = await assertRejects(() => tags("nothing"), RegistryError);
+  assertEquals(error.status, 500);
 });
