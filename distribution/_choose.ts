@@ -32,6 +32,11 @@ export interface Chosen {
   readonly manifest: ImageManifest;
 }
 
+/** Whether it is an image or an index of some; an index may list anything else, too. */
+export function isDocument({ mediaType }: Descriptor): boolean {
+  return isManifestType(mediaType) || isIndexType(mediaType);
+}
+
 async function platformOf(
   manifest: ImageManifest,
   read: ReadSmall,
@@ -107,8 +112,9 @@ export async function chooseManifest(
     const nested = document.manifests.filter(({ mediaType, platform }) =>
       platform === undefined && isIndexType(mediaType)
     );
-    const next = choosePlatform(document.manifests, wanted) ??
-      await chooseUnnamed(document, wanted, read) ?? nested[0];
+    const next =
+      choosePlatform(document.manifests.filter(isDocument), wanted) ??
+        await chooseUnnamed(document, wanted, read) ?? nested[0];
     if (next === undefined) {
       throw new Deno.errors.NotFound(
         `Cannot choose from "${name}": it has no image for ${

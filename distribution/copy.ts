@@ -13,7 +13,7 @@ import {
   parseManifest,
   type Platform,
 } from "@containerkit/oci";
-import { checkPlatform } from "./_choose.ts";
+import { checkPlatform, isDocument } from "./_choose.ts";
 import { ACCEPT, MANIFEST_LIMIT } from "./_manifests.ts";
 import { pushBlobs } from "./_push_blobs.ts";
 import { putManifest } from "./_put_manifest.ts";
@@ -194,15 +194,22 @@ class CopyJob {
     depth: number,
   ): Promise<void> {
     if ("manifests" in document) {
-      for (const child of this.#choose(document, depth)) {
+      const children = this.#choose(document, depth);
+      for (const child of children.filter(isDocument)) {
         await this.copy(child, { depth: depth + 1 });
       }
+      // Whatever else an index lists is no business of this one.
+      await this.#pushBlobs(children.filter((child) => !isDocument(child)));
       return;
     }
+    await this.#pushBlobs([document.config, ...document.layers]);
+  }
+
+  async #pushBlobs(descriptors: readonly Descriptor[]): Promise<void> {
     const { tag: _tag, digest: _digest, ...repository } = this.#target;
     await pushBlobs(
       repository,
-      [document.config, ...document.layers].map((descriptor) => ({
+      descriptors.map((descriptor) => ({
         descriptor,
         open: (options) => this.#source.open(descriptor, options),
       })),
@@ -231,7 +238,9 @@ class CopyJob {
     if (platforms === undefined || depth > 0) return index.manifests;
     const chosen = platforms.map((platform) => {
       const wanted = wantedPlatform(platform);
-      const found = choosePlatform(index.manifests, wanted, { exact: true });
+      const found = choosePlatform(index.manifests.filter(isDocument), wanted, {
+        exact: true,
+      });
       if (found === undefined) {
         throw new Deno.errors.NotFound(
           `Cannot copy: there is no image for ${formatPlatform(wanted)}`,

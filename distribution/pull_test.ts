@@ -348,6 +348,44 @@ Deno.test("copy() takes some platforms of an index and keeps its digest", async 
   );
 });
 
+Deno.test("pull() passes over what an index lists besides images, and copy() takes it along", async () => {
+  await using faulty = startFaulty();
+  const { host } = faulty;
+  const platform = { os: "linux", architecture: "amd64" };
+  const bytes = testBytes(100);
+  const other = describe("application/vnd.example", bytes, { platform });
+  const index = new TextEncoder().encode(JSON.stringify({
+    schemaVersion: 2,
+    mediaType: MediaType.Index,
+    manifests: [other, { ...amd64.descriptor, platform }],
+  }));
+  await push(amd64, `${host}/many:0`);
+  for (
+    const [method, path, body] of [
+      ["POST", `blobs/uploads/?digest=${other.digest}`, bytes],
+      ["PUT", "manifests/1", index],
+    ] as const
+  ) {
+    const { ok, body: answer } = await fetch(`http://${host}/v2/many/${path}`, {
+      method,
+      body,
+      headers: { "content-type": MediaType.Index },
+    });
+    assert(ok);
+    await answer?.cancel();
+  }
+  const options = { platform: "linux/amd64" };
+  const pulled = await pull(`${host}/many:1`, createMemoryStore(), options);
+  assertEquals(pulled.descriptor.digest, amd64.descriptor.digest);
+  await copy(`${host}/many:1`, `${host}/copy:1`);
+  const copied = await openRepository(`${host}/copy`).read(other);
+  assertEquals(copied, bytes);
+  await copy(`${host}/many:1`, `${host}/some:1`, {
+    platforms: ["linux/amd64"],
+  });
+  await pull(`${host}/some:1`, createMemoryStore(), options);
+});
+
 Deno.test("copy() refuses an image without an index for another platform than was asked for", async () => {
   await using faulty = startFaulty();
   const from = `${faulty.host}/one:1`;
