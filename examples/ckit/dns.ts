@@ -4,32 +4,55 @@ export interface DnsFiles {
   readonly mounts: readonly { destination: string; source: string }[];
 }
 
+/** Options of {@linkcode writeDnsFiles}. */
+export interface DnsOptions {
+  /** The container's name. */
+  readonly hostname: string;
+  /** Its address, with or without length; without one it has only loopback. */
+  readonly address?: string;
+  /** Whether its loopback is the host's. */
+  readonly sharesHost?: boolean;
+  /**
+   * Where servers are looked for, until there is one that a container can reach.
+   *
+   * @default {["/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"]}
+   */
+  readonly sources?: readonly string[];
+}
+
+/** systemd-resolved listens on loopback alone; the second file is whom it asks itself. */
+const SOURCES = ["/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"];
 const LOOPBACK_REGEXP = /^\s*nameserver\s+(127\.|::1\b)/;
 
-/** The host's resolv.conf without servers that a container cannot reach. */
-function resolvConf(): string {
-  let text: string;
+function readLines(path: string): string[] {
   try {
-    text = Deno.readTextFileSync("/etc/resolv.conf");
+    return Deno.readTextFileSync(path).split("\n");
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
-    text = "";
+    return [];
   }
-  return text.split("\n").filter((line) => !LOOPBACK_REGEXP.test(line)).join(
-    "\n",
+}
+
+/** The host's resolv.conf without servers that a container cannot reach. */
+function resolvConf(
+  { sharesHost = false, sources = SOURCES }: DnsOptions,
+): string {
+  const files = sources.map((path) =>
+    readLines(path).filter((line) => sharesHost || !LOOPBACK_REGEXP.test(line))
   );
+  const usable = files.find((lines) =>
+    lines.some((line) => /^\s*nameserver\s/.test(line))
+  );
+  return (usable ?? files[0] ?? []).join("\n");
 }
 
 /**
  * Writes resolv.conf, hosts and hostname for a container.
  *
  * @param folder Where to write them.
- * @param options The container's name, and its address with or without length; without one it has only loopback.
+ * @param options What they say.
  */
-export function writeDnsFiles(
-  folder: string,
-  options: { hostname: string; address?: string },
-): DnsFiles {
+export function writeDnsFiles(folder: string, options: DnsOptions): DnsFiles {
   const { hostname, address } = options;
   const hosts = [
     "127.0.0.1\tlocalhost",
@@ -37,7 +60,7 @@ export function writeDnsFiles(
     ...(address === undefined ? [] : [`${address.split("/")[0]}\t${hostname}`]),
   ];
   const files = {
-    "resolv.conf": resolvConf(),
+    "resolv.conf": resolvConf(options),
     hosts: `${hosts.join("\n")}\n`,
     hostname: `${hostname}\n`,
   };

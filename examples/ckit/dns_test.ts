@@ -19,3 +19,24 @@ Deno.test("writeDnsFiles() names the container in hosts and hostname", () => {
   );
   assertEquals(Deno.readTextFileSync(`${temp.path}/hostname`), "blue\n");
 });
+
+Deno.test("writeDnsFiles() names servers that the container can reach", () => {
+  using temp = tempDir();
+  const write = (name: string, text: string) => {
+    Deno.writeTextFileSync(`${temp.path}/${name}`, text);
+    return `${temp.path}/${name}`;
+  };
+  const stub = write("stub", "nameserver 127.0.0.53\nsearch example.org\n");
+  const uplink = write("uplink", "nameserver 192.0.2.1\nnameserver ::1\n");
+  const none = `${temp.path}/none`;
+  const written = (sources: string[], sharesHost = false) => {
+    writeDnsFiles(temp.path, { hostname: "web", sources, sharesHost });
+    return Deno.readTextFileSync(`${temp.path}/resolv.conf`);
+  };
+  assertEquals(written([stub, uplink]), "nameserver 192.0.2.1\n");
+  assertEquals(written([uplink, stub]), "nameserver 192.0.2.1\n");
+  assertEquals(written([stub, none]), "search example.org\n");
+  assertEquals(written([none]), "");
+  const whole = "nameserver 127.0.0.53\nsearch example.org\n";
+  assertEquals(written([stub, uplink], true), whole);
+});

@@ -207,6 +207,7 @@ export async function openSandbox(
     );
     const { mounts } = writeDnsFiles(folder, {
       hostname: id,
+      sharesHost: record.network === "host",
       ...(address === undefined ? {} : { address }),
     });
     let kept = false;
