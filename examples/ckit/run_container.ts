@@ -71,16 +71,18 @@ export async function runContainer(
     { content, snapshots },
     options,
   );
+  const { hostname = id } = options.spec;
   await using sandbox = await openSandbox(context, id, snapshots, {
     image: name,
     chainId,
+    hostname,
     network: options.network,
     publish: options.publish,
   });
   const volumes = await useVolumes(context, sandbox, options.volumes);
   const spec = await createSpec(image.config, {
-    hostname: id,
     ...options.spec,
+    hostname,
     ...await apparmorOf(options.spec, signal),
     terminal: terminalOf(terminal),
     rootfs: sandbox.rootfs,

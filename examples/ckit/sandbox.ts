@@ -38,6 +38,7 @@ export interface SandboxRecord {
 export interface SandboxOptions {
   readonly image: string;
   readonly chainId: string;
+  readonly hostname: string;
   readonly network: SandboxRecord["network"];
   readonly publish: readonly AttachPort[];
 }
@@ -206,7 +207,7 @@ export async function openSandbox(
       options.publish,
     );
     const { mounts } = writeDnsFiles(folder, {
-      hostname: id,
+      hostname: options.hostname,
       sharesHost: record.network === "host",
       ...(address === undefined ? {} : { address }),
     });
