@@ -50,6 +50,20 @@ Deno.test("ckit takes no wrong call for another", async () => {
   }
 });
 
+Deno.test("ckit refuses names of containers that are none", async () => {
+  using temp = tempDir();
+  const options = { folder: temp.path };
+  for (const name of ["", "../x", "a b", "-a", "a".repeat(65)]) {
+    const { code, stderr } = await ckit(
+      ["create", "--name", name, "x"],
+      options,
+    );
+    assertEquals(code, 125);
+    assertMatch(stderr, /^ckit: Cannot name a container /);
+  }
+  assertEquals([...Deno.readDirSync(temp.path)], []);
+});
+
 Deno.test("ckit ends quietly when nobody reads what it prints", async () => {
   using temp = tempDir();
   const child = startCkit(["help"], { folder: temp.path });

@@ -28,9 +28,21 @@ function networkOf(args: Arguments): SandboxRecord["network"] {
   return network;
 }
 
-/** Names that nobody chose: short, and never the same twice in practice. */
-function newId(): string {
-  return crypto.getRandomValues(new Uint8Array(6)).toHex();
+/** It is also part of paths, the key on the network, and by default the name of the host. */
+const ID_REGEXP = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/;
+
+/** The name that was chosen, or else one that is short, and never the same twice in practice. */
+function idOf(args: Arguments): string {
+  const name = args.string("name");
+  if (name === undefined) {
+    return crypto.getRandomValues(new Uint8Array(6)).toHex();
+  }
+  if (!ID_REGEXP.test(name)) {
+    throw new UsageError(
+      `Cannot name a container "${name}": expected a letter or digit, then letters, digits, "_", "." and "-", at most 64`,
+    );
+  }
+  return name;
 }
 
 const COMMON: Flags = {
@@ -60,7 +72,7 @@ function make(
   }
   return runContainer(context, {
     ...how,
-    id: args.string("name") ?? newId(),
+    id: idOf(args),
     reference,
     args: command,
     network: networkOf(args),
