@@ -175,6 +175,7 @@ rootTest(
         [["a", "/bin"], 126],
         [["a"], 125],
         [["none", "true"], 125],
+        [["", "true"], 125],
       ] as const
     ) {
       const { code, stderr } = await ckit(["exec", ...args], options);

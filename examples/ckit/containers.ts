@@ -58,7 +58,8 @@ export async function findContainer(
   context: Context,
   word: string | undefined,
 ): Promise<ContainerInfo> {
-  if (word === undefined) {
+  // Everything starts with an empty word, such as that of a variable that is not set.
+  if (word === undefined || word === "") {
     throw new UsageError("The id of a container is missing");
   }
   const all = listContainers(await existing(context));
