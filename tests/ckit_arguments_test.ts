@@ -95,3 +95,15 @@ Deno.test("ckit goes on with the others after one of them failed", async () => {
     assertEquals(output, { code: 1, stdout: "", stderr });
   }
 });
+
+Deno.test("ckit can be interrupted while it waits for its input", async () => {
+  using temp = tempDir();
+  const args = ["login", "-u", "me", "registry.example"];
+  const child = startCkit(args, { folder: temp.path }, "piped");
+  const writer = child.stdin.getWriter();
+  // More than a pipe holds: it is reading once that is written.
+  await writer.write(new Uint8Array(1 << 20));
+  child.kill("SIGINT");
+  assertEquals((await child.output()).code, 130);
+  await writer.abort().catch(() => {});
+});

@@ -8,6 +8,7 @@ import { packImage } from "@containerkit/distribution/pack";
 import { createMemoryStore } from "@containerkit/distribution/registry";
 import {
   ckit,
+  freePort,
   makeBusyboxRootfs,
   need,
   program,
@@ -327,6 +328,24 @@ rootTest(
     }
   },
   need("runc", "busybox", "tmux"),
+);
+
+rootTest(
+  "ckit takes a password from a terminal up to Ctrl-D, and writes no archive to one",
+  async () => {
+    await using box = await setUp();
+    await using login = await openTerminal(box, [
+      "login",
+      "--username=me",
+      `127.0.0.1:${freePort()}`,
+    ]);
+    await login.sees("Password:");
+    await login.keys("p", "C-d");
+    await login.sees("ckit: Cannot log in");
+    await using archive = await openTerminal(box, ["export", IMAGE]);
+    await archive.sees("ckit export writes to no terminal");
+  },
+  need("busybox", "tmux"),
 );
 
 rootTest(

@@ -17,6 +17,7 @@ import {
   UsageError,
 } from "../command.ts";
 import { fullName } from "../images.ts";
+import { readStdin } from "../read_stdin.ts";
 import { readAdmit } from "../signing.ts";
 import { openContent } from "../stores.ts";
 
@@ -59,7 +60,7 @@ const importCommand: Command = {
         options,
       )
       : await importArchive(
-        path === "-" ? Deno.stdin.readable : (await Deno.open(path)).readable,
+        path === "-" ? readStdin(signal) : (await Deno.open(path)).readable,
         lease.store,
         options,
       );
@@ -96,6 +97,12 @@ const exportCommand: Command = {
     if (args.words.length === 0) {
       throw new UsageError("ckit export takes at least one reference");
     }
+    const path = args.string("output");
+    if (path === undefined && Deno.stdout.isTerminal()) {
+      throw new UsageError(
+        "ckit export writes to no terminal; -o takes a file",
+      );
+    }
     using content = await openContent(context);
     const images = [];
     for (const word of args.words) {
@@ -109,7 +116,6 @@ const exportCommand: Command = {
       ...(platforms.length === 0 ? {} : { platforms }),
       signal: context.signal,
     });
-    const path = args.string("output");
     const target = path === undefined
       ? Deno.stdout.writable
       : (await Deno.create(path)).writable;

@@ -21,6 +21,7 @@ import { openClient, openCredentials, openHosts } from "../client.ts";
 import { type Arguments, type Command, UsageError } from "../command.ts";
 import { fullName } from "../images.ts";
 import { formatSize, showProgress } from "../progress.ts";
+import { readStdin } from "../read_stdin.ts";
 
 function onlyWord({ words }: Arguments, what: string): string {
   const [word] = words;
@@ -33,9 +34,9 @@ function registryOf(words: readonly string[]): string {
   return words[0] ?? "docker.io";
 }
 
-async function readPassword(): Promise<string> {
+async function readPassword(signal: AbortSignal): Promise<string> {
   if (!Deno.stdin.isTerminal()) {
-    return (await new Response(Deno.stdin.readable).text()).replace(
+    return (await new Response(readStdin(signal)).text()).replace(
       /\r?\n$/,
       "",
     );
@@ -46,7 +47,8 @@ async function readPassword(): Promise<string> {
     let text = "";
     for await (const bytes of Deno.stdin.readable) {
       for (const character of new TextDecoder().decode(bytes)) {
-        if (character === "\r" || character === "\n") return text;
+        // What ends a line, or by Ctrl-D the input.
+        if ("\r\n\x04".includes(character)) return text;
         if (character === "\x03") throw new UsageError("no password was given");
         text = character === "\x7f" ? text.slice(0, -1) : text + character;
       }
@@ -74,7 +76,7 @@ const login: Command = {
     const registry = registryOf(args.words);
     const kept = await proveLogin(registry, {
       username,
-      password: await readPassword(),
+      password: await readPassword(signal),
     }, { signal, ...openHosts({ plainHttp: args.flag("plain-http") }) });
     await openCredentials().set(registry, kept);
     print(`logged in to ${registry}`);
