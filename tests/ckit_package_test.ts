@@ -153,3 +153,28 @@ Deno.test("ckit imports, pushes, signs, verifies, converts and exports an image"
   );
   assertStringIncludes(await t.succeed("images"), "localhost/app:zstd");
 });
+
+Deno.test("ckit export leaves a file alone until all of the new one is there", async () => {
+  await using t = await setUp();
+  await writeImage(`${t.path}/in.tar`, "localhost/app:1");
+  await t.succeed("import", "in.tar");
+  const blobs = `${t.path}/root/content/blobs/sha256`;
+  // The layer is no JSON.
+  const blob = Array.from(
+    Deno.readDirSync(blobs),
+    ({ name }) => `${blobs}/${name}`,
+  )
+    .find((path) => Deno.readFileSync(path)[0] === 0x1f)!;
+  const names = () => Array.from(Deno.readDirSync(t.path), ({ name }) => name);
+  await Deno.writeTextFile(`${t.path}/out.tar`, "the last one");
+  await t.succeed("export", "-o", "/dev/null", "localhost/app:1");
+  await Deno.rename(blob, `${t.path}/kept`);
+  const before = names();
+  const failed = await t.ckit("export", "-o", "out.tar", "localhost/app:1");
+  assertEquals(failed.success, false);
+  assertEquals(await Deno.readTextFile(`${t.path}/out.tar`), "the last one");
+  assertEquals(names(), before);
+  await Deno.rename(`${t.path}/kept`, blob);
+  await t.succeed("export", "-o", "out.tar", "localhost/app:1");
+  await t.succeed("import", "out.tar");
+});

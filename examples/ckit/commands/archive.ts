@@ -21,11 +21,12 @@ import { readStdin } from "../read_stdin.ts";
 import { readAdmit } from "../signing.ts";
 import { openContent } from "../stores.ts";
 
-async function isDirectory(path: string): Promise<boolean> {
+async function stat(path: string): Promise<Deno.FileInfo | undefined> {
   try {
-    return (await Deno.stat(path)).isDirectory;
-  } catch {
-    return false;
+    return await Deno.stat(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
   }
 }
 
@@ -53,7 +54,7 @@ const importCommand: Command = {
         ? {}
         : { admit: (found) => admit({ ...found, signal }) }),
     };
-    const images = path !== "-" && await isDirectory(path)
+    const images = path !== "-" && (await stat(path))?.isDirectory
       ? await importLayout(
         await openLayout(path, options),
         lease.store,
@@ -82,6 +83,28 @@ function formatOf(args: Arguments): typeof FORMATS[number] {
     throw new UsageError(`--format takes ${FORMATS.join(", ")}`);
   }
   return format;
+}
+
+/** Writes a file; one that was there stays until all of the new one is. */
+async function writeFile(
+  path: string,
+  content: ReadableStream<Uint8Array>,
+): Promise<void> {
+  const found = await stat(path);
+  if (found !== undefined && !found.isFile) {
+    // A device or a pipe.
+    const target = await Deno.open(path, { write: true });
+    return await content.pipeTo(target.writable);
+  }
+  const target = found === undefined ? path : await Deno.realPath(path);
+  const temporary = `${target}.${crypto.randomUUID()}`;
+  try {
+    await content.pipeTo((await Deno.create(temporary)).writable);
+    await Deno.rename(temporary, target);
+  } catch (error) {
+    await Deno.remove(temporary).catch(() => {});
+    throw error;
+  }
 }
 
 const exportCommand: Command = {
@@ -116,10 +139,8 @@ const exportCommand: Command = {
       ...(platforms.length === 0 ? {} : { platforms }),
       signal: context.signal,
     });
-    const target = path === undefined
-      ? Deno.stdout.writable
-      : (await Deno.create(path)).writable;
-    await archive.pipeTo(target);
+    if (path === undefined) await archive.pipeTo(Deno.stdout.writable);
+    else await writeFile(path, archive);
   },
 };
 
