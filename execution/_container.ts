@@ -112,15 +112,21 @@ export class ContainerImpl extends Process implements Container {
   }
 
   start(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    const { signal } = options;
     const start = async () => {
-      options.signal?.throwIfAborted();
+      signal?.throwIfAborted();
       const native = this.#record.native && this.pidfd !== undefined &&
         await startNatively(this.#record, this.pidfd, options);
       if (!native) await this.#runtime.start(this.id, options);
       this.#emit({ type: "start", pid: this.pid });
     };
     const started = this.#record.monitored && !this.#holder
-      ? askMonitor(this.#bundle.state, { op: "start", id: this.id })
+      ? askMonitor(
+        this.#bundle.state,
+        { op: "start", id: this.id },
+        {},
+        signal,
+      )
       : start();
     this.#starting = started.catch(() => {});
     return started;

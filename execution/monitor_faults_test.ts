@@ -139,3 +139,21 @@ for (const monitor of [false, true]) {
     missing,
   );
 }
+
+for (const monitor of [false, true]) {
+  rootTest(
+    `start() that was told to stop before leaves the program unstarted, ${
+      monitor ? "with" : "without"
+    } a monitor`,
+    async () => {
+      await using bench = makeMonitored();
+      const { state } = bench;
+      const spec = await bench.spec("true");
+      await using container = await create("a", spec, { state, monitor });
+      const signal = AbortSignal.abort(new RangeError("enough"));
+      await assertRejects(() => container.start({ signal }), RangeError);
+      assertEquals(container.state(), "created");
+    },
+    missing,
+  );
+}
