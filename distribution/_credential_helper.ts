@@ -82,11 +82,15 @@ export async function storeByHelper(
   server: string,
   credentials: Credentials,
 ): Promise<void> {
+  if ("registryToken" in credentials) {
+    // It would be taken for an identity token when it is read.
+    throw new TypeError(
+      `Cannot store credentials: "docker-credential-${name}" has no place for a ready token`,
+    );
+  }
   const [user, secret] = "username" in credentials
     ? [credentials.username, credentials.password]
-    : "identityToken" in credentials
-    ? [TOKEN_USER, credentials.identityToken]
-    : [TOKEN_USER, credentials.registryToken];
+    : [TOKEN_USER, credentials.identityToken];
   await run(
     name,
     "store",

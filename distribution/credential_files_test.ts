@@ -121,6 +121,19 @@ Deno.test("credentialFiles() quotes no secret of a broken file", async () => {
   });
 });
 
+Deno.test("credentialFiles() gives a helper no ready token, which would come back as another kind", async () => {
+  await withFile({ credsStore: "none-such" }, async (store, path) => {
+    await assertRejects(
+      () => store.set("a.example", { registryToken: "abc" }),
+      TypeError,
+      "no place for a ready token",
+    );
+    assertEquals(JSON.parse(await Deno.readTextFile(path)), {
+      credsStore: "none-such",
+    });
+  });
+});
+
 Deno.test("credentialFiles() runs no helper whose name is a path", async () => {
   await withFile({ credsStore: "../../evil" }, async ({ get }) => {
     await assertRejects(
