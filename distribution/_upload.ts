@@ -45,6 +45,11 @@ export class BlobUpload {
   }
 
   async run(): Promise<void> {
+    await this.#run();
+    await this.#api.forget();
+  }
+
+  async #run(): Promise<void> {
     const { descriptor } = this.#source;
     if (await this.#api.exists()) return this.#tell("exists", descriptor.size);
     let session = await this.#api.resume();
@@ -61,7 +66,6 @@ export class BlobUpload {
       if (this.#options.uploads === undefined) await this.#api.cancel(session);
       throw error;
     }
-    await this.#api.forget();
     this.#tell("done", descriptor.size);
   }
 

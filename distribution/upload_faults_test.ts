@@ -291,6 +291,21 @@ Deno.test("push() begins anew when nobody can go on with a kept upload", async (
   }
 });
 
+Deno.test("push() forgets a kept upload of a blob that is there, however it came", async () => {
+  await using faulty = startFaulty();
+  const { client, host } = faulty;
+  await push(image, `${host}/app:1`, { client });
+  const location = `http://${host}/v2/app/blobs/uploads/unknown`;
+  for (const [name, mountFrom] of [["app", []], ["other", ["app"]]] as const) {
+    const uploads = keptAt(location);
+    for (const { digest } of image.layers) {
+      await uploads.set(`${host}/${name}@${digest}`, location);
+    }
+    await push(image, `${host}/${name}:2`, { client, uploads, mountFrom });
+    assertEquals(uploads.kept.size, 0);
+  }
+});
+
 Deno.test("push() keeps an upload whose server fails for a moment", async () => {
   for (const status of [429, 503]) {
     await using faulty = startFaulty((request) =>
