@@ -13,12 +13,19 @@ import {
 import { createMemoryStore, createRegistry } from "./mod.ts";
 
 /** A registry behind another one; `hold` is what the one in front keeps. */
-function startFront(fault?: Fault, options: { blobLimit?: number } = {}) {
+function startFront(
+  fault?: Fault,
+  { signal, ...options }: { blobLimit?: number; signal?: AbortSignal } = {},
+) {
   const behind = startFaulty(fault);
   const hold = createMemoryStore();
   const registry = createRegistry({
     store: hold,
-    upstream: { registry: behind.host, client: behind.client },
+    upstream: {
+      registry: behind.host,
+      client: behind.client,
+      ...(signal === undefined ? {} : { signal }),
+    },
     ...options,
   });
   const server = Deno.serve(
@@ -183,6 +190,19 @@ Deno.test("createRegistry() with an upstream keeps what it fetches for a client 
     tries++
   ) await new Promise((resolve) => setTimeout(resolve, 10));
   assertEquals(await hold.stat(layer!.digest), { size: 50_000 });
+});
+
+Deno.test("createRegistry() with an upstream ends what it fetches by a signal", async () => {
+  const controller = new AbortController();
+  const goOn = Promise.withResolvers<undefined>();
+  await using front = startFront(() => {
+    controller.abort();
+    return goOn.promise;
+  }, { signal: controller.signal });
+  const response = await fetch(`http://${front.host}/v2/app/manifests/1`);
+  goOn.resolve(undefined);
+  assertEquals(response.status, 500);
+  await response.body?.cancel();
 });
 
 Deno.test("createRegistry() with an upstream lists that one's tags and referrers beside its own", async () => {

@@ -263,7 +263,7 @@ const serve: Command = {
         warn(`ckit: ${error instanceof Error ? error.message : error}`),
       ...(upstream === undefined
         ? {}
-        : { upstream: { registry: upstream, client } }),
+        : { upstream: { registry: upstream, client, signal } }),
       ...(user === undefined || file === undefined ? {} : {
         authorize: onlyUser(user, Deno.readTextFileSync(file).trimEnd()),
       }),
