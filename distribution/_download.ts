@@ -4,6 +4,7 @@ import { ByteError, WrongPartError } from "./_byte_error.ts";
 import { checkRange } from "./_ranges.ts";
 import { backoff } from "./_retry.ts";
 import { delay } from "./_delay.ts";
+import { showUrl } from "./_hide_secrets.ts";
 import { readChunks } from "./_read_chunks.ts";
 import { isTakeable, type ReadFrom, takeBody } from "./_take_body.ts";
 import { requestFor, type Target } from "./_target.ts";
@@ -16,6 +17,8 @@ import { RegistryError } from "./registry_error.ts";
 const LONG = 4 * 1024 * 1024;
 /** A broken transfer that got this much further has not failed: its attempts count anew. */
 const PROGRESS = 1024 * 1024;
+/** How many URLs of a foreign layer are tried: nobody waits for thousands that lead nowhere. */
+const MAX_URLS = 10;
 
 /** Who takes bodies whole. */
 export interface Take {
@@ -73,26 +76,37 @@ async function openBlob(
       !(error instanceof RegistryError) || error.status !== 404 ||
       !isForeignLayerType(mediaType)
     ) throw error;
-    for (const text of urls) {
+    const failures: string[] = [];
+    for (const text of urls.slice(0, MAX_URLS)) {
       const url = URL.parse(text);
       // Whoever wrote the manifest wrote this, too.
-      if (
-        url === null || refuseForeign(new URL(error.url), url) !== undefined
-      ) continue;
+      const why = url === null
+        ? "it is not a URL"
+        : refuseForeign(new URL(error.url), url);
+      if (why !== undefined) {
+        const shown = url === null ? "one" : JSON.stringify(showUrl(url));
+        failures.push(`of its URLs ${shown} is refused: ${why}`);
+        continue;
+      }
       try {
         return await target.client.request(target.registry, {
           action: `pull foreign layer "${digest}"`,
-          path: url,
+          path: url!,
           anonymous: true,
           expected: [200, 206],
           headers: { range: `bytes=${want.start}-${want.end - 1}` },
           ...(target.signal === undefined ? {} : { signal: target.signal }),
         });
-      } catch {
+      } catch (cause) {
         target.signal?.throwIfAborted();
+        failures.push((cause as Error).message);
       }
     }
-    throw error;
+    const detail = [error.detail, ...failures].filter((text) => text !== "");
+    throw new RegistryError(`pull blob "${digest}"`, {
+      ...error,
+      detail: detail.join("; "),
+    }, { cause: error });
   }
 }
 

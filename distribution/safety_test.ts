@@ -292,12 +292,39 @@ Deno.test("a foreign layer comes from no other address of the registry's network
     urls: [`http://localhost:${port}/layer`, `http://127.0.0.1:${port}/away`],
   });
   await push(imageOf(foreign), `${host}/app:1`, { client });
-  await assertRejects(
+  const error = await assertRejects(
     () => pull(`${host}/app:1`, createMemoryStore(), { client }),
     RegistryError,
-    "404",
+    "404 BLOB_UNKNOWN",
   );
   assertEquals(seen, [`127.0.0.1:${port}/away`]);
+  for (const why of ['/layer" is refused', "redirects to"]) {
+    assert(error.message.includes(why), error.message);
+  }
+});
+
+Deno.test("a foreign layer is looked for at some URLs, and the error tells what became of each", async () => {
+  let count = 0;
+  await using elsewhere = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen() {} },
+    () => {
+      count++;
+      return new Response(null, { status: 410 });
+    },
+  );
+  await using faulty = startFaulty();
+  const { client, host } = faulty;
+  const url = `http://127.0.0.1:${elsewhere.addr.port}/`;
+  const foreign = describe(MediaType.ForeignLayerGzip, testBytes(10), {
+    urls: Array.from({ length: 1000 }, (_, at) => `${url}${at}`),
+  });
+  await push(imageOf(foreign), `${host}/app:1`, { client });
+  const error = await assertRejects(
+    () => pull(`${host}/app:1`, createMemoryStore(), { client }),
+    RegistryError,
+    `GET ${url}0 gave 410`,
+  );
+  assertEquals([error.status, count], [404, 10]);
 });
 
 Deno.test("content in a descriptor is taken if it is right, and fetched if it is not", async () => {
