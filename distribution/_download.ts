@@ -1,24 +1,20 @@
-import { type Descriptor, isForeignLayerType } from "@containerkit/oci";
-import { refuseForeign } from "./_address.ts";
+import type { Descriptor } from "@containerkit/oci";
 import { ByteError, WrongPartError } from "./_byte_error.ts";
 import { checkRange } from "./_ranges.ts";
 import { backoff } from "./_retry.ts";
 import { delay } from "./_delay.ts";
-import { showUrl } from "./_hide_secrets.ts";
 import { readChunks } from "./_read_chunks.ts";
 import { isTakeable, type ReadFrom, takeBody } from "./_take_body.ts";
-import { requestFor, type Target } from "./_target.ts";
+import { requestBlob } from "./_request_blob.ts";
+import type { Target } from "./_target.ts";
 import { NetworkError } from "./network_error.ts";
 import { ProtocolError } from "./protocol_error.ts";
 import type { RegistryAnswer } from "./registry_request.ts";
-import { RegistryError } from "./registry_error.ts";
 
 /** From here on, in bytes, it is worth the while to have a body taken whole. */
 const LONG = 4 * 1024 * 1024;
 /** A broken transfer that got this much further has not failed: its attempts count anew. */
 const PROGRESS = 1024 * 1024;
-/** How many URLs of a foreign layer are tried: nobody waits for thousands that lead nowhere. */
-const MAX_URLS = 10;
 
 /** Who takes bodies whole. */
 export interface Take {
@@ -45,71 +41,6 @@ export interface DownloadOptions {
   readonly onRetry?: () => void;
 }
 
-function request(
-  target: Target,
-  descriptor: Descriptor,
-  want: { start: number; end: number; skip: number },
-): Promise<RegistryAnswer> {
-  const { start, end, skip } = want;
-  const isWhole = start === 0 && end === descriptor.size;
-  const range = { range: `bytes=${start}-${end - 1}` };
-  return target.client.request(target.registry, {
-    ...requestFor(target, `blobs/${descriptor.digest}`, "pull"),
-    action: `pull blob "${descriptor.digest}"`,
-    headers: isWhole ? {} : range,
-    expected: isWhole ? [200] : [200, 206],
-    skip,
-  });
-}
-
-/** Opens a blob; one that registries need not hold also from where its descriptor says, without credentials. */
-async function openBlob(
-  target: Target,
-  descriptor: Descriptor,
-  want: { start: number; end: number; skip: number },
-): Promise<RegistryAnswer> {
-  try {
-    return await request(target, descriptor, want);
-  } catch (error) {
-    const { urls = [], mediaType, digest } = descriptor;
-    if (
-      !(error instanceof RegistryError) || error.status !== 404 ||
-      !isForeignLayerType(mediaType)
-    ) throw error;
-    const failures: string[] = [];
-    for (const text of urls.slice(0, MAX_URLS)) {
-      const url = URL.parse(text);
-      // Whoever wrote the manifest wrote this, too.
-      const why = url === null
-        ? "it is not a URL"
-        : refuseForeign(new URL(error.url), url);
-      if (why !== undefined) {
-        const shown = url === null ? "one" : JSON.stringify(showUrl(url));
-        failures.push(`of its URLs ${shown} is refused: ${why}`);
-        continue;
-      }
-      try {
-        return await target.client.request(target.registry, {
-          action: `pull foreign layer "${digest}"`,
-          path: url!,
-          anonymous: true,
-          expected: [200, 206],
-          headers: { range: `bytes=${want.start}-${want.end - 1}` },
-          ...(target.signal === undefined ? {} : { signal: target.signal }),
-        });
-      } catch (cause) {
-        target.signal?.throwIfAborted();
-        failures.push((cause as Error).message);
-      }
-    }
-    const detail = [error.detail, ...failures].filter((text) => text !== "");
-    throw new RegistryError(`pull blob "${digest}"`, {
-      ...error,
-      detail: detail.join("; "),
-    }, { cause: error });
-  }
-}
-
 /**
  * Reads the bytes of a blob, as often as the connection breaks and from as many mirrors as there are. Nothing is
  * read twice, and not a byte more than was asked for is passed on. The digest is for the caller to check.
@@ -126,7 +57,7 @@ export async function* download(
   let mark = offset;
   while (offset < end) {
     try {
-      const answer = await openBlob(target, descriptor, {
+      const answer = await requestBlob(target, descriptor, {
         start: offset,
         end,
         skip,
