@@ -3,9 +3,10 @@ import { lockFile } from "@containerkit/state";
 import type { Store } from "./_stage.ts";
 import { detach } from "./_attach.ts";
 import { describeUsers, insertAttachment, users } from "./_attachments.ts";
+import { emptyFolder, isEmpty } from "./_empty_folder.ts";
 import { currentProcess } from "./_process.ts";
 import { requireRow, type Row } from "./_row.ts";
-import { emptyFolder, fillLock, settleFilling } from "./_unfinished.ts";
+import { fillLock, settleFilling } from "./_unfinished.ts";
 import { whileMounted } from "./_while_mounted.ts";
 
 /** Fills the root of a volume. */
@@ -13,11 +14,6 @@ export type Fill = (
   root: string,
   options: { signal?: AbortSignal },
 ) => Promise<unknown>;
-
-function isEmpty(root: string): boolean {
-  for (const _ of Deno.readDirSync(root)) return false;
-  return true;
-}
 
 /** The row of a volume that nobody has filled or uses. */
 function findFillable({ state }: Store, name: string): Row | undefined {

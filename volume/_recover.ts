@@ -9,6 +9,7 @@ import {
 } from "./_stage.ts";
 import { users } from "./_attachments.ts";
 import { driverOf } from "./_drivers.ts";
+import { removeFolder } from "./_empty_folder.ts";
 import { finishFolders } from "./_folder_alone.ts";
 import { currentProcess } from "./_process.ts";
 import { discard, isLeft, removeFiles } from "./_remove.ts";
@@ -102,8 +103,6 @@ export async function recover(store: Store): Promise<void> {
   });
   for await (const { name } of Deno.readDir(`${root}/trash`)) {
     // Another process may be at it.
-    await attempt(() =>
-      Deno.remove(`${root}/trash/${name}`, { recursive: true })
-    );
+    await attempt(() => removeFolder(`${root}/trash/${name}`));
   }
 }

@@ -8,6 +8,7 @@ import {
 } from "./_stage.ts";
 import { describeUsers, users } from "./_attachments.ts";
 import { driverOf } from "./_drivers.ts";
+import { removeFolder } from "./_empty_folder.ts";
 import { currentProcess, isAlive } from "./_process.ts";
 import { findRow, requireRow, type Row } from "./_row.ts";
 import { isFilling } from "./_unfinished.ts";
@@ -22,7 +23,7 @@ export async function removeFiles(store: Store, row: Row): Promise<void> {
   if (remove !== undefined && exists(place.folder)) await remove(place);
   if (removeEmpty(place.folder)) return;
   const trash = discard(store, row.id);
-  if (trash !== undefined) await Deno.remove(trash, { recursive: true });
+  if (trash !== undefined) await removeFolder(trash);
 }
 
 /** Removes a folder if nothing is in it: at once, without another thread. */

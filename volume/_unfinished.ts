@@ -1,14 +1,8 @@
 import { tryLockFile } from "@containerkit/state";
+import { emptyFolder } from "./_empty_folder.ts";
 import { findRow, type Row } from "./_row.ts";
 import type { Store } from "./_stage.ts";
 import { whileMounted } from "./_while_mounted.ts";
-
-/** Empties a folder, but keeps it. */
-export async function emptyFolder(root: string): Promise<void> {
-  for await (const { name } of Deno.readDir(root)) {
-    await Deno.remove(`${root}/${name}`, { recursive: true });
-  }
-}
 
 /** Ends the filling of a volume. */
 export function settleFilling(

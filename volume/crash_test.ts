@@ -1,8 +1,8 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
-import { statFs } from "@containerkit/libc";
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { mkdirAt, openAt, OpenFlag, statFs } from "@containerkit/libc";
 import { mount } from "@containerkit/mount";
 import { lockFile, openState } from "@containerkit/state";
-import { need, rootTest } from "@containerkit/tests";
+import { need, rootTest, runProgram } from "@containerkit/tests";
 import { type Fixture, MIB, open } from "./_test_store.ts";
 import { MIGRATIONS } from "./_schema.ts";
 import { openVolumes, type VolumeStore } from "./mod.ts";
@@ -349,29 +349,82 @@ rootTest(
     const { volumes, path } = fixture;
     await volumes.create("data");
     const half = `${path}/lib/volumes/data/1/half`;
-    const { readDir } = Deno;
-    try {
+    {
+      await using stack = new AsyncDisposableStack();
       const { errors } = await assertRejects(
         () =>
           volumes.populate("data", async () => {
-            await Deno.writeTextFile(half, "");
-            Object.assign(Deno, {
-              readDir() {
-                throw new Deno.errors.Busy("in the way");
-              },
-            });
+            await Deno.mkdir(half);
+            // A mount keeps its folder where it is.
+            stack.use(await mount({ type: "tmpfs" }, half));
             throw new Error("no more");
           }),
         AggregateError,
       );
-      assertEquals(
-        errors.map(({ message }) => message),
-        ["no more", "in the way"],
-      );
-    } finally {
-      Object.assign(Deno, { readDir });
+      assertEquals(errors[0].message, "no more");
+      assertMatch(errors[1].message, /^Cannot empty .* busy/s);
     }
     assertEquals(await volumes.populate("data", () => Promise.resolve()), true);
+    assertEquals([...Deno.readDirSync(`${path}/lib/volumes/data/1`)], []);
+  },
+);
+
+/** Nested deep enough for the stack of one who recurses. */
+function makeDeep(root: string): void {
+  let folder = openAt(undefined, root, OpenFlag.DIRECTORY);
+  for (let level = 0; level < 12_000; level++) {
+    mkdirAt(folder, "d");
+    using _parent = folder;
+    folder = openAt(folder, "d", OpenFlag.DIRECTORY);
+  }
+  folder.close();
+}
+
+/** Opens the store, with what is in the trash, and removes a volume. */
+const REMOVER = `
+  import { openVolumes } from "@containerkit/volume";
+  const [path] = Deno.args;
+  await using volumes = await openVolumes({ root: path + "/lib", state: path + "/run" });
+  await volumes.remove("data");
+`;
+
+rootTest("VolumeStore removes what is nested deep", async () => {
+  // In memory, as it is a lot.
+  await using fixture = await open("/dev/shm");
+  const { volumes, path } = fixture;
+  await volumes.create("data");
+  makeDeep(`${path}/lib/volumes/data/1`);
+  await Deno.mkdir(`${path}/lib/volumes/trash/7-x`);
+  makeDeep(`${path}/lib/volumes/trash/7-x`);
+  // In a process of its own, which would end.
+  const { code } = await new Deno.Command(Deno.execPath(), {
+    args: ["eval", REMOVER, path],
+    cwd: new URL("..", import.meta.url).pathname,
+  }).output();
+  assertEquals(code, 0);
+  assertEquals(folders(fixture), { data: [], trash: [] });
+});
+
+rootTest(
+  "VolumeStore.populate() empties a volume of names that are no UTF-8",
+  async () => {
+    await using fixture = await open();
+    const { volumes, path } = fixture;
+    await volumes.create("data");
+    await assertRejects(
+      () =>
+        volumes.populate("data", async (root) => {
+          await runProgram("sh", [
+            "-c",
+            'cd "$1" && : >"$(printf "\\377")"',
+            "sh",
+            root,
+          ]);
+          throw new Error("no more");
+        }),
+      Error,
+      "no more",
+    );
     assertEquals([...Deno.readDirSync(`${path}/lib/volumes/data/1`)], []);
   },
 );
