@@ -1,15 +1,14 @@
 /**
- * Runs a system program to its end.
+ * Runs a system program to its end, however that is.
  *
  * @throws {Deno.errors.NotSupported} If it is not installed.
- * @throws {Error} If it fails, with what it printed last.
  */
-export async function runProgram(
+export async function outputOf(
   action: string,
   command: string,
   args: readonly string[],
   signal?: AbortSignal,
-): Promise<void> {
+): Promise<{ code: number; stdout: string; stderr: string }> {
   let output: Deno.CommandOutput;
   try {
     output = await new Deno.Command(command, {
@@ -17,7 +16,7 @@ export async function runProgram(
       // What it prints is read, and shown among English words.
       env: { LC_ALL: "C" },
       stdin: "null",
-      stdout: "null",
+      stdout: "piped",
       stderr: "piped",
       ...(signal === undefined ? {} : { signal }),
     }).output();
@@ -29,9 +28,29 @@ export async function runProgram(
     );
   }
   signal?.throwIfAborted();
-  if (output.success) return;
-  const text = new TextDecoder().decode(output.stderr).trim().slice(-500);
+  const decoder = new TextDecoder();
+  return {
+    code: output.code,
+    stdout: decoder.decode(output.stdout),
+    stderr: decoder.decode(output.stderr).trim(),
+  };
+}
+
+/**
+ * Runs a system program that has to succeed.
+ *
+ * @throws {Deno.errors.NotSupported} If it is not installed.
+ * @throws {Error} If it fails, with what it printed last.
+ */
+export async function runProgram(
+  action: string,
+  command: string,
+  args: readonly string[],
+  signal?: AbortSignal,
+): Promise<void> {
+  const { code, stderr } = await outputOf(action, command, args, signal);
+  if (code === 0) return;
   throw new Error(
-    `Cannot ${action}: ${command} failed with ${output.code}: ${text}`,
+    `Cannot ${action}: ${command} failed with ${code}: ${stderr.slice(-500)}`,
   );
 }

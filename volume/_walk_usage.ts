@@ -1,34 +1,33 @@
+import { outputOf } from "./_run_program.ts";
 import type { VolumeUsage } from "./volume_info.ts";
 
-/** Counts what lies below a folder: each file once, however many names it has; other filesystems not at all. */
+/**
+ * Counts what lies below a folder: each file once, however many names it has; other filesystems not at all. By du(1), which
+ * takes any depth and names that are no UTF-8.
+ */
 export async function walkUsage(
   root: string,
   signal: AbortSignal | undefined,
 ): Promise<VolumeUsage> {
-  const { dev } = await Deno.lstat(root);
-  const seen = new Set<number>();
-  let bytes = 0;
-  let inodes = 0;
-  const count = async (path: string): Promise<void> => {
-    signal?.throwIfAborted();
-    const info = await Deno.lstat(path);
-    if (info.dev !== dev) return;
-    if ((info.nlink ?? 1) > 1 && !info.isDirectory) {
-      if (seen.has(info.ino!)) return;
-      seen.add(info.ino!);
-    }
-    inodes++;
-    bytes += (info.blocks ?? 0) * 512;
-    if (!info.isDirectory) return;
-    for await (const { name } of Deno.readDir(path)) {
-      try {
-        await count(`${path}/${name}`);
-      } catch (error) {
-        // What is used while it is counted changes.
-        if (!(error instanceof Deno.errors.NotFound)) throw error;
-      }
-    }
+  const count = async (unit: string) => {
+    const action = `count what is in "${root}"`;
+    const { code, stdout, stderr } = await outputOf(
+      action,
+      "du",
+      ["-sx", unit, root],
+      signal,
+    );
+    const number = parseInt(stdout);
+    // What is used while it is counted changes.
+    const isWhole = code === 0 || /^(.*: No such file or directory\n?)+$/
+      .test(stderr);
+    if (isWhole && !Number.isNaN(number)) return number;
+    throw new Error(
+      `Cannot ${action}: du failed with ${code}: ${stderr.slice(-500)}`,
+    );
   };
-  await count(root);
-  return { bytes, inodes, counted: "walk" };
+  const [bytes, inodes] = await Promise.all(
+    ["--block-size=1", "--inodes"].map(count),
+  );
+  return { bytes: bytes!, inodes: inodes!, counted: "walk" };
 }

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { mkdirAt, openAt, OpenFlag } from "@containerkit/libc";
 import type { Mount } from "@containerkit/mount";
-import { need, rootTest } from "@containerkit/tests";
+import { need, rootTest, runProgram } from "@containerkit/tests";
 import { MIB, open } from "./_test_store.ts";
 import { type CreateVolumeOptions, openVolumes } from "./mod.ts";
 
@@ -225,6 +226,37 @@ rootTest(
       await Array.fromAsync(volumes.collectable.references("view")),
       [{ type: "snapshot/overlay", id: "snap" }],
     );
+  },
+);
+
+rootTest(
+  "VolumeStore.usage() counts each file once, at any depth and by any name",
+  async () => {
+    await using fixture = await open();
+    const { volumes, path } = fixture;
+    await volumes.create("data");
+    const root = `${path}/lib/volumes/data/1`;
+    const before = await volumes.usage("data");
+    assertEquals([before.inodes, before.counted], [1, "walk"]);
+    await runProgram("sh", [
+      "-ec",
+      'cd "$1"; name=$(printf "\\377"); head -c 65536 /dev/zero >"$name"; ln "$name" other',
+      "sh",
+      root,
+    ]);
+    // Longer than a path may be.
+    const name = "d".repeat(200);
+    let folder = openAt(undefined, root, OpenFlag.DIRECTORY);
+    for (let level = 0; level < 25; level++) {
+      mkdirAt(folder, name);
+      using _parent = folder;
+      folder = openAt(folder, name, OpenFlag.DIRECTORY);
+    }
+    folder.close();
+    const { bytes, inodes } = await volumes.usage("data");
+    assertEquals(inodes, 27);
+    assert(bytes >= 65536 && bytes < 2 * 65536 + 25 * 4096, String(bytes));
+    await volumes.remove("data");
   },
 );
 
