@@ -81,7 +81,8 @@ async function openTerminal(
   { folder }: { folder: string },
   args: readonly string[],
 ) {
-  const socket = `${folder}/tmux-${args[0]}`;
+  // One of its own: a server that was killed takes a moment to go.
+  const socket = `${folder}/tmux-${crypto.randomUUID()}`;
   const tmux = (...words: string[]) =>
     runProgram(program("tmux")!, ["-S", socket, "-f", "/dev/null", ...words]);
   const main = new URL("../examples/ckit/main.ts", import.meta.url).pathname;
@@ -209,6 +210,17 @@ rootTest(
     assertEquals(await call("wait", "a"), "0");
     assertMatch(await call("ps", "-a"), /exited \(0\)/);
     assertEquals(await call("logs", "-n", "1", "a"), "out");
+    for (
+      const [args, words] of [
+        [["start", "a"], "it has ended, and each starts once"],
+        [["start", "-a", "a"], "it has ended; ckit logs shows"],
+        [["attach", "a"], "it has ended; ckit logs shows"],
+      ] as const
+    ) {
+      const { code, stderr } = await ckit(args, options);
+      assertEquals(code, 1);
+      assertStringIncludes(stderr, words);
+    }
     await call("rm", "a");
 
     // One that heeds the signal, one that does not, one that is killed.

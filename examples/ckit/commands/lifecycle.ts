@@ -1,6 +1,7 @@
 import {
   attachContainer,
   type Container,
+  type ContainerInfo,
   openContainer,
   RuntimeError,
 } from "@containerkit/execution";
@@ -31,6 +32,30 @@ async function each(
     await fn(container);
     context.print(id);
   });
+}
+
+/** Starts it; who knows other tools expects that one that has ended starts again. */
+async function startContainer(container: Container): Promise<void> {
+  if (container.state() === "stopped") {
+    throw new TypeError(
+      `Cannot start container "${container.id}": it has ended, and each starts once; ckit run makes another`,
+    );
+  }
+  await container.start();
+}
+
+/** Joins one that has not ended. */
+async function attachLive(
+  context: Context,
+  { id, state }: ContainerInfo,
+  stdin: boolean,
+): Promise<Container> {
+  if (state === "stopped") {
+    throw new TypeError(
+      `Cannot attach to container "${id}": it has ended; ckit logs shows what it wrote`,
+    );
+  }
+  return await attachContainer(id, { state: context.state, stdin });
 }
 
 /** The signal that the image asks for. */
@@ -73,18 +98,15 @@ const start: Command = {
   alias: { a: "attach", i: "interactive" },
   async run(args, context) {
     if (!args.flag("attach")) {
-      return await each(args.words, context, (container) => container.start());
+      return await each(args.words, context, startContainer);
     }
-    const { id, terminal } = await findContainer(context, args.words[0]);
+    const found = await findContainer(context, args.words[0]);
     const interactive = args.flag("interactive");
-    await using container = await attachContainer(id, {
-      state: context.state,
-      stdin: interactive,
-    });
-    await container.start();
+    await using container = await attachLive(context, found, interactive);
+    await startContainer(container);
     return await join(container, {
       interactive,
-      terminal,
+      terminal: found.terminal,
       signal: context.signal,
     });
   },
@@ -165,15 +187,12 @@ const attach: Command = {
   most: 1,
   booleans: ["no-stdin"],
   async run(args, context) {
-    const { id, terminal } = await findContainer(context, args.words[0]);
+    const found = await findContainer(context, args.words[0]);
     const interactive = !args.flag("no-stdin");
-    await using container = await attachContainer(id, {
-      state: context.state,
-      stdin: interactive,
-    });
+    await using container = await attachLive(context, found, interactive);
     return await join(container, {
       interactive,
-      terminal,
+      terminal: found.terminal,
       signal: context.signal,
     });
   },
