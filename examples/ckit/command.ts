@@ -1,3 +1,5 @@
+import { describeError } from "./describe_error.ts";
+
 /** What every command gets besides its own arguments. */
 export interface Context {
   /** The persistent root, by default `/var/lib/containerkit`. */
@@ -45,7 +47,7 @@ export async function withEach(
       if (signal.aborted || error instanceof Deno.errors.BrokenPipe) {
         throw error;
       }
-      warn(`ckit: ${error instanceof Error ? error.message : error}`);
+      warn(`ckit: ${describeError(error)}`);
       code = 1;
     }
   }

@@ -13,6 +13,7 @@ import {
   UsageError,
 } from "./command.ts";
 import { commands } from "./commands/mod.ts";
+import { describeError } from "./describe_error.ts";
 import { parseFlags } from "./parse_flags.ts";
 
 const encoder = new TextEncoder();
@@ -126,7 +127,7 @@ async function call(
     if (signal.aborted) return signal.reason.signal === "SIGTERM" ? 143 : 130;
     // Whoever read what is printed has seen enough: 128 + SIGPIPE, as for others.
     if (error instanceof Deno.errors.BrokenPipe) return 141;
-    warn(`ckit: ${error instanceof Error ? error.message : error}`);
+    warn(`ckit: ${describeError(error)}`);
     return exitCodeOf(error, command);
   }
 }
