@@ -24,7 +24,8 @@ import { validateSpec } from "./validate_spec.ts";
 export interface CreateOptions extends ContainerOptions, StdioOptions {
   /**
    * Keeps the output in a file too; `"inherit"` and files are then not possible
-   * for it. Without a monitor that ends with this program.
+   * for it. Without a monitor that ends with this program, or with `keep()`: of
+   * what comes later 64 KiB are taken, then the container waits.
    */
   readonly log?: LogOptions;
   /**
