@@ -111,6 +111,20 @@ Deno.test("readLog() follows across a rotation until told that it is over", asyn
   );
 });
 
+Deno.test("readLog() follows a log of the working directory", async () => {
+  using temp = tempDir();
+  using restored = new DisposableStack();
+  const before = Deno.cwd();
+  restored.defer(() => Deno.chdir(before));
+  Deno.chdir(temp.path);
+  using log = new LogWriter({ path: "log" });
+  log.write("stdout", encoder.encode("one\n"));
+  assertEquals(
+    await readAll("log", "json", { follow: Promise.resolve() }),
+    ["stdout:one\n"],
+  );
+});
+
 Deno.test("a log refuses what cannot be", async () => {
   using temp = tempDir();
   assertThrows(

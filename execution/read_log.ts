@@ -4,6 +4,7 @@
  * @module
  */
 
+import { dirname } from "@std/path/posix/dirname";
 import { Inotify, InotifyMask } from "@containerkit/libc";
 import type { ContainerLog, LogFormat } from "./log_options.ts";
 
@@ -213,7 +214,7 @@ export async function* readLog(
   // Watched before it is read: nothing is missed in between.
   const watch = follow === undefined ? undefined : stack.use(new Inotify());
   watch?.watch(
-    path.slice(0, path.lastIndexOf("/")) || "/",
+    dirname(path),
     InotifyMask.MODIFY | InotifyMask.CREATE | InotifyMask.MOVED_TO,
   );
   if (tail === Infinity) yield* entriesOf(files);
