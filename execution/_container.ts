@@ -115,6 +115,7 @@ export class ContainerImpl extends Process implements Container {
     const { signal } = options;
     const start = async () => {
       signal?.throwIfAborted();
+      this.#requireThawed();
       const native = this.#record.native && this.pidfd !== undefined &&
         await startNatively(this.#record, this.pidfd, options);
       if (!native) await this.#runtime.start(this.id, options);
@@ -130,6 +131,18 @@ export class ContainerImpl extends Process implements Container {
       : start();
     this.#starting = started.catch(() => {});
     return started;
+  }
+
+  /** What is frozen does not answer who starts it. */
+  #requireThawed(): void {
+    if (this.state() !== "paused") return;
+    throw new RuntimeError(`start container "${this.id}"`, {
+      code: "Paused",
+      runtime: "",
+      args: [],
+      exitCode: null,
+      detail: "it is paused",
+    });
   }
 
   get log(): ContainerLog | undefined {

@@ -14,9 +14,9 @@ export function containerStatus(
     stat === undefined || stat.startTime !== record.startTime ||
     stat.state === "Z" || stat.state === "X"
   ) return "stopped";
+  if (frozenState(record.cgroups)) return "paused";
   // runc and crun have it from create to start.
-  if (isThere(`${record.runtime.root}/${bundle.id}/exec.fifo`)) {
-    return "created";
-  }
-  return frozenState(record.cgroups) ? "paused" : "running";
+  return isThere(`${record.runtime.root}/${bundle.id}/exec.fifo`)
+    ? "created"
+    : "running";
 }

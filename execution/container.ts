@@ -51,7 +51,7 @@ export interface Container extends ContainerProcess {
   /**
    * Starts the program of a container that is only created.
    *
-   * @throws {RuntimeError} If it was started before (`AlreadyRunning`), has ended (`NotRunning`), or its program cannot be run (`CommandNotFound`).
+   * @throws {RuntimeError} If it was started before (`AlreadyRunning`), has ended (`NotRunning`), is paused (`Paused`), or its program cannot be run (`CommandNotFound`).
    */
   start(options?: { readonly signal?: AbortSignal }): Promise<void>;
   /** Tells where it stands, from the kernel: no program is started. */

@@ -347,6 +347,23 @@ const CASES: Readonly<Record<string, (bench: Bench) => Promise<void>>> = {
     equal((await container.status).signal, "SIGKILL", "end while paused");
   },
 
+  async "pausing one that is not started holds it until resumed"(
+    { options, spec },
+  ) {
+    await using container = await create(
+      "a",
+      await spec("sleep 1000"),
+      options,
+    );
+    await container.pause();
+    equal(container.state(), "paused", "state");
+    await refused("Paused", () => container.start());
+    await container.resume();
+    equal(container.state(), "created", "state");
+    await container.start();
+    equal(container.state(), "running", "state");
+  },
+
   async "a kept container is found again, waited for and deleted"(
     { options, spec },
   ) {
