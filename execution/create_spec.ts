@@ -221,7 +221,8 @@ export async function createSpec(
   const privileged = options.privileged ?? false;
   const unified = await exists("/sys/fs/cgroup/cgroup.controllers");
   const terminal = options.terminal ?? false;
-  const { Env = [] } = image;
+  // Of an image that nobody has parsed it may be null.
+  const Env = image.Env ?? [];
   const env = mergeEnv(Env.length > 0 ? Env : [PATH], options.env ?? {});
   if (terminal && !env.some((entry) => entry.startsWith("TERM="))) {
     env.push("TERM=xterm");

@@ -34,6 +34,14 @@ async function spec(options: Partial<CreateSpecOptions> = {}): Promise<Spec> {
   });
 }
 
+Deno.test("createSpec() takes null for no environment, as an image that nobody has parsed has", async () => {
+  const config = JSON.parse('{ "Env": null, "Cmd": ["true"] }');
+  const { process } = await createSpec(config, { rootfs: "/" });
+  assertEquals(process!.env, [
+    "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+  ]);
+});
+
 Deno.test("createSpec() takes the process from the image and lets the caller override it", async () => {
   using rootfs = makeRootfs(ACCOUNTS);
   const config = {
