@@ -92,8 +92,24 @@ export function openLayout(path: string): void {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
     writeFileAtomic(`${path}/oci-layout`, LAYOUT, { mode: 0o644 });
   }
+  removeUnfinished(path);
   if (lstatFile(`${path}/index.json`) === undefined) {
     writeFileAtomic(`${path}/index.json`, EMPTY_INDEX, { mode: 0o644 });
+  }
+}
+
+const UNFINISHED_REGEXP =
+  /^index\.json\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.tmp$/;
+/** Nobody takes so long to write one, in milliseconds. */
+const UNFINISHED_AGE = 60 * 60 * 1000;
+
+/** Removes what processes that were killed had written of an `index.json`. */
+function removeUnfinished(path: string): void {
+  for (const { name } of Deno.readDirSync(path)) {
+    if (!UNFINISHED_REGEXP.test(name)) continue;
+    const written = lstatFile(`${path}/${name}`)?.mtime?.getTime();
+    if (written === undefined) continue;
+    if (Date.now() - written > UNFINISHED_AGE) removeFile(`${path}/${name}`);
   }
 }
 

@@ -41,6 +41,25 @@ Deno.test("openStore() refuses what is no image layout", async () => {
   );
 });
 
+Deno.test("openStore() removes what killed processes had written of index.json", async () => {
+  await using temp = tempDir();
+  (await openStore({ root: temp.path })).close();
+  const content = `${temp.path}/content`;
+  const name = () => `index.json.${crypto.randomUUID()}.tmp`;
+  const [old, recent, others] = [name(), name(), "index.json.mine.tmp"];
+  for (const one of [old, recent, others]) {
+    Deno.writeTextFileSync(`${content}/${one}`, "{");
+  }
+  const before = new Date(Date.now() - 2 * 60 * 60 * 1000);
+  for (const one of [old, others]) {
+    Deno.utimeSync(`${content}/${one}`, before, before);
+  }
+  (await openStore({ root: temp.path })).close();
+  const left = [...Deno.readDirSync(content)].map(({ name }) => name)
+    .filter((name) => name.endsWith(".tmp"));
+  assertEquals(left.sort(), [recent, others].sort());
+});
+
 Deno.test("writer() resumes at the exact byte", async () => {
   await using temp = tempDir();
   using store = await openStore({ root: temp.path });
