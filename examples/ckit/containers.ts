@@ -15,6 +15,8 @@ export interface JoinOptions {
   readonly interactive: boolean;
   /** Whether the container has a terminal. */
   readonly terminal: boolean;
+  /** Starts it, once it gets the signals that ckit gets. */
+  start?(): Promise<void>;
 }
 
 /** Ctrl-P Ctrl-Q lets a container go on by itself. */
@@ -152,6 +154,7 @@ export async function join(
       Deno.addSignalListener("SIGWINCH", resize);
       resize();
     }
+    await options.start?.();
     const left = interactive
       ? Promise.race([type(process, raw), leaving])
       : leaving;

@@ -95,7 +95,8 @@ export async function runContainer(
     ...(options.args.length === 0 ? {} : { args: options.args }),
   });
   const stdio = stdioOf(context, options);
-  const make = mode === "create" ? create : run;
+  // In the foreground it is started once its signals are handed on: the first it prints may be what it is stopped for.
+  const make = mode === "detached" ? run : create;
   await using container = await make(id, spec, {
     ...stdio,
     state,
@@ -112,10 +113,17 @@ export async function runContainer(
     return 0;
   }
   if (stdio.monitor !== undefined) {
-    const code = await join(container, { interactive, terminal, signal });
+    const start = () => container.start();
+    const code = await join(container, {
+      interactive,
+      terminal,
+      signal,
+      start,
+    });
     if (code === undefined || !options.remove) keep();
     return code ?? 0;
   }
   using _signals = forwardSignals(container, { signal });
+  await container.start();
   return (await container.status).code;
 }

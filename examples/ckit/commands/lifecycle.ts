@@ -103,10 +103,10 @@ const start: Command = {
     const found = await findContainer(context, args.words[0]);
     const interactive = args.flag("interactive");
     await using container = await attachLive(context, found, interactive);
-    await startContainer(container);
     return await join(container, {
       interactive,
       terminal: found.terminal,
+      start: () => startContainer(container),
       signal: context.signal,
     });
   },
