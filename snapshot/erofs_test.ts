@@ -191,7 +191,7 @@ Deno.test({
       [`user.${"é".repeat(126)}`, "too long"],
       ["user.", "without a name"],
       // The mark stands for a NUL, which no archive is written with.
-      ["user.a?b", "a NUL in its name"],
+      ["user.a?b", "holds NUL"],
     ];
     for (const [name, why] of named) {
       const xattrs = new Map([[name, new Uint8Array([1])]]);

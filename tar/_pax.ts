@@ -43,8 +43,11 @@ export function readPax(
     }
     const key = decodeText(body.subarray(space + 1, equals));
     const value = body.slice(equals + 1, end - 1);
-    if (key === "" || key.includes("\0")) {
+    if (key === "") {
       throw new TarError("a PAX record has no key", offset + index);
+    }
+    if (key.includes("\0")) {
+      throw new TarError("the key of a PAX record holds NUL", offset + index);
     }
     index = end;
     // The oldest sparse form repeats these two keys, one pair for each range.
