@@ -324,6 +324,36 @@ rootTest(
 );
 
 rootTest(
+  "ckit takes an id again that was killed before anything of it was written down",
+  async () => {
+    await using box = await setUp();
+    const { call, folder } = box;
+    const sandboxes = `${folder}/run/sandboxes`;
+    const killed = `.${crypto.randomUUID()}`;
+    // What was left by who made the folder first, and what is left now.
+    await Deno.mkdir(`${sandboxes}/a`, { recursive: true });
+    await Deno.mkdir(`${sandboxes}/${killed}`);
+    await Deno.writeTextFile(`${sandboxes}/${killed}/sandbox.json`, "{");
+    assertEquals(await call("ps", "-aq"), "");
+    const run = ["run", "--name", "a", "--network", "none"];
+    assertEquals(await call(...run, "--rm", IMAGE, "echo", "hello"), "hello");
+    await call("create", ...run.slice(1), IMAGE);
+    const { code, stderr } = await ckit(
+      ["create", ...run.slice(1), IMAGE],
+      box.options,
+    );
+    assertEquals(code, 125);
+    assertStringIncludes(stderr, "there is one of that id");
+    assertEquals(await call("ps", "-aq"), "a");
+    await call("rm", "-f", "a");
+    assertEquals([...Deno.readDirSync(sandboxes)].map(({ name }) => name), [
+      killed,
+    ]);
+  },
+  need("runc", "busybox"),
+);
+
+rootTest(
   "ckit makes terminals of the size of its own, also without -i",
   async () => {
     await using box = await setUp();

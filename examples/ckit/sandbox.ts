@@ -91,6 +91,7 @@ export function readSandbox(
 export function listSandboxes(context: Context): SandboxRecord[] {
   try {
     return [...Deno.readDirSync(`${context.state}/sandboxes`)]
+      .filter(({ name }) => !name.startsWith("."))
       .map(({ name }) => readSandbox(context, name))
       .filter((record) => record !== undefined)
       .toSorted((a, b) => a.created < b.created ? -1 : 1);
@@ -162,6 +163,33 @@ async function openNetwork(
 }
 
 /**
+ * Makes the folder of a container with its record in it: never one without the other, whenever ckit is killed.
+ *
+ * @throws {Deno.errors.AlreadyExists} If there is one.
+ */
+async function makeFolder(
+  { state }: Context,
+  record: SandboxRecord,
+): Promise<void> {
+  const temporary = `${state}/sandboxes/.${crypto.randomUUID()}`;
+  await Deno.mkdir(temporary, { recursive: true, mode: 0o700 });
+  try {
+    await Deno.writeTextFile(
+      `${temporary}/sandbox.json`,
+      JSON.stringify(record),
+    );
+    await Deno.rename(temporary, record.folder);
+  } catch (error) {
+    await Deno.remove(temporary, { recursive: true });
+    const { code } = error as { code?: string };
+    if (code !== "ENOTEMPTY" && code !== "EEXIST") throw error;
+    throw new Deno.errors.AlreadyExists(
+      `Cannot create container "${record.id}": there is one of that id`,
+    );
+  }
+}
+
+/**
  * Makes a root filesystem and a network for a container.
  *
  * @throws {Deno.errors.AlreadyExists} If there is a container of that id.
@@ -173,18 +201,6 @@ export async function openSandbox(
   options: SandboxOptions,
 ): Promise<Sandbox> {
   const folder = folderOf(context, id);
-  await Deno.mkdir(`${context.state}/sandboxes`, {
-    recursive: true,
-    mode: 0o700,
-  });
-  try {
-    await Deno.mkdir(folder, { mode: 0o700 });
-  } catch (error) {
-    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
-    throw new Deno.errors.AlreadyExists(
-      `Cannot create container "${id}": there is one of that id`,
-    );
-  }
   const record: SandboxRecord = {
     id,
     image: options.image,
@@ -193,7 +209,7 @@ export async function openSandbox(
     folder,
     created: new Date().toISOString(),
   };
-  await Deno.writeTextFile(`${folder}/sandbox.json`, JSON.stringify(record));
+  await makeFolder(context, record);
   try {
     const { signal } = context;
     const snapshot = await snapshots.prepare(id, options.chainId, { signal });
