@@ -37,7 +37,8 @@ function map(): void {
     return;
   }
   // Under a scope Deno maps no memory, but libc copies it for us.
-  const buffer = new Int32Array(1);
+  // Of memory that the collector does not move.
+  const buffer = new Int32Array(new ArrayBuffer(4));
   const { peek } = libc;
   copy = () => {
     peek(buffer, address, 4n);
