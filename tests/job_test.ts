@@ -126,7 +126,7 @@ rootTest("ckit run keeps a container until ckit rm", async () => {
     ["run", "--name", "one", reference, "true"],
     options,
   );
-  assertEquals(twice.code, 1);
+  assertEquals(twice.code, 125);
   assertStringIncludes(twice.stderr, 'Cannot create container "one"');
   assertEquals(await ckit(["rm", "one"], options), {
     code: 0,
