@@ -11,6 +11,7 @@ import {
   parseManifest,
   type Platform,
 } from "@containerkit/oci";
+import { isDocument } from "./_is_document.ts";
 import { MANIFEST_LIMIT } from "./_manifests.ts";
 import { CONFIG_LIMIT } from "./_read_blob.ts";
 
@@ -30,11 +31,6 @@ export interface Chosen {
   readonly descriptor: Descriptor;
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly manifest: ImageManifest;
-}
-
-/** Whether it is an image or an index of some; an index may list anything else, too. */
-export function isDocument({ mediaType }: Descriptor): boolean {
-  return isManifestType(mediaType) || isIndexType(mediaType);
 }
 
 async function platformOf(

@@ -1,13 +1,12 @@
 import {
   describe,
   type Descriptor,
-  isIndexType,
-  isManifestType,
   MediaType,
   parseDigest,
   parseManifest,
   verifyBytes,
 } from "@containerkit/oci";
+import { isDocument } from "./_is_document.ts";
 import { fromNextHost } from "./_next_host.ts";
 import { requestBytes } from "./_request_bytes.ts";
 import { requestFor, type Target } from "./_target.ts";
@@ -71,7 +70,7 @@ export async function headManifest(
   const size = Number(headers.get("content-length") ?? NaN);
   if (
     digest === undefined || !Number.isSafeInteger(size) || size <= 0 ||
-    !(isIndexType(mediaType) || isManifestType(mediaType)) ||
+    !isDocument({ mediaType }) ||
     // A server that knows one hash only answers with that: what was asked for is the name.
     (name.includes(":") && name !== digest)
   ) return (await getManifest(target, name)).descriptor;

@@ -1,9 +1,5 @@
-import {
-  type Descriptor,
-  isIndexType,
-  isManifestType,
-  verifyBytes,
-} from "@containerkit/oci";
+import { type Descriptor, verifyBytes } from "@containerkit/oci";
+import { isDocument } from "./_is_document.ts";
 import type { ReadSmall } from "./_choose.ts";
 import { readPart } from "./_download.ts";
 import { openWriter } from "./_fetch_blob.ts";
@@ -38,7 +34,7 @@ export async function fetchSmall(
   descriptor: Descriptor,
   limit: number,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const { mediaType, digest, size } = descriptor;
+  const { digest, size } = descriptor;
   if (size > limit) {
     throw new RangeError(
       `Cannot pull "${digest}": ${size} bytes are more than ${limit}`,
@@ -46,7 +42,7 @@ export async function fetchSmall(
   }
   const inline = embedded(descriptor);
   if (inline !== undefined) return inline;
-  if (isIndexType(mediaType) || isManifestType(mediaType)) {
+  if (isDocument(descriptor)) {
     const { bytes } = await getManifest(target, digest);
     verifyBytes(bytes, descriptor);
     return bytes;

@@ -13,7 +13,8 @@ import {
   parseManifest,
   type Platform,
 } from "@containerkit/oci";
-import { checkPlatform, isDocument } from "./_choose.ts";
+import { checkPlatform } from "./_choose.ts";
+import { isDocument } from "./_is_document.ts";
 import { ACCEPT, MANIFEST_LIMIT } from "./_manifests.ts";
 import { pushBlobs } from "./_push_blobs.ts";
 import { putManifest } from "./_put_manifest.ts";

@@ -4,13 +4,8 @@
  * @module
  */
 
-import {
-  type Descriptor,
-  isIndexType,
-  isLayerType,
-  isManifestType,
-  parseManifest,
-} from "@containerkit/oci";
+import { type Descriptor, isLayerType, parseManifest } from "@containerkit/oci";
+import { isDocument } from "../_is_document.ts";
 import { readBlob } from "../_read_blob.ts";
 import type { BlobStore } from "../blob_store.ts";
 import type { Found } from "../pull.ts";
@@ -97,8 +92,8 @@ class Survey {
   }
 
   async #push(descriptor: Descriptor, depth: number): Promise<void> {
-    const { mediaType, digest } = descriptor;
-    if (!isIndexType(mediaType) && !isManifestType(mediaType)) return;
+    const { digest } = descriptor;
+    if (!isDocument(descriptor)) return;
     if (depth > MAX_DEPTH) {
       throw new RangeError(
         `Cannot import "${digest}": indexes stand in one another more than ${MAX_DEPTH} deep`,

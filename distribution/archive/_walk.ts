@@ -7,11 +7,10 @@
 import {
   choosePlatform,
   type Descriptor,
-  isIndexType,
-  isManifestType,
   parseManifest,
   type Platform,
 } from "@containerkit/oci";
+import { isDocument } from "../_is_document.ts";
 import type { BlobStore } from "../blob_store.ts";
 import { readBlob } from "../_read_blob.ts";
 import type { CallOptions } from "../_store.ts";
@@ -68,7 +67,7 @@ async function* visit(
   const { digest, mediaType } = descriptor;
   const { store, seen, missing, platforms, signal } = work;
   // What stands there as a layer too is still walked through as a manifest.
-  const key = isKnown(mediaType) ? `manifest ${digest}` : digest;
+  const key = isDocument(descriptor) ? `manifest ${digest}` : digest;
   if (seen.has(key)) return;
   if (depth > MAX_DEPTH || seen.add(key).size > MAX_CONTENT) {
     throw new RangeError(
@@ -77,12 +76,12 @@ async function* visit(
   }
   if (await store.stat(digest) === undefined) {
     // Parts of one image are never left out: only whole manifests of an index.
-    if (missing === "skip" && depth > 0 && isKnown(mediaType)) return;
+    if (missing === "skip" && depth > 0 && isDocument(descriptor)) return;
     throw new Deno.errors.NotFound(
       `Cannot find "${digest}" (${mediaType}): the store does not have it`,
     );
   }
-  if (isKnown(mediaType)) {
+  if (isDocument(descriptor)) {
     const limit = MANIFEST_LIMIT;
     const bytes = await readBlob(store, descriptor, { limit, signal });
     const document = parseManifest(bytes, { mediaType });
@@ -92,8 +91,4 @@ async function* visit(
     for (const one of below) yield* visit(one, depth + 1, work);
   }
   yield descriptor;
-}
-
-function isKnown(mediaType: string): boolean {
-  return isIndexType(mediaType) || isManifestType(mediaType);
 }

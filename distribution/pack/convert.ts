@@ -9,10 +9,9 @@ import {
   type Descriptor,
   DigestMismatchError,
   type ImageIndex,
-  isIndexType,
-  isManifestType,
   parseManifest,
 } from "@containerkit/oci";
+import { isDocument } from "../_is_document.ts";
 import { type Compression, readLayer } from "@containerkit/tar/layer";
 import type { BlobStore } from "../blob_store.ts";
 import { readBlob } from "../_read_blob.ts";
@@ -255,7 +254,7 @@ async function convertAnew(
     );
   }
   // What is neither has no form that could be changed.
-  if (!isIndexType(mediaType) && !isManifestType(mediaType)) return descriptor;
+  if (!isDocument(descriptor)) return descriptor;
   const { store, options } = work;
   const read = (one: Descriptor) =>
     readBlob(store, one, { ...withSignal(options), limit: LIMIT });

@@ -5,11 +5,10 @@ import {
   type ImageManifest,
   isDigest,
   isForeignLayerType,
-  isIndexType,
-  isManifestType,
   parseDigest,
   parseManifest,
 } from "@containerkit/oci";
+import { isDocument } from "../_is_document.ts";
 import { readLimited } from "../_body.ts";
 import { TAG_REGEXP } from "../_grammar.ts";
 import { ApiError } from "./_api_error.ts";
@@ -84,7 +83,7 @@ async function put(call: Call, reference: string): Promise<Response> {
   let document: ImageManifest | ImageIndex;
   try {
     if (
-      mediaType !== "" && !isIndexType(mediaType) && !isManifestType(mediaType)
+      mediaType !== "" && !isDocument({ mediaType })
     ) {
       throw new SyntaxError(
         `"${mediaType}" is neither a manifest nor an index`,
