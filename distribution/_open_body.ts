@@ -8,6 +8,17 @@ export interface BodyReader {
   cancel(): Promise<void>;
 }
 
+/** A reader into memory that is given, such as bodies of the runtime have; one that node:https gives has none. */
+export function bytesReader(
+  body: ReadableStream<Uint8Array>,
+): ReadableStreamBYOBReader | undefined {
+  try {
+    return body.getReader({ mode: "byob" });
+  } catch {
+    return undefined;
+  }
+}
+
 /**
  * Into one buffer again and again: a fresh one for each chunk, which is what a body does by itself, takes three times
  * the time.
@@ -15,11 +26,8 @@ export interface BodyReader {
 export function openBody(
   body: ReadableStream<Uint8Array<ArrayBuffer>>,
 ): BodyReader {
-  let reader: ReadableStreamBYOBReader;
-  try {
-    reader = body.getReader({ mode: "byob" });
-  } catch {
-    // A body that is no stream of bytes, such as one that node:https gives.
+  const reader = bytesReader(body);
+  if (reader === undefined) {
     const plain = body.getReader();
     return { read: () => plain.read(), cancel: () => plain.cancel() };
   }

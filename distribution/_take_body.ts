@@ -1,3 +1,4 @@
+import { bytesReader } from "./_open_body.ts";
 import { broken, LEAST, stalled } from "./_read_chunks.ts";
 import type { Sent } from "./_send.ts";
 import type { BlobWriter } from "./blob_store.ts";
@@ -18,12 +19,9 @@ export interface TakeBodyOptions {
 
 /** Whether it is a body of `fetch()` itself, which the runtime can move; one of node:https is not. */
 function isOfFetch(body: ReadableStream<Uint8Array>): boolean {
-  try {
-    body.getReader({ mode: "byob" }).releaseLock();
-    return true;
-  } catch {
-    return false;
-  }
+  const reader = bytesReader(body);
+  reader?.releaseLock();
+  return reader !== undefined;
 }
 
 /** Whether all of an answer's body is wanted, and no more than that can come: HTTP ends it where its length says. */
