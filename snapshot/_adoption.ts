@@ -14,11 +14,12 @@ import {
   type Stat,
   timespecs,
 } from "./_files.ts";
+import { removeIfThere } from "./_folders.ts";
 import { hideInRoot } from "./_hide_in_root.ts";
 import { isOverlayWhiteout, overlayMarks } from "./_layer_marks.ts";
 import { layerSymbols } from "./_layer_symbols.ts";
 import { openRoot } from "./_parent_layers.ts";
-import { closing, openPath, statAt } from "./_walk_dir.ts";
+import { closing, dirOf, openPath, statAt } from "./_walk_dir.ts";
 import { getXattr, listXattrs, removeXattr, setXattrOf } from "./_xattrs.ts";
 
 const UTIME_OMIT = 0x3ffffffe;
@@ -81,11 +82,10 @@ function inParent<T>(
   path: string,
   act: (fd: number, name: string) => T,
 ): T | undefined {
-  const slash = path.lastIndexOf("/");
-  const fd = openFolder(root, path.slice(0, Math.max(slash, 0)));
+  const fd = openFolder(root, dirOf(path));
   if (fd === undefined) return undefined;
   using _folder = closing(fd);
-  return act(fd, path.slice(slash + 1));
+  return act(fd, path.slice(path.lastIndexOf("/") + 1));
 }
 
 function isMark(root: number, path: string): boolean {
@@ -149,9 +149,7 @@ export function adoptFolders(dir: string, adoption: Adoption): void {
   const root = openRoot(contentOf(dir));
   using _root = closing(root);
   const marks = adoption.marks.filter((path) => isMark(root, path));
-  const above = [...marks, ...holders].map((path) =>
-    path.slice(0, Math.max(path.lastIndexOf("/"), 0))
-  );
+  const above = [...marks, ...holders].map(dirOf);
   const isOpaque = overlay.isOpaque({ fd: root, path: "" });
   const below = isOpaque ? adoption.below() : [];
   const hidden = [...below].filter((name) =>
@@ -236,9 +234,5 @@ export function takeBackAdoption(dir: string): void {
 
 /** Removes what was noted in order to take it back. */
 export function forgetAdoption(dir: string): void {
-  try {
-    Deno.removeSync(recordOf(dir));
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
+  removeIfThere(recordOf(dir));
 }

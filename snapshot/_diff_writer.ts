@@ -22,6 +22,7 @@ import {
 import { layerSymbols } from "./_layer_symbols.ts";
 import { openContent } from "./_open_content.ts";
 import { unmapId } from "./_unmap_id.ts";
+import { dirOf } from "./_walk_dir.ts";
 import { getXattr, listXattrs } from "./_xattrs.ts";
 import { DiffError } from "./diff_error.ts";
 
@@ -88,11 +89,6 @@ export interface DiffWriterOptions {
 
 /** Finds the directories below one, that may be the root, down to another. */
 export type DirsBetween = (above: string, below: string) => Iterable<Place>;
-
-/** The directory something lies in; that of the root is empty. */
-function dirOf(path: string): string {
-  return path.slice(0, Math.max(0, path.lastIndexOf("/")));
-}
 
 /** Such a name would hide another where the layer is applied. */
 function checkName(path: string): void {

@@ -11,6 +11,7 @@ import {
   type Stat,
 } from "./_files.ts";
 import { layerSymbols } from "./_layer_symbols.ts";
+import { joined } from "./_walk_dir.ts";
 import { getXattr, removeXattr } from "./_xattrs.ts";
 import { LayerError } from "./layer_error.ts";
 
@@ -74,8 +75,7 @@ export class Dir {
   /** The path from the root, for messages and for other layers. */
   get path(): string {
     if (this.parent === undefined) return "";
-    const above = this.parent.path;
-    return above === "" ? this.name : `${above}/${this.name}`;
+    return joined(this.parent.path, this.name);
   }
 
   /** Notes what the kernel says about it. */

@@ -22,6 +22,15 @@ export function exists(path: string): boolean {
   }
 }
 
+/** Removes a file, if it is there. */
+export function removeIfThere(path: string): void {
+  try {
+    Deno.removeSync(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
 /** What is missing of these folders, or `undefined`. */
 export function missingDir(
   dir: string,

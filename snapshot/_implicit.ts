@@ -6,7 +6,7 @@ import { adoptFolders, dressFolder, type Look } from "./_adoption.ts";
 import { cleanPath } from "./_clean_path.ts";
 import type { FoundMarks } from "./_late_marks.ts";
 import { overlayMarks } from "./_layer_marks.ts";
-import { exists } from "./_folders.ts";
+import { exists, removeIfThere } from "./_folders.ts";
 import { mapOwner } from "./_map_owner.ts";
 import { openRoot, ParentLayers } from "./_parent_layers.ts";
 import { closing, statAt } from "./_walk_dir.ts";
@@ -52,11 +52,7 @@ export function readImplicit(dir: string): ImplicitFolders | undefined {
 
 /** Removes what was kept. */
 export function forgetImplicit(dir: string): void {
-  try {
-    Deno.removeSync(recordOf(dir));
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
+  removeIfThere(recordOf(dir));
 }
 
 /**

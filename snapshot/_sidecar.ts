@@ -1,3 +1,4 @@
+import { removeIfThere } from "./_folders.ts";
 import type { KeptOptions } from "./_rows.ts";
 
 /** What lies beside a layer, so that the records can be made anew from the folders alone. */
@@ -29,11 +30,7 @@ export function writeSidecar(dir: string, sidecar: Sidecar): void {
 
 /** Removes it: the folder is no layer after all. */
 export function removeSidecar(dir: string): void {
-  try {
-    Deno.removeSync(`${dir}/${NAME}`);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
+  removeIfThere(`${dir}/${NAME}`);
 }
 
 function isSidecar(value: unknown): value is Sidecar {

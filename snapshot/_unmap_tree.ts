@@ -11,6 +11,7 @@ import {
   S_IFREG,
 } from "./_files.ts";
 import { CAPABILITY, mapCapability } from "./_capability.ts";
+import { removeIfThere } from "./_folders.ts";
 import { layerSymbols } from "./_layer_symbols.ts";
 import { unmapId } from "./_unmap_id.ts";
 import { type TreeFile, walkTree } from "./_walk_tree.ts";
@@ -136,9 +137,5 @@ export function remapTree(dir: string): void {
 
 /** Removes what was noted in order to take it back. */
 export function forgetOwners(dir: string): void {
-  try {
-    Deno.removeSync(recordOf(dir));
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
+  removeIfThere(recordOf(dir));
 }

@@ -28,6 +28,11 @@ export function joined(path: string, name: string): string {
   return path === "" ? name : `${path}/${name}`;
 }
 
+/** The directory a path lies in; that of the root and of what lies in it is empty. */
+export function dirOf(path: string): string {
+  return path.slice(0, Math.max(0, path.lastIndexOf("/")));
+}
+
 /** So many names and their slashes fit into `PATH_MAX`. */
 const NAMES_AT_ONCE = 15;
 
