@@ -75,7 +75,7 @@ export interface BlobWriter extends AsyncDisposable {
   write(chunk: Uint8Array): Promise<void>;
   /**
    * Appends a stream to its end. Where the stream is the body of an answer of `fetch()`, or a file's, the bytes do not pass
-   * through the program: that takes half the processor time of {@linkcode write}.
+   * through the program, which takes less processor time than {@linkcode write}.
    *
    * It ends when the stream does; to call it off, end the stream.
    *
