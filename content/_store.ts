@@ -173,7 +173,7 @@ export class FileStore implements Store {
     digest: string,
     options: OpenBlobOptions = {},
   ): Promise<ReadableStream<Uint8Array<ArrayBuffer>>> {
-    const { offset = 0, length = Infinity, signal } = options;
+    const { offset = 0, length = Infinity, direct = false, signal } = options;
     signal?.throwIfAborted();
     if (length !== Infinity && !(Number.isInteger(length) && length >= 0)) {
       throw new RangeError(
@@ -186,6 +186,11 @@ export class FileStore implements Store {
       throw new RangeError(
         `Cannot open "${digest}" at ${offset}: it has ${size} bytes`,
       );
+    }
+    const isWhole = length >= size - offset;
+    if (direct && isWhole && file.statSync().size === size) {
+      file.seekSync(offset, Deno.SeekMode.Start);
+      return file.readable;
     }
     return streamFile(file, {
       name: digest,

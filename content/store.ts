@@ -46,6 +46,13 @@ export interface OpenBlobOptions {
    * @default {up to the end}
    */
   length?: number;
+  /**
+   * Gives the stream of the file itself where it is read to its end. Handed to `fetch()` or a `Response`, its bytes go
+   * to the socket within the runtime, and not through this program. Such a stream does not end with `signal`.
+   *
+   * @default {false}
+   */
+  direct?: boolean;
   /** Ends it early. */
   signal?: AbortSignal;
 }

@@ -42,6 +42,34 @@ Deno.test("open() reads ranges and refuses what lies outside", async () => {
   );
 });
 
+Deno.test("open() gives the file's own stream where it is read to its end", async () => {
+  await using temp = tempDir();
+  using store = await openStore({ root: temp.path });
+  const { digest } = await store.put(encode("0123456789"));
+  const read = async (options: { offset?: number; length?: number }) => {
+    const stream = await store.open(digest, { ...options, direct: true });
+    // A stream of a file is one of bytes.
+    let isOwn = true;
+    try {
+      stream.getReader({ mode: "byob" }).releaseLock();
+    } catch {
+      isOwn = false;
+    }
+    return [await new Response(stream).text(), isOwn];
+  };
+  assertEquals(await read({}), ["0123456789", true]);
+  assertEquals(await read({ offset: 3 }), ["3456789", true]);
+  assertEquals(await read({ offset: 3, length: 7 }), ["3456789", true]);
+  assertEquals(await read({ offset: 10 }), ["", true]);
+  assertEquals(await read({ offset: 3, length: 2 }), ["34", false]);
+  damage(store, digest, "01234");
+  await assertRejects(
+    async () =>
+      await new Response(await store.open(digest, { direct: true })).text(),
+    Error,
+  );
+});
+
 Deno.test("open() ends with the signal, and goes on when the blob is removed", async () => {
   await using temp = tempDir();
   using store = await openStore({ root: temp.path });

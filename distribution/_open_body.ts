@@ -9,7 +9,7 @@ export interface BodyReader {
 }
 
 /** A reader into memory that is given, such as bodies of the runtime have; one that node:https gives has none. */
-export function bytesReader(
+function bytesReader(
   body: ReadableStream<Uint8Array>,
 ): ReadableStreamBYOBReader | undefined {
   try {
@@ -17,6 +17,13 @@ export function bytesReader(
   } catch {
     return undefined;
   }
+}
+
+/** Whether the runtime itself can move what is in a stream: bodies of `fetch()` and files are such, those of node:https are not. */
+export function isOfBytes(body: ReadableStream<Uint8Array>): boolean {
+  const reader = bytesReader(body);
+  reader?.releaseLock();
+  return reader !== undefined;
 }
 
 /**

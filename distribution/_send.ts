@@ -1,5 +1,6 @@
 import { channel } from "node:diagnostics_channel";
 import { hideSecrets } from "./_hide_secrets.ts";
+import { isOfBytes } from "./_open_body.ts";
 import { NetworkError } from "./network_error.ts";
 
 const events = channel("containerkit:registry");
@@ -15,7 +16,7 @@ export interface Sending {
   readonly body?:
     | Uint8Array<ArrayBuffer>
     | string
-    | (() => ReadableStream<Uint8Array<ArrayBuffer>>)
+    | (() => Promise<ReadableStream<Uint8Array<ArrayBuffer>>>)
     | undefined;
   /** How long to wait for the answer's head, in milliseconds, from the last byte that was sent on. */
   readonly timeout: number;
@@ -49,6 +50,14 @@ export async function send(
       );
     }
   }
+  const given = typeof sending.body === "function"
+    ? await sending.body()
+    : sending.body;
+  if (sending.signal?.aborted) {
+    // Nobody would take it any more.
+    if (given instanceof ReadableStream) await given.cancel();
+    sending.signal.throwIfAborted();
+  }
   const controller = new AbortController();
   const late = () =>
     controller.abort(
@@ -60,14 +69,14 @@ export async function send(
     );
   let timer = setTimeout(late, timeout);
   let isAnswered = false;
-  const body = typeof sending.body === "function"
-    ? watch(sending.body(), () => {
+  const body = given instanceof ReadableStream && !isOfBytes(given)
+    ? watch(given, () => {
       // An answer may come before the end of the body: nothing is late then.
       if (isAnswered) return;
       clearTimeout(timer);
       timer = setTimeout(late, timeout);
     })
-    : sending.body;
+    : given;
   const start = performance.now();
   const publish = (outcome: { status?: number; error?: string }) => {
     if (!events.hasSubscribers) return;

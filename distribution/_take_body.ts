@@ -1,4 +1,4 @@
-import { bytesReader } from "./_open_body.ts";
+import { isOfBytes } from "./_open_body.ts";
 import { broken, LEAST, stalled } from "./_read_chunks.ts";
 import type { Sent } from "./_send.ts";
 import type { BlobWriter } from "./blob_store.ts";
@@ -17,20 +17,13 @@ export interface TakeBodyOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Whether it is a body of `fetch()` itself, which the runtime can move; one of node:https is not. */
-function isOfFetch(body: ReadableStream<Uint8Array>): boolean {
-  const reader = bytesReader(body);
-  reader?.releaseLock();
-  return reader !== undefined;
-}
-
 /** Whether all of an answer's body is wanted, and no more than that can come: HTTP ends it where its length says. */
 export function isTakeable(
   { response: { headers, body } }: Sent,
   length: number,
 ): boolean {
   return body !== null && headers.get("content-length") === String(length) &&
-    isOfFetch(body);
+    isOfBytes(body);
 }
 
 /**

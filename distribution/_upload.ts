@@ -23,6 +23,8 @@ export interface UploadOptions {
 const SMALL = 1024 * 1024;
 /** The size of chunks for servers that take no streams, in bytes. */
 const CHUNK_SIZE = 16 * 1024 * 1024;
+/** A blob up to this size, in bytes, may be sent with nobody counting: it has to be through within the time that an answer may take, ten minutes by default. */
+const DIRECT = 256 * 1024 * 1024;
 /** Progress is told once in so many bytes. */
 const STEP = 1024 * 1024;
 /** Answers of servers, or proxies before them, that take no streams or none so long. */
@@ -35,6 +37,7 @@ export class BlobUpload {
   readonly #options: UploadOptions;
   readonly #api: UploadApi;
   #chunkSize: number | undefined;
+  #mayBeDirect: boolean;
 
   constructor(target: Target, source: UploadSource, options: UploadOptions) {
     this.#target = target;
@@ -42,6 +45,8 @@ export class BlobUpload {
     this.#options = options;
     this.#api = new UploadApi(target, source, options);
     this.#chunkSize = options.chunkSize;
+    this.#mayBeDirect = options.onProgress === undefined &&
+      source.descriptor.size <= DIRECT;
   }
 
   async run(): Promise<void> {
@@ -141,8 +146,12 @@ export class BlobUpload {
     const { retry } = this.#target.client;
     for (let attempt = 1;; attempt++) {
       const { offset } = session;
+      const direct = this.#mayBeDirect && offset === 0;
+      // Whatever goes wrong with it, the next attempt counts and tells whose fault it is.
+      this.#mayBeDirect = false;
       const body = new UploadBody(this.#source, {
         offset,
+        direct,
         signal: this.#target.signal,
         onProgress: (at) => this.#tell("progress", at),
       });
@@ -184,6 +193,10 @@ export class BlobUpload {
         this.#tell("retry", session.offset);
       }
       if (session.offset === size) return session;
+      if (direct && session.offset > size) {
+        await this.#api.cancel(session);
+        return { ...session, offset: 0 };
+      }
       if (session.offset < offset || session.offset > size) {
         throw this.#strange(session, { start: offset, end: size });
       }

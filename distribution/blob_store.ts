@@ -51,10 +51,18 @@ export interface BlobStore {
   room?(): Promise<number | undefined>;
   /** The size of a blob in bytes, or `undefined` if it is not there. */
   stat(digest: string): Promise<{ readonly size: number } | undefined>;
-  /** Reads a blob, whole or from `offset` for `length` bytes. */
+  /**
+   * Reads a blob, whole or from `offset` for `length` bytes. With `direct` the stream goes to a socket as it is: a store
+   * of files may give the file's own, which does not end with `signal`.
+   */
   open(
     digest: string,
-    options?: { offset?: number; length?: number; signal?: AbortSignal },
+    options?: {
+      offset?: number;
+      length?: number;
+      direct?: boolean;
+      signal?: AbortSignal;
+    },
   ): Promise<ReadableStream<Uint8Array>>;
   /**
    * Starts or resumes writing a blob.

@@ -13,9 +13,12 @@ export interface Layer extends Descriptor {
   /**
    * Opens the layer as stored (compressed or not). With a lazy pull the first call starts the download.
    *
+   * @param options With `direct` the stream goes to a socket as it is, as `open()` of {@linkcode BlobStore} has it.
    * @returns The bytes; the end comes only once the digest is proven.
    */
-  open(options?: { signal?: AbortSignal }): Promise<ReadableStream<Uint8Array>>;
+  open(
+    options?: { direct?: boolean; signal?: AbortSignal },
+  ): Promise<ReadableStream<Uint8Array>>;
   /** Where the bytes lie in a file, if they do. */
   readonly path?: string;
 }

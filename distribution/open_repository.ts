@@ -38,7 +38,7 @@ export interface Repository {
   /** Opens a blob. Its size is checked; its digest is the reader's to prove. */
   open(
     descriptor: Descriptor,
-    options?: { offset?: number; signal?: AbortSignal },
+    options?: { offset?: number; direct?: boolean; signal?: AbortSignal },
   ): Promise<ReadableStream<Uint8Array>>;
   /** Lists manifests whose subject this is. */
   referrers(

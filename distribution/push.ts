@@ -5,6 +5,7 @@
  */
 
 import type { Descriptor } from "@containerkit/oci";
+import type { UploadSource } from "./_upload_body.ts";
 import { pushBlobs } from "./_push_blobs.ts";
 import { putManifest } from "./_put_manifest.ts";
 import { streamOf } from "./_stream_of.ts";
@@ -60,9 +61,9 @@ export async function push(
       descriptor: manifest.config,
       open: () => Promise.resolve(streamOf(raw.config)),
     },
-    ...image.layers.map((layer) => ({
+    ...image.layers.map((layer): UploadSource => ({
       descriptor: layer,
-      open: (options: { signal?: AbortSignal }) => layer.open(options),
+      open: (options) => layer.open(options),
     })),
   ], options);
   await putManifest(

@@ -22,10 +22,13 @@ export interface RegistryRequest {
   readonly scopes?: readonly string[];
   /** Headers. */
   readonly headers?: Readonly<Record<string, string>>;
-  /** The body; it is sent again when the request is repeated. A stream is made anew each time. */
+  /**
+   * The body; it is sent again when the request is repeated. A stream is made anew each time. One of bytes, such as that
+   * of a file, is moved by the runtime: how far it got is not known, so it has to end within the timeout.
+   */
   readonly body?:
     | Uint8Array<ArrayBuffer>
-    | (() => ReadableStream<Uint8Array<ArrayBuffer>>);
+    | (() => Promise<ReadableStream<Uint8Array<ArrayBuffer>>>);
   /** Statuses that are answers. All others throw. @default {[200]} */
   readonly expected?: readonly number[];
   /** Sends it without credentials, to wherever `path` leads: for layers that lie outside registries. */

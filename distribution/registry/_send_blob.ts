@@ -37,7 +37,7 @@ export async function sendBlob(
   }
   const body = await context.store.open(
     digest,
-    range === undefined ? {} : { offset: start, length: end - start },
+    { offset: start, length: end - start, direct: true },
   );
   return new Response(body as ReadableStream<Uint8Array<ArrayBuffer>>, {
     status,
