@@ -49,7 +49,7 @@ await using job = await execution.run("job", spec, { state });
 const { code } = await job.status;
 if (code !== 0) throw new Error(`The job exited with ${code}`);
 
-const { readable: archive } = await active.diff();
+const { readable: archive } = await active.diff({ compression: "none" });
 const changed = await appendLayer(store, image, { archive });
 const pushed = await distribution.push(changed, to);
 const signer = keySigner(await Deno.readTextFile(privateKey));

@@ -4,8 +4,16 @@
  * @module
  */
 
+import { layerChunks } from "./_layer_chunks.ts";
+import { streamOf } from "./_stream_of.ts";
 import type { ByteSource } from "./byte_source.ts";
-import { readLayer } from "./read_layer.ts";
+import type { LayerEngine } from "./layer_engine.ts";
+
+/** Hashes nothing: nobody asks for digests here. */
+const NO_HASHES: LayerEngine = {
+  createHash: () => ({ update() {}, digest: () => "", [Symbol.dispose]() {} }),
+  decompress: () => undefined,
+};
 
 /** Options of {@linkcode decompress}. */
 export interface DecompressOptions {
@@ -37,5 +45,13 @@ export function decompress(
   stream: ByteSource,
   options: DecompressOptions = {},
 ): ReadableStream<Uint8Array> {
-  return readLayer(stream, options).readable;
+  return streamOf(
+    stream,
+    (done) =>
+      layerChunks(
+        stream,
+        { ...options, reuse: false, engine: NO_HASHES },
+        done,
+      ),
+  ).readable;
 }

@@ -9,7 +9,8 @@ import {
   sign,
   verifier,
 } from "@containerkit/distribution/sign";
-import { TarStream, type TarStreamInput } from "@containerkit/tar";
+import { TarStream, type TarStreamInput, UntarStream } from "@containerkit/tar";
+import { readLayer } from "@containerkit/tar/layer";
 import { need, rootTest, tempDir } from "./mod.ts";
 
 const PROGRAM = new URL("../examples/compose.ts", import.meta.url);
@@ -95,6 +96,13 @@ rootTest(
       admit: verifier({ authorities: [{ type: "key", key: publicKey }] }),
     });
     assertEquals(changed.layers.length, 2);
+    const { readable } = readLayer(await changed.layers[1]!.open());
+    const paths: string[] = [];
+    for await (const entry of readable.pipeThrough(new UntarStream())) {
+      paths.push(entry.path);
+      await entry.readable?.cancel();
+    }
+    assertEquals(paths.includes("made"), true, paths.join());
   },
   need("runc", "busybox"),
 );

@@ -32,7 +32,7 @@ export type AppendLayerOptions = Omit<
  * import { appendLayer } from "@containerkit/distribution/pack";
  *
  * const changed = await appendLayer(store, image, {
- *   archive: (await snapshot.diff()).readable,
+ *   archive: (await snapshot.diff({ compression: "none" })).readable,
  *   history: { created_by: "make install" },
  * });
  * ```

@@ -4,7 +4,11 @@
  * @module
  */
 
-import { type Compression, writeLayer } from "@containerkit/tar/layer";
+import {
+  type Compression,
+  decompress,
+  writeLayer,
+} from "@containerkit/tar/layer";
 import type { BlobStore } from "../blob_store.ts";
 import type { Layer } from "../image.ts";
 import { describeLayer } from "./_describe_layer.ts";
@@ -58,12 +62,14 @@ function count(
 }
 
 /**
- * Stores a tar as a layer: it is read once, and compressed and hashed both ways in that pass. The same tar gives the same layer.
+ * Stores a tar as a layer: it is read once, and compressed and hashed both ways in that pass. The same tar gives the same layer, whether it comes
+ * compressed or not.
  *
  * @param store Where it goes.
- * @param archive The tar, not compressed.
+ * @param archive The tar; by gzip or zstd or not compressed, by its first bytes. One that is compressed is decompressed first.
  * @param options How it is compressed.
  * @returns The layer.
+ * @throws {TarError} If the archive is compressed in another way, or its compression is damaged.
  *
  * @example Usage
  * ```ts ignore
@@ -80,8 +86,9 @@ export async function packLayer(
   options: PackLayerOptions = {},
 ): Promise<Layer> {
   const { compression, level, onProgress } = options;
+  const plain = decompress(archive, withSignal(options));
   const { readable, digests } = writeLayer(
-    onProgress === undefined ? archive : count(archive, onProgress),
+    onProgress === undefined ? plain : count(plain, onProgress),
     {
       ...(compression === undefined ? {} : { compression }),
       ...(level === undefined ? {} : { level }),

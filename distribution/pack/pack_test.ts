@@ -1,7 +1,12 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { type Descriptor, MediaType, parseManifest } from "@containerkit/oci";
-import { TarStream, type TarStreamInput, UntarStream } from "@containerkit/tar";
-import { readLayer } from "@containerkit/tar/layer";
+import {
+  TarError,
+  TarStream,
+  type TarStreamInput,
+  UntarStream,
+} from "@containerkit/tar";
+import { compress, readLayer } from "@containerkit/tar/layer";
 import type { Image } from "../image.ts";
 import { openImage } from "../open_image.ts";
 import { createMemoryStore } from "../registry/create_memory_store.ts";
@@ -127,6 +132,35 @@ Deno.test("packImage() refuses a layer that is nothing or two things", async () 
     () => packImage(store, { layers: [{}] }),
     TypeError,
     "either an archive or a layer",
+  );
+});
+
+Deno.test("packLayer() gives the same layer of a tar that is compressed", async () => {
+  const store = createMemoryStore();
+  const { digest, diffId } = await packLayer(store, tar({ a: "1" }));
+  for (const compression of ["gzip", "zstd"] as const) {
+    const layer = await packLayer(
+      store,
+      compress(tar({ a: "1" }), { compression }),
+    );
+    assertEquals([layer.digest, layer.diffId], [digest, diffId]);
+    assertEquals(await list(layer), { a: "1" });
+  }
+  const broken = compress(tar({ a: "1" }), { compression: "gzip" });
+  const bytes = await new Response(broken).bytes();
+  await assertRejects(
+    () => packLayer(store, ReadableStream.from([bytes.slice(0, 40)])),
+    TarError,
+    "compression is damaged",
+  );
+  await assertRejects(
+    () =>
+      packLayer(
+        store,
+        ReadableStream.from([Uint8Array.fromHex("fd377a585a0000")]),
+      ),
+    TarError,
+    "compressed by xz",
   );
 });
 
