@@ -16,11 +16,13 @@ import type {
   ContainerOutput,
   ContainerProcess,
   ContainerStatus,
+  OutputOptions,
 } from "./container_process.ts";
 import { type KnownExit, reap, waitExit } from "./_exit.ts";
 import { ExitLostError } from "./exit_lost_error.ts";
 import { type OomCounters, oomCounters, oomSince } from "./_oom.ts";
 import { processStat } from "./_process_stat.ts";
+import { readOutput } from "./_read_output.ts";
 import { RuntimeError } from "./runtime_error.ts";
 import { signalNumber } from "./_signals.ts";
 import type { ConsoleSize } from "./spec.ts";
@@ -71,14 +73,6 @@ function piped<T>(name: string, end: T | undefined): T {
 function isFull(error: unknown): boolean {
   return error instanceof Error &&
     /os error 28|database or disk is full/.test(error.message);
-}
-
-async function readAll(
-  stream: ReadableStream<Uint8Array<ArrayBuffer>> | undefined,
-): Promise<Uint8Array<ArrayBuffer>> {
-  return stream === undefined
-    ? new Uint8Array()
-    : await new Response(stream).bytes();
 }
 
 /** A process; what it is the first or a further one of, the subclass says. */
@@ -203,19 +197,18 @@ export abstract class Process implements ContainerProcess {
     return piped("stderr", this.#streams.stderr).readable;
   }
 
-  async output(): Promise<ContainerOutput> {
+  async output(options?: OutputOptions): Promise<ContainerOutput> {
     const { stdout: out, stderr: err } = this.#streams;
     if (out === undefined && err === undefined) {
       throw new TypeError(
         "Cannot read the output: neither stdout nor stderr is piped",
       );
     }
-    const [stdout, stderr, status] = await Promise.all([
-      readAll(out?.readable),
-      readAll(err?.readable),
-      this.status,
-    ]);
-    return { ...status, stdout, stderr };
+    return await readOutput(this.containerId, {
+      stdout: out?.readable,
+      stderr: err?.readable,
+      status: this.status,
+    }, options);
   }
 
   kill(signal = "SIGTERM"): void {

@@ -33,6 +33,18 @@ export interface ContainerOutput extends ContainerStatus {
   readonly stderr: Uint8Array<ArrayBuffer>;
 }
 
+/** Options of {@linkcode ContainerProcess.output}. */
+export interface OutputOptions {
+  /**
+   * How much is kept of each stream, in bytes. Who expects more reads the streams.
+   *
+   * @default {67_108_864}
+   */
+  readonly limit?: number;
+  /** Stops reading and waiting, such as `AbortSignal.timeout(10_000)`. The process goes on, until it is disposed of. */
+  readonly signal?: AbortSignal;
+}
+
 /**
  * A process in a container, shaped like `Deno.ChildProcess`.
  *
@@ -68,12 +80,13 @@ export interface ContainerProcess extends AsyncDisposable {
    */
   readonly status: Promise<ContainerStatus>;
   /**
-   * Reads its output until the end and waits for its exit.
+   * Reads its output until the end and waits for its exit. If that fails, the streams are closed.
    *
    * @returns How it ended and what it wrote.
    * @throws {TypeError} If neither output is `"piped"`.
+   * @throws {RangeError} If it writes more than the limit.
    */
-  output(): Promise<ContainerOutput>;
+  output(options?: OutputOptions): Promise<ContainerOutput>;
   /**
    * Sends it a signal, by its descriptor: never to another process.
    *
