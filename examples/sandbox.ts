@@ -1,7 +1,7 @@
 // deno-lint-ignore-file no-console
 /**
- * Runs code that nobody trusts, and tells how it ended. It has no network, a root filesystem that cannot be written, a
- * /tmp of 16 MiB, 64 MiB of memory, 32 processes, one processor, no capability, and ten seconds.
+ * Runs code that nobody trusts, and tells how it ended. It has a user namespace and no network, a root filesystem that
+ * cannot be written, a /tmp of 16 MiB, 64 MiB of memory, 32 processes, one processor, no capability, and ten seconds.
  *
  * `deno run -A examples/sandbox.ts docker.io/library/python:3-slim python -c 'print(6 * 7)'`, as root.
  */
@@ -14,6 +14,10 @@ import { openOverlay, unpack } from "@containerkit/snapshot";
 const MIB = 1024 * 1024;
 const TIME_LIMIT = 10_000;
 const OUTPUT_LIMIT = 1 * MIB;
+/** Its root is nobody of this machine: user 0 inside is this one outside, and so on. */
+const IDS = { inside: 0, outside: 2_000_000_000, size: 65_536 };
+
+const HOST = { container: IDS.inside, host: IDS.outside, size: IDS.size };
 
 const [reference, ...args] = Deno.args;
 if (reference === undefined) {
@@ -29,7 +33,9 @@ const { chainId } = await unpack(image.layers, snapshots);
 await image.done();
 
 const id = `sandbox-${crypto.randomUUID()}`;
-await using view = await snapshots.view(id, chainId);
+await using view = await snapshots.view(id, chainId, {
+  idmap: { uids: [IDS], gids: [IDS] },
+});
 await using cleanup = new AsyncDisposableStack();
 await Deno.mkdir(`${state}/${id}`, { recursive: true });
 cleanup.defer(() => Deno.remove(`${state}/${id}`));
@@ -40,6 +46,7 @@ const spec = await createSpec(image.config, {
   readonlyRootfs: true,
   ...(args.length === 0 ? {} : { args }),
   user: "65534:65534",
+  userns: { uids: [HOST], gids: [HOST] },
   capabilities: [],
   mounts: [{
     destination: "/tmp",

@@ -8,6 +8,7 @@ import { tellLost } from "./_events.ts";
 import type { CreateOptions } from "./create.ts";
 import { createRuntime } from "./create_runtime.ts";
 import { launch } from "./_launch.ts";
+import { explainDenied } from "./_explain_denied.ts";
 import { missingOfHost } from "./_missing_of_host.ts";
 import { mayBeNative } from "./_native_runc.ts";
 import { keepChild } from "./_orphans.ts";
@@ -28,6 +29,12 @@ export interface CreateContainerOptions extends Omit<CreateOptions, "monitor"> {
   readonly monitored?: boolean;
   /** The conmon that makes and holds it. */
   readonly conmon?: string;
+}
+
+/** A path that is not absolute begins at the bundle. */
+function rootfsOf({ root }: Spec, bundle: { readonly path: string }): string {
+  const { path } = root!;
+  return path.startsWith("/") ? path : `${bundle.path}/${path}`;
 }
 
 /** A runtime's own words for it differ, and tell less. */
@@ -69,9 +76,20 @@ export function createContainer(
   spec: Spec,
   options: CreateContainerOptions = {},
 ): Promise<ContainerImpl> {
+  const bundle = bundleOf(options.state ?? STATE, id);
   return withSweep(
     options.runtime?.command ?? "runc",
-    () => makeContainer(id, spec, options),
+    async () => {
+      try {
+        return await makeContainer(id, spec, options);
+      } catch (error) {
+        throw explainDenied(error, {
+          id,
+          spec,
+          rootfs: rootfsOf(spec, bundle),
+        });
+      }
+    },
   );
 }
 
@@ -85,11 +103,7 @@ async function makeContainer(
   if (spec.process === undefined) {
     throw new TypeError(`Cannot create container "${id}": no process is named`);
   }
-  const rootfs = spec.root!.path;
-  checkRootfs(
-    id,
-    rootfs.startsWith("/") ? rootfs : `${bundle.path}/${rootfs}`,
-  );
+  checkRootfs(id, rootfsOf(spec, bundle));
   signal?.throwIfAborted();
   const runtime = createRuntime({
     root: `${state}/runtime`,

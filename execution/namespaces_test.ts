@@ -163,3 +163,30 @@ rootTest(
     }),
   need("runc", "crun", "busybox"),
 );
+
+rootTest(
+  "run() in a user namespace names the folder that its root cannot enter",
+  async () => {
+    using bench = makeBench();
+    Deno.chmodSync(bench.folder, 0o700);
+    const ranges = [{ inside: 0, outside: RANGE.host, size: RANGE.size }];
+    Deno.mkdirSync(`${bench.folder}/seen`);
+    await using seen = await mount({
+      type: "bind",
+      source: bench.rootfs,
+      idmap: { uids: ranges, gids: ranges },
+    }, `${bench.folder}/seen`);
+    const error = await assertRejects(
+      () =>
+        bench.run("true", {
+          command: "runc",
+          rootfs: seen.target,
+          userns: { uids: [RANGE], gids: [RANGE] },
+        }),
+      RuntimeError,
+      `its root is user 200000 of the host, who cannot enter "${bench.folder}": its mode is 700`,
+    );
+    assertEquals(error.runtime.endsWith("runc"), true);
+  },
+  need("runc", "busybox"),
+);
