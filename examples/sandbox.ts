@@ -16,7 +16,6 @@ const TIME_LIMIT = 10_000;
 const OUTPUT_LIMIT = 1 * MIB;
 /** Its root is nobody of this machine: user 0 inside is this one outside, and so on. */
 const IDS = { inside: 0, outside: 2_000_000_000, size: 65_536 };
-
 const HOST = { container: IDS.inside, host: IDS.outside, size: IDS.size };
 
 const [reference, ...args] = Deno.args;
