@@ -5,7 +5,12 @@
  * ```ts ignore
  * import { runtimeSuite } from "@containerkit/execution/testing";
  *
- * runtimeSuite("runc", { runtime: { command: "runc" }, rootfs: "/rootfs" });
+ * runtimeSuite("runc", {
+ *   runtime: { command: "runc" },
+ *   makeRootfs: async (folder) => {
+ *     await new Deno.Command("cp", { args: ["-a", "/rootfs/.", folder] }).output();
+ *   },
+ * });
  * ```
  *
  * @module

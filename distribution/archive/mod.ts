@@ -4,8 +4,10 @@
  * ```ts ignore
  * import { exportArchive, importArchive } from "@containerkit/distribution/archive";
  *
- * const images = await importArchive(file.readable, store);
- * await exportArchive(store, images, { format: "oci" }).pipeTo(other.writable);
+ * using input = await Deno.open("docker.tar");
+ * const images = await importArchive(input.readable, store);
+ * const output = await Deno.create("oci.tar");
+ * await exportArchive(store, images, { format: "oci" }).pipeTo(output.writable);
  * ```
  *
  * @module

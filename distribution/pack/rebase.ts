@@ -33,7 +33,7 @@ export interface RebaseOptions {
  * ```ts ignore
  * import { rebase } from "@containerkit/distribution/pack";
  *
- * const mended = await rebase(store, image, { from: debian12_1, to: debian12_2 });
+ * const mended = await rebase(store, image, { from: oldBase, to: newBase });
  * ```
  */
 export async function rebase(
