@@ -13,8 +13,12 @@ import type { Store } from "./store.ts";
 
 /** Options of {@linkcode openStore}. */
 export interface OpenStoreOptions {
-  /** The persistent root; the image layout is the folder `content` in it. Made if it is not there. */
-  root: string;
+  /**
+   * The persistent root; the image layout is the folder `content` in it. Made if it is not there.
+   *
+   * @default {"/var/lib/containerkit"}
+   */
+  root?: string;
   /** State of this boot; the content store keeps none. */
   state?: string;
   /**
@@ -86,9 +90,15 @@ function openNamespace(
  * ```
  */
 // deno-lint-ignore require-await
-export async function openStore(options: OpenStoreOptions): Promise<Store> {
-  const { root, namespace = DEFAULT_NAMESPACE, isolated = false, shared } =
-    options;
+export async function openStore(
+  options: OpenStoreOptions = {},
+): Promise<Store> {
+  const {
+    root = "/var/lib/containerkit",
+    namespace = DEFAULT_NAMESPACE,
+    isolated = false,
+    shared,
+  } = options;
   if (!NAMESPACE_REGEXP.test(namespace)) {
     throw new SyntaxError(
       `Cannot open store: ${

@@ -136,3 +136,15 @@ Deno.test("images show in index.json, and foreign ones are taken in", async () =
   assertEquals(await store.images.delete("foreign"), true);
   assertEquals(await store.images.get("foreign"), undefined);
 });
+
+Deno.test({
+  name: "openStore() is of /var/lib/containerkit unless told otherwise",
+  permissions: "none",
+  async fn() {
+    await assertRejects(
+      () => openStore(),
+      Deno.errors.NotCapable,
+      '"/var/lib/containerkit"',
+    );
+  },
+});

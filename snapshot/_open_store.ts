@@ -55,8 +55,9 @@ export async function openStore(
   makeDriver: (root: string) => Driver,
   options: OpenSnapshotterOptions & { name: string },
 ): Promise<Snapshotter> {
-  Deno.mkdirSync(options.root, { recursive: true, mode: 0o700 });
-  const base = Deno.realPathSync(options.root);
+  const { root: folder = "/var/lib/containerkit" } = options;
+  Deno.mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const base = Deno.realPathSync(folder);
   const root = `${base}/snapshots/${options.name}`;
   for (const dir of ["layers", "trash"]) {
     Deno.mkdirSync(`${root}/${dir}`, { recursive: true, mode: 0o700 });

@@ -123,7 +123,7 @@ function btrfsBacking(root: string): Backing {
  * ```
  */
 export function openBtrfs(
-  options: OpenSnapshotterOptions,
+  options: OpenSnapshotterOptions = {},
 ): Promise<Snapshotter> {
   return openStore(
     (root) =>

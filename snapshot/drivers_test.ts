@@ -1,3 +1,4 @@
+import { assertRejects } from "@std/assert";
 import { mount } from "@containerkit/mount";
 import { enableQuota } from "@containerkit/mount/btrfs";
 import { need, program, rootTest, tempDir } from "@containerkit/tests";
@@ -93,3 +94,19 @@ suite("image", small, {
   missing: need("mkfs.ext4"),
   layers: few,
 });
+
+for (
+  const open of [openOverlay, openTarindex, openNative, openBtrfs, openImage]
+) {
+  Deno.test({
+    name: `${open.name}() is of /var/lib/containerkit unless told otherwise`,
+    permissions: "none",
+    async fn() {
+      await assertRejects(
+        () => open(),
+        Deno.errors.NotCapable,
+        '"/var/lib/containerkit"',
+      );
+    },
+  });
+}

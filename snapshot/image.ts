@@ -201,7 +201,9 @@ function imageBacking(root: string, defaultSize: number): Backing {
  * console.log(work.mounts);
  * ```
  */
-export function openImage(options: OpenImageOptions): Promise<Snapshotter> {
+export function openImage(
+  options: OpenImageOptions = {},
+): Promise<Snapshotter> {
   const { size = DEFAULT_SIZE, ...rest } = options;
   checkSize(size);
   return openStore(

@@ -93,7 +93,7 @@ function nativeBacking(root: string): Backing {
  * ```
  */
 export function openNative(
-  options: OpenSnapshotterOptions,
+  options: OpenSnapshotterOptions = {},
 ): Promise<Snapshotter> {
   return openStore(
     (root) =>

@@ -33,7 +33,7 @@ import type { Snapshotter } from "./snapshotter.ts";
  * ```
  */
 export function openOverlay(
-  options: OpenSnapshotterOptions,
+  options: OpenSnapshotterOptions = {},
 ): Promise<Snapshotter> {
   return openStore((root) => new OverlayDriver(root), {
     ...options,

@@ -7,10 +7,12 @@
 /** Options of every `open` of a driver. */
 export interface OpenSnapshotterOptions {
   /**
-   * Where containerkit keeps what survives a boot, such as `/var/lib/containerkit`; made if it is not there. The
-   * snapshots of a driver are in `snapshots/<driver>` of it.
+   * Where containerkit keeps what survives a boot; made if it is not there. The snapshots of a driver are in
+   * `snapshots/<driver>` of it.
+   *
+   * @default {"/var/lib/containerkit"}
    */
-  readonly root: string;
+  readonly root?: string;
   /**
    * Where containerkit keeps what does not survive a boot, such as `/run/containerkit`. Drivers that need no such
    * place take no notice.

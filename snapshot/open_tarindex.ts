@@ -37,7 +37,7 @@ import type { Snapshotter } from "./snapshotter.ts";
  * ```
  */
 export function openTarindex(
-  options: OpenSnapshotterOptions,
+  options: OpenSnapshotterOptions = {},
 ): Promise<Snapshotter> {
   return openStore((root) => new TarindexDriver(root), {
     ...options,
