@@ -65,6 +65,7 @@ export interface Collected {
  * added since is looked at, under a lock (`gc.lock` in the root, and the database's) that those who add references hold too.
  *
  * @param store The store; all of its namespaces are collected.
+ * @param options What else keeps things, and how long what is new is left alone.
  * @returns What was removed.
  *
  * @example Usage

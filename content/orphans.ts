@@ -35,6 +35,8 @@ const PAGE = 2000;
  * Things that are just being made are listed too: until something refers to them they look the same.
  *
  * @param store The store.
+ * @param options What other components keep.
+ * @returns What was found.
  *
  * @example Usage
  * ```ts

@@ -74,6 +74,7 @@ function page({ state }: Context, last: number): Row[] {
  *
  * @param store The store.
  * @param source Where to fetch from.
+ * @param options Which blobs, and who hears of the progress.
  * @returns Which blobs are whole again, and which are not.
  *
  * @example Usage

@@ -144,6 +144,7 @@ function note(
  * and then, it scrubs the store.
  *
  * @param store The store; blobs of all namespaces are verified.
+ * @param options Which blobs, and how many bytes of them.
  * @returns What was found. A damaged blob is not removed: `repair()` writes it again.
  * @throws {Deno.errors.NotFound} If one of `digests` is not there.
  *

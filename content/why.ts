@@ -29,6 +29,7 @@ export type WhyOptions = Pick<
  *
  * @param store The store.
  * @param thing What is asked for: a `blob` by its digest, an `image` or an `ingest`, or a thing of one of the other components.
+ * @param options What else keeps things, as `collect()` is told it.
  * @returns The path from what is kept for its own sake; `undefined` if it would be removed, or is not there.
  *
  * @example Usage

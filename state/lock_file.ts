@@ -37,6 +37,7 @@ function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
  * thread of the runtime's pool and cannot be aborted. Who waits longest is not served first.
  *
  * @param path The file; made, empty and for this user only, if it is not there.
+ * @param options How it is locked, and what ends the wait.
  * @returns The lock; closing it lets go.
  * @throws {Deno.errors.NotFound} If the folder is not there; without `create`, also if the file is not.
  * @throws {DOMException} Of the signal, if it is aborted first.

@@ -119,6 +119,7 @@ function canonical(path: string): string {
  * shared memory.
  *
  * @param path The file; made if it is not there, in a folder that is.
+ * @param options Its schema, and how long others are waited for.
  * @returns The open state.
  * @throws {StateVersionError} If a newer program wrote it; it is not touched then.
  * @throws {TypeError} If this process has it open with other migrations.

@@ -40,6 +40,7 @@ function isCurrent(path: string, file: Deno.FsFile): boolean {
  * those of two. Removing the file while holding it is safe: whoever waits notices and takes the new one.
  *
  * @param path The file; made, empty and for this user only, if it is not there.
+ * @param options How it is locked.
  * @returns The lock, or `undefined` if another holds it.
  * @throws {Deno.errors.NotFound} If the folder is not there; without `create`, also if the file is not.
  *

@@ -30,6 +30,7 @@ export interface WriteFileAtomicOptions {
  *
  * @param path The file; one of that name is replaced, its old content stays whole until then.
  * @param data Its content; a string is written as UTF-8.
+ * @param options Its mode, and whether the disk is waited for.
  * @returns What the file system says of the new file: with it a later change by others is noticed.
  * @throws {Deno.errors.NotFound} If the folder is not there.
  *

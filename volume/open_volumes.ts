@@ -29,6 +29,7 @@ export interface OpenVolumesOptions {
  * Opens a store of volumes, and settles what a dead process or the last boot left unfinished. Requires root and
  * `--allow-all`, as all that mounts does.
  *
+ * @param options Where it is.
  * @returns The open store.
  * @throws {StateVersionError} If a newer program wrote it.
  *

@@ -47,6 +47,7 @@ export interface PackArtifactOptions {
  *
  * @param store Where it goes.
  * @param parts What it is made of.
+ * @param options What calls it off.
  * @returns The artifact, which `push()` takes.
  * @throws {TypeError} If the kind is not a media type.
  *
