@@ -155,13 +155,25 @@ export async function isMonitored(state: string): Promise<boolean> {
 }
 
 /** Waits until the monitor has logged all of a container's output; without a monitor there is nothing to wait for. */
-export async function monitorDrained(state: string, id: string): Promise<void> {
+export async function monitorDrained(
+  state: string,
+  id: string,
+  signal?: AbortSignal,
+): Promise<void> {
   using channel = await connect(state);
+  signal?.throwIfAborted();
   if (channel === undefined) return;
-  await channel.writeMessage({ op: "drained", id });
-  await readAnswer(channel).catch((error) => {
+  const hangUp = () => channel[Symbol.dispose]();
+  signal?.addEventListener("abort", hangUp, { once: true });
+  try {
+    await channel.writeMessage({ op: "drained", id });
+    await readAnswer(channel);
+  } catch (error) {
+    signal?.throwIfAborted();
     if (!(error instanceof Deno.errors.ConnectionReset)) throw error;
-  });
+  } finally {
+    signal?.removeEventListener("abort", hangUp);
+  }
 }
 
 /** Which streams are wanted. */

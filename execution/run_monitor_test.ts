@@ -89,6 +89,23 @@ rootTest(
   missing,
 );
 
+rootTest("drainLog() waits no longer once its signal is aborted", async () => {
+  await using bench = makeMonitored();
+  const { state } = bench;
+  await using _container = await run("a", await bench.spec("sleep 30"), {
+    state,
+    stdin: "null",
+    stdout: "null",
+    stderr: "null",
+    monitor: true,
+    log: {},
+  });
+  // The first is aborted before it has asked, the second while it waits.
+  for (const signal of [AbortSignal.abort(), AbortSignal.timeout(200)]) {
+    await assertRejects(() => drainLog("a", { state, signal }), DOMException);
+  }
+}, missing);
+
 rootTest("run() with a monitor streams, logs and tells the exit", async () => {
   await using bench = makeMonitored();
   await using container = await run(
