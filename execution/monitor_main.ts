@@ -1,4 +1,3 @@
-// deno-lint-ignore-file no-console
 /**
  * The monitor as a program: `deno run -A monitor_main.ts <folder>`.
  *
@@ -16,10 +15,5 @@ if (import.meta.main) {
   if (state === undefined) {
     throw new TypeError("Cannot monitor: no folder given");
   }
-  // What goes wrong with one container must not end the others.
-  addEventListener("unhandledrejection", (event) => {
-    event.preventDefault();
-    console.error(new Date().toISOString(), event.reason);
-  });
   await runMonitor({ state });
 }

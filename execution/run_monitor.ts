@@ -234,6 +234,12 @@ class Monitor {
   }
 }
 
+/** What goes wrong with one container must not end the others. */
+function survive(event: PromiseRejectionEvent): void {
+  event.preventDefault();
+  console.error(new Date().toISOString(), event.reason);
+}
+
 /** One that is being killed holds the lock a little longer than it answers. */
 const LOCK_MS = 2000;
 
@@ -255,6 +261,9 @@ async function takeLock(path: string): Promise<FileLock | undefined> {
  *
  * A monitor that was killed is followed by another when somebody needs it,
  * which takes its containers over.
+ *
+ * It takes the whole process: what no code of the program handles is written to the standard
+ * error, which is `monitor.log` of the folder, and ends nothing.
  *
  * @param options The folder.
  *
@@ -288,6 +297,7 @@ export async function runMonitor(options: RunMonitorOptions): Promise<void> {
   };
   const monitor = new Monitor(state, rest);
   signal?.addEventListener("abort", stop, { once: true });
+  addEventListener("unhandledrejection", survive);
   const served = new Set<Promise<void>>();
   try {
     monitor.adopt();
@@ -300,6 +310,7 @@ export async function runMonitor(options: RunMonitorOptions): Promise<void> {
   } finally {
     clearTimeout(timer);
     signal?.removeEventListener("abort", stop);
+    removeEventListener("unhandledrejection", survive);
     await monitor.close();
     await Promise.allSettled(served);
   }

@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { need, rootTest, until } from "@containerkit/tests";
+import { need, rootTest, tempDir, until } from "@containerkit/tests";
 import { makeMonitored, monitorPids, processesWith } from "./_bench_test.ts";
 import {
   attachContainer,
@@ -9,6 +9,7 @@ import {
   readLog,
   recoverContainers,
   run,
+  runMonitor,
   RuntimeError,
 } from "./mod.ts";
 
@@ -53,6 +54,29 @@ async function logText(path: string): Promise<string> {
   }
   return text;
 }
+
+rootTest("runMonitor() survives what no code handles", async () => {
+  await using temp = tempDir();
+  const { error } = console;
+  const told: unknown[] = [];
+  console.error = (...words) => void told.push(...words);
+  try {
+    const ended = runMonitor({ state: temp.path, idle: 500 });
+    await until("the monitor", async () => {
+      try {
+        return (await Deno.stat(`${temp.path}/monitor.sock`)).isSocket === true;
+      } catch {
+        return false;
+      }
+    });
+    const reason = new Error("of one container");
+    Promise.reject(reason);
+    await ended;
+    assertEquals(told.includes(reason), true);
+  } finally {
+    console.error = error;
+  }
+});
 
 rootTest(
   "drainLog() waits for what the monitor has not logged yet",
