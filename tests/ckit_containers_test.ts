@@ -354,6 +354,55 @@ rootTest(
 );
 
 rootTest(
+  "ckit that is compiled is its own monitor",
+  async () => {
+    await using box = await setUp();
+    const { folder, call } = box;
+    // What a compiled program knows of itself, without compiling it.
+    const path = `${folder}/ckit`;
+    const main = new URL("../examples/ckit/main.ts", import.meta.url).pathname;
+    await Deno.writeTextFile(
+      `${path}.ts`,
+      `Deno.build = { ...Deno.build, standalone: true };
+       Deno.execPath = () => ${JSON.stringify(path)};`,
+    );
+    await Deno.writeTextFile(
+      path,
+      `#!/bin/sh
+       exec "${Deno.execPath()}" run -A --no-prompt --preload="$0.ts" ${main} "$@"`,
+      { mode: 0o755 },
+    );
+    const compiled = (...args: string[]) =>
+      runProgram(path, [
+        "--root",
+        `${folder}/lib`,
+        "--state",
+        `${folder}/run`,
+        ...args,
+      ]);
+    // deno-fmt-ignore
+    await compiled("run", "-d", "--name", "a", "--network", "none", IMAGE, "sh", "-c", "echo up; exec sleep 100");
+    await until("the line", async () => await call("logs", "a") === "up");
+    // One that was killed is followed by another, which compiled programs start too.
+    const monitors = [...Deno.readDirSync("/proc")].map(({ name }) => name)
+      .filter((name) => /^\d+$/.test(name))
+      .filter((name) => {
+        try {
+          return Deno.readTextFileSync(`/proc/${name}/cmdline`)
+            .includes(`\0be-monitor-of\0${folder}/run`);
+        } catch {
+          return false; // It has just ended.
+        }
+      });
+    assertEquals(monitors.length, 1);
+    Deno.kill(Number(monitors[0]), "SIGKILL");
+    assertMatch(await compiled("ps"), /^a .* running/m);
+    await compiled("rm", "-f", "a");
+  },
+  need("runc", "busybox"),
+);
+
+rootTest(
   "ckit makes terminals of the size of its own, also without -i",
   async () => {
     await using box = await setUp();

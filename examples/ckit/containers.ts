@@ -4,6 +4,7 @@ import {
   type ContainerProcess,
   type CreateOptions,
   listContainers,
+  type MonitorOptions,
   recoverContainers,
 } from "@containerkit/execution";
 import { type Context, UsageError } from "./command.ts";
@@ -22,6 +23,16 @@ export interface JoinOptions {
 /** Ctrl-P Ctrl-Q lets a container go on by itself. */
 const DETACH = [16, 17] as const;
 
+/** The word by which a compiled ckit has itself be the monitor of the folder that follows. */
+export const MONITOR_WORD = "be-monitor-of";
+
+/** How the monitor of the state folder is started. */
+export function monitorOptions(): MonitorOptions {
+  return Deno.build.standalone
+    ? { command: [Deno.execPath(), MONITOR_WORD] }
+    : {};
+}
+
 /**
  * What `create()` and `run()` need so that a container can be left and found
  * again: the monitor of the state folder holds its terminal and logs its output.
@@ -34,7 +45,7 @@ export function monitoredOptions(
   return {
     state,
     signal,
-    monitor: true,
+    monitor: monitorOptions(),
     log: { maxSize: 64 << 20 },
     // Open although nobody is there yet: somebody may attach.
     stdin: options.interactive ? "piped" : "null",
@@ -47,7 +58,7 @@ export function monitoredOptions(
 export async function existing(
   { state }: Context,
 ): Promise<{ readonly state: string }> {
-  await recoverContainers({ state });
+  await recoverContainers({ state, monitor: monitorOptions() });
   return { state };
 }
 

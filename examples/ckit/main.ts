@@ -4,7 +4,7 @@
  * @module
  */
 
-import { RuntimeError } from "@containerkit/execution";
+import { runMonitor, RuntimeError } from "@containerkit/execution";
 import { resolve } from "@std/path/posix/resolve";
 import {
   type Command,
@@ -13,6 +13,7 @@ import {
   UsageError,
 } from "./command.ts";
 import { commands } from "./commands/mod.ts";
+import { MONITOR_WORD } from "./containers.ts";
 import { describeError } from "./describe_error.ts";
 import { parseFlags } from "./parse_flags.ts";
 
@@ -146,4 +147,8 @@ async function main(line: readonly string[]): Promise<number> {
   }
 }
 
-if (import.meta.main) Deno.exit(await main(Deno.args));
+if (import.meta.main) {
+  const [word, state] = Deno.args;
+  if (word === MONITOR_WORD && state !== undefined) await runMonitor({ state });
+  else Deno.exit(await main(Deno.args));
+}

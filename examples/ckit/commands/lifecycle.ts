@@ -12,7 +12,7 @@ import {
   UsageError,
   withEach,
 } from "../command.ts";
-import { findContainer, join } from "../containers.ts";
+import { findContainer, join, monitorOptions } from "../containers.ts";
 
 /** How long a program may take to end when it is asked to, in seconds. */
 const STOP_SECONDS = 10;
@@ -55,7 +55,11 @@ async function attachLive(
       `Cannot attach to container "${id}": it has ended; ckit logs shows what it wrote`,
     );
   }
-  return await attachContainer(id, { state: context.state, stdin });
+  return await attachContainer(id, {
+    state: context.state,
+    stdin,
+    monitor: monitorOptions(),
+  });
 }
 
 /** The signal that the image asks for. */
