@@ -20,6 +20,7 @@ import {
   unstage,
   whileStaging,
 } from "./_stage.ts";
+import { trace } from "./_trace.ts";
 import { emptyUnfinished } from "./_unfinished.ts";
 import type { DetachVolumeOptions } from "./volume_place.ts";
 
@@ -109,7 +110,7 @@ export async function attach(
 }
 
 /** Ends a use of a volume; the last one unmounts it, unless it lives in memory. Nothing happens if it has ended. */
-export async function detach(
+export async function release(
   store: Store,
   id: string,
   options: DetachVolumeOptions = {},
@@ -128,4 +129,20 @@ export async function detach(
     if (driverOf(row.kind).staging === "boot") return;
     if (users(state, row.id).length === 0) await unstage(place);
   });
+}
+
+/** Ends a use that somebody asked for. */
+export async function detach(
+  store: Store,
+  id: string,
+  options: DetachVolumeOptions = {},
+): Promise<void> {
+  const found = findAttachment(store.state, id);
+  if (found === undefined) return;
+  const { name: volume } = rowOf(store.state, found.volume);
+  await trace(
+    "detach",
+    () => ({ volume }),
+    () => release(store, id, options),
+  );
 }

@@ -1,7 +1,7 @@
 import { openAt, OpenFlag, syncFs } from "@containerkit/libc";
 import { lockFile } from "@containerkit/state";
 import type { Store } from "./_stage.ts";
-import { detach } from "./_attach.ts";
+import { release } from "./_attach.ts";
 import { describeUsers, insertAttachment, users } from "./_attachments.ts";
 import { emptyFolder, isEmpty } from "./_empty_folder.ts";
 import { currentProcess } from "./_process.ts";
@@ -114,7 +114,7 @@ export async function populate(
     }
     throw error;
   } finally {
-    await detach(store, use);
+    await release(store, use);
   }
   return true;
 }

@@ -1,4 +1,4 @@
-import { detach } from "./_attach.ts";
+import { release } from "./_attach.ts";
 import { ENDS_WITH_BOOT, insertAttachment } from "./_attachments.ts";
 import { requireRow, type Row } from "./_row.ts";
 import type { Store } from "./_stage.ts";
@@ -25,6 +25,6 @@ export async function whileHeld<T>(
   try {
     return await fn(root);
   } finally {
-    await detach(store, use);
+    await release(store, use);
   }
 }

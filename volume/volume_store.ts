@@ -17,6 +17,7 @@ import { populate } from "./_populate.ts";
 import { removeVolume } from "./_remove.ts";
 import { resizeVolume } from "./_resize.ts";
 import { findRow, readRows, requireRow, toInfo } from "./_row.ts";
+import { trace } from "./_trace.ts";
 import { volumeUsage } from "./_usage.ts";
 import type { VolumeCollectable } from "./volume_collectable.ts";
 import type {
@@ -76,7 +77,12 @@ export class VolumeStore implements AsyncDisposable {
     name: string,
     options: CreateVolumeOptions = {},
   ): Promise<VolumeInfo> {
-    return toInfo(await createVolume(this.#store, name, options));
+    const row = await this.#traced(
+      "create",
+      name,
+      () => createVolume(this.#store, name, options),
+    );
+    return toInfo(row);
   }
 
   /** Describes a volume, or gives `undefined` if there is none. */
@@ -128,7 +134,7 @@ export class VolumeStore implements AsyncDisposable {
    * @throws {Deno.errors.Busy} If it is used; says by whom.
    */
   async remove(name: string): Promise<void> {
-    await removeVolume(this.#store, name);
+    await this.#traced("remove", name, () => removeVolume(this.#store, name));
   }
 
   /**
@@ -167,7 +173,11 @@ export class VolumeStore implements AsyncDisposable {
     options: ResizeVolumeOptions,
   ): Promise<VolumeInfo> {
     const { signal, ...limits } = options;
-    await resizeVolume(this.#store, name, limits, signal);
+    await this.#traced(
+      "resize",
+      name,
+      () => resizeVolume(this.#store, name, limits, signal),
+    );
     return toInfo(requireRow(this.#store.state, name, "resize"));
   }
 
@@ -183,7 +193,12 @@ export class VolumeStore implements AsyncDisposable {
     name: string,
     options: CloneVolumeOptions = {},
   ): Promise<VolumeInfo> {
-    return toInfo(await cloneVolume(this.#store, source, name, options));
+    const row = await this.#traced(
+      "clone",
+      source,
+      () => cloneVolume(this.#store, source, name, options),
+    );
+    return toInfo(row);
   }
 
   /**
@@ -202,7 +217,11 @@ export class VolumeStore implements AsyncDisposable {
     fill: (root: string, options: { signal?: AbortSignal }) => Promise<unknown>,
     options: VolumeCallOptions = {},
   ): Promise<boolean> {
-    return await populate(this.#store, name, fill, options);
+    return await this.#traced(
+      "populate",
+      name,
+      () => populate(this.#store, name, fill, options),
+    );
   }
 
   /**
@@ -228,7 +247,11 @@ export class VolumeStore implements AsyncDisposable {
     name: string,
     options: AttachVolumeOptions = {},
   ): Promise<AttachedVolume> {
-    return await attach(this.#store, name, options);
+    return await this.#traced(
+      "attach",
+      name,
+      () => attach(this.#store, name, options),
+    );
   }
 
   /**
@@ -248,7 +271,11 @@ export class VolumeStore implements AsyncDisposable {
     place: VolumePlace,
     options: AttachVolumeOptions = {},
   ): Promise<AttachedVolume> {
-    return await attachIn(this.#store, name, place, options);
+    return await this.#traced(
+      "attach",
+      name,
+      () => attachIn(this.#store, name, place, options),
+    );
   }
 
   /**
@@ -287,6 +314,14 @@ export class VolumeStore implements AsyncDisposable {
     return Promise.resolve();
   }
 
+  #traced<T>(
+    operation: string,
+    volume: string,
+    fn: () => Promise<T>,
+  ): Promise<T> {
+    return trace(operation, () => ({ volume }), fn);
+  }
+
   async *#listItems(): ReturnType<VolumeCollectable["list"]> {
     const { state } = this.#store;
     for (const { name, lease, labels, created } of this.list()) {
@@ -309,7 +344,7 @@ export class VolumeStore implements AsyncDisposable {
 
   async #collect(name: string): Promise<boolean> {
     try {
-      await removeVolume(this.#store, name);
+      await this.remove(name);
       return true;
     } catch (error) {
       if (

@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { mkdirAt, openAt, OpenFlag } from "@containerkit/libc";
+import { mkdirAt, openAt, OpenFlag, type Trace } from "@containerkit/libc";
 import type { Mount } from "@containerkit/mount";
 import { need, rootTest, runProgram } from "@containerkit/tests";
+import { channel } from "node:diagnostics_channel";
 import { MIB, open } from "./_test_store.ts";
 import { type CreateVolumeOptions, openVolumes } from "./mod.ts";
 
@@ -38,6 +39,34 @@ rootTest(
     }
   },
 );
+
+rootTest("VolumeStore publishes what is done and how it ended", async () => {
+  await using fixture = await open();
+  const { volumes } = fixture;
+  const seen: unknown[] = [];
+  const listener = (message: unknown) => {
+    const { operation, details, error } = message as Trace;
+    seen.push([operation, details.volume, error instanceof Deno.errors.Busy]);
+  };
+  channel("containerkit:volume").subscribe(listener);
+  try {
+    await volumes.create("data");
+    {
+      await using _use = await volumes.attach("data");
+      assertEquals(await volumes.prune(), []);
+    }
+    await volumes.remove("data");
+  } finally {
+    channel("containerkit:volume").unsubscribe(listener);
+  }
+  assertEquals(seen, [
+    ["create", "data", false],
+    ["attach", "data", false],
+    ["remove", "data", true],
+    ["detach", "data", false],
+    ["remove", "data", false],
+  ]);
+});
 
 rootTest(
   "VolumeStore.remove() refuses what is used, and says by whom",
