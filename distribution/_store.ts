@@ -95,7 +95,7 @@ export async function openBlob(
 }
 
 /** A layer as a manifest states it. */
-export function toDescriptor(
+function toDescriptor(
   { diffId: _diffId, open: _open, path: _path, ...descriptor }: Layer,
 ): Descriptor {
   return descriptor;

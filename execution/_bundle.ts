@@ -137,11 +137,6 @@ export function readRecord(bundle: Bundle): ContainerRecord | undefined {
   return record;
 }
 
-/** Reads the record of a further process. */
-export const readProcessRecord = (
-  files: ProcessFiles,
-): ProcessRecord | undefined => readJson(files.record);
-
 /** Reads how a process ended; `undefined` while it is not known. */
 export const readExit = (files: ProcessFiles): ContainerStatus | undefined =>
   readJson(files.exit);

@@ -84,7 +84,7 @@ function cpuV1(
 }
 
 /** Shares of 2 to 262144 as a weight of 1 to 10000, with 1024 at 100: as runc and crun do. */
-export function cpuWeight(shares: number): number {
+function cpuWeight(shares: number): number {
   if (shares <= 2) return 1;
   if (shares >= 262_144) return 10_000;
   const log = Math.log2(shares);

@@ -17,7 +17,7 @@ const KEPT = 100_000;
 const SWEEP = 1000;
 
 /** The file of a folder's events. */
-export const eventsPath = (state: string) => `${state}/events.db`;
+const eventsPath = (state: string) => `${state}/events.db`;
 
 /**
  * Opens the events of a folder. They are of this boot only, so nothing waits

@@ -171,7 +171,7 @@ function pipedStreams(ours: ReadonlyMap<Name, Fd>): Streams {
 }
 
 /** Streams of what comes through the log; `names` are those that are wanted. */
-export function hubStreams(
+function hubStreams(
   hub: OutputHub,
   names: readonly ("stdout" | "stderr")[],
 ): Partial<Record<"stdout" | "stderr", OutputEnd>> {

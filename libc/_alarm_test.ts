@@ -100,7 +100,7 @@ export function alarm(symbols: Symbols): Alarm {
 }
 
 /** Counts, while it is there, the calls of a name that a signal cut off. */
-export function countInterrupted(name: string): { hits: number } & Disposable {
+function countInterrupted(name: string): { hits: number } & Disposable {
   const listener = (message: unknown) => {
     const call = message as LibraryCall;
     if (call.name === name && call.errno === EINTR) counter.hits++;

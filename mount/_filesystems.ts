@@ -44,7 +44,7 @@ export function btrfs(mount: BtrfsMount): Filesystem {
 }
 
 /** Sets options as mount(8) takes them: `key=value`, or a word alone. */
-export function setOptions(
+function setOptions(
   context: FilesystemOptions,
   options: readonly string[],
 ): void {

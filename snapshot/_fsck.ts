@@ -28,7 +28,7 @@ export function adopt(store: Store, sidecar: Sidecar): void {
 }
 
 /** The numbers of the folders there are, smallest first: a parent has a smaller number than what is built on it, or is named by it. */
-export function folderIds(store: Store): number[] {
+function folderIds(store: Store): number[] {
   return [...Deno.readDirSync(`${store.root}/layers`)]
     .map(({ name }) => Number(name))
     .filter((id) => Number.isSafeInteger(id) && id > 0)

@@ -92,7 +92,7 @@ export function takeXattrs(
 }
 
 /** Whether the key is one of the two spellings of an extended attribute. */
-export function isXattr(key: string): boolean {
+function isXattr(key: string): boolean {
   return key.startsWith(SCHILY) || key.startsWith(LIBARCHIVE);
 }
 

@@ -11,7 +11,7 @@ import { parseReference } from "../parse_reference.ts";
 /** OCI's annotation: a tag, or a whole name. */
 export const REF_NAME = "org.opencontainers.image.ref.name";
 /** The annotation of containerd and docker: a whole name. */
-export const IMAGE_NAME = "io.containerd.image.name";
+const IMAGE_NAME = "io.containerd.image.name";
 
 /** How names are made. */
 export interface NamingOptions {

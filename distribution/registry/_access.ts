@@ -4,7 +4,7 @@ import type { RegistryAccess } from "./registry_access.ts";
 type Credentials = Pick<RegistryAccess, "credentials" | "token">;
 
 /** Reads who asks from an `Authorization` header. */
-export function readAuthorization(header: string | null): Credentials {
+function readAuthorization(header: string | null): Credentials {
   const [, scheme, value] = /^(\S+) +(\S+)$/.exec(header?.trim() ?? "") ?? [];
   if (value === undefined) return {};
   if (scheme?.toLowerCase() === "bearer") return { token: value };

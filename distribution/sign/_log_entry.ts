@@ -103,7 +103,7 @@ export function readCosignLogEntry(bundle: JsonRecord): LogEntry {
 }
 
 /** The root that a path leads to ([RFC 9162](https://www.rfc-editor.org/rfc/rfc9162#section-2.1.3.2)); `undefined` if it is no path. */
-export function rootOfPath(
+function rootOfPath(
   leaf: Uint8Array,
   { logIndex, treeSize, hashes }: InclusionProof,
 ): Uint8Array | undefined {
