@@ -9,25 +9,18 @@ import { capabilitySets } from "./_capability_sets.ts";
 import { defined } from "./_defined.ts";
 import type {
   CreateSpecOptions,
-  IdMapping,
-  NamespaceChoice,
   ProcessConfig,
 } from "./create_spec_options.ts";
-import { defaultSeccomp } from "./default_seccomp.ts";
-import { hostDevices } from "./host_devices.ts";
+import { linuxOf } from "./_linux_of.ts";
 import { mergeEnv } from "./_merge_env.ts";
 import { ociMount } from "./_oci_mount.ts";
 import { resolveUser } from "./resolve_user.ts";
 import type { Spec, SpecMount, SpecProcess } from "./spec.ts";
-import type { NamespaceType, SpecNamespace } from "./spec_linux.ts";
 import {
   ALL_CAPABILITIES,
   CAPABILITIES,
-  defaultDeviceRules,
   defaultMounts,
-  MASKED_PATHS,
   PATH,
-  READONLY_PATHS,
 } from "./_spec_defaults.ts";
 import { validateSpec } from "./validate_spec.ts";
 
@@ -62,39 +55,6 @@ function annotations(
     ...options.annotations,
   };
   return Object.keys(all).length === 0 ? undefined : all;
-}
-
-function asChoice(netns: string | NamespaceChoice): NamespaceChoice {
-  if (typeof netns !== "string" || netns === "host" || netns === "private") {
-    return netns as NamespaceChoice;
-  }
-  return { path: netns };
-}
-
-function namespaces(
-  options: CreateSpecOptions,
-  unified: boolean,
-): SpecNamespace[] {
-  const choices: [NamespaceType, NamespaceChoice][] = [
-    ["pid", options.namespaces?.pid ?? "private"],
-    ["ipc", options.namespaces?.ipc ?? "private"],
-    ["uts", options.namespaces?.uts ?? "private"],
-    ["mount", "private"],
-    [
-      "network",
-      asChoice(options.netns ?? options.namespaces?.network ?? "private"),
-    ],
-    ["cgroup", options.namespaces?.cgroup ?? (unified ? "private" : "host")],
-    ["user", options.userns === undefined ? "host" : "private"],
-    [
-      "time",
-      options.namespaces?.time ??
-        (options.timeOffsets === undefined ? "host" : "private"),
-    ],
-  ];
-  return choices.filter(([, choice]) => choice !== "host").map((
-    [type, choice],
-  ) => typeof choice === "string" ? { type } : { type, path: choice.path });
 }
 
 function specMounts(options: CreateSpecOptions): SpecMount[] {
@@ -143,31 +103,6 @@ function specMounts(options: CreateSpecOptions): SpecMount[] {
   ];
 }
 
-/** The files that tell how often each CPU was throttled: a side channel. */
-async function throttlePaths(): Promise<string[]> {
-  const paths: string[] = [];
-  try {
-    for await (const { name } of Deno.readDir("/sys/devices/system/cpu")) {
-      if (/^cpu\d+$/.test(name)) {
-        const path = `/sys/devices/system/cpu/${name}/thermal_throttle`;
-        if (await exists(path)) paths.push(path);
-      }
-    }
-  } catch {
-    // Without sysfs there is nothing to hide.
-  }
-  return paths.sort();
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await Deno.lstat(path);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
 function rlimits(
   limits: NonNullable<CreateSpecOptions["rlimits"]>,
 ): NonNullable<SpecProcess["rlimits"]> {
@@ -176,13 +111,6 @@ function rlimits(
     return { type, soft, hard };
   });
 }
-
-const idMappings = (ranges: readonly IdMapping[]) =>
-  ranges.map(({ container, host, size }) => ({
-    containerID: container,
-    hostID: host,
-    size,
-  }));
 
 /**
  * Makes the configuration of a container from what its image says and what the
@@ -219,7 +147,6 @@ export async function createSpec(
 ): Promise<Spec> {
   const image = containerConfig(config);
   const privileged = options.privileged ?? false;
-  const unified = await exists("/sys/fs/cgroup/cgroup.controllers");
   const terminal = options.terminal ?? false;
   // Of an image that nobody has parsed it may be null.
   const Env = image.Env ?? [];
@@ -237,8 +164,6 @@ export async function createSpec(
     privileged ? ALL_CAPABILITIES : CAPABILITIES,
     options,
   );
-  const devices = await hostDevices(options.devices ?? []);
-  const seccomp = options.seccomp ?? (privileged ? "unconfined" : "default");
 
   const spec: Spec = defined<Spec>({
     ociVersion: "1.0.2",
@@ -265,55 +190,7 @@ export async function createSpec(
     mounts: specMounts(options),
     hooks: options.hooks,
     annotations: annotations(image, options),
-    linux: {
-      ...options.userns === undefined ? {} : {
-        uidMappings: idMappings(options.userns.uids),
-        gidMappings: idMappings(options.userns.gids),
-      },
-      ...options.sysctl === undefined ? {} : { sysctl: { ...options.sysctl } },
-      resources: {
-        ...options.resources,
-        devices: [
-          ...defaultDeviceRules(),
-          ...devices.rules,
-          ...options.deviceRules ?? [],
-        ],
-      },
-      ...options.cgroup === undefined ? {} : { cgroupsPath: options.cgroup },
-      namespaces: namespaces(options, unified),
-      ...devices.devices.length > 0 ? { devices: devices.devices } : {},
-      ...options.netDevices === undefined ? {} : {
-        netDevices: Object.fromEntries(
-          Object.entries(options.netDevices).map(([from, name]) => [
-            from,
-            { name },
-          ]),
-        ),
-      },
-      ...seccomp === "unconfined" ? {} : {
-        seccomp: seccomp === "default"
-          ? defaultSeccomp({ capabilities: capabilities.bounding ?? [] })
-          : seccomp,
-      },
-      maskedPaths: [
-        ...options.maskedPaths ??
-          (privileged ? [] : [...MASKED_PATHS, ...await throttlePaths()]),
-      ],
-      readonlyPaths: [
-        ...options.readonlyPaths ?? (privileged ? [] : READONLY_PATHS),
-      ],
-      ...options.mountLabel === undefined
-        ? {}
-        : { mountLabel: options.mountLabel },
-      ...options.timeOffsets === undefined ? {} : {
-        timeOffsets: Object.fromEntries(
-          Object.entries(options.timeOffsets).map(([clock, secs]) => [clock, {
-            secs,
-          }]),
-        ),
-      },
-      ...options.linux,
-    },
+    linux: await linuxOf(options, capabilities.bounding ?? []),
   });
   validateSpec(spec);
   return spec;
