@@ -13,6 +13,8 @@ const BLOCK = 512;
 /** Largest number of seven and of eleven octal digits. */
 const MAX_OCTAL_7 = 0o7777777;
 const MAX_OCTAL_11 = 0o77777777777;
+/** `ustar`, NUL and the version 00. */
+const USTAR = [0x75, 0x73, 0x74, 0x61, 0x72, 0, 0x30, 0x30];
 
 /** What {@linkcode encodeTarHeader} needs: a name; all else has a default. */
 export type TarHeaderInit =
@@ -59,37 +61,8 @@ export function encodeTarHeader(header: TarHeaderInit): Uint8Array {
     xattrs,
     pax,
   } = header;
-  if (name === "") throw new TypeError("Cannot write an entry without a name");
-  if (!/^[\x20-\x7e]$/.test(typeflag)) {
-    throw new TypeError(
-      `Cannot write the entry "${name}": its kind is ${
-        JSON.stringify(typeflag)
-      }, expected one character`,
-    );
-  }
-  for (const text of [name, linkname, uname, gname]) {
-    if (text.includes("\0")) {
-      throw new TypeError(
-        `Cannot write the entry ${JSON.stringify(name)}: a text holds NUL`,
-      );
-    }
-  }
-  for (
-    const [what, value] of Object.entries({
-      mode,
-      uid,
-      gid,
-      size,
-      devmajor,
-      devminor,
-    })
-  ) {
-    if (!Number.isSafeInteger(value) || value < 0) {
-      throw new RangeError(
-        `Cannot write the entry "${name}": its ${what} is ${value}, expected an integer from 0`,
-      );
-    }
-  }
+  checkTexts(typeflag, [name, linkname, uname, gname]);
+  checkNumbers(name, { mode, uid, gid, size, devmajor, devminor });
   if (
     !Number.isSafeInteger(mtime) ||
     !(Number.isInteger(mtimeNs) && mtimeNs >= 0 && mtimeNs < 1e9)
@@ -112,7 +85,7 @@ export function encodeTarHeader(header: TarHeaderInit): Uint8Array {
     records.set("mtime", formatTime({ seconds: mtime, nanoseconds: mtimeNs }));
   }
   block[156] = typeflag.charCodeAt(0);
-  block.set([0x75, 0x73, 0x74, 0x61, 0x72, 0, 0x30, 0x30], 257);
+  block.set(USTAR, 257);
   writeText(block, 265, 32, uname, "uname", records);
   writeText(block, 297, 32, gname, "gname", records);
   writeNumber(block, 329, 8, devmajor, "SCHILY.devmajor", records);
@@ -126,7 +99,48 @@ export function encodeTarHeader(header: TarHeaderInit): Uint8Array {
     records.set(...xattrRecord(key, value));
   }
   writeSum(block);
-  if (records.size === 0) return block;
+  return records.size === 0 ? block : withRecords(block, records, name);
+}
+
+function checkTexts(
+  typeflag: string,
+  texts: readonly [name: string, ...others: string[]],
+): void {
+  const [name] = texts;
+  if (name === "") throw new TypeError("Cannot write an entry without a name");
+  if (!/^[\x20-\x7e]$/.test(typeflag)) {
+    throw new TypeError(
+      `Cannot write the entry "${name}": its kind is ${
+        JSON.stringify(typeflag)
+      }, expected one character`,
+    );
+  }
+  if (texts.some((text) => text.includes("\0"))) {
+    throw new TypeError(
+      `Cannot write the entry ${JSON.stringify(name)}: a text holds NUL`,
+    );
+  }
+}
+
+function checkNumbers(
+  name: string,
+  numbers: Readonly<Record<string, number>>,
+): void {
+  for (const [what, value] of Object.entries(numbers)) {
+    if (!Number.isSafeInteger(value) || value < 0) {
+      throw new RangeError(
+        `Cannot write the entry "${name}": its ${what} is ${value}, expected an integer from 0`,
+      );
+    }
+  }
+}
+
+/** A header with what does not fit into it in front, as the entry of PAX that it follows. */
+function withRecords(
+  block: Uint8Array,
+  records: Records,
+  name: string,
+): Uint8Array {
   const body = encodeRecords(records, name);
   const head = new Uint8Array(BLOCK);
   head.set(paxName(name));
@@ -136,7 +150,7 @@ export function encodeTarHeader(header: TarHeaderInit): Uint8Array {
   writeNumber(head, 124, 12, body.length);
   writeNumber(head, 136, 12, 0);
   head[156] = 0x78;
-  head.set([0x75, 0x73, 0x74, 0x61, 0x72, 0, 0x30, 0x30], 257);
+  head.set(USTAR, 257);
   writeSum(head);
   const padded = Math.ceil(body.length / BLOCK) * BLOCK;
   const all = new Uint8Array(BLOCK + padded + BLOCK);
