@@ -20,14 +20,13 @@ import {
   subvolumeQuota,
 } from "@containerkit/mount/btrfs";
 import { filesystemOf } from "./_filesystem.ts";
+import { contentOf, folderBacking } from "./_folder_backing.ts";
 import { destroyTree, missingDir } from "./_folders.ts";
 import { openStore } from "./_open_store.ts";
 import { measureTree } from "./_usage.ts";
 import { type Backing, WholeDriver } from "./_whole.ts";
 import type { OpenSnapshotterOptions } from "./open_snapshotter_options.ts";
 import type { Capability, Snapshotter } from "./snapshotter.ts";
-
-const contentOf = ({ dir }: { dir: string }) => `${dir}/fs`;
 
 /** Whether btrfs counts what subvolumes take. */
 function quotaCapability(root: string): Capability {
@@ -60,11 +59,7 @@ function btrfsBacking(root: string): Backing {
   }
   const sizeLimit = quotaCapability(root);
   return {
-    capabilities: {
-      sizeLimit,
-      idmap: { supported: true },
-      volatile: { supported: false, reason: "there is no overlay to tell" },
-    },
+    ...folderBacking(sizeLimit),
     create(to, options) {
       createSubvolume(contentOf(to));
       Deno.chmodSync(contentOf(to), 0o755);
@@ -76,16 +71,6 @@ function btrfsBacking(root: string): Backing {
       limit(contentOf(to), options.sizeLimit);
       return Promise.resolve();
     },
-    open: (folder) =>
-      Promise.resolve({
-        path: contentOf(folder),
-        [Symbol.asyncDispose]: () => Promise.resolve(),
-      }),
-    mount: (folder) => ({
-      type: "bind",
-      source: contentOf(folder),
-      recursive: true,
-    }),
     async usage(folder, signal) {
       const path = contentOf(folder);
       if (!sizeLimit.supported) return await measureTree(path, signal);

@@ -12,6 +12,7 @@
 
 import { copyTree } from "./_copy_tree.ts";
 import { checkFilesystem } from "./_filesystem.ts";
+import { contentOf, folderBacking } from "./_folder_backing.ts";
 import { destroyTree, makeDir, missingDir } from "./_folders.ts";
 import { openStore } from "./_open_store.ts";
 import {
@@ -25,8 +26,6 @@ import { type Backing, WholeDriver } from "./_whole.ts";
 import type { OpenSnapshotterOptions } from "./open_snapshotter_options.ts";
 import type { Snapshotter } from "./snapshotter.ts";
 
-const contentOf = ({ dir }: { dir: string }) => `${dir}/fs`;
-
 function nativeBacking(root: string): Backing {
   checkFilesystem(root, { driver: "native", refused: {} });
   const sizeLimit = projectCapability(root);
@@ -38,11 +37,7 @@ function nativeBacking(root: string): Backing {
     if (bytes !== undefined) limitFolders(bytes, [dir]);
   };
   return {
-    capabilities: {
-      sizeLimit,
-      idmap: { supported: true },
-      volatile: { supported: false, reason: "there is no overlay to tell" },
-    },
+    ...folderBacking(sizeLimit),
     create(to, options) {
       limit(to, options.sizeLimit);
       makeDir(contentOf(to), 0o755);
@@ -52,16 +47,6 @@ function nativeBacking(root: string): Backing {
       limit(to, sizeLimit);
       await copyTree(contentOf(from), contentOf(to), signal);
     },
-    open: (folder) =>
-      Promise.resolve({
-        path: contentOf(folder),
-        [Symbol.asyncDispose]: () => Promise.resolve(),
-      }),
-    mount: (folder) => ({
-      type: "bind",
-      source: contentOf(folder),
-      recursive: true,
-    }),
     usage: (folder, signal) => measureTree(contentOf(folder), signal),
     counted: ({ dir, options }) =>
       options.sizeLimit === undefined ? undefined : limitedUsage(dir),
