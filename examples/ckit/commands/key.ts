@@ -77,41 +77,42 @@ const publicCommand: Command = {
   },
 };
 
-const encrypt: Command = {
-  name: "key encrypt",
-  usage: "--password-file FILE KEY NEW",
-  summary: "write a private key encrypted as cosign does",
-  most: 2,
-  strings: ["password-file"],
-  async run(args) {
-    const [from, to] = args.words;
-    const password = await readPassword(args);
-    if (from === undefined || to === undefined || password === undefined) {
-      throw new UsageError(
-        "ckit key encrypt takes --password-file and two files",
-      );
-    }
-    await writePrivate(to, encryptKey(await Deno.readTextFile(from), password));
-  },
-};
+/** A command that writes a private key anew by a password. */
+function rewrite(
+  name: string,
+  summary: string,
+  convert: (key: string, password: string) => string,
+): Command {
+  return {
+    name,
+    usage: "--password-file FILE KEY NEW",
+    summary,
+    most: 2,
+    strings: ["password-file"],
+    async run(args) {
+      const [from, to] = args.words;
+      const password = await readPassword(args);
+      if (from === undefined || to === undefined || password === undefined) {
+        throw new UsageError(
+          `ckit ${name} takes --password-file and two files`,
+        );
+      }
+      await writePrivate(to, convert(await Deno.readTextFile(from), password));
+    },
+  };
+}
 
-const decrypt: Command = {
-  name: "key decrypt",
-  usage: "--password-file FILE KEY NEW",
-  summary: "write an encrypted private key as plain PKCS #8",
-  most: 2,
-  strings: ["password-file"],
-  async run(args) {
-    const [from, to] = args.words;
-    const password = await readPassword(args);
-    if (from === undefined || to === undefined || password === undefined) {
-      throw new UsageError(
-        "ckit key decrypt takes --password-file and two files",
-      );
-    }
-    await writePrivate(to, decryptKey(await Deno.readTextFile(from), password));
-  },
-};
+const encrypt = rewrite(
+  "key encrypt",
+  "write a private key encrypted as cosign does",
+  encryptKey,
+);
+
+const decrypt = rewrite(
+  "key decrypt",
+  "write an encrypted private key as plain PKCS #8",
+  decryptKey,
+);
 
 /** What makes and changes keys. */
 export const keys: readonly Command[] = [
