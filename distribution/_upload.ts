@@ -6,6 +6,7 @@ import type { Target } from "./_target.ts";
 import { readOffset, type Session, UploadApi } from "./_upload_api.ts";
 import { ProtocolError } from "./protocol_error.ts";
 import { RegistryError } from "./registry_error.ts";
+import type { RegistryRequest } from "./registry_request.ts";
 import type { TransferEvent } from "./transfer_event.ts";
 import type { UploadState } from "./upload_state.ts";
 
@@ -140,6 +141,32 @@ export class BlobUpload {
     return chunks;
   }
 
+  /** Sends what follows up to `end`, and gives the session as the server has it then. */
+  async #patch(
+    session: Session,
+    { body, end, range }: {
+      body: NonNullable<RegistryRequest["body"]>;
+      end: number;
+      range: boolean;
+    },
+  ): Promise<Session> {
+    const answer = await this.#api.request({
+      path: session.location,
+      server: session.server,
+      method: "PATCH",
+      once: true,
+      headers: {
+        "content-type": "application/octet-stream",
+        ...(range ? { "content-range": `${session.offset}-${end - 1}` } : {}),
+      },
+      body,
+      expected: [201, 202, 204],
+    });
+    await answer.response.body?.cancel();
+    const offset = readOffset(answer.response.headers) ?? end;
+    return await this.#api.keep(answer, { ...session, offset });
+  }
+
   /** Sends the rest as one stream, as often as it breaks; gives a session with less than the whole when the server lost it, or takes no streams. */
   async #sendStream(session: Session): Promise<Session> {
     const { size } = this.#source.descriptor;
@@ -156,24 +183,10 @@ export class BlobUpload {
         onProgress: (at) => this.#tell("progress", at),
       });
       try {
-        const answer = await this.#api.request({
-          path: session.location,
-          server: session.server,
-          method: "PATCH",
-          once: true,
-          headers: {
-            "content-type": "application/octet-stream",
-            ...(offset === 0
-              ? {}
-              : { "content-range": `${offset}-${size - 1}` }),
-          },
+        session = await this.#patch(session, {
           body: () => body.open(),
-          expected: [201, 202, 204],
-        });
-        await answer.response.body?.cancel();
-        session = await this.#api.keep(answer, {
-          ...session,
-          offset: readOffset(answer.response.headers) ?? size,
+          end: size,
+          range: offset > 0,
         });
       } catch (error) {
         this.#target.signal?.throwIfAborted();
@@ -261,22 +274,12 @@ export class BlobUpload {
     const { retry } = this.#target.client;
     for (let attempt = 1;; attempt++) {
       try {
-        const answer = await this.#api.request({
-          path: session.location,
-          server: session.server,
-          method: "PATCH",
-          once: true,
-          headers: {
-            "content-type": "application/octet-stream",
-            "content-range": `${session.offset}-${end - 1}`,
-          },
+        session = await this.#patch(session, {
           body: chunk.subarray(session.offset - start),
-          expected: [201, 202, 204],
+          end,
+          range: true,
         });
-        await answer.response.body?.cancel();
-        const offset = readOffset(answer.response.headers) ?? end;
-        session = await this.#api.keep(answer, { ...session, offset });
-        if (offset === end) return session;
+        if (session.offset === end) return session;
       } catch (error) {
         this.#target.signal?.throwIfAborted();
         if (!isRecoverable(error) || attempt >= retry.attempts) throw error;
