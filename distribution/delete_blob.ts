@@ -21,6 +21,8 @@ export type DeleteBlobOptions = RegistryCallOptions;
  * @throws {RegistryError} If it is not there, or the registry does not allow it.
  * @throws {TypeError} If the reference has no digest.
  *
+ * @see https://github.com/opencontainers/distribution-spec/blob/main/spec.md#deleting-blobs
+ *
  * @example Usage
  * ```ts ignore
  * import { deleteBlob } from "@containerkit/distribution";

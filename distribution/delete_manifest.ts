@@ -25,6 +25,8 @@ export type DeleteManifestOptions = RegistryCallOptions;
  * @throws {RegistryError} If it is not there, or the registry does not allow it.
  * @throws {TypeError} If the reference has no digest.
  *
+ * @see https://github.com/opencontainers/distribution-spec/blob/main/spec.md#deleting-manifests
+ *
  * @example Usage
  * ```ts ignore
  * import { deleteManifest } from "@containerkit/distribution";

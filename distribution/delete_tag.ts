@@ -26,6 +26,8 @@ export type DeleteTagOptions = RegistryCallOptions;
  * @throws {RegistryError} If it is not there, or the registry allows neither way.
  * @throws {TypeError} If the reference has a digest.
  *
+ * @see https://github.com/opencontainers/distribution-spec/blob/main/spec.md#deleting-tags
+ *
  * @example Usage
  * ```ts ignore
  * import { deleteTag } from "@containerkit/distribution";

@@ -72,6 +72,8 @@ function folderNames(registry: string): string[] {
  * @param paths The folders; the first that knows a registry counts.
  * @returns For the option `hosts` of a client.
  *
+ * @see https://github.com/containerd/containerd/blob/main/docs/hosts.md
+ *
  * @example Usage
  * ```ts ignore
  * import { hostsDirectory, RegistryClient } from "@containerkit/distribution";

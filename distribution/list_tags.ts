@@ -22,6 +22,8 @@ export type ListTagsOptions = RegistryCallOptions;
  * @returns The tags, in the registry's order.
  * @throws {RegistryError} If there is no such repository, or the registry refuses.
  *
+ * @see https://github.com/opencontainers/distribution-spec/blob/main/spec.md#listing-tags
+ *
  * @example Usage
  * ```ts ignore
  * import { listTags } from "@containerkit/distribution";

@@ -28,6 +28,8 @@ export interface LoginOptions
  * @throws {RegistryError} If the registry refuses them.
  * @throws {TypeError} If `hosts` has mirrors only.
  *
+ * @see https://distribution.github.io/distribution/spec/auth/token/
+ *
  * @example Usage
  * ```ts ignore
  * import { credentialFiles, login } from "@containerkit/distribution";

@@ -45,6 +45,8 @@ function isRegistry(text: string): boolean {
  * @returns The parts. There is a tag or a digest, or both.
  * @throws {SyntaxError} If it is not a reference.
  *
+ * @see https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-manifests
+ *
  * @example Usage
  * ```ts
  * import { parseReference } from "@containerkit/distribution";

@@ -75,6 +75,8 @@ const CONCURRENCY = 10;
  * @throws {DigestMismatchError} If the registry gave something else.
  * @throws {RangeError} If it is larger than `maxSize` or the store's room, or its manifest larger than any is.
  *
+ * @see https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-manifests
+ *
  * @example Usage
  * ```ts ignore
  * import { pull } from "@containerkit/distribution";

@@ -32,6 +32,8 @@ import type { PushOptions } from "./push_options.ts";
  * @throws {NetworkError} If it cannot be reached, or breaks off again and again.
  * @throws {ProtocolError} If it answers what it must not.
  *
+ * @see https://github.com/opencontainers/distribution-spec/blob/main/spec.md#push
+ *
  * @example Usage
  * ```ts ignore
  * import { openImage, push } from "@containerkit/distribution";

@@ -23,6 +23,8 @@ export type ResolveOptions = RegistryCallOptions;
  * @returns The descriptor of a manifest or an index. Whoever fetches by it and hashes need not trust the registry further.
  * @throws {RegistryError} If the registry does not have it, or refuses.
  *
+ * @see https://github.com/opencontainers/distribution-spec/blob/main/spec.md#checking-if-content-exists-in-the-registry
+ *
  * @example Usage
  * ```ts ignore
  * import { resolve } from "@containerkit/distribution";

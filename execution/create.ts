@@ -175,6 +175,8 @@ async function createMonitored(
  * @throws {SpecError} If the configuration breaks a rule.
  * @throws {RuntimeError} If the id is taken, or the runtime refuses.
  *
+ * @see https://github.com/opencontainers/runtime-spec/blob/main/runtime.md#lifecycle
+ *
  * @example Usage
  * ```ts ignore
  * import { create, createSpec } from "@containerkit/execution";

@@ -20,6 +20,8 @@ import { RuntimeError } from "./runtime_error.ts";
  * @param options Which program, and where it keeps its state.
  * @returns Its verbs. Each fails with {@linkcode RuntimeError}.
  *
+ * @see https://github.com/opencontainers/runtime-spec/blob/main/runtime.md
+ *
  * @example Usage
  * ```ts ignore
  * import { createRuntime } from "@containerkit/execution";

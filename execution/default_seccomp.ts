@@ -68,6 +68,8 @@ function isOlder(kernel: string, major: number, minor: number): boolean {
  * @param options Machine and capabilities it is for.
  * @returns The filter, for `linux.seccomp`.
  *
+ * @see https://docs.docker.com/engine/security/seccomp/
+ *
  * @example Usage
  * ```ts
  * import { defaultSeccomp } from "@containerkit/execution";

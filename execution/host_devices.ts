@@ -88,6 +88,8 @@ async function* find(
  * @throws {Deno.errors.NotFound} If a path does not exist.
  * @throws {TypeError} If a path is neither a device nor a folder, or an access not made of `r`, `w` and `m`.
  *
+ * @see https://github.com/opencontainers/runtime-spec/blob/main/config-linux.md#devices
+ *
  * @example Usage
  * ```ts
  * import { hostDevices } from "@containerkit/execution";

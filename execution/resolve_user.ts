@@ -128,6 +128,8 @@ function missing(kind: string, name: string, file: string): Error {
  * @throws {RangeError} If a number is above 2147483647.
  * @throws {Deno.errors.InvalidData} If one of the files is no regular file or larger than 1 MiB.
  *
+ * @see https://github.com/opencontainers/runtime-spec/blob/main/config.md#posix-platform-user
+ *
  * @example Usage
  * ```ts
  * import { resolveUser } from "@containerkit/execution";

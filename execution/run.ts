@@ -19,6 +19,8 @@ import type { Spec } from "./spec.ts";
  * @throws {SpecError} If the configuration breaks a rule.
  * @throws {RuntimeError} If the id is taken, the program cannot be run, or the runtime refuses for another reason.
  *
+ * @see https://github.com/opencontainers/runtime-spec/blob/main/runtime.md#lifecycle
+ *
  * @example Usage
  * ```ts ignore
  * import { createSpec, run } from "@containerkit/execution";

@@ -45,6 +45,8 @@ function checkRanges(ranges: readonly IdMapRange[], kind: string): void {
  * @param map The maps.
  * @throws {RangeError} If there is no range or more than 340, or a range is none, passes the largest id, or overlaps another.
  *
+ * @see https://docs.kernel.org/filesystems/idmappings.html
+ *
  * @example Usage
  * ```ts
  * import { checkIdMap } from "@containerkit/mount";

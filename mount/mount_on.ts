@@ -33,6 +33,8 @@ export interface MountOptions {
  * @throws {TypeError} If a mount contradicts itself, or there is none.
  * @throws {SyscallError} If the kernel refuses, with the paths and the reason in words where it gave one.
  *
+ * @see https://docs.kernel.org/filesystems/mount_api.html
+ *
  * @example A root filesystem of two layers
  * ```ts ignore
  * import { mount } from "@containerkit/mount";

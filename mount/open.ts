@@ -41,6 +41,8 @@ export interface OpenOptions {
  * @throws {TypeError} If the mount contradicts itself, such as an overlay of more than 500 layers.
  * @throws {SyscallError} If the kernel refuses: with its reason in words where it gave one.
  *
+ * @see https://docs.kernel.org/filesystems/mount_api.html
+ *
  * @example A file system in memory that nobody else sees
  * ```ts ignore
  * import { open } from "@containerkit/mount";

@@ -31,6 +31,8 @@ export interface Quota {
  * @throws {RangeError} If the number is none.
  * @throws {SyscallError} If the kernel refuses: `ESRCH` if project quotas are off.
  *
+ * @see https://man7.org/linux/man-pages/man2/quotactl.2.html
+ *
  * @example Usage
  * ```ts ignore
  * import { quotaOf } from "@containerkit/mount/quota";

@@ -87,6 +87,8 @@ export interface CloneFileOptions {
  * @returns Which of the two it was. Nothing is synced.
  * @throws {SyscallError} If the kernel refuses. No new file is left then.
  *
+ * @see https://man7.org/linux/man-pages/man2/ioctl_ficlone.2.html
+ *
  * @example Usage
  * ```ts
  * import { cloneFile } from "@containerkit/mount/reflink";

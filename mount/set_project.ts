@@ -24,6 +24,8 @@ const FS_XFLAG_PROJINHERIT = 0x200;
  * @throws {RangeError} If the number is none.
  * @throws {SyscallError} If the filesystem has no projects.
  *
+ * @see https://man7.org/linux/man-pages/man2/ioctl_xfs_fsgetxattr.2.html
+ *
  * @example Usage
  * ```ts ignore
  * import { setProject } from "@containerkit/mount/quota";

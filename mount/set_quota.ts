@@ -29,6 +29,8 @@ export interface QuotaLimits {
  * @throws {RangeError} If the number or a limit is none.
  * @throws {SyscallError} If the kernel refuses: `ESRCH` if project quotas are off.
  *
+ * @see https://man7.org/linux/man-pages/man2/quotactl.2.html
+ *
  * @example Usage
  * ```ts ignore
  * import { setQuota } from "@containerkit/mount/quota";

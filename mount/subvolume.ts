@@ -51,6 +51,8 @@ function parent(path: string): { folder: Fd; name: Uint8Array } {
  * @param path Where: an absolute path that does not exist, on btrfs.
  * @throws {SyscallError} If the kernel refuses: `ENOTTY` if it is not btrfs.
  *
+ * @see https://btrfs.readthedocs.io/en/latest/Subvolumes.html
+ *
  * @example Usage
  * ```ts ignore
  * import { createSubvolume } from "@containerkit/mount/btrfs";
@@ -86,6 +88,8 @@ export interface SnapshotSubvolumeOptions {
  * @param target Where: an absolute path that does not exist, on the same filesystem.
  * @param options Whether it can be written to.
  * @throws {SyscallError} If the kernel refuses.
+ *
+ * @see https://btrfs.readthedocs.io/en/latest/Subvolumes.html
  *
  * @example Usage
  * ```ts ignore
@@ -130,6 +134,8 @@ export interface DeleteSubvolumeOptions {
  * @param path The subvolume.
  * @param options Whether those below it go too.
  * @throws {SyscallError} If the kernel refuses: `ENOTEMPTY` if another one is below it.
+ *
+ * @see https://btrfs.readthedocs.io/en/latest/Subvolumes.html
  *
  * @example Usage
  * ```ts ignore

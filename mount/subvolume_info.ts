@@ -65,6 +65,8 @@ export interface SubvolumeInfo {
  * @returns What it knows.
  * @throws {SyscallError} If the kernel refuses: `ENOTTY` if it is not btrfs.
  *
+ * @see https://btrfs.readthedocs.io/en/latest/Subvolumes.html
+ *
  * @example Usage
  * ```ts ignore
  * import { subvolumeInfo } from "@containerkit/mount/btrfs";

@@ -52,6 +52,8 @@ export interface EnableQuotaOptions {
  * @param options Which way.
  * @throws {SyscallError} If the kernel refuses: `EINVAL` if it does not know the simple way.
  *
+ * @see https://btrfs.readthedocs.io/en/latest/Qgroups.html
+ *
  * @example Usage
  * ```ts ignore
  * import { enableQuota } from "@containerkit/mount/btrfs";
@@ -75,6 +77,8 @@ export function enableQuota(
  *
  * @param path Any directory of it.
  * @throws {SyscallError} If the kernel refuses.
+ *
+ * @see https://btrfs.readthedocs.io/en/latest/Qgroups.html
  *
  * @example Usage
  * ```ts ignore
@@ -125,6 +129,8 @@ export interface SubvolumeLimits {
  * @throws {RangeError} If a limit is none.
  * @throws {SyscallError} If the kernel refuses: `ENOTCONN` if quotas are off.
  *
+ * @see https://btrfs.readthedocs.io/en/latest/Qgroups.html
+ *
  * @example Usage
  * ```ts ignore
  * import { limitSubvolume } from "@containerkit/mount/btrfs";
@@ -164,6 +170,8 @@ export function limitSubvolume(path: string, limits: SubvolumeLimits): void {
  * @param path The subvolume.
  * @returns Limits and use.
  * @throws {SyscallError} If the kernel refuses: `ENOENT` if quotas are off, `EPERM` without CAP_SYS_ADMIN.
+ *
+ * @see https://btrfs.readthedocs.io/en/latest/Qgroups.html
  *
  * @example Usage
  * ```ts ignore

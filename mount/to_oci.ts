@@ -27,6 +27,8 @@ export interface OciMount {
  * @returns The entry.
  * @throws {TypeError} If an entry cannot say it: nested mounts, mapped ids, a part of a mount, images (they need a loop device), or options that do not fit; or if the destination is not absolute.
  *
+ * @see https://github.com/opencontainers/runtime-spec/blob/main/config.md#mounts
+ *
  * @example Usage
  * ```ts
  * import { toOci } from "@containerkit/mount";

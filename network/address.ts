@@ -138,6 +138,8 @@ function writeAddress(
  * @returns A request without an answer.
  * @throws {SyntaxError} If it is no address.
  *
+ * @see https://man7.org/linux/man-pages/man7/rtnetlink.7.html
+ *
  * @example Usage
  * ```ts ignore
  * import { addAddress, RouteSocket } from "@containerkit/network";
@@ -184,6 +186,8 @@ export function addAddress(
  * @returns A request that tells whether the link had it.
  * @throws {SyntaxError} If it is no address.
  *
+ * @see https://man7.org/linux/man-pages/man7/rtnetlink.7.html
+ *
  * @example Usage
  * ```ts ignore
  * import { deleteAddress, RouteSocket } from "@containerkit/network";
@@ -214,6 +218,8 @@ export function deleteAddress(
  *
  * @param options Which ones.
  * @returns A request that gives the addresses.
+ *
+ * @see https://man7.org/linux/man-pages/man7/rtnetlink.7.html
  *
  * @example Usage
  * ```ts

@@ -230,6 +230,8 @@ function* findLink(
  * @throws {TypeError} If it shall be born in another namespace and has no name, or one with `%`.
  * @throws {RangeError} If a name has more than 15 bytes, or a number is out of range.
  *
+ * @see https://man7.org/linux/man-pages/man7/rtnetlink.7.html
+ *
  * @example Usage
  * ```ts ignore
  * import { createLink, NetNs, RouteSocket } from "@containerkit/network";

@@ -19,6 +19,8 @@ import type { RouteRequest } from "./route_request.ts";
  * @param link Its index or name, or a group.
  * @returns A request that tells whether there was one.
  *
+ * @see https://man7.org/linux/man-pages/man7/rtnetlink.7.html
+ *
  * @example Usage
  * ```ts ignore
  * import { deleteLink, RouteSocket } from "@containerkit/network";

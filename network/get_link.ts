@@ -16,6 +16,8 @@ const ALT_IFNAME = 53;
  * @param link Its index, its name or one of its further names.
  * @returns A request that gives the link, or `undefined` if there is none.
  *
+ * @see https://man7.org/linux/man-pages/man7/rtnetlink.7.html
+ *
  * @example Usage
  * ```ts
  * import { getLink, RouteSocket } from "@containerkit/network";

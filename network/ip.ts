@@ -59,6 +59,8 @@ function parseGroups(
  * @returns Its 4 or 16 bytes in network order.
  * @throws {SyntaxError} If it is no address.
  *
+ * @see https://www.rfc-editor.org/rfc/rfc4291
+ *
  * @example Usage
  * ```ts
  * import { parseIp } from "@containerkit/network";

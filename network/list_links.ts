@@ -30,6 +30,8 @@ export interface ListLinksOptions {
  * @param options Which ones.
  * @returns A request that gives the links, by index.
  *
+ * @see https://man7.org/linux/man-pages/man7/rtnetlink.7.html
+ *
  * @example Usage
  * ```ts
  * import { listLinks, RouteSocket } from "@containerkit/network";

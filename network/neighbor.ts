@@ -190,6 +190,8 @@ function write(
  * @returns A request without an answer.
  * @throws {SyntaxError} If an address is none.
  *
+ * @see https://man7.org/linux/man-pages/man7/rtnetlink.7.html
+ *
  * @example Usage
  * ```ts ignore
  * import { addNeighbor, RouteSocket } from "@containerkit/network";
@@ -222,6 +224,8 @@ export function addNeighbor(
  * @returns A request that tells whether there was one.
  * @throws {SyntaxError} If an address is none.
  *
+ * @see https://man7.org/linux/man-pages/man7/rtnetlink.7.html
+ *
  * @example Usage
  * ```ts ignore
  * import { deleteNeighbor, RouteSocket } from "@containerkit/network";
@@ -248,6 +252,8 @@ export function deleteNeighbor(
  *
  * @param options Which ones.
  * @returns A request that gives them.
+ *
+ * @see https://man7.org/linux/man-pages/man7/rtnetlink.7.html
  *
  * @example Usage
  * ```ts

@@ -74,6 +74,8 @@ export function getNftGeneration(): RouteRequest<number> {
  * @param family The family.
  * @returns A request that gives the names.
  *
+ * @see https://www.netfilter.org/projects/nftables/manpage.html
+ *
  * @example Usage
  * ```ts ignore
  * import { listNftTables, NftSocket } from "@containerkit/network";
@@ -109,6 +111,8 @@ function names(
  * @param ref The table; one that is missing has none.
  * @returns A request that gives the names.
  *
+ * @see https://www.netfilter.org/projects/nftables/manpage.html
+ *
  * @example Usage
  * ```ts ignore
  * import { listNftChains, NftSocket } from "@containerkit/network";
@@ -139,6 +143,8 @@ export function listNftChains(ref: NftTableRef): RouteRequest<string[]> {
  *
  * @param ref The table, and which chain; one that is missing has none.
  * @returns A request that gives the rules.
+ *
+ * @see https://www.netfilter.org/projects/nftables/manpage.html
  *
  * @example Usage
  * ```ts ignore
@@ -210,6 +216,8 @@ export function parseNftRule(payload: Uint8Array<ArrayBuffer>): NftRule {
  *
  * @param ref The table and the set; one that is missing has none.
  * @returns A request that gives the elements.
+ *
+ * @see https://www.netfilter.org/projects/nftables/manpage.html
  *
  * @example Usage
  * ```ts ignore

@@ -23,6 +23,8 @@ const LENGTH_REGEXP = /^(?:0|[1-9]\d{0,2})$/;
  * @returns The address as written, and the length.
  * @throws {SyntaxError} If it is no address, or the length is out of range.
  *
+ * @see https://www.rfc-editor.org/rfc/rfc4632
+ *
  * @example Usage
  * ```ts
  * import { parsePrefix } from "@containerkit/network";

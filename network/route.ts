@@ -41,6 +41,8 @@ function describe(spec: RouteSpec): string {
  * @returns A request without an answer.
  * @throws {SyntaxError} If an address is none.
  *
+ * @see https://man7.org/linux/man-pages/man7/rtnetlink.7.html
+ *
  * @example Usage
  * ```ts ignore
  * import { addRoute, RouteSocket } from "@containerkit/network";
@@ -71,6 +73,8 @@ export function addRoute(
  * @returns A request that tells whether there was one.
  * @throws {SyntaxError} If an address is none.
  *
+ * @see https://man7.org/linux/man-pages/man7/rtnetlink.7.html
+ *
  * @example Usage
  * ```ts ignore
  * import { deleteRoute, RouteSocket } from "@containerkit/network";
@@ -97,6 +101,8 @@ export function deleteRoute(spec: RouteSpec): RouteRequest<boolean> {
  *
  * @param options Which ones; the kernel does the choosing.
  * @returns A request that gives the routes.
+ *
+ * @see https://man7.org/linux/man-pages/man7/rtnetlink.7.html
  *
  * @example Usage
  * ```ts
@@ -138,6 +144,8 @@ export function listRoutes(
  * @param destination The address it goes to.
  * @returns A request that gives the route.
  * @throws {SyntaxError} If it is no address.
+ *
+ * @see https://man7.org/linux/man-pages/man7/rtnetlink.7.html
  *
  * @example Usage
  * ```ts

@@ -165,6 +165,8 @@ function describe(spec: RuleSpec): string {
  * @param options What to do if there is one already.
  * @returns A request without an answer.
  *
+ * @see https://man7.org/linux/man-pages/man7/rtnetlink.7.html
+ *
  * @example Usage
  * ```ts ignore
  * import { addRule, RouteSocket } from "@containerkit/network";
@@ -191,6 +193,8 @@ export function addRule(
  * @param spec The rule; what is left out fits any.
  * @returns A request that tells whether there was one.
  *
+ * @see https://man7.org/linux/man-pages/man7/rtnetlink.7.html
+ *
  * @example Usage
  * ```ts ignore
  * import { deleteRule, RouteSocket } from "@containerkit/network";
@@ -214,6 +218,8 @@ export function deleteRule(spec: RuleSpec): RouteRequest<boolean> {
  *
  * @param options Those of one family, or of both.
  * @returns A request that gives the rules, by priority.
+ *
+ * @see https://man7.org/linux/man-pages/man7/rtnetlink.7.html
  *
  * @example Usage
  * ```ts

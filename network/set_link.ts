@@ -74,6 +74,8 @@ const GENERATION = { eui64: 0, none: 1, stable: 2, random: 3 };
  * @returns A request without an answer.
  * @throws {RangeError} If a name has more than 15 bytes, or a number is out of range.
  *
+ * @see https://man7.org/linux/man-pages/man7/rtnetlink.7.html
+ *
  * @example Usage
  * ```ts ignore
  * import { RouteSocket, setLink } from "@containerkit/network";

@@ -68,6 +68,8 @@ function inside<T>(source: NetNsSource | undefined, fn: () => T): T {
  * @throws {TypeError} If the name is not below `net`.
  * @throws {SyscallError} If there is none, or it cannot be read.
  *
+ * @see https://docs.kernel.org/networking/ip-sysctl.html
+ *
  * @example Usage
  * ```ts
  * import { readSysctl } from "@containerkit/network";
@@ -96,6 +98,8 @@ export function readSysctl(name: string, options: SysctlOptions = {}): string {
  * @param options Whose it is.
  * @throws {TypeError} If the name is not below `net`.
  * @throws {SyscallError} If there is none, or the kernel refuses the value.
+ *
+ * @see https://docs.kernel.org/networking/ip-sysctl.html
  *
  * @example Usage
  * ```ts ignore

@@ -26,6 +26,8 @@ export interface ChoosePlatformOptions {
  * @param options Whether an older variant will do.
  * @returns The candidate, or `undefined` if none fits.
  *
+ * @see https://github.com/opencontainers/image-spec/blob/main/image-index.md#image-index-property-descriptions
+ *
  * @example Usage
  * ```ts
  * import { choosePlatform } from "@containerkit/oci";

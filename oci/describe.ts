@@ -27,6 +27,8 @@ export interface DescribeOptions
  * @param options The hash function, and further fields of the descriptor.
  * @returns The descriptor.
  *
+ * @see https://github.com/opencontainers/image-spec/blob/main/descriptor.md
+ *
  * @example Usage
  * ```ts
  * import { describe, MediaType } from "@containerkit/oci";

@@ -14,6 +14,8 @@ import type { DigestAlgorithm } from "./parse_digest.ts";
  * @param algorithm The hash function.
  * @returns The digest, such as `sha256:<64 hex>`.
  *
+ * @see https://github.com/opencontainers/image-spec/blob/main/descriptor.md#digests
+ *
  * @example Usage
  * ```ts
  * import { digestBytes } from "@containerkit/oci";

@@ -14,6 +14,8 @@ const DIGEST_REGEXP = /^([a-z0-9]+(?:[+._-][a-z0-9]+)*):([a-zA-Z0-9=_-]+)$/;
  * @param text Such as `sha256:<64 hex>`.
  * @returns Whether it is a digest; for a known hash function the length and the digits count too.
  *
+ * @see https://github.com/opencontainers/image-spec/blob/main/descriptor.md#digests
+ *
  * @example Usage
  * ```ts
  * import { isDigest } from "@containerkit/oci";

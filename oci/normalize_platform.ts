@@ -46,6 +46,8 @@ function normalizeVariant(architecture: string, variant: string): string {
  * @param platform In any spelling, such as `linux/x86_64` or `linux/arm64/v8`.
  * @returns The one spelling by which platforms are compared.
  *
+ * @see https://github.com/opencontainers/image-spec/blob/main/image-index.md#platform-variants
+ *
  * @example Usage
  * ```ts
  * import { normalizePlatform } from "@containerkit/oci";

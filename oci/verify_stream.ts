@@ -17,6 +17,8 @@ import { parseDigest } from "./parse_digest.ts";
  * @returns The same bytes; it fails with a {@linkcode DigestMismatchError} if they are something else.
  * @throws {SyntaxError} If the digest is of an unknown hash function.
  *
+ * @see https://github.com/opencontainers/image-spec/blob/main/descriptor.md#verification
+ *
  * @example Usage
  * ```ts
  * import { describe, verifyStream } from "@containerkit/oci";

@@ -128,6 +128,8 @@ export interface ApplyLayerResult extends LayerDigests {
  * @throws {LimitError} If the layer asks for more than allowed.
  * @throws {SyscallError} If the kernel refuses.
  *
+ * @see https://github.com/opencontainers/image-spec/blob/main/layer.md#applying-changesets
+ *
  * @example Usage
  * ```ts ignore
  * import { applyLayer } from "@containerkit/snapshot";

@@ -25,6 +25,8 @@ import type { DiffLayersOptions } from "./diff_layers_options.ts";
  * @throws {SyscallError} At once if a directory cannot be opened; later through the stream.
  * @throws {DiffError} Through the stream, if a file changes while it is read.
  *
+ * @see https://github.com/opencontainers/image-spec/blob/main/layer.md#creating
+ *
  * @example Usage
  * ```ts ignore
  * import { diffLayers } from "@containerkit/snapshot";

@@ -42,6 +42,8 @@ export interface DiffUpperOptions extends DiffLayersOptions {
  * @throws {DiffError} Through the stream, if a file changes while it is read, or its
  * content is in a layer below that was not given.
  *
+ * @see https://docs.kernel.org/filesystems/overlayfs.html
+ *
  * @example Usage
  * ```ts ignore
  * import { diffUpper } from "@containerkit/snapshot";

@@ -42,6 +42,8 @@ function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
  * @throws {Deno.errors.NotFound} If the folder is not there; without `create`, also if the file is not.
  * @throws {DOMException} Of the signal, if it is aborted first.
  *
+ * @see https://man7.org/linux/man-pages/man2/flock.2.html
+ *
  * @example Usage
  * ```ts
  * import { lockFile } from "@containerkit/state";

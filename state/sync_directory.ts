@@ -11,6 +11,8 @@
  * @param path The folder.
  * @throws {Deno.errors.NotFound} If it is not there.
  *
+ * @see https://man7.org/linux/man-pages/man2/fsync.2.html
+ *
  * @example Usage
  * ```ts
  * import { syncDirectory } from "@containerkit/state";

@@ -34,6 +34,8 @@ export interface WriteFileAtomicOptions {
  * @returns What the file system says of the new file: with it a later change by others is noticed.
  * @throws {Deno.errors.NotFound} If the folder is not there.
  *
+ * @see https://man7.org/linux/man-pages/man2/rename.2.html
+ *
  * @example Usage
  * ```ts
  * import { writeFileAtomic } from "@containerkit/state";

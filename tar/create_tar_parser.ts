@@ -62,6 +62,8 @@ export interface TarParser {
  * @param options Limits, and how to treat special headers.
  * @returns The parser, to be fed.
  *
+ * @see https://pubs.opengroup.org/onlinepubs/9799919799/utilities/pax.html
+ *
  * @example Usage
  * ```ts
  * import { createTarParser, encodeTarHeader } from "@containerkit/tar";

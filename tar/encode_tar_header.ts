@@ -33,6 +33,8 @@ export type TarHeaderInit =
  * @throws {TypeError} If a text holds NUL, the name is empty or the kind is no single character.
  * @throws {RangeError} If a number cannot be written.
  *
+ * @see https://pubs.opengroup.org/onlinepubs/9799919799/utilities/pax.html
+ *
  * @example Usage
  * ```ts
  * import { encodeTarHeader } from "@containerkit/tar";

@@ -125,6 +125,8 @@ async function* writeAll(
  * @throws {SyntaxError} If a path leads out of the layers, or a hard link to nothing.
  * @throws {DigestMismatchError} If a layer is not what its diff ID says; also through the stream.
  *
+ * @see https://github.com/opencontainers/image-spec/blob/main/layer.md#whiteouts
+ *
  * @example Usage
  * ```ts
  * import { TarStream, type TarStreamInput, UntarStream } from "@containerkit/tar";

@@ -62,6 +62,8 @@ export interface LayerReader {
  * @throws {TarError} Through the stream, if the compression is damaged or unknown.
  * @throws {LimitError} Through the stream, if it grows more than allowed.
  *
+ * @see https://github.com/opencontainers/image-spec/blob/main/layer.md
+ *
  * @example Usage
  * ```ts
  * import { readLayer } from "@containerkit/tar/layer";

@@ -36,6 +36,8 @@ export interface CompressOptions {
  * @param options How to compress.
  * @returns The layer as it is to be stored, and its digests once it is read.
  *
+ * @see https://github.com/opencontainers/image-spec/blob/main/layer.md
+ *
  * @example Usage
  * ```ts
  * import { writeLayer } from "@containerkit/tar/layer";

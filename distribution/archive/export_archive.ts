@@ -157,6 +157,8 @@ async function* write(
  * @param options The format, the platforms, and what goes along.
  * @returns The tar. It fails with a `Deno.errors.NotFound` if a part is missing, and with a `DigestMismatchError` if one is damaged.
  *
+ * @see https://github.com/opencontainers/image-spec/blob/main/image-layout.md
+ *
  * @example Usage
  * ```ts ignore
  * import { exportArchive } from "@containerkit/distribution/archive";

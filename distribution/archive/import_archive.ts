@@ -135,6 +135,8 @@ async function readImages(
  * @throws {DigestMismatchError} If a blob is not what it is named.
  * @throws {Deno.errors.NotFound} If a part of an image is missing.
  *
+ * @see https://github.com/opencontainers/image-spec/blob/main/image-layout.md
+ *
  * @example Usage
  * ```ts ignore
  * import { importArchive } from "@containerkit/distribution/archive";

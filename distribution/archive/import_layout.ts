@@ -22,6 +22,8 @@ import type { Layout } from "./open_layout.ts";
  * @throws {DigestMismatchError} If a blob is not what it is named.
  * @throws {Deno.errors.NotFound} If a part of an image is missing.
  *
+ * @see https://github.com/opencontainers/image-spec/blob/main/image-layout.md
+ *
  * @example Usage
  * ```ts ignore
  * import { importLayout, openLayout } from "@containerkit/distribution/archive";

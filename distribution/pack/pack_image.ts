@@ -76,6 +76,8 @@ function historyOf(layers: readonly LayerInput[]): History[] {
  * @returns The image, which `push()` takes.
  * @throws {TypeError} If a layer is neither an archive nor a layer, or both.
  *
+ * @see https://github.com/opencontainers/image-spec/blob/main/manifest.md
+ *
  * @example Usage
  * ```ts ignore
  * import { packImage } from "@containerkit/distribution/pack";

@@ -79,6 +79,8 @@ function toEntry(manifest: Image | Descriptor): Descriptor {
  * @returns The descriptor of the index.
  * @throws {Deno.errors.NotFound} If a manifest is not in the store.
  *
+ * @see https://github.com/opencontainers/image-spec/blob/main/image-index.md
+ *
  * @example Usage
  * ```ts ignore
  * import { packIndex } from "@containerkit/distribution/pack";

@@ -71,6 +71,8 @@ function count(
  * @returns The layer.
  * @throws {TarError} If the archive is compressed in another way, or its compression is damaged.
  *
+ * @see https://github.com/opencontainers/image-spec/blob/main/layer.md
+ *
  * @example Usage
  * ```ts ignore
  * import { packLayer } from "@containerkit/distribution/pack";

@@ -35,6 +35,8 @@ export interface SetConfigOptions {
  * @param options What changes.
  * @returns The new image.
  *
+ * @see https://github.com/opencontainers/image-spec/blob/main/config.md
+ *
  * @example Usage
  * ```ts ignore
  * import { setConfig } from "@containerkit/distribution/pack";

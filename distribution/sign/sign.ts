@@ -82,6 +82,8 @@ export interface SignImageOptions {
  * @throws {TypeError} If the format needs a name or a certificate that is missing, or has no such key.
  * @throws {Error} If the signer signs with another key than it says.
  *
+ * @see https://github.com/sigstore/cosign/blob/main/specs/SIGNATURE_SPEC.md
+ *
  * @example Usage
  * ```ts
  * import { generateKey, keySigner, sign } from "@containerkit/distribution/sign";

@@ -14,6 +14,8 @@ import { parseDigest } from "@containerkit/oci";
  * @returns Such as `sha256-<64 hex>.sig`.
  * @throws {SyntaxError} If it is not a digest.
  *
+ * @see https://github.com/sigstore/cosign/blob/main/specs/SIGNATURE_SPEC.md
+ *
  * @example Usage
  * ```ts
  * import { signatureTag } from "@containerkit/distribution/sign";

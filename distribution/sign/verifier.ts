@@ -291,6 +291,8 @@ async function verify(found: Found, policy: ReadyPolicy): Promise<Verified> {
  * @throws {RangeError} If its threshold cannot be met.
  * @throws {SyntaxError} If a key, a certificate or a trusted root in it cannot be read.
  *
+ * @see https://github.com/sigstore/cosign/blob/main/specs/SIGNATURE_SPEC.md
+ *
  * @example Usage
  * ```ts ignore
  * import { pull } from "@containerkit/distribution";

@@ -38,6 +38,8 @@ import type {
  * @throws {Deno.errors.NotFound} If a plugin is missing.
  * @throws {Deno.errors.AlreadyExists} If it was added already.
  *
+ * @see https://github.com/containernetworking/cni/blob/main/SPEC.md#add-add-container-to-network-or-apply-modifications
+ *
  * @example Usage
  * ```ts ignore
  * import { addToNetwork, parseCniNetwork } from "@containerkit/network/unstable-cni";

@@ -22,6 +22,8 @@ import type { CniAttachment, CniNetwork, CniOptions } from "./cni_types.ts";
  * @throws {Deno.errors.NotFound} If the container was not added.
  * @throws {CniCacheError} If what was kept of it is damaged.
  *
+ * @see https://github.com/containernetworking/cni/blob/main/SPEC.md#check-check-containers-networking-is-as-expected
+ *
  * @example Usage
  * ```ts ignore
  * import { checkNetwork, parseCniNetwork } from "@containerkit/network/unstable-cni";

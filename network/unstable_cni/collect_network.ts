@@ -22,6 +22,8 @@ import { removeFromNetwork } from "./remove_from_network.ts";
  * @param options Where plugins and results are.
  * @throws {AggregateError} If some could not be removed; the others were.
  *
+ * @see https://github.com/containernetworking/cni/blob/main/SPEC.md#gc-clean-up-any-stale-resources
+ *
  * @example Usage
  * ```ts ignore
  * import { collectNetwork, parseCniNetwork } from "@containerkit/network/unstable-cni";

@@ -19,6 +19,8 @@ import type { CniNetwork, CniOptions } from "./cni_types.ts";
  * @param options Where plugins are.
  * @throws {CniError} If a plugin is not ready, with its own words.
  *
+ * @see https://github.com/containernetworking/cni/blob/main/SPEC.md#status-check-plugin-status
+ *
  * @example Usage
  * ```ts ignore
  * import { networkStatus, parseCniNetwork } from "@containerkit/network/unstable-cni";

@@ -17,6 +17,8 @@ import type { CniNetwork } from "./cni_types.ts";
  * @returns The network.
  * @throws {SyntaxError} If it is none.
  *
+ * @see https://github.com/containernetworking/cni/blob/main/SPEC.md#section-1-network-configuration-format
+ *
  * @example Usage
  * ```ts
  * import { parseCniNetwork } from "@containerkit/network/unstable-cni";

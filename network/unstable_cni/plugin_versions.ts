@@ -19,6 +19,8 @@ import type { CniOptions } from "./cni_types.ts";
  * @returns The versions.
  * @throws {CniError} If it does not answer, or something else.
  *
+ * @see https://github.com/containernetworking/cni/blob/main/SPEC.md#version-probe-plugin-version-support
+ *
  * @example Usage
  * ```ts ignore
  * import { pluginVersions } from "@containerkit/network/unstable-cni";

@@ -23,6 +23,8 @@ import type { CniAttachment, CniNetwork, CniOptions } from "./cni_types.ts";
  * @param options Where plugins and results are.
  * @throws {CniError} If a plugin refuses, with its own words.
  *
+ * @see https://github.com/containernetworking/cni/blob/main/SPEC.md#del-remove-container-from-network-or-un-apply-modifications
+ *
  * @example Usage
  * ```ts ignore
  * import { parseCniNetwork, removeFromNetwork } from "@containerkit/network/unstable-cni";
