@@ -34,9 +34,17 @@ export interface CopySource {
 
 /** Options of {@linkcode copy}. */
 export interface CopyOptions extends PushOptions {
-  /** Copies the images for these platforms only; the index stays as it is, so that its digest does too. An image without an index has to be for all of them. @default {all} */
+  /**
+   * Copies the images for these platforms only; the index stays as it is, so that its digest does too. An image without an index has to be for all of them.
+   *
+   * @default {all}
+   */
   readonly platforms?: readonly (string | Platform)[];
-  /** Copies what refers to it too: signatures and the like, by the referrers API and by cosign's tags. @default {false} */
+  /**
+   * Copies what refers to it too: signatures and the like, by the referrers API and by cosign's tags.
+   *
+   * @default {false}
+   */
   readonly referrers?: boolean;
 }
 

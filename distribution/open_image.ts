@@ -14,7 +14,11 @@ import type { Image } from "./image.ts";
 
 /** Options of {@linkcode openImage}. */
 export interface OpenImageOptions {
-  /** The platform, such as `linux/arm64`. @default {this machine's} */
+  /**
+   * The platform, such as `linux/arm64`.
+   *
+   * @default {this machine's}
+   */
   readonly platform?: string | Platform;
   /** Ends the call. */
   readonly signal?: AbortSignal;

@@ -29,7 +29,11 @@ export interface Repository {
   read(
     descriptor: Descriptor,
     options?: {
-      /** The largest size in bytes. @default {4 MiB} */
+      /**
+       * The largest size in bytes.
+       *
+       * @default {4 MiB}
+       */
       limit?: number;
       /** Ends the call. */
       signal?: AbortSignal;

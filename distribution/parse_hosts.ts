@@ -14,7 +14,11 @@ import type { HostCapability, HostTls, RegistryHost } from "./registry_host.ts";
 export interface ParseHostsOptions {
   /** The registry that the file is for; it comes last unless the file names another `server`. */
   readonly registry: string;
-  /** What the file is called in errors. @default {"hosts.toml"} */
+  /**
+   * What the file is called in errors.
+   *
+   * @default {"hosts.toml"}
+   */
   readonly path?: string;
   /** Reads a certificate or key; a relative path is relative to the file. */
   readonly readFile: (path: string) => Promise<string>;

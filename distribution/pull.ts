@@ -38,17 +38,33 @@ export interface Found {
 
 /** Options of {@linkcode pull}. */
 export interface PullOptions extends RegistryCallOptions {
-  /** The platform, such as `linux/arm64`. @default {this machine's} */
+  /**
+   * The platform, such as `linux/arm64`.
+   *
+   * @default {this machine's}
+   */
   readonly platform?: string | Platform;
-  /** Returns before the layers are fetched: each is at its first `open()`, the rest by `done()`. @default {false} */
+  /**
+   * Returns before the layers are fetched: each is at its first `open()`, the rest by `done()`.
+   *
+   * @default {false}
+   */
   readonly lazy?: boolean;
   /** Asked before anything but the manifest is fetched; a rejection ends the pull. */
   readonly admit?: (found: Found) => Promise<unknown>;
   /** Told how far it is. */
   readonly onProgress?: (event: TransferEvent) => void;
-  /** How many blobs are fetched at once. @default {10} */
+  /**
+   * How many blobs are fetched at once.
+   *
+   * @default {10}
+   */
   readonly concurrency?: number;
-  /** How many bytes its layers may have together, as they are stored; more is refused before any is fetched. @default {what the store has room for} */
+  /**
+   * How many bytes its layers may have together, as they are stored; more is refused before any is fetched.
+   *
+   * @default {what the store has room for}
+   */
   readonly maxSize?: number;
 }
 

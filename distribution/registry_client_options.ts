@@ -9,13 +9,29 @@ import type { HostSource, HostTls } from "./registry_host.ts";
 
 /** How failed requests are repeated. */
 export interface RetryOptions {
-  /** How often a request is sent at most. @default {5} */
+  /**
+   * How often a request is sent at most.
+   *
+   * @default {5}
+   */
   readonly attempts?: number;
-  /** The first wait in milliseconds, doubled each time and jittered. @default {500} */
+  /**
+   * The first wait in milliseconds, doubled each time and jittered.
+   *
+   * @default {500}
+   */
   readonly delay?: number;
-  /** The longest wait in milliseconds. @default {30000} */
+  /**
+   * The longest wait in milliseconds.
+   *
+   * @default {30000}
+   */
   readonly maxDelay?: number;
-  /** How long one request may wait altogether, in milliseconds: a `Retry-After` beyond it fails at once. @default {300000} */
+  /**
+   * How long one request may wait altogether, in milliseconds: a `Retry-After` beyond it fails at once.
+   *
+   * @default {300000}
+   */
   readonly budget?: number;
 }
 
@@ -31,9 +47,17 @@ export interface RegistryNotice {
 
 /** Options of `RegistryClient`. */
 export interface RegistryClientOptions {
-  /** Finds credentials. @default {anonymous} */
+  /**
+   * Finds credentials.
+   *
+   * @default {anonymous}
+   */
   readonly credentials?: CredentialSource;
-  /** Finds mirrors and the settings of hosts. @default {the registry itself} */
+  /**
+   * Finds mirrors and the settings of hosts.
+   *
+   * @default {the registry itself}
+   */
   readonly hosts?: HostSource;
   /** Speaks plain http with every registry (`true`) or none (`false`). By default only with this machine's, and only when `tls` is not given. */
   readonly plainHttp?: boolean;
@@ -43,11 +67,23 @@ export interface RegistryClientOptions {
   readonly realms?: readonly string[];
   /** How failed requests are repeated. */
   readonly retry?: RetryOptions;
-  /** How long to wait for an answer, in milliseconds; ten times that for the end of an upload. @default {60000} */
+  /**
+   * How long to wait for an answer, in milliseconds; ten times that for the end of an upload.
+   *
+   * @default {60000}
+   */
   readonly timeout?: number;
-  /** How long a download may stand still, in milliseconds, before it is resumed by another request. @default {30000} */
+  /**
+   * How long a download may stand still, in milliseconds, before it is resumed by another request.
+   *
+   * @default {30000}
+   */
   readonly stallTimeout?: number;
-  /** The `User-Agent`. @default {"containerkit"} */
+  /**
+   * The `User-Agent`.
+   *
+   * @default {"containerkit"}
+   */
   readonly userAgent?: string;
   /** Told once of each warning and of rate limits. */
   readonly onNotice?: (notice: RegistryNotice) => void;

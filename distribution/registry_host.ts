@@ -29,7 +29,11 @@ export interface RegistryHost {
    * @default {whether `url` has the registry's name}
    */
   readonly isOrigin?: boolean;
-  /** What it may be asked for. @default {all} */
+  /**
+   * What it may be asked for.
+   *
+   * @default {all}
+   */
   readonly capabilities?: readonly HostCapability[];
   /** Further headers; never sent to another origin. */
   readonly headers?: Readonly<Record<string, string>>;

@@ -10,11 +10,19 @@ import type { HostCapability } from "./registry_host.ts";
 export interface RegistryRequest {
   /** What is being done, for errors, as in `pull manifest "…"`. */
   readonly action: string;
-  /** The HTTP method. @default {"GET"} */
+  /**
+   * The HTTP method.
+   *
+   * @default {"GET"}
+   */
   readonly method?: string;
   /** The path below `/v2/`, or the URL a server named for what follows. */
   readonly path: string | URL;
-  /** What the servers have to be capable of. @default {"pull"} */
+  /**
+   * What the servers have to be capable of.
+   *
+   * @default {"pull"}
+   */
   readonly capability?: HostCapability;
   /** The repository, which chooses credentials. */
   readonly repository?: string;
@@ -29,7 +37,11 @@ export interface RegistryRequest {
   readonly body?:
     | Uint8Array<ArrayBuffer>
     | (() => Promise<ReadableStream<Uint8Array<ArrayBuffer>>>);
-  /** Statuses that are answers. All others throw. @default {[200]} */
+  /**
+   * Statuses that are answers. All others throw.
+   *
+   * @default {[200]}
+   */
   readonly expected?: readonly number[];
   /** Sends it without credentials, to wherever `path` leads: for layers that lie outside registries. */
   readonly anonymous?: boolean;

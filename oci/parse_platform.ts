@@ -31,9 +31,17 @@ const OS_REGEXP =
 
 /** Options of {@linkcode parsePlatform}. */
 export interface ParsePlatformOptions {
-  /** The operating system of a specifier that names an architecture only. @default {"linux"} */
+  /**
+   * The operating system of a specifier that names an architecture only.
+   *
+   * @default {"linux"}
+   */
   readonly os?: string;
-  /** The architecture of a specifier that names an operating system only. @default {"amd64"} */
+  /**
+   * The architecture of a specifier that names an operating system only.
+   *
+   * @default {"amd64"}
+   */
   readonly architecture?: string;
 }
 

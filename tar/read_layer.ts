@@ -26,9 +26,17 @@ export interface LayerDigests {
 
 /** Options of {@linkcode readLayer}. */
 export interface ReadLayerOptions {
-  /** Hash function of `digest`. @default {"sha256"} */
+  /**
+   * Hash function of `digest`.
+   *
+   * @default {"sha256"}
+   */
   readonly digestAlgorithm?: DigestAlgorithm;
-  /** Hash function of `diffId`. @default {"sha256"} */
+  /**
+   * Hash function of `diffId`.
+   *
+   * @default {"sha256"}
+   */
   readonly diffIdAlgorithm?: DigestAlgorithm;
   /**
    * Gives the digest of the bytes as stored, once all are read, where somebody else hashes them or has proven them: a

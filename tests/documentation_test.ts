@@ -42,6 +42,10 @@ function lacks({ kind, jsDoc = {}, def = {} }: Declaration): string[] {
   return found;
 }
 
+/** A tag within a line is text to whoever shows it. */
+const INLINE_TAG_REGEXP =
+  /"doc":"(?:[^"\\]|\\.)*\S @(?:default|param|returns|see|throws)\b/;
+
 Deno.test("every export has a sentence, its parameters, what it returns and an example", async () => {
   const { workspace } = JSON.parse(
     await Deno.readTextFile(`${ROOT}deno.json`),
@@ -63,7 +67,11 @@ Deno.test("every export has a sentence, its parameters, what it returns and an e
   const wrong = symbols.flatMap(({ name, declarations }) =>
     declarations.flatMap((declaration) => {
       const path = declaration.location.filename.slice(`file://${ROOT}`.length);
-      return lacks(declaration).map((what) => `${path}: ${name} lacks ${what}`);
+      const missing = lacks(declaration);
+      if (INLINE_TAG_REGEXP.test(JSON.stringify(declaration))) {
+        missing.push("a line of its own for a tag");
+      }
+      return missing.map((what) => `${path}: ${name} lacks ${what}`);
     })
   );
   assertEquals(wrong, []);

@@ -17,7 +17,11 @@ const DRIVERS: Readonly<Record<VolumeKind, VolumeDriver>> = {
   view: viewDriver,
 };
 
-/** The driver of a kind. @throws {TypeError} If there is no such kind. */
+/**
+ * The driver of a kind.
+ *
+ * @throws {TypeError} If there is no such kind.
+ */
 export function driverOf(kind: VolumeKind): VolumeDriver {
   const driver = Object.hasOwn(DRIVERS, kind) ? DRIVERS[kind] : undefined;
   if (driver !== undefined) return driver;

@@ -25,21 +25,53 @@ import type { Upstream } from "./upstream.ts";
 export interface CreateRegistryOptions {
   /** Where the blobs are. */
   readonly store: RegistryStore;
-  /** What is in which repository. @default {in memory} */
+  /**
+   * What is in which repository.
+   *
+   * @default {in memory}
+   */
   readonly index?: RegistryIndex;
-  /** Whether a request may do what it wants. @default {everybody may do everything} */
+  /**
+   * Whether a request may do what it wants.
+   *
+   * @default {everybody may do everything}
+   */
   readonly authorize?: (access: RegistryAccess) => boolean | Promise<boolean>;
-  /** How who may not is asked to log in: the value of `WWW-Authenticate`. @default {'Basic realm="containerkit"'} */
+  /**
+   * How who may not is asked to log in: the value of `WWW-Authenticate`.
+   *
+   * @default {'Basic realm="containerkit"'}
+   */
   readonly challenge?: string;
-  /** Refuses every change. @default {false} */
+  /**
+   * Refuses every change.
+   *
+   * @default {false}
+   */
   readonly readOnly?: boolean;
-  /** The largest manifest in bytes. @default {4 MiB} */
+  /**
+   * The largest manifest in bytes.
+   *
+   * @default {4 MiB}
+   */
   readonly manifestLimit?: number;
-  /** The largest blob in bytes. @default {none} */
+  /**
+   * The largest blob in bytes.
+   *
+   * @default {none}
+   */
   readonly blobLimit?: number;
-  /** The smallest chunk of an upload in bytes, except for its last one. @default {none} */
+  /**
+   * The smallest chunk of an upload in bytes, except for its last one.
+   *
+   * @default {none}
+   */
   readonly minimumChunk?: number;
-  /** How many names a page of a list has at most. @default {1000} */
+  /**
+   * How many names a page of a list has at most.
+   *
+   * @default {1000}
+   */
   readonly pageSize?: number;
   /** Fetches what is not there from another registry, and keeps it. */
   readonly upstream?: Upstream;

@@ -12,6 +12,10 @@ export interface Upstream {
   readonly registry: string;
   /** The client that asks it. */
   readonly client: RegistryClient;
-  /** Ends what is being fetched: as the clients may have left, a server that ends would wait for it. @default {none} */
+  /**
+   * Ends what is being fetched: as the clients may have left, a server that ends would wait for it.
+   *
+   * @default {none}
+   */
   readonly signal?: AbortSignal;
 }
