@@ -10,7 +10,7 @@ import type { RegistryRequest } from "./registry_request.ts";
 import type { TransferEvent } from "./transfer_event.ts";
 import type { UploadState } from "./upload_state.ts";
 
-/** Options of {@linkcode uploadBlob}. */
+/** Options of {@linkcode BlobUpload}. */
 export interface UploadOptions {
   /** Sends in chunks; without it as a stream. */
   readonly chunkSize: number | undefined;
