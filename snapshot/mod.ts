@@ -28,3 +28,4 @@ export * from "./snapshot_info.ts";
 export * from "./snapshot_state_error.ts";
 export * from "./snapshotter.ts";
 export * from "./unpack.ts";
+export * from "./unpack_options.ts";

@@ -5,165 +5,26 @@
  */
 
 import { chainIds, DigestMismatchError, parseDigest } from "@containerkit/oci";
+import {
+  claimLayer,
+  type Step,
+  touchLayer,
+  type Work,
+} from "./_claim_layer.ts";
 import type { LayerSource } from "./layer_source.ts";
 import { LayerError } from "./layer_error.ts";
 import { RebaseError } from "./rebase_error.ts";
-import type {
-  Snapshot,
-  SnapshotCommit,
-  SnapshotDurability,
-  Snapshotter,
-} from "./snapshotter.ts";
+import type { Snapshot, SnapshotCommit, Snapshotter } from "./snapshotter.ts";
+import type { UnpackOptions } from "./unpack_options.ts";
 
 /** Labels of a layer's annotations that snapshots take over, as containerd has it. */
 const INHERITED_PREFIX = "containerd.io/snapshot/";
 const CHAIN_LABEL = "containerd.io/snapshot.ref";
-const SHORTEST_PAUSE = 5;
-const LONGEST_PAUSE = 100;
-
-/** What happens while an image is unpacked. */
-export type UnpackEvent =
-  /** A layer is there already; it is not fetched. */
-  | {
-    readonly type: "exists";
-    readonly layer: LayerSource;
-    readonly chainId: string;
-  }
-  /** Another caller, perhaps another process, is at work on a layer. */
-  | {
-    readonly type: "wait";
-    readonly layer: LayerSource;
-    readonly chainId: string;
-  }
-  /** So many bytes of a layer were read, as stored. */
-  | {
-    readonly type: "apply";
-    readonly layer: LayerSource;
-    readonly bytes: number;
-  }
-  /** A layer is complete, and what it was said to be. */
-  | { readonly type: "applied"; readonly layer: LayerSource }
-  /** A layer is in the store. */
-  | {
-    readonly type: "commit";
-    readonly layer: LayerSource;
-    readonly chainId: string;
-  };
-
-/** Options of {@linkcode unpack}. */
-export interface UnpackOptions {
-  /**
-   * How many layers to work on at the same time, where the driver can.
-   *
-   * @default {navigator.hardwareConcurrency}
-   */
-  readonly parallel?: number;
-  /**
-   * When layers are made to survive a power cut.
-   *
-   * @default {"batch"}
-   */
-  readonly durability?: SnapshotDurability;
-  /** Labels for every layer. */
-  readonly labels?: Readonly<Record<string, string>>;
-  /** The lease to keep the layers under. */
-  readonly lease?: string;
-  /** Called for what happens. */
-  onProgress?(event: UnpackEvent): void;
-  /** Ends it; what was not committed is removed. */
-  readonly signal?: AbortSignal;
-}
 
 /** What {@linkcode unpack} made. */
 export interface Unpacked {
   /** The name of the topmost layer in the store: the parent for {@linkcode Snapshotter.prepare}. */
   readonly chainId: string;
-}
-
-/** A layer on its way into the store. */
-interface Step {
-  readonly layer: LayerSource;
-  readonly chainId: string;
-  readonly parent: string | undefined;
-}
-
-/** What the steps share. */
-interface Work {
-  readonly to: Snapshotter;
-  readonly options: UnpackOptions;
-  readonly signal: AbortSignal;
-  /** The names of the layers that were committed so far, the lowest first. */
-  readonly committed: string[];
-}
-
-function sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const abort = () => {
-      clearTimeout(timer);
-      reject(signal.reason);
-    };
-    const timer = setTimeout(() => {
-      signal.removeEventListener("abort", abort);
-      resolve();
-    }, milliseconds);
-    signal.addEventListener("abort", abort, { once: true });
-  });
-}
-
-/** Whether a layer is there; then it counts as used just now. */
-async function touch({ to }: Work, chainId: string): Promise<boolean> {
-  try {
-    await to.update(chainId, { labels: {} });
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
-}
-
-/**
- * Claims a layer: prepares a snapshot under a key that only one can have, and
- * that is free again when its process dies. Whoever comes second waits.
- *
- * @returns The snapshot, or `undefined` when the layer is there by now.
- */
-async function claim(
-  work: Work,
-  step: Step,
-  options: { onParent: boolean } = { onParent: false },
-): Promise<Snapshot | undefined> {
-  const { to, options: { onProgress }, signal } = work;
-  const { chainId, layer } = step;
-  let waited = false;
-  for (
-    let pause = SHORTEST_PAUSE;;
-    pause = Math.min(pause * 2, LONGEST_PAUSE)
-  ) {
-    signal.throwIfAborted();
-    if (await touch(work, chainId)) {
-      onProgress?.({ type: "exists", layer, chainId });
-      return undefined;
-    }
-    try {
-      const parent = options.onParent ? step.parent : undefined;
-      await using claims = new AsyncDisposableStack();
-      const claimed = claims.use(
-        await to.prepare(`unpack ${chainId}`, parent, {
-          transient: true,
-          signal,
-        }),
-      );
-      // The one we waited for may have finished in between.
-      if (await touch(work, chainId)) continue;
-      claims.move();
-      return claimed;
-    } catch (error) {
-      if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
-    }
-    if (!waited) onProgress?.({ type: "wait", layer, chainId });
-    waited = true;
-    await sleep(pause, signal);
-  }
 }
 
 async function apply(
@@ -281,7 +142,7 @@ async function unpackTogether(
   let todo: Claimed[] = [];
   // From the lowest up, as everybody does: who waits here holds nothing that the other waits for.
   for (const step of steps) {
-    const snapshot = await claim(work, step);
+    const snapshot = await claimLayer(work, step);
     if (snapshot === undefined) continue;
     todo.push({ step, snapshot: claims.use(snapshot) });
   }
@@ -331,7 +192,7 @@ async function commitOrRetry(
 
 /** Claims a layer on its parent, applies and commits it. */
 async function unpackOne(work: Work, step: Step): Promise<void> {
-  await using snapshot = await claim(work, step, { onParent: true });
+  await using snapshot = await claimLayer(work, step, { onParent: true });
   if (snapshot === undefined) return;
   await apply(work, step, snapshot);
   const durability = work.options.durability === "none" ? "none" : "full";
@@ -400,7 +261,7 @@ export async function unpack(
   }));
   // What is built upon cannot go: the highest layer there is keeps those below it.
   let there = all.length;
-  while (there > 0 && !await touch(work, all[there - 1]!.chainId)) there--;
+  while (there > 0 && !await touchLayer(work, all[there - 1]!.chainId)) there--;
   for (const { layer, chainId } of all.slice(0, there)) {
     options.onProgress?.({ type: "exists", layer, chainId });
   }

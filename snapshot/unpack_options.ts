@@ -1,0 +1,61 @@
+/**
+ * How the layers of an image are put into a store.
+ *
+ * @module
+ */
+
+import type { LayerSource } from "./layer_source.ts";
+import type { SnapshotDurability } from "./snapshotter.ts";
+
+/** What happens while an image is unpacked. */
+export type UnpackEvent =
+  /** A layer is there already; it is not fetched. */
+  | {
+    readonly type: "exists";
+    readonly layer: LayerSource;
+    readonly chainId: string;
+  }
+  /** Another caller, perhaps another process, is at work on a layer. */
+  | {
+    readonly type: "wait";
+    readonly layer: LayerSource;
+    readonly chainId: string;
+  }
+  /** So many bytes of a layer were read, as stored. */
+  | {
+    readonly type: "apply";
+    readonly layer: LayerSource;
+    readonly bytes: number;
+  }
+  /** A layer is complete, and what it was said to be. */
+  | { readonly type: "applied"; readonly layer: LayerSource }
+  /** A layer is in the store. */
+  | {
+    readonly type: "commit";
+    readonly layer: LayerSource;
+    readonly chainId: string;
+  };
+
+/** Options of `unpack()`. */
+export interface UnpackOptions {
+  /**
+   * How many layers to work on at the same time, where the driver can.
+   *
+   * @default {navigator.hardwareConcurrency}
+   */
+  readonly parallel?: number;
+  /**
+   * When layers are made to survive a power cut.
+   *
+   * @default {"batch"}
+   */
+  readonly durability?: SnapshotDurability;
+  /** Labels for every layer. */
+  readonly labels?: Readonly<Record<string, string>>;
+  /** The lease to keep the layers under. */
+  readonly lease?: string;
+  /** Called for what happens. */
+  onProgress?(event: UnpackEvent): void;
+  /** Ends it; what was not committed is removed. */
+  readonly signal?: AbortSignal;
+}
