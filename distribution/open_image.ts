@@ -37,10 +37,16 @@ export interface OpenImageOptions {
  * @throws {DigestMismatchError} If the store's bytes are not what they are named.
  *
  * @example Usage
- * ```ts ignore
+ * ```ts
  * import { openImage } from "@containerkit/distribution";
+ * import { packImage } from "@containerkit/distribution/pack";
+ * import { createMemoryStore } from "@containerkit/distribution/registry";
+ * import { assertEquals } from "@std/assert";
  *
- * const image = await openImage(store, descriptor, { platform: "linux/arm64" });
+ * const store = createMemoryStore();
+ * const { descriptor } = await packImage(store, { layers: [], config: { Cmd: ["sh"] } });
+ * const { config } = await openImage(store, descriptor);
+ * assertEquals(config.config?.Cmd, ["sh"]);
  * ```
  */
 export async function openImage(

@@ -15,15 +15,13 @@ import type { Snapshot } from "@containerkit/snapshot";
 import type { LayerFixture, SnapshotterFixture } from "@containerkit/snapshot/testing";
 declare global {
   const store: Store;
-  const image: Image, signature: Image, oldBase: Image, newBase: Image;
-  const descriptor: Descriptor, amd64: Descriptor, arm64: Descriptor;
+  const image: Image, signature: Image;
+  const descriptor: Descriptor;
   const snapshot: Snapshot;
   const policy: Policy;
   const admit: NonNullable<ImportOptions["admit"]>;
   const digest: string, reference: string, username: string, password: string;
   const expected: string;
-  const content: Uint8Array<ArrayBuffer>;
-  const tar: ReadableStream<Uint8Array<ArrayBuffer>>;
   function unpackBusybox(folder: string): Promise<void>;
   function makeFixture(): Promise<LayerFixture>;
   function openMine(): Promise<SnapshotterFixture>;

@@ -42,13 +42,17 @@ export interface CopyContentOptions {
  * @throws {DigestMismatchError} If a blob is not what it is named.
  *
  * @example Usage
- * ```ts ignore
- * import { copyContent, openLayout } from "@containerkit/distribution/archive";
+ * ```ts
+ * import { copyContent } from "@containerkit/distribution/archive";
+ * import { packImage } from "@containerkit/distribution/pack";
+ * import { createMemoryStore } from "@containerkit/distribution/registry";
+ * import { assertEquals } from "@std/assert";
  *
- * const layout = await openLayout("/srv/images");
- * for (const { descriptor } of await layout.list()) {
- *   await copyContent(layout, descriptor, { to: store });
- * }
+ * const from = createMemoryStore(); // or await openLayout("/srv/images")
+ * const to = createMemoryStore();
+ * const { descriptor } = await packImage(from, { layers: [] });
+ * await copyContent(from, descriptor, { to });
+ * assertEquals(await to.stat(descriptor.digest), { size: descriptor.size });
  * ```
  */
 export async function copyContent(

@@ -160,12 +160,17 @@ async function* write(
  * @see https://github.com/opencontainers/image-spec/blob/main/image-layout.md
  *
  * @example Usage
- * ```ts ignore
+ * ```ts
  * import { exportArchive } from "@containerkit/distribution/archive";
+ * import { packImage } from "@containerkit/distribution/pack";
+ * import { createMemoryStore } from "@containerkit/distribution/registry";
+ * import { assertEquals } from "@std/assert";
  *
- * const names = ["docker.io/library/alpine:3"];
+ * const store = createMemoryStore();
+ * const { descriptor } = await packImage(store, { layers: [] });
+ * const names = ["docker.io/library/empty:1"];
  * const tar = exportArchive(store, [{ descriptor, names }]);
- * await tar.pipeTo((await Deno.create("alpine.tar")).writable);
+ * assertEquals((await new Response(tar).bytes()).length % 512, 0);
  * ```
  */
 export function exportArchive(

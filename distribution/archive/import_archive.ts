@@ -138,13 +138,18 @@ async function readImages(
  * @see https://github.com/opencontainers/image-spec/blob/main/image-layout.md
  *
  * @example Usage
- * ```ts ignore
- * import { importArchive } from "@containerkit/distribution/archive";
+ * ```ts
+ * import { exportArchive, importArchive } from "@containerkit/distribution/archive";
+ * import { packImage } from "@containerkit/distribution/pack";
+ * import { createMemoryStore } from "@containerkit/distribution/registry";
+ * import { assertEquals } from "@std/assert";
  *
- * using file = await Deno.open("alpine.tar");
- * for (const { descriptor, names } of await importArchive(file.readable, store)) {
- *   for (const name of names) await store.images.create(name, descriptor);
- * }
+ * const from = createMemoryStore();
+ * const { descriptor } = await packImage(from, { layers: [] });
+ * const names = ["docker.io/library/empty:1"];
+ * const tar = exportArchive(from, [{ descriptor, names }]); // or of a file
+ * const images = await importArchive(tar, createMemoryStore());
+ * assertEquals(images.map(({ names }) => names), [names]);
  * ```
  */
 export async function importArchive(

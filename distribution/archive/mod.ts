@@ -1,13 +1,15 @@
 /**
  * Images in and out of archives and folders: OCI image layouts, and what `docker save` writes.
  *
- * ```ts ignore
+ * ```ts
  * import { exportArchive, importArchive } from "@containerkit/distribution/archive";
+ * import { packImage } from "@containerkit/distribution/pack";
+ * import { createMemoryStore } from "@containerkit/distribution/registry";
  *
- * using input = await Deno.open("docker.tar");
- * const images = await importArchive(input.readable, store);
- * const output = await Deno.create("oci.tar");
- * await exportArchive(store, images, { format: "oci" }).pipeTo(output.writable);
+ * const store = createMemoryStore();
+ * const { descriptor } = await packImage(store, { layers: [] });
+ * const tar = exportArchive(store, [{ descriptor, names: ["localhost/empty:1"] }]);
+ * console.log(await importArchive(tar, createMemoryStore()));
  * ```
  *
  * @module

@@ -28,13 +28,19 @@ export type AppendLayerOptions = Omit<
  * @throws {TypeError} If the layer is neither an archive nor a layer, or both.
  *
  * @example Usage
- * ```ts ignore
- * import { appendLayer } from "@containerkit/distribution/pack";
+ * ```ts
+ * import { appendLayer, packImage } from "@containerkit/distribution/pack";
+ * import { createMemoryStore } from "@containerkit/distribution/registry";
+ * import { assertEquals } from "@std/assert";
  *
+ * const store = createMemoryStore();
+ * const image = await packImage(store, { layers: [] });
  * const changed = await appendLayer(store, image, {
- *   archive: (await snapshot.diff({ compression: "none" })).readable,
+ *   // An empty tar; or (await snapshot.diff({ compression: "none" })).readable
+ *   archive: new Blob([new Uint8Array(1024)]).stream(),
  *   history: { created_by: "make install" },
  * });
+ * assertEquals(changed.layers.length, 1);
  * ```
  */
 export async function appendLayer(

@@ -283,13 +283,18 @@ async function convertAnew(
  * @throws {TypeError} If Docker has no media type for a layer.
  *
  * @example Usage
- * ```ts ignore
- * import { convert } from "@containerkit/distribution/pack";
+ * ```ts
+ * import { convert, packImage } from "@containerkit/distribution/pack";
+ * import { createMemoryStore } from "@containerkit/distribution/registry";
+ * import { assertEquals } from "@std/assert";
  *
- * const { descriptor, changes } = await convert(store, image.root, {
+ * const store = createMemoryStore();
+ * const archive = new Blob([new Uint8Array(1024)]).stream(); // an empty tar
+ * const image = await packImage(store, { layers: [{ archive }] });
+ * const { descriptor, changes } = await convert(store, image.descriptor, {
  *   compression: "zstd",
- *   mediaTypes: "oci",
  * });
+ * assertEquals(changes.at(-1)?.to?.digest, descriptor.digest);
  * ```
  */
 export async function convert(

@@ -22,11 +22,16 @@ import { squash, type SquashOptions } from "./squash.ts";
  * @throws {SyntaxError} If a path in a layer leads out of it.
  *
  * @example Usage
- * ```ts ignore
- * import { flatten } from "@containerkit/distribution/pack";
+ * ```ts
+ * import { flatten, packImage } from "@containerkit/distribution/pack";
+ * import { createMemoryStore } from "@containerkit/distribution/registry";
+ * import { assertEquals } from "@std/assert";
  *
+ * const store = createMemoryStore();
+ * const archive = () => new Blob([new Uint8Array(1024)]).stream(); // an empty tar
+ * const image = await packImage(store, { layers: [{ archive }, { archive }] });
  * const flat = await flatten(store, image, { compression: "zstd" });
- * console.log(flat.layers.length); // 1
+ * assertEquals(flat.layers.length, 1);
  * ```
  */
 export async function flatten(

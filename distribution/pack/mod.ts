@@ -1,10 +1,19 @@
 /**
  * Images out of their parts, and out of other images. Everything is plain data and streams; the store is any {@linkcode BlobStore}.
  *
- * ```ts ignore
+ * ```ts
  * import { packImage } from "@containerkit/distribution/pack";
+ * import { createMemoryStore } from "@containerkit/distribution/registry";
+ * import { TarStream, type TarStreamInput } from "@containerkit/tar";
  *
- * const image = await packImage(store, { layers: [{ archive: tar }], config: { Cmd: ["/bin/sh"] } });
+ * const archive = ReadableStream.from<TarStreamInput>([
+ *   { type: "directory", path: "etc" },
+ * ]).pipeThrough(new TarStream());
+ * const image = await packImage(createMemoryStore(), {
+ *   layers: [{ archive }],
+ *   config: { Cmd: ["/bin/sh"] },
+ * });
+ * console.log(image.descriptor.digest);
  * ```
  *
  * @module

@@ -52,14 +52,22 @@ export interface PackArtifactOptions {
  * @throws {TypeError} If the kind is not a media type.
  *
  * @example Usage
- * ```ts ignore
- * import { packArtifact } from "@containerkit/distribution/pack";
+ * ```ts
+ * import { packArtifact, packImage } from "@containerkit/distribution/pack";
+ * import { createMemoryStore } from "@containerkit/distribution/registry";
+ * import { assertEquals } from "@std/assert";
  *
+ * const store = createMemoryStore();
+ * const image = await packImage(store, { layers: [] });
  * const sbom = await packArtifact(store, {
  *   artifactType: "application/spdx+json",
- *   files: [{ mediaType: "application/spdx+json", content }],
+ *   files: [{
+ *     mediaType: "application/spdx+json",
+ *     content: new TextEncoder().encode("{}"),
+ *   }],
  *   subject: image.descriptor,
  * });
+ * assertEquals(sbom.layers.length, 1);
  * ```
  */
 export async function packArtifact(

@@ -79,15 +79,17 @@ function historyOf(layers: readonly LayerInput[]): History[] {
  * @see https://github.com/opencontainers/image-spec/blob/main/manifest.md
  *
  * @example Usage
- * ```ts ignore
+ * ```ts
  * import { packImage } from "@containerkit/distribution/pack";
- * import { push } from "@containerkit/distribution";
+ * import { createMemoryStore } from "@containerkit/distribution/registry";
+ * import { assertEquals } from "@std/assert";
  *
- * const image = await packImage(store, {
- *   layers: [{ archive: (await Deno.open("rootfs.tar")).readable }],
+ * const { config, layers } = await packImage(createMemoryStore(), {
+ *   layers: [{ archive: new Blob([new Uint8Array(1024)]).stream() }], // an empty tar
  *   config: { Entrypoint: ["/bin/app"] },
  * });
- * await push(image, "localhost:5000/app:1");
+ * assertEquals(config.config?.Entrypoint, ["/bin/app"]);
+ * assertEquals(config.rootfs.diff_ids, layers.map(({ diffId }) => diffId));
  * ```
  */
 export async function packImage(

@@ -82,10 +82,19 @@ function toEntry(manifest: Image | Descriptor): Descriptor {
  * @see https://github.com/opencontainers/image-spec/blob/main/image-index.md
  *
  * @example Usage
- * ```ts ignore
- * import { packIndex } from "@containerkit/distribution/pack";
+ * ```ts
+ * import { packImage, packIndex } from "@containerkit/distribution/pack";
+ * import { createMemoryStore } from "@containerkit/distribution/registry";
+ * import { MediaType, parsePlatform } from "@containerkit/oci";
+ * import { assertEquals } from "@std/assert";
  *
- * const index = await packIndex(store, { manifests: [amd64, arm64] });
+ * const store = createMemoryStore();
+ * const manifests = [];
+ * for (const name of ["linux/amd64", "linux/arm64"]) {
+ *   manifests.push(await packImage(store, { layers: [], platform: parsePlatform(name) }));
+ * }
+ * const { mediaType } = await packIndex(store, { manifests });
+ * assertEquals(mediaType, MediaType.Index);
  * ```
  */
 export async function packIndex(

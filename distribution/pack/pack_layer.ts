@@ -74,12 +74,15 @@ function count(
  * @see https://github.com/opencontainers/image-spec/blob/main/layer.md
  *
  * @example Usage
- * ```ts ignore
+ * ```ts
  * import { packLayer } from "@containerkit/distribution/pack";
+ * import { createMemoryStore } from "@containerkit/distribution/registry";
+ * import { MediaType } from "@containerkit/oci";
+ * import { assertEquals } from "@std/assert";
  *
- * const tar = (await Deno.open("rootfs.tar")).readable;
- * const layer = await packLayer(store, tar, { compression: "zstd" });
- * console.log(layer.digest, layer.diffId);
+ * const tar = new Blob([new Uint8Array(1024)]).stream(); // an empty one
+ * const layer = await packLayer(createMemoryStore(), tar, { compression: "zstd" });
+ * assertEquals(layer.mediaType, MediaType.LayerZstd);
  * ```
  */
 export async function packLayer(

@@ -30,10 +30,21 @@ export interface RebaseOptions {
  * @throws {TypeError} If the image does not stand on the base, or the bases are of different platforms.
  *
  * @example Usage
- * ```ts ignore
- * import { rebase } from "@containerkit/distribution/pack";
+ * ```ts
+ * import { appendLayer, packImage, rebase } from "@containerkit/distribution/pack";
+ * import { createMemoryStore } from "@containerkit/distribution/registry";
+ * import { assertEquals } from "@std/assert";
  *
- * const mended = await rebase(store, image, { from: oldBase, to: newBase });
+ * const store = createMemoryStore();
+ * const tar = (size: number) => new Blob([new Uint8Array(size)]).stream(); // an empty one
+ * const from = await packImage(store, { layers: [{ archive: tar(1024) }] });
+ * const to = await packImage(store, { layers: [{ archive: tar(2048) }] });
+ * const image = await appendLayer(store, from, { archive: tar(4096) });
+ * const mended = await rebase(store, image, { from, to });
+ * assertEquals(
+ *   mended.layers.map(({ digest }) => digest),
+ *   [to.layers[0]?.digest, image.layers[1]?.digest],
+ * );
  * ```
  */
 export async function rebase(

@@ -38,12 +38,17 @@ export interface SetConfigOptions {
  * @see https://github.com/opencontainers/image-spec/blob/main/config.md
  *
  * @example Usage
- * ```ts ignore
- * import { setConfig } from "@containerkit/distribution/pack";
+ * ```ts
+ * import { packImage, setConfig } from "@containerkit/distribution/pack";
+ * import { createMemoryStore } from "@containerkit/distribution/registry";
+ * import { assertEquals } from "@std/assert";
  *
+ * const store = createMemoryStore();
+ * const image = await packImage(store, { layers: [], config: { Cmd: ["sh"] } });
  * const changed = await setConfig(store, image, {
  *   config: { Entrypoint: ["/bin/app"], Cmd: undefined },
  * });
+ * assertEquals(changed.config.config, { Entrypoint: ["/bin/app"] });
  * ```
  */
 export async function setConfig(

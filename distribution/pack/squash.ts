@@ -51,11 +51,18 @@ function historyUpTo(history: readonly History[], layers: number): History[] {
  * @throws {SyntaxError} If a path in a layer leads out of it.
  *
  * @example Usage
- * ```ts ignore
- * import { squash } from "@containerkit/distribution/pack";
+ * ```ts
+ * import { packImage, squash } from "@containerkit/distribution/pack";
+ * import { createMemoryStore } from "@containerkit/distribution/registry";
+ * import { assertEquals } from "@std/assert";
  *
- * const flat = await squash(store, image, { compression: "zstd" });
- * console.log(flat.layers.length); // 1
+ * const store = createMemoryStore();
+ * const archive = () => new Blob([new Uint8Array(1024)]).stream(); // an empty tar
+ * const layers = [{ archive }, { archive }, { archive }];
+ * const image = await packImage(store, { layers });
+ * const squashed = await squash(store, image, { from: 1 });
+ * assertEquals(squashed.layers.length, 2);
+ * assertEquals(squashed.layers[0]?.digest, image.layers[0]?.digest);
  * ```
  */
 export async function squash(
