@@ -309,9 +309,14 @@ export class VolumeStore implements AsyncDisposable {
   }
 
   /** Closes the store; volumes and kept attachments stay. A second call does nothing. */
-  [Symbol.asyncDispose](): Promise<void> {
+  close(): Promise<void> {
     this.#store.state.close();
     return Promise.resolve();
+  }
+
+  /** The same as `close()`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
   }
 
   #traced<T>(

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { mkdirAt, openAt, OpenFlag, type Trace } from "@containerkit/libc";
 import type { Mount } from "@containerkit/mount";
-import { need, rootTest, runProgram } from "@containerkit/tests";
+import { need, rootTest, runProgram, tempDir } from "@containerkit/tests";
 import { channel } from "node:diagnostics_channel";
 import { MIB, open } from "./_test_store.ts";
 import { type CreateVolumeOptions, openVolumes } from "./mod.ts";
@@ -37,6 +37,22 @@ rootTest(
         await assertRejects(() => Deno.writeTextFile(`${shown.at}/file`, "x"));
       });
     }
+  },
+);
+
+rootTest(
+  "VolumeStore.close() leaves what there is to the next one",
+  async () => {
+    await using temp = tempDir();
+    const options = { root: `${temp.path}/lib`, state: `${temp.path}/run` };
+    const first = await openVolumes(options);
+    await first.create("data");
+    await first.close();
+    await first.close();
+    assertThrows(() => first.list());
+    await using second = await openVolumes(options);
+    assertEquals(second.list().map(({ name }) => name), ["data"]);
+    await second.remove("data");
   },
 );
 
