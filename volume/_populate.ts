@@ -1,12 +1,12 @@
 import { openAt, OpenFlag, syncFs } from "@containerkit/libc";
-import { lockFile } from "@containerkit/state";
 import type { Store } from "./_stage.ts";
 import { release } from "./_attach.ts";
 import { describeUsers, insertAttachment, users } from "./_attachments.ts";
 import { emptyFolder, isEmpty } from "./_empty_folder.ts";
+import { lockVolume } from "./_lock_volume.ts";
 import { currentProcess } from "./_process.ts";
 import { requireRow, type Row } from "./_row.ts";
-import { fillLock, settleFilling } from "./_unfinished.ts";
+import { settleFilling } from "./_unfinished.ts";
 import { whileMounted } from "./_while_mounted.ts";
 
 /** Fills the root of a volume. */
@@ -77,9 +77,12 @@ export async function populate(
   options: { signal?: AbortSignal },
 ): Promise<boolean> {
   const { signal } = options;
-  const { id } = requireRow(store.state, name, "populate");
   // Whoever comes second waits here, and then finds the volume filled.
-  using _lock = await lockFile(fillLock(store, id), options);
+  using _lock = await lockVolume(store, name, {
+    ...options,
+    suffix: ".fill",
+    action: "populate",
+  });
   const row = findFillable(store, name);
   if (row === undefined) return false;
   // Not filled while the mounting is locked: others would wait as long instead of being told.

@@ -11,6 +11,7 @@ import { users } from "./_attachments.ts";
 import { driverOf } from "./_drivers.ts";
 import { removeFolder } from "./_empty_folder.ts";
 import { finishFolders } from "./_folder_alone.ts";
+import { removeLocks } from "./_lock_volume.ts";
 import { currentProcess } from "./_process.ts";
 import { discard, isLeft, removeFiles } from "./_remove.ts";
 import { finishResize } from "./_resize.ts";
@@ -41,6 +42,7 @@ async function settle(store: Store, row: Row): Promise<void> {
   await removeFiles(store, row);
   state.prepare("DELETE FROM attachments WHERE volume = ?").run(row.id);
   state.prepare("DELETE FROM volumes WHERE id = ?").run(row.id);
+  removeLocks(store, row.id);
 }
 
 /** Unmounts what dead processes left mounted and nobody uses. */

@@ -1,4 +1,3 @@
-import { SyscallError, unlinkAt } from "@containerkit/libc";
 import {
   isStaged,
   placeOf,
@@ -9,6 +8,7 @@ import {
 import { describeUsers, users } from "./_attachments.ts";
 import { driverOf } from "./_drivers.ts";
 import { removeFolder } from "./_empty_folder.ts";
+import { removeLocks } from "./_lock_volume.ts";
 import { currentProcess, isAlive } from "./_process.ts";
 import { findRow, requireRow, type Row } from "./_row.ts";
 import { isFilling } from "./_unfinished.ts";
@@ -111,14 +111,5 @@ export async function removeVolume(store: Store, name: string): Promise<void> {
   state.transaction<void>(() => {
     state.prepare("DELETE FROM volumes WHERE id = ?").run(row.id);
   }, { durable: false });
-  // Mostly there are none.
-  for (const suffix of ["", ".fill", ".resize"]) {
-    try {
-      unlinkAt(undefined, `${store.root}/locks/${row.id}${suffix}`);
-    } catch (error) {
-      if (!(error instanceof SyscallError) || error.code !== "ENOENT") {
-        throw error;
-      }
-    }
-  }
+  removeLocks(store, row.id);
 }

@@ -1,18 +1,14 @@
 import { isMountPoint } from "@containerkit/mount";
-import { lockFile, tryLockFile, withIntent } from "@containerkit/state";
+import { tryLockFile, withIntent } from "@containerkit/state";
 import { isStaged, placeOf, type Store, whileStaging } from "./_stage.ts";
 import { users } from "./_attachments.ts";
 import type { Place } from "./_driver.ts";
 import { driverOf } from "./_drivers.ts";
+import { lockPath, lockVolume } from "./_lock_volume.ts";
 import { checkLimit } from "./_names.ts";
 import { findRow, type Limits, requireRow, type Row } from "./_row.ts";
 import type { VolumeUsage } from "./volume_info.ts";
 import { whileMounted } from "./_while_mounted.ts";
-
-/** Held while limits are changed: else of two the one limit would be the kernel's, the other the row's. */
-function resizeLock({ root }: Store, id: number): string {
-  return `${root}/locks/${id}.resize`;
-}
 
 /** Changes the limits of a volume; see `VolumeStore.resize`. */
 export async function resizeVolume(
@@ -23,11 +19,12 @@ export async function resizeVolume(
 ): Promise<void> {
   checkLimit("size", limits.size);
   checkLimit("inodes", limits.inodes);
-  const { id } = requireRow(store.state, name, "resize");
-  using _lock = await lockFile(
-    resizeLock(store, id),
-    signal === undefined ? {} : { signal },
-  );
+  // Else of two the one limit would be the kernel's, the other the row's.
+  using _lock = await lockVolume(store, name, {
+    suffix: ".resize",
+    action: "resize",
+    ...(signal === undefined ? {} : { signal }),
+  });
   await change(store, name, limits, signal);
 }
 
@@ -37,7 +34,7 @@ export async function finishResize(
   { id, name, resizing }: Row,
 ): Promise<void> {
   if (resizing === undefined) return;
-  using lock = tryLockFile(resizeLock(store, id));
+  using lock = tryLockFile(lockPath(store, id, ".resize"));
   if (lock === undefined) return;
   // Who had the lock before may have finished or removed it.
   const row = findRow(store.state, name);

@@ -89,16 +89,22 @@ export function rowOf(state: State, id: number): Row {
   );
 }
 
+/** One row whose volume is there: not if it is being made or removed. */
+export function findVolume(state: State, name: string): Row | undefined {
+  const row = findRow(state, name);
+  return row?.phase === "creating" || row?.phase === "removing"
+    ? undefined
+    : row;
+}
+
 /**
  * One row whose volume is there.
  *
  * @throws {Deno.errors.NotFound} If there is none, or it is being made or removed.
  */
 export function requireRow(state: State, name: string, action: string): Row {
-  const row = findRow(state, name);
-  if (
-    row === undefined || row.phase === "creating" || row.phase === "removing"
-  ) {
+  const row = findVolume(state, name);
+  if (row === undefined) {
     throw new Deno.errors.NotFound(
       `Cannot ${action} volume "${name}": there is no such volume`,
     );

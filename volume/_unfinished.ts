@@ -1,5 +1,6 @@
 import { tryLockFile } from "@containerkit/state";
 import { emptyFolder } from "./_empty_folder.ts";
+import { lockPath } from "./_lock_volume.ts";
 import { findRow, type Row } from "./_row.ts";
 import type { Store } from "./_stage.ts";
 import { whileMounted } from "./_while_mounted.ts";
@@ -15,15 +16,10 @@ export function settleFilling(
   ).run(populated ? 1 : 0, row.id);
 }
 
-/** Held while a volume is filled: whoever gets it knows that nobody fills it. */
-export function fillLock({ root }: Store, id: number): string {
-  return `${root}/locks/${id}.fill`;
-}
-
 /** Whether a process that lives fills it. In a transaction nobody else begins to: that takes the row too. */
 export function isFilling(store: Store, { id, phase }: Row): boolean {
   if (phase !== "filling") return false;
-  using lock = tryLockFile(fillLock(store, id));
+  using lock = tryLockFile(lockPath(store, id, ".fill"));
   return lock === undefined;
 }
 
@@ -33,7 +29,7 @@ export async function emptyUnfinished(
   { id, name, phase }: Row,
 ): Promise<void> {
   if (phase !== "filling") return;
-  using lock = tryLockFile(fillLock(store, id));
+  using lock = tryLockFile(lockPath(store, id, ".fill"));
   if (lock === undefined) return;
   // Who had the lock before may have filled or removed it.
   const row = findRow(store.state, name);

@@ -1,6 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { rootTest } from "@containerkit/tests";
-import { open } from "./_test_store.ts";
+import { lockFile } from "@containerkit/state";
+import { MIB, open } from "./_test_store.ts";
 
 rootTest("VolumeStore.lock() excludes and shares", async () => {
   await using fixture = await open();
@@ -72,3 +73,26 @@ rootTest("VolumeStore.lock() holds across processes", async () => {
   await writer.stdin.close().catch(() => {});
   using _lock = await volumes.lock("data");
 });
+
+rootTest(
+  "VolumeStore.lock() gives none of a volume that is removed while it waits",
+  async () => {
+    await using fixture = await open();
+    const { volumes, path } = fixture;
+    await volumes.create("data");
+    const held = await Promise.all(
+      ["", ".fill", ".resize"].map((suffix) =>
+        lockFile(`${path}/lib/volumes/locks/1${suffix}`)
+      ),
+    );
+    const waiting = [
+      () => volumes.lock("data"),
+      () => volumes.populate("data", () => Promise.resolve()),
+      () => volumes.resize("data", { size: MIB }),
+    ].map((call) => assertRejects(call, Deno.errors.NotFound, "no such"));
+    await volumes.remove("data");
+    for (const lock of held) lock.close();
+    await Promise.all(waiting);
+    assertEquals([...Deno.readDirSync(`${path}/lib/volumes/locks`)], []);
+  },
+);

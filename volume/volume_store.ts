@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type FileLock, lockFile } from "@containerkit/state";
+import type { FileLock } from "@containerkit/state";
 import { attach, detach } from "./_attach.ts";
 import type { Store } from "./_stage.ts";
 import type { AttachedVolume, AttachVolumeOptions } from "./attached_volume.ts";
@@ -13,10 +13,11 @@ import { findHot, users } from "./_attachments.ts";
 import { cloneVolume } from "./_clone.ts";
 import { createVolume } from "./_create.ts";
 import type { CreateVolumeOptions } from "./create_volume_options.ts";
+import { lockVolume } from "./_lock_volume.ts";
 import { populate } from "./_populate.ts";
 import { removeVolume } from "./_remove.ts";
 import { resizeVolume } from "./_resize.ts";
-import { findRow, readRows, requireRow, toInfo } from "./_row.ts";
+import { findRow, findVolume, readRows, requireRow, toInfo } from "./_row.ts";
 import { trace } from "./_trace.ts";
 import { volumeUsage } from "./_usage.ts";
 import type { VolumeCollectable } from "./volume_collectable.ts";
@@ -87,11 +88,8 @@ export class VolumeStore implements AsyncDisposable {
 
   /** Describes a volume, or gives `undefined` if there is none. */
   get(name: string): VolumeInfo | undefined {
-    const row = findRow(this.#store.state, name);
-    return row === undefined || row.phase === "creating" ||
-        row.phase === "removing"
-      ? undefined
-      : toInfo(row);
+    const row = findVolume(this.#store.state, name);
+    return row === undefined ? undefined : toInfo(row);
   }
 
   /** Lists volumes by name, all or those that the filter chooses. */
@@ -227,13 +225,18 @@ export class VolumeStore implements AsyncDisposable {
   /**
    * Locks a volume across processes, for those who ask: access modes are made of it. The kernel drops it when its
    * holder dies.
+   *
+   * @throws {Deno.errors.NotFound} If there is none, or it is removed while this waits.
    */
   async lock(
     name: string,
     options: LockVolumeOptions = {},
   ): Promise<FileLock> {
-    const { id } = requireRow(this.#store.state, name, "lock");
-    return await lockFile(`${this.#store.root}/locks/${id}`, options);
+    return await lockVolume(this.#store, name, {
+      ...options,
+      suffix: "",
+      action: "lock",
+    });
   }
 
   /**
