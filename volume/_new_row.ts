@@ -17,6 +17,11 @@ function kindOptions(options: CreateVolumeOptions): KindOptions {
       'Cannot make the volume: "snapshot" goes with kind "view", and only with it',
     );
   }
+  if ((mounts ?? snapshot?.mounts)?.length === 0) {
+    throw new TypeError(
+      `Cannot make the volume: one of kind "${kind}" shows at least one mount`,
+    );
+  }
   if (fstype !== undefined && kind !== "image") {
     throw new TypeError(
       'Cannot make the volume: "fstype" goes with kind "image" only',
