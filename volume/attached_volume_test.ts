@@ -144,7 +144,7 @@ rootTest(
         kind: "foreign",
         mounts: [{ type: "bind", source: `${path}/elsewhere` }],
       });
-      await beside("du", () => volumes.usage("foreign"), "foreign");
+      await beside("find", () => volumes.usage("foreign"), "foreign");
     });
     await t.step("clone()", async () => {
       await volumes.create("data", { kind: "tmpfs" });

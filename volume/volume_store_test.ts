@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { mkdirAt, openAt, OpenFlag, type Trace } from "@containerkit/libc";
-import type { Mount } from "@containerkit/mount";
+import { type Mount, mount } from "@containerkit/mount";
 import { need, rootTest, runProgram, tempDir } from "@containerkit/tests";
 import { channel } from "node:diagnostics_channel";
 import { MIB, open } from "./_test_store.ts";
@@ -150,6 +150,19 @@ rootTest(
       () => volumes.create("a", { kind: "foreign" }),
       TypeError,
     );
+    const none = { key: "a", mounts: [] };
+    for (
+      const options of [
+        { kind: "foreign", mounts: [] },
+        { kind: "view", snapshot: none },
+      ] as const
+    ) {
+      await assertRejects(
+        () => volumes.create("a", options),
+        TypeError,
+        "at least one mount",
+      );
+    }
     await assertRejects(
       () => volumes.create("a", { kind: "subvolume" }),
       Deno.errors.NotSupported,
@@ -298,9 +311,16 @@ rootTest(
       folder = openAt(folder, name, OpenFlag.DIRECTORY);
     }
     folder.close();
+    await Deno.mkdir(`${root}/elsewhere`);
+    const elsewhere = await mount(
+      { type: "tmpfs" },
+      `${root}/elsewhere`,
+    );
+    await Deno.writeTextFile(`${root}/elsewhere/file`, "");
     const { bytes, inodes } = await volumes.usage("data");
     assertEquals(inodes, 27);
     assert(bytes >= 65536 && bytes < 2 * 65536 + 25 * 4096, String(bytes));
+    await elsewhere.unmount();
     await volumes.remove("data");
   },
 );
