@@ -41,8 +41,8 @@ async function settle(store: Store, row: Row): Promise<void> {
   const { state } = store;
   await removeFiles(store, row);
   state.prepare("DELETE FROM attachments WHERE volume = ?").run(row.id);
-  state.prepare("DELETE FROM volumes WHERE id = ?").run(row.id);
   removeLocks(store, row.id);
+  state.prepare("DELETE FROM volumes WHERE id = ?").run(row.id);
 }
 
 /** Unmounts what dead processes left mounted and nobody uses. */

@@ -102,6 +102,7 @@ export async function removeVolume(store: Store, name: string): Promise<void> {
   });
   try {
     await removeFiles(store, row);
+    removeLocks(store, row.id);
   } catch (error) {
     // Whoever removes it again or opens the store goes on with it, this process too.
     state.prepare("UPDATE volumes SET owner = NULL WHERE id = ?").run(row.id);
@@ -111,5 +112,4 @@ export async function removeVolume(store: Store, name: string): Promise<void> {
   state.transaction<void>(() => {
     state.prepare("DELETE FROM volumes WHERE id = ?").run(row.id);
   }, { durable: false });
-  removeLocks(store, row.id);
 }
