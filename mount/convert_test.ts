@@ -77,7 +77,7 @@ Deno.test("the type narrows to its fields", () => {
 
 Deno.test("fromContainerd() undoes toContainerd()", () => {
   for (const mount of VARIANTS) {
-    if (mount.type === "image" || mount.type === "btrfs") continue;
+    if (mount.type === "btrfs") continue;
     for (const full of [mount, { ...mount, ...ATTRIBUTES } as Mount]) {
       assertEquals(fromContainerd(toContainerd(full)), full);
     }
@@ -174,6 +174,46 @@ Deno.test("fromContainerd() refuses what needs a mount manager", () => {
       SyntaxError,
     );
   }
+});
+
+Deno.test("fromContainerd() reads what containerd does itself: loop, uidmap and gidmap", () => {
+  const image = {
+    type: "ext4",
+    source: "/i",
+    options: ["ro", "noload", "loop", "direct-io"],
+  };
+  assertEquals(fromContainerd(image), {
+    type: "image",
+    source: "/i",
+    fstype: "ext4",
+    options: ["noload"],
+    readonly: true,
+  });
+  // A mount of erofs finds by itself whether it takes a device.
+  assertEquals(fromContainerd({ ...image, type: "erofs", options: ["loop"] }), {
+    type: "erofs",
+    source: "/i",
+  });
+  const map = ["uidmap=0:1000:10,10:2000:5", "gidmap=0:3000:10"];
+  assertEquals(
+    fromContainerd({ type: "bind", source: "/a", options: ["rbind", ...map] }),
+    {
+      type: "bind",
+      source: "/a",
+      recursive: true,
+      idmap: {
+        uids: [
+          { inside: 0, outside: 1000, size: 10 },
+          { inside: 10, outside: 2000, size: 5 },
+        ],
+        gids: [{ inside: 0, outside: 3000, size: 10 }],
+      },
+    },
+  );
+  const read = (options: string[]) =>
+    fromContainerd({ type: "bind", source: "/a", options });
+  assertThrows(() => read(["uidmap=0:1:2"]), TypeError, "go together");
+  assertThrows(() => read(["uidmap=0:1", "gidmap=0:1:2"]), SyntaxError, "0:1");
 });
 
 Deno.test("fromContainerd() keeps a tmpfs with more than size and mode as it is", () => {

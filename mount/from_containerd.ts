@@ -7,6 +7,9 @@
 import { optionValue, splitLayers, unescapeWord } from "./_overlay_words.ts";
 import type {
   ErofsMount,
+  IdMap,
+  IdMapRange,
+  ImageMount,
   Mount,
   MountAttributes,
   OverlayMount,
@@ -25,12 +28,13 @@ export interface ContainerdMount {
 }
 
 /**
- * Reads a mount of containerd: its triple becomes the narrowest type it fits, and what fits none stays a triple.
+ * Reads a mount of containerd: its triple becomes the narrowest type it fits, and what fits none stays a triple. What
+ * containerd does itself is read too: a file as a device (`loop`), and ids shown as others (`uidmap=` with `gidmap=`).
  *
  * @param mount The triple.
  * @returns The mount.
  * @throws {TypeError} If it needs containerd's mount manager (types such as `format/overlay`), changes an existing mount, or contradicts itself.
- * @throws {SyntaxError} If the layers of an overlay cannot be read.
+ * @throws {SyntaxError} If the layers of an overlay, or a map of ids, cannot be read.
  *
  * @example Usage
  * ```ts
@@ -53,7 +57,8 @@ export function fromContainerd(mount: ContainerdMount): Mount {
     );
   }
   const parsed = parseOptions(options);
-  const { attributes, data } = parsed;
+  const { data, loop, ...mapped } = takeOwnWords(parsed.data);
+  const attributes = { ...parsed.attributes, ...mapped };
   if (parsed.remount) {
     throw new TypeError(
       "Cannot read the mount: it changes an existing one (remount)",
@@ -80,10 +85,61 @@ export function fromContainerd(mount: ContainerdMount): Mount {
     ? tmpfs(data)
     : type === "erofs"
     ? erofs(source, data)
+    : loop && isImageType(type)
+    ? { type: "image" as const, source, fstype: type, options: data }
     : undefined;
   return narrow === undefined
-    ? rawMount(mount, data, attributes)
+    ? rawMount(mount, loop ? [...data, "loop"] : data, attributes)
     : { ...narrow, ...attributes };
+}
+
+/** Words that containerd keeps for itself, as mount(8) does with one of them: a file as a device, and ids shown as others. */
+function takeOwnWords(
+  words: readonly string[],
+): { data: readonly string[]; loop: boolean; idmap?: IdMap } {
+  const data: string[] = [];
+  const maps: { uidmap?: IdMapRange[]; gidmap?: IdMapRange[] } = {};
+  for (const word of words) {
+    const [key, value] = splitOption(word);
+    if (key === "uidmap" || key === "gidmap") maps[key] = idRanges(word, value);
+    else data.push(word);
+  }
+  const loop = data.includes("loop");
+  const { uidmap: uids, gidmap: gids } = maps;
+  if ((uids === undefined) !== (gids === undefined)) {
+    throw new TypeError(
+      'Cannot read the mount: "uidmap" and "gidmap" go together',
+    );
+  }
+  return {
+    // How the device reads the file is left to the kernel.
+    data: loop
+      ? data.filter((word) => word !== "loop" && word !== "direct-io")
+      : data,
+    loop,
+    ...(uids === undefined ? {} : { idmap: { uids, gids: gids! } }),
+  };
+}
+
+/** `inside:outside:size`, several with commas between. */
+function idRanges(word: string, value: string | true): IdMapRange[] {
+  return String(value).split(",").map((range) => {
+    const [, inside, outside, size] = /^(\d+):(\d+):(\d+)$/.exec(range) ?? [];
+    if (size === undefined) {
+      throw new SyntaxError(
+        `Cannot read the mount: "${word}" is no map of ids as inside:outside:size`,
+      );
+    }
+    return {
+      inside: Number(inside),
+      outside: Number(outside),
+      size: Number(size),
+    };
+  });
+}
+
+function isImageType(type: string): type is ImageMount["fstype"] {
+  return ["ext4", "xfs", "squashfs", "btrfs"].includes(type);
 }
 
 function rawMount(
