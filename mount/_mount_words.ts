@@ -18,7 +18,6 @@ const FLAGS: Readonly<Record<string, number>> = {
   sync: 16,
   mand: 64,
   dirsync: 128,
-  silent: 32768,
   lazytime: 1 << 25,
 };
 

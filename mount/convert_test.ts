@@ -262,6 +262,16 @@ Deno.test("parseOptions() knows the words of mount(8), the last of contrary ones
     remount: true,
     data: [],
   });
+  const untrusted = { nosuid: true, nodev: true } as const;
+  assertEquals(parseOptions(["user", "silent", "exec"]), {
+    attributes: untrusted,
+    data: [],
+  });
+  assertEquals(parseOptions(["owner"]).attributes, untrusted);
+  assertEquals(parseOptions(["users"]).attributes, {
+    ...untrusted,
+    noexec: true,
+  });
   assertThrows(() => parseOptions([""]), TypeError);
   assertThrows(() => parseOptions(["a\0b"]), TypeError);
 });

@@ -14,7 +14,7 @@ export interface ParsedOptions {
   readonly bind?: "bind" | "rbind";
   /** Whether an existing mount is changed. */
   readonly remount?: true;
-  /** Words for the filesystem, in order: its own options, and `ro`, `sync`, `dirsync`, `lazytime`, `mand` or `silent`. */
+  /** Words for the filesystem, in order: its own options, and `sync`, `dirsync`, `lazytime` or `mand`. */
   readonly data: readonly string[];
 }
 
@@ -34,20 +34,28 @@ const PROPAGATIONS: ReadonlySet<string> = new Set<Propagation>([
 /** Words that say nothing to the kernel: the defaults, and what mount(8) keeps for itself. */
 const IGNORED: ReadonlySet<string> = new Set([
   "defaults",
+  "silent",
   "loud",
   "async",
   "nomand",
   "nolazytime",
   "auto",
   "noauto",
-  "user",
   "nouser",
-  "users",
-  "group",
-  "owner",
+  "nousers",
+  "nogroup",
+  "noowner",
   "_netdev",
   "nofail",
 ]);
+
+/** Who else than root may mount it, which mount(8) settles; what it then does not trust holds whoever mounts it. */
+const IMPLIED: Readonly<Record<string, readonly string[]>> = {
+  user: ["nosuid", "nodev", "noexec"],
+  users: ["nosuid", "nodev", "noexec"],
+  group: ["nosuid", "nodev"],
+  owner: ["nosuid", "nodev"],
+};
 
 /** By word: which attribute becomes what. An attribute that is cleared is not mentioned again. */
 const ATTRIBUTES: Readonly<
@@ -108,7 +116,10 @@ export function parseOptions(options: readonly string[]): ParsedOptions {
     attributes,
     data: [],
   };
-  for (const word of options) {
+  const words = options.flatMap((word) =>
+    Object.hasOwn(IMPLIED, word) ? IMPLIED[word]! : [word]
+  );
+  for (const word of words) {
     if (word === "" || word.includes("\0")) {
       throw new TypeError(
         `Cannot read the mount options: ${JSON.stringify(word)} is no option`,
