@@ -342,6 +342,27 @@ Deno.test("verify() goes on where its budget ended", async () => {
   await assertRejects(() => verify(store, { signal: AbortSignal.abort() }));
 });
 
+Deno.test("verify() takes for damaged what the disk cannot give, and no other failure", async () => {
+  await using temp = tempDir();
+  using store = await openStore({ root: temp.path });
+  const { digest } = await putBlob(store);
+  const failing = async (code: string) => {
+    const { openSync } = Deno;
+    Deno.openSync = () => {
+      throw Object.assign(new Error("as told"), { code });
+    };
+    try {
+      return await verify(store, { before: new Date(Date.now() + 1000) });
+    } finally {
+      Deno.openSync = openSync;
+    }
+  };
+  await assertRejects(() => failing("EMFILE"), Error, "as told");
+  assert(await store.stat(digest));
+  assertEquals((await failing("EIO")).damaged.length, 1);
+  assertEquals(await store.stat(digest), undefined);
+});
+
 Deno.test("verify() finds content, size and file that are wrong, and repair() mends them", async () => {
   await using temp = tempDir();
   using store = await openStore({ root: temp.path });

@@ -100,6 +100,14 @@ function findRow({ state }: Context, digest: string): Row {
   return row as unknown as Row;
 }
 
+const MEDIUM_CODES = new Set(["EIO", "EUCLEAN", "EBADMSG"]);
+
+/** Whether it is the file that cannot be read, and not this process that cannot read, as with too many files open. */
+function isOfMedium(error: unknown): boolean {
+  return error instanceof Error && "code" in error &&
+    MEDIUM_CODES.has(String(error.code));
+}
+
 /** What is wrong with a file, or `undefined`. */
 async function findProblem(
   { path }: Context,
@@ -117,7 +125,7 @@ async function findProblem(
     const { digest } = await hashFile(file, algorithm, options);
     return digest === row.digest ? undefined : `its content is ${digest}`;
   } catch (error) {
-    options.signal?.throwIfAborted();
+    if (!isOfMedium(error)) throw error;
     return `its file cannot be read: ${reason(error)}`;
   }
 }
@@ -147,6 +155,7 @@ function note(
  * @param options Which blobs, and how many bytes of them.
  * @returns What was found. A damaged blob is not removed: `repair()` writes it again.
  * @throws {Deno.errors.NotFound} If one of `digests` is not there.
+ * @throws {Error} If this process cannot read, as with too many files open; a file that the disk cannot give is damaged.
  *
  * @example Usage
  * ```ts
