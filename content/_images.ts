@@ -20,6 +20,7 @@ import {
   changeLabels,
   checkLabels,
   indexLabels,
+  labelOf,
   type Labels,
 } from "./_labels.ts";
 import { trace } from "./_trace.ts";
@@ -60,7 +61,7 @@ function toImage(row: ImageRow): NamedImage {
 function fieldsOf(image: NamedImage): Fields {
   return ([name, ...rest]) => {
     if (name === "name") return image.name;
-    if (name === "labels") return image.labels[rest.join(".")];
+    if (name === "labels") return labelOf(image.labels, rest);
     if (name !== "target") return undefined;
     if (rest[0] === "digest") return image.descriptor.digest;
     return rest[0] === "mediatype" ? image.descriptor.mediaType : undefined;

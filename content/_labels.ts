@@ -30,6 +30,15 @@ export function checkLabels(labels: Labels): void {
   }
 }
 
+/** The label that the parts of a filter's field name, if it is set. */
+export function labelOf(
+  labels: Labels,
+  parts: readonly string[],
+): string | undefined {
+  const key = parts.join(".");
+  return Object.hasOwn(labels, key) ? labels[key] : undefined;
+}
+
 /** Brings the index of labels up to date. Part of the transaction that changes the owner's row. */
 export function indexLabels(
   { state }: Context,

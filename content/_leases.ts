@@ -1,7 +1,7 @@
 import { leaseItem } from "./_blobs.ts";
 import { type Context, nextGeneration } from "./_context.ts";
 import { matches, parseFilters } from "./_filter.ts";
-import { checkLabels, indexLabels } from "./_labels.ts";
+import { checkLabels, indexLabels, labelOf } from "./_labels.ts";
 import { withReferenceLock } from "./_references.ts";
 import type { CollectableReference } from "./collectable.ts";
 import type { CreateLeaseOptions, Lease, LeaseInfo, Leases } from "./leases.ts";
@@ -230,7 +230,7 @@ export class FileLeases implements Leases {
           name === "id"
             ? lease.id
             : name === "labels"
-            ? lease.labels[rest.join(".")]
+            ? labelOf(lease.labels, rest)
             : undefined,
       )
     );

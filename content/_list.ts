@@ -2,6 +2,7 @@ import type { StatementSync } from "node:sqlite";
 import type { BlobRow } from "./_blobs.ts";
 import { breathe, type Context } from "./_context.ts";
 import { type Fields, type Filter, matches, parseFilters } from "./_filter.ts";
+import { labelOf } from "./_labels.ts";
 import type { BlobInfo, ListBlobsOptions } from "./store.ts";
 
 const PAGE = 2000;
@@ -30,7 +31,7 @@ function fieldsOf(info: BlobInfo): Fields {
     if (name === "digest") return info.digest;
     if (name === "size") return String(info.size);
     if (name === "mediatype") return info.mediaType;
-    return name === "labels" ? info.labels[rest.join(".")] : undefined;
+    return name === "labels" ? labelOf(info.labels, rest) : undefined;
   };
 }
 

@@ -238,6 +238,8 @@ Deno.test("list() filters by containerd's language", async () => {
     ["labels.k==1,labels.k==2", []],
     ["nonsense==1", []],
     ['labels.k=="1"', [a]],
+    // What every object has is no label.
+    ["labels.constructor,size!=0", []],
   ];
   for (const [filters, expected] of cases) {
     const found = await Array.fromAsync(store.list({ filters }));
