@@ -128,15 +128,21 @@ export class FileImages implements Images {
   }
 
   /** Another program may be in the midst of writing the index: it is given a moment before a change is refused. */
-  async #change<T>(change: () => T): Promise<T> {
+  async #change<T>(
+    change: () => T,
+    { makesRoom = false } = {},
+  ): Promise<T> {
+    const { state } = this.#context;
+    const write = () =>
+      state.transaction<unknown>(() => {
+        takeInIndex(this.#context);
+        const value = change();
+        writeIndex(this.#context);
+        return value;
+      }) as T;
     for (let attempt = 0;; attempt++) {
       try {
-        return this.#context.state.transaction<unknown>(() => {
-          takeInIndex(this.#context);
-          const value = change();
-          writeIndex(this.#context);
-          return value;
-        }) as T;
+        return makesRoom ? state.makeRoom<unknown>(write) as T : write();
       } catch (error) {
         if (!(error instanceof Deno.errors.InvalidData) || attempt === 10) {
           throw error;
@@ -282,7 +288,7 @@ export class FileImages implements Images {
       this.#context.state.prepare("DELETE FROM images WHERE id = ?")
         .run(row.id);
       return true;
-    });
+    }, { makesRoom: true });
     if (deleted) trace("unname", { name });
     return deleted;
   }

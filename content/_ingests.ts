@@ -142,10 +142,11 @@ export function lockIngest(
 export function discardIngest(context: Context, ref: string): boolean {
   using lock = lockIngest(context, ref);
   if (lock === undefined) return false;
-  context.state.transaction(() => {
+  const remove = () => {
     deleteIngest(context, ref);
     if (lstatFile(lock.path) !== undefined) Deno.removeSync(lock.path);
-  });
+  };
+  context.state.makeRoom(() => context.state.transaction(remove));
   return true;
 }
 

@@ -374,8 +374,9 @@ export class FileStore implements Store {
     parseDigest(digest);
     const context = this.#context;
     if (findRow(context, digest) === undefined) return false;
-    const unshown = context.state.transaction<string[]>(() =>
-      removeBlobs(context, [digest])
+    const { state } = context;
+    const unshown = state.makeRoom<string[]>(() =>
+      state.transaction<string[]>(() => removeBlobs(context, [digest]))
     );
     await removeNoted(context, unshown);
     trace("delete", { digest });

@@ -133,7 +133,9 @@ export class Sweeper {
 
   #expireLeases(): void {
     const { state } = this.#context;
-    state.transaction(() => {
+    let ended: Removed[] = [];
+    const expire = () => {
+      ended = [];
       const leases = state.prepare(
         "SELECT id, namespace, name, labels, expires FROM leases",
       ).all();
@@ -141,7 +143,7 @@ export class Sweeper {
         const parsed = JSON.parse(String(labels));
         const end = containerdReferences(parsed).expires?.getTime() ?? Infinity;
         if (Math.min(end, Number(expires ?? Infinity)) > this.#now) continue;
-        this.#report({
+        ended.push({
           type: "lease",
           id: String(name),
           ...this.#place(Number(namespace)),
@@ -153,7 +155,9 @@ export class Sweeper {
         });
         state.prepare("DELETE FROM leases WHERE id = ?").run(id!);
       }
-    });
+    };
+    state.makeRoom<void>(() => state.transaction<void>(expire));
+    for (const lease of ended) this.#report(lease);
   }
 
   #place(namespace: number): { namespace: string } {
@@ -213,22 +217,27 @@ export class Sweeper {
     const collectables = this.#options.collectables ?? [];
     using _lock = collectables.length === 0 ? undefined : await this.#lock();
     if (collectables.length > 0) await this.#marker.remarkListed();
-    const unshown = this.#context.state.transaction<string[]>(() => {
+    const { state } = this.#context;
+    let garbage: readonly Candidate[] = [];
+    const remove = () => {
       this.#marker.remark();
-      const garbage = batch.filter((row) => this.#isGarbage(row));
-      for (const { namespace, digest, size } of garbage) {
-        this.#report({
-          type: "blob",
-          id: digest,
-          size,
-          ...this.#place(namespace),
-        });
-      }
+      garbage = batch.filter((row) => this.#isGarbage(row));
       if (this.#isDry) return [];
       return garbage.flatMap(({ namespace, digest }) =>
         removeBlobs(this.#view(namespace), [digest])
       );
-    });
+    };
+    const unshown = state.makeRoom<string[]>(() =>
+      state.transaction<string[]>(remove)
+    );
+    for (const { namespace, digest, size } of garbage) {
+      this.#report({
+        type: "blob",
+        id: digest,
+        size,
+        ...this.#place(namespace),
+      });
+    }
     await removeNoted(this.#context, unshown);
   }
 

@@ -11,6 +11,9 @@ import { MIGRATIONS } from "./_schema.ts";
 import { FileStore } from "./_store.ts";
 import type { Store } from "./store.ts";
 
+/** What opening the store, removing a name and collecting take of a disk that is full otherwise, and some more. */
+const RESERVE = 1024 * 1024;
+
 /** Options of {@linkcode openStore}. */
 export interface OpenStoreOptions {
   /**
@@ -109,7 +112,10 @@ export async function openStore(
   const path = `${root}/content`;
   Deno.mkdirSync(root, { recursive: true, mode: 0o700 });
   openLayout(path);
-  const state = openState(`${path}/state.db`, { migrations: MIGRATIONS });
+  const state = openState(`${path}/state.db`, {
+    migrations: MIGRATIONS,
+    reserve: RESERVE,
+  });
   try {
     const context: Context = {
       root,

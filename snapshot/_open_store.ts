@@ -8,6 +8,9 @@ import { Store } from "./_store.ts";
 import type { OpenSnapshotterOptions } from "./open_snapshotter_options.ts";
 import type { Snapshotter } from "./snapshotter.ts";
 
+/** What opening the store takes of a disk that is full otherwise, and some more. */
+const RESERVE = 256 * 1024;
+
 function moveDamaged(path: string): void {
   const stamp = new Date().toISOString().replaceAll(":", "");
   for (const suffix of ["", "-wal", "-shm"]) {
@@ -32,7 +35,7 @@ function open(
     new Store(root, {
       driver,
       gcLock,
-      state: openState(path, { migrations: MIGRATIONS }),
+      state: openState(path, { migrations: MIGRATIONS, reserve: RESERVE }),
     });
   try {
     return openRecords();

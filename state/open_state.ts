@@ -5,6 +5,7 @@
  */
 
 import { DatabaseSync, type StatementSync } from "node:sqlite";
+import { giveUp, hasRoom, isFull, setAside } from "./_reserve.ts";
 import { State } from "./state.ts";
 import { StateVersionError } from "./state_version_error.ts";
 
@@ -22,6 +23,13 @@ export interface OpenStateOptions {
    * @default {60_000}
    */
   timeout?: number;
+  /**
+   * So many bytes are set aside beside the file, for the time when the disk is full: then they are what the file is opened in, and
+   * what `makeRoom()` does its work in. They are set aside anew when the file is opened and there is room.
+   *
+   * @default {0}
+   */
+  reserve?: number;
 }
 
 /** Pages kept in memory at most, in KiB: with SQLite's 2 MiB a walk by an index reads most pages anew. */
@@ -88,7 +96,21 @@ function migrate(
   }
 }
 
+/** Opens it, on a full disk in what was set aside. */
 function connect(path: string, options: OpenStateOptions): Connection {
+  const reserve = reserveOf(path);
+  let connection: Connection;
+  try {
+    connection = connectNow(path, options);
+  } catch (error) {
+    if (!isFull(error) || !giveUp(reserve)) throw error;
+    return connectNow(path, options);
+  }
+  setAside(reserve, options.reserve ?? 0);
+  return connection;
+}
+
+function connectNow(path: string, options: OpenStateOptions): Connection {
   const { migrations, timeout = 60_000 } = options;
   const database = new DatabaseSync(path, { timeout });
   try {
@@ -102,6 +124,10 @@ function connect(path: string, options: OpenStateOptions): Connection {
     throw error;
   }
   return { database, statements: new Map(), migrations, users: 0 };
+}
+
+function reserveOf(file: string): string {
+  return `${file}-reserve`;
 }
 
 /** One name per file, however it is written; the file itself may not be there yet. */
@@ -125,7 +151,8 @@ function canonical(path: string): string {
  * @throws {TypeError} If this process has it open with other migrations.
  * @throws {Deno.errors.InvalidData} If it is not an SQLite file, or a migration fails.
  * @throws {Deno.errors.NotFound} If the folder is not there.
- * @throws {Error} Of the file system, such as {@linkcode Deno.errors.PermissionDenied}, if it cannot be written.
+ * @throws {Error} Of the file system, such as {@linkcode Deno.errors.PermissionDenied}, if it cannot be written; also if
+ * the disk is full.
  *
  * @example Usage
  * ```ts
@@ -159,6 +186,13 @@ export function openState(path: string, options: OpenStateOptions): State {
         throw error;
       }
       const reason = error instanceof Error ? error.message : String(error);
+      // Nobody must take it for damaged.
+      if (isFull(error) && !hasRoom(reserveOf(file))) {
+        throw new Error(
+          `Cannot open state "${path}": ${reason}: there is no room on the disk`,
+          { cause: error },
+        );
+      }
       throw new Deno.errors.InvalidData(
         `Cannot open state "${path}": ${reason}`,
         { cause: error },
@@ -177,6 +211,7 @@ export function openState(path: string, options: OpenStateOptions): State {
   shared.users++;
   return new State(path, {
     database: shared.database,
+    reserve: reserveOf(file),
     statements: shared.statements,
     release() {
       if (--shared.users > 0) return;

@@ -248,3 +248,28 @@ Deno.test("transaction() that need not be durable leaves the next ones as durabl
   );
   assertEquals(state.prepare("SELECT count(*) AS n FROM values_").get()?.n, 3);
 });
+
+Deno.test("makeRoom() does it once more where there was no room, if some was set aside", async () => {
+  await using temp = tempDir();
+  const path = `${temp.path}/state.db`;
+  const reserve = `${path}-reserve`;
+  using state = openState(path, { migrations: MIGRATIONS, reserve: 100_000 });
+  assertEquals(Deno.statSync(reserve).size, 100_000);
+  const attempt = (failures: number, message = "database or disk is full") => {
+    let calls = 0;
+    const change = () => {
+      if (calls++ < failures) throw new Error(message);
+    };
+    state.makeRoom(() => state.transaction(change));
+    return calls;
+  };
+  const full = `Cannot write state "${path}": database or disk is full`;
+  assertThrows(() => attempt(1, "no"), Error, "no");
+  assertEquals(attempt(0), 1);
+  assertEquals(attempt(1), 2);
+  assertThrows(() => Deno.statSync(reserve), Deno.errors.NotFound);
+  assertThrows(() => attempt(1), Error, full);
+  state.close();
+  using _again = openState(path, { migrations: MIGRATIONS, reserve: 100_000 });
+  assertEquals(Deno.statSync(reserve).size, 100_000);
+});

@@ -5,6 +5,7 @@
  */
 
 import type { DatabaseSync, StatementSync } from "node:sqlite";
+import { giveUp, isFull } from "./_reserve.ts";
 
 /** What {@linkcode State.transaction} takes: a function that does not return a promise. */
 export type Synchronous<T> = T extends PromiseLike<unknown> ? never : T;
@@ -21,6 +22,9 @@ export interface TransactionOptions {
   durable?: boolean;
 }
 
+/** What SQLite says when there is no room on the disk. */
+const FULL_REGEXP = /^(database or disk is full|disk I\/O error)/;
+
 /** What SQLite says when another process held the file for the whole timeout. */
 const BUSY_REGEXP = /database (?:table )?is locked|database is busy/;
 
@@ -30,6 +34,11 @@ function translate(path: string, error: unknown): unknown {
       `Cannot use state "${path}": another process kept it locked for too long`,
       { cause: error },
     );
+  }
+  if (error instanceof Error && FULL_REGEXP.test(error.message)) {
+    return new Error(`Cannot write state "${path}": ${error.message}`, {
+      cause: error,
+    });
   }
   return error;
 }
@@ -67,25 +76,28 @@ export class State implements Disposable {
   readonly path: string;
   #database: DatabaseSync | undefined;
   readonly #statements: Map<string, StatementSync>;
+  readonly #reserve: string;
   readonly #release: () => void;
 
   /**
    * Takes a share in an open connection; `openState()` makes these.
    *
    * @param path The file.
-   * @param connection The connection, its statements by text, and what to do when this share is given up.
+   * @param connection The connection, its statements by text, the file that holds what is set aside, and what to do when this share is given up.
    */
   constructor(
     path: string,
     connection: {
       database: DatabaseSync;
       statements: Map<string, StatementSync>;
+      reserve: string;
       release: () => void;
     },
   ) {
     this.path = path;
     this.#database = connection.database;
     this.#statements = connection.statements;
+    this.#reserve = connection.reserve;
     this.#release = connection.release;
   }
 
@@ -154,6 +166,22 @@ export class State implements Disposable {
    */
   snapshot<T>(fn: () => Synchronous<T>): T {
     return this.#run("BEGIN", fn);
+  }
+
+  /**
+   * Does what makes room on the disk. Where that is full it is done once more, in what was set aside for it (`reserve` of
+   * `openState()`): what takes things away has to write that down, too.
+   *
+   * @param fn What to do; leaves nothing behind when it fails, as a transaction does.
+   * @returns What it returns.
+   */
+  makeRoom<T>(fn: () => Synchronous<T>): T {
+    try {
+      return fn();
+    } catch (error) {
+      if (!isFull(error) || !giveUp(this.#reserve)) throw error;
+      return fn();
+    }
   }
 
   #run<T>(begin: string, fn: () => Synchronous<T>): T {

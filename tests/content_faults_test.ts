@@ -3,7 +3,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
 import { putBlob, putManifest } from "../content/testdata/images.ts";
 import { startWorker } from "./faults/_content_world.ts";
-import { rootTest, runProgram, tempDir } from "./mod.ts";
+import { fillDisk, rootTest, runProgram, tempDir } from "./mod.ts";
 
 const NOW = { grace: 0, ingestAge: 0 };
 
@@ -50,6 +50,33 @@ rootTest(
     await again.commit();
     assertEquals((await verify(store)).damaged, []);
     await store.images.create("after", kept);
+  },
+);
+
+rootTest(
+  "content store: on a full disk it can be opened, and names and blobs be removed",
+  async () => {
+    await using temp = tempDir();
+    const root = `${temp.path}/small`;
+    await using _mounted = await mountTmpfs(root, "size=16m");
+    const image = await (async () => {
+      using store = await openStore({ root });
+      const image = await putManifest(store);
+      await store.images.create("kept", image);
+      const lease = await store.leases.create({ ttl: 1 });
+      lease.keep();
+      await lease.store.put(new Uint8Array(10));
+      return image;
+    })();
+    fillDisk(root);
+    using store = await openStore({ root });
+    assertEquals(await store.images.delete("kept"), true);
+    const { removed } = await collect(store, NOW);
+    assertEquals(
+      removed.map(({ type }) => type).sort(),
+      ["blob", "blob", "blob", "lease"],
+    );
+    assertEquals(await store.stat(image.digest), undefined);
   },
 );
 

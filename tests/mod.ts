@@ -10,6 +10,7 @@ export * from "./compare_trees.ts";
 export * from "./containerd.ts";
 export * from "./cruns_cgroups.ts";
 export * from "./docker_registry.ts";
+export * from "./fill_disk.ts";
 export * from "./free_port.ts";
 export * from "./leak_check.ts";
 export * from "./need.ts";

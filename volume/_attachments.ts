@@ -88,9 +88,12 @@ export function disown(state: State, id: string): void {
 
 /** Ends a use in the database. */
 export function forget(state: State, id: string): void {
-  state.transaction<void>(() => {
-    state.prepare("DELETE FROM attachments WHERE id = ?").run(id);
-  }, ENDS_WITH_BOOT);
+  // What is used cannot be removed, on a full disk either.
+  state.makeRoom(() =>
+    state.transaction<void>(() => {
+      state.prepare("DELETE FROM attachments WHERE id = ?").run(id);
+    }, ENDS_WITH_BOOT)
+  );
 }
 
 /**

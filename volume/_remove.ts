@@ -82,7 +82,7 @@ function requireRemovable({ state }: Store, name: string): Row {
 /** Removes a volume; see `VolumeStore.remove`. */
 export async function removeVolume(store: Store, name: string): Promise<void> {
   const { state } = store;
-  const row = state.transaction(() => {
+  const note = (): Row => {
     const found = requireRemovable(store, name);
     if (isFilling(store, found)) {
       throw new Deno.errors.Busy(
@@ -99,7 +99,8 @@ export async function removeVolume(store: Store, name: string): Promise<void> {
       "UPDATE volumes SET phase = 'removing', owner = ? WHERE id = ?",
     ).run(JSON.stringify(currentProcess()), found.id);
     return found;
-  });
+  };
+  const row = state.makeRoom(() => state.transaction(note));
   try {
     await removeFiles(store, row);
     removeLocks(store, row.id);

@@ -3,6 +3,7 @@ import { statFs } from "@containerkit/libc";
 import { mount } from "@containerkit/mount";
 import { createSubvolume } from "@containerkit/mount/btrfs";
 import {
+  fillDisk,
   need,
   quotasMissing,
   rootTest,
@@ -12,6 +13,7 @@ import {
 import { lockFile, openState } from "@containerkit/state";
 import { MIGRATIONS } from "./_schema.ts";
 import { canGrowMounted, type Fixture, MIB, open } from "./_test_store.ts";
+import { openVolumes } from "./mod.ts";
 
 /** How large the file of the first volume is. */
 function imageSize({ path }: Fixture): number {
@@ -321,5 +323,43 @@ rootTest(
       ["data"],
     );
     assertEquals([...Deno.readDirSync(`${path}/lib/volumes/data`)].length, 1);
+  },
+);
+
+rootTest(
+  "VolumeStore.remove() and openVolumes() work on a disk that is full",
+  async () => {
+    using temp = tempDir();
+    await using _small = await mount(
+      { type: "tmpfs", size: 8 * MIB },
+      temp.path,
+    );
+    const open = () =>
+      openVolumes({ root: `${temp.path}/lib`, state: `${temp.path}/run` });
+    await using stack = new AsyncDisposableStack();
+    const first = stack.use(await open());
+    await first.create("data");
+    await first.create("more");
+    await using use = await first.attach("data");
+    fillDisk(temp.path);
+    await assertRejects(
+      () => first.create("other"),
+      Error,
+      `Cannot write state "${temp.path}/lib/volumes/state.db"`,
+    );
+    await use[Symbol.asyncDispose]();
+    await first.remove("data");
+    await stack.disposeAsync();
+    // It has some room again, which it sets aside.
+    await using second = await open();
+    await second[Symbol.asyncDispose]();
+    fillDisk(temp.path);
+    await using third = await open();
+    assertEquals(await third.prune(), ["more"]);
+    await third[Symbol.asyncDispose]();
+    fillDisk(temp.path);
+    // It was used up.
+    const error = await assertRejects(open, Error, "no room on the disk");
+    assert(!(error instanceof Deno.errors.InvalidData));
   },
 );

@@ -9,6 +9,9 @@ import { recover } from "./_recover.ts";
 import { MIGRATIONS } from "./_schema.ts";
 import { VolumeStore } from "./volume_store.ts";
 
+/** What opening the store and removing a volume takes of a disk that is full otherwise, and some more. */
+const RESERVE = 256 * 1024;
+
 /** Options of {@linkcode openVolumes}. */
 export interface OpenVolumesOptions {
   /**
@@ -52,7 +55,10 @@ export async function openVolumes(
   const staging = await makeFolder(
     `${options.state ?? "/run/containerkit"}/volumes`,
   );
-  const state = openState(`${root}/state.db`, { migrations: MIGRATIONS });
+  const state = openState(`${root}/state.db`, {
+    migrations: MIGRATIONS,
+    reserve: RESERVE,
+  });
   const store = { state, root, staging, gcLock: `${base}/gc.lock` };
   try {
     await recover(store);
