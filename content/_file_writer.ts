@@ -268,15 +268,25 @@ export class FileWriter implements BlobWriter {
     });
   }
 
+  async #flush(): Promise<void> {
+    try {
+      await this.#file.flush();
+    } catch (error) {
+      throw this.#failure(error);
+    }
+  }
+
   async #currentDigest(): Promise<string> {
-    await this.#file.flush();
+    await this.#flush();
     return await this.#hasher.digest();
   }
 
   /** Makes what is written durable while the rest of it is hashed. */
   async #settle(): Promise<string> {
-    await this.#file.flush();
-    const synced = this.#file.sync();
+    await this.#flush();
+    const synced = this.#file.sync().catch((error) => {
+      throw this.#failure(error);
+    });
     const digest = this.#hasher.digest();
     await Promise.allSettled([synced, digest]);
     await synced;

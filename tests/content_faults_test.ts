@@ -35,6 +35,9 @@ rootTest(
     await store.images.create("kept", kept);
     Deno.writeFileSync(`${root}/filler`, new Uint8Array(4 << 20));
     const chunk = new Uint8Array(1 << 20);
+    // So little is gathered before it is written.
+    const small = await store.writer("small");
+    await small.write(chunk.subarray(0, 100_000));
     const writer = await store.writer("big");
     const error = await assertRejects(async () => {
       for (let left = 16; left > 0; left--) await writer.write(chunk);
@@ -42,6 +45,11 @@ rootTest(
     }, Error);
     assert(/No space left/.test(error.message), error.message);
     await writer.abort();
+    await assertRejects(
+      () => small.commit(),
+      Error,
+      'Cannot write "small": No space left',
+    );
     assert((await store.images.check("kept")).complete);
     Deno.removeSync(`${root}/filler`);
     await using again = await store.writer("big");
