@@ -3,6 +3,7 @@ import { openAt, OpenFlag, SyscallError } from "@containerkit/libc";
 import {
   isMountPoint,
   listMounts,
+  mount,
   open,
   statMount,
   unmount,
@@ -205,4 +206,60 @@ rootTest(
     await unmount(`${path}/place`);
   },
   REFUSED,
+);
+
+rootTest(
+  "unmount() takes what is mounted below in the order in which it holds each other",
+  async (t) => {
+    await using temp = tempDir();
+    const { path } = temp;
+    const place = async (name: string) => {
+      await Deno.mkdir(`${path}/${name}`, { recursive: true });
+      (await mount({ type: "tmpfs" }, `${path}/${name}`)).keep();
+    };
+    const cases: Record<string, () => Promise<void>> = {
+      async "made first, attached last"() {
+        using late = await open({ type: "tmpfs" });
+        await place("a");
+        await place("a/b");
+        await Deno.mkdir(`${path}/a/b/c`);
+        late.attach(`${path}/a/b/c`);
+      },
+      async "hidden by another"() {
+        using late = await open({ type: "tmpfs" });
+        await place("a");
+        await place("a/b/c");
+        await place("a/b/c/d");
+        late.attach(`${path}/a/b`);
+      },
+      async "gone with another"() {
+        await place("a");
+        const shared = await mount(
+          { type: "bind", source: `${path}/a`, propagation: "shared" },
+          `${path}/a`,
+        );
+        shared.keep();
+        await Deno.mkdir(`${path}/a/b`);
+        await Deno.mkdir(`${path}/a/c`);
+        const bind = { type: "bind", source: `${path}/a` } as const;
+        (await mount(bind, `${path}/a/b`)).keep();
+        await place("a/c");
+      },
+      async "below one that is on the same place"() {
+        await place("a");
+        await place("a/b");
+        await place("a");
+        await place("a/c");
+      },
+    };
+    for (const [name, make] of Object.entries(cases)) {
+      await t.step(name, async () => {
+        await Deno.mkdir(`${path}/a`);
+        await make();
+        await unmount(`${path}/a`, { recursive: true, all: true, retry: 0 });
+        assertEquals(listMounts({ under: path }), []);
+        await Deno.remove(`${path}/a`, { recursive: true });
+      });
+    }
+  },
 );

@@ -11,6 +11,7 @@ import { unmountOnPool } from "./_long_calls.ts";
 import { realPlace } from "./_real_path.ts";
 import { isMountPoint } from "./is_mount_point.ts";
 import { listMounts } from "./list_mounts.ts";
+import type { MountinfoEntry } from "./parse_mountinfo.ts";
 
 const MNT_DETACH = 2;
 const EBUSY = 16;
@@ -78,13 +79,37 @@ async function unmountAll(
   options: UnmountOptions,
 ): Promise<void> {
   const target = realPlace(given);
-  if (options.recursive) {
-    const below = listMounts({ under: target })
-      .filter((mount) => mount.target !== target).reverse();
-    for (const mount of below) await unmountOne(mount.target, options);
+  // Looked for each time: with one mount others may go, where they are shared, or detached.
+  while (options.recursive) {
+    const next = firstToGo(target);
+    if (next === undefined || (next === target && !options.all)) break;
+    await unmountOne(next, options);
   }
   if (!options.all) return await unmountOne(target, options);
   while (isMountPoint(target)) await unmountOne(target, options);
+}
+
+/**
+ * Of what is mounted on a path and below it, what nothing is mounted on or over. The kernel's order does not tell: a mount
+ * that was made first may have been attached last.
+ */
+function firstToGo(target: string): string | undefined {
+  const mounts = listMounts({ under: target });
+  const known = new Set(mounts.map(({ id }) => id));
+  const isRoot = ({ id, parent }: MountinfoEntry) =>
+    id === parent || !known.has(parent);
+  const children = Map.groupBy(
+    mounts,
+    (mount) => isRoot(mount) ? undefined : mount.parent,
+  );
+  let found: MountinfoEntry | undefined;
+  for (let list; (list = children.get(found?.id)) !== undefined;) {
+    // Of two on one mount, the one that is nearer to its root may hide the other.
+    found = list.reduce((best, mount) =>
+      mount.target.length <= best.target.length ? mount : best
+    );
+  }
+  return found?.target;
 }
 
 async function unmountOne(
