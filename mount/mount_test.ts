@@ -569,6 +569,7 @@ rootTest("stage() gives a bind of what a runtime cannot mount", async () => {
       readonly: true,
     });
     assertEquals(names(directory), ["file", "only-a"]);
+    await staged[Symbol.asyncDispose]();
   }
   assertThrows(() => Deno.statSync(directory), Deno.errors.NotFound);
   await assertRejects(() => stage({ type: "overlay", lower: [] }, directory));

@@ -26,7 +26,7 @@ export class Staged implements AsyncDisposable {
   /** The bind that stands for it. */
   readonly mount: BindMount;
   readonly #mounted: Mounted;
-  readonly #made: boolean;
+  #made: boolean;
   #kept = false;
 
   /**
@@ -47,12 +47,12 @@ export class Staged implements AsyncDisposable {
     this.#mounted.keep();
   }
 
-  /** Takes it away, and the directory if it was made for it. */
+  /** Takes it away, and the directory if it was made for it. A second call does nothing. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#mounted.unmount();
-    if (this.#made && !this.#kept) {
-      unlinkAt(undefined, this.#mounted.target, { directory: true });
-    }
+    if (!this.#made || this.#kept) return;
+    unlinkAt(undefined, this.#mounted.target, { directory: true });
+    this.#made = false;
   }
 }
 
