@@ -1,4 +1,5 @@
 import { pickAttributes } from "./_attributes.ts";
+import { isAtime, isPropagation } from "./_flags.ts";
 import { checkOverlay } from "./_overlay_options.ts";
 import { fromContainerd } from "./from_containerd.ts";
 import type { Mount, OverlayMount, RawMount } from "./mount.ts";
@@ -6,6 +7,8 @@ import type { Mount, OverlayMount, RawMount } from "./mount.ts";
 /** Refuses a mount that contradicts itself; gives what is to be made, narrower where a triple says so. */
 export function checkMount(given: Mount): Mount {
   const mount = given.type === "raw" ? normalizeRaw(given) : given;
+  checkWord("propagation", mount.propagation, isPropagation);
+  checkWord("atime", mount.atime, isAtime);
   switch (mount.type) {
     case "bind":
     case "image":
@@ -29,6 +32,20 @@ export function checkMount(given: Mount): Mount {
       );
   }
   return mount;
+}
+
+/** A mount may come from a file: a word that is none would be passed over. */
+function checkWord(
+  attribute: string,
+  word: string | undefined,
+  isKnown: (word: string) => boolean,
+): void {
+  if (word === undefined || isKnown(word)) return;
+  throw new TypeError(
+    `Cannot mount with the ${attribute} ${
+      JSON.stringify(word)
+    }: there is no such`,
+  );
 }
 
 /** What its option words say becomes attributes, and what is another type becomes that. */

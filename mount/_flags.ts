@@ -28,6 +28,11 @@ const ATIME = {
   strictatime: MOUNT_ATTR_STRICTATIME,
 } as const;
 
+/** Whether it is a word of `MountAttributes.atime`. */
+export function isAtime(word: string): boolean {
+  return Object.hasOwn(ATIME, word);
+}
+
 const BY_NAME = {
   readonly: MOUNT_ATTR_RDONLY,
   nosuid: MOUNT_ATTR_NOSUID,
@@ -66,6 +71,11 @@ export function attributeFlags(
     set |= ATIME[attributes.atime];
   }
   return { set, clear };
+}
+
+/** Whether it is a word of {@linkcode Propagation}. */
+export function isPropagation(word: string): word is Propagation {
+  return Object.hasOwn(PROPAGATION, word.replace(/^r/, ""));
 }
 
 /** `MS_` flag of a propagation, and whether it holds for the mounts below too. */

@@ -73,6 +73,19 @@ rootTest("sources and places that do not go are named", async () => {
   );
 });
 
+rootTest("words that are none are refused, and not passed over", async () => {
+  await using temp = tempDir();
+  for (const words of ['"propagation":"rslaved"', '"atime":"never"']) {
+    const given: Mount = JSON.parse(`{"type":"tmpfs",${words}}`);
+    await assertRejects(
+      () => mount(given, temp.path),
+      TypeError,
+      "there is no such",
+    );
+  }
+  assertEquals(listMounts({ under: temp.path }), []);
+});
+
 rootTest("layers that are inside each other are refused", async () => {
   await using temp = tempDir();
   const { path } = temp;

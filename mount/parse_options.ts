@@ -4,7 +4,8 @@
  * @module
  */
 
-import type { MountAttributes, Propagation } from "./mount.ts";
+import { isPropagation } from "./_flags.ts";
+import type { MountAttributes } from "./mount.ts";
 
 /** What a list of option words says. */
 export interface ParsedOptions {
@@ -19,17 +20,6 @@ export interface ParsedOptions {
 }
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
-
-const PROPAGATIONS: ReadonlySet<string> = new Set<Propagation>([
-  "private",
-  "slave",
-  "shared",
-  "unbindable",
-  "rprivate",
-  "rslave",
-  "rshared",
-  "runbindable",
-]);
 
 /** Words that say nothing to the kernel: the defaults, and what mount(8) keeps for itself. */
 const IGNORED: ReadonlySet<string> = new Set([
@@ -134,9 +124,8 @@ export function parseOptions(options: readonly string[]): ParsedOptions {
     if (/^(x-|comment=)/i.test(word) || IGNORED.has(word)) continue;
     if (word === "bind" || word === "rbind") parsed.bind = word;
     else if (word === "remount") parsed.remount = true;
-    else if (PROPAGATIONS.has(word)) {
-      attributes.propagation = word as Propagation;
-    } else if (Object.hasOwn(ATTRIBUTES, word)) {
+    else if (isPropagation(word)) attributes.propagation = word;
+    else if (Object.hasOwn(ATTRIBUTES, word)) {
       const [name, value] = ATTRIBUTES[word]!;
       if (value === undefined) delete attributes[name];
       else Object.assign(attributes, { [name]: value });
