@@ -262,4 +262,5 @@ rootTest(
       });
     }
   },
+  REFUSED,
 );
