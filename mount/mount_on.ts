@@ -5,6 +5,7 @@
  */
 
 import { SyscallError, tracer } from "@containerkit/libc";
+import { checkMount } from "./_check_mount.ts";
 import { refusedMountApi } from "./_mount_api.ts";
 import { mountByCall } from "./_mount_by_call.ts";
 import { realPath } from "./_real_path.ts";
@@ -66,13 +67,15 @@ function isMount(mounts: Mount | readonly Mount[]): mounts is Mount {
 }
 
 async function mountStack(
-  mounts: readonly Mount[],
+  given: readonly Mount[],
   target: string,
   options: MountOptions,
 ): Promise<Mounted> {
-  if (mounts.length === 0) {
+  if (given.length === 0) {
     throw new TypeError(`Cannot mount on "${target}": there is no mount`);
   }
+  // What option words say decides how it is taken away, too.
+  const mounts = given.map(checkMount);
   const path = target.startsWith("/") ? target : `${Deno.cwd()}/${target}`;
   // Who unmounts it follows no link at the end.
   const place = realPath(path);

@@ -368,9 +368,15 @@ rootTest(
       source: `${path}/a`,
       recursive: true,
     };
+    const inWords: Mount = {
+      type: "raw",
+      fstype: "none",
+      source: `${path}/a`,
+      options: ["rbind"],
+    };
     const inner = `${path}/target/inner`;
     for (const name of ["end", "link/inner", "target/inner/"]) {
-      for (const given of [source, { type: "tmpfs" } as const]) {
+      for (const given of [source, inWords, { type: "tmpfs" } as const]) {
         await using mounted = await mount(given, `${path}/${name}`);
         assertEquals(mounted.target, inner);
       }
