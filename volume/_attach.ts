@@ -1,4 +1,4 @@
-import type { Mount } from "@containerkit/mount";
+import { fromContainerd, type Mount } from "@containerkit/mount";
 import type { AttachedVolume, AttachVolumeOptions } from "./attached_volume.ts";
 import {
   disown,
@@ -39,9 +39,12 @@ function isReadonly({ row }: Place): boolean {
 
 /** Whether what is mounted for a volume may have mounts of its own below. */
 function hasMountsBelow({ row }: Place): boolean {
-  return row.options.mounts?.some((mount) =>
-    mount.type === "bind" && mount.recursive === true
-  ) ?? false;
+  return row.options.mounts?.some((given) => {
+    const mount = given.type === "raw"
+      ? fromContainerd({ ...given, type: given.fstype })
+      : given;
+    return mount.type === "bind" && mount.recursive === true;
+  }) ?? false;
 }
 
 /** Attaches a volume; see `VolumeStore.attach`. */

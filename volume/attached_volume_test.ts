@@ -232,15 +232,22 @@ rootTest(
       { type: "tmpfs" },
       `${path}/elsewhere/below`,
     );
+    await Deno.writeTextFile(`${path}/elsewhere/below/there`, "");
     const source: Mount = {
       type: "bind",
       source: `${path}/elsewhere`,
       recursive: true,
     };
     await volumes.create("foreign", { kind: "foreign", mounts: [source] });
+    const inWords: Mount = {
+      type: "raw",
+      fstype: "none",
+      source: `${path}/elsewhere`,
+      options: ["rbind"],
+    };
     await volumes.create("frozen", {
       kind: "foreign",
-      mounts: [source],
+      mounts: [inWords],
       readonly: true,
     });
     await volumes.create("view", {
@@ -250,6 +257,7 @@ rootTest(
     const write = async (name: string, readonly: boolean | "recursive") => {
       await using use = await volumes.attach(name, { readonly });
       await using shown = await show(use.mounts);
+      await Deno.stat(`${shown.at}/below/there`);
       const results: string[] = [];
       for (const file of ["file", "below/file"]) {
         results.push(
