@@ -14,6 +14,17 @@ import type { Fd } from "./fd.ts";
 /** `(uid_t)-1`: leave it as it is. */
 const KEEP = 0xffffffff;
 
+/** In code that runs often Deno cuts a number to 32 bits, which makes root of the first one that is too large. */
+function checked(id: number | undefined, what: string): number {
+  if (id === undefined) return KEEP;
+  if (Number.isInteger(id) && id >= 0 && id < KEEP) return id;
+  throw new RangeError(
+    `Cannot set the ${what} to ${id}: expected an integer from 0 to ${
+      KEEP - 1
+    }`,
+  );
+}
+
 /** Options of {@linkcode chownAt}. */
 export interface ChownAtOptions {
   /** User id; stays by default. */
@@ -36,6 +47,7 @@ export interface ChownAtOptions {
  * @param path The file; an empty path is the descriptor itself.
  * @param options The owner.
  * @throws {TypeError} If the path contains NUL.
+ * @throws {RangeError} If there is no such id.
  * @throws {SyscallError} If the kernel refuses.
  *
  * @example Usage
@@ -52,7 +64,9 @@ export function chownAt(
   path: string,
   options: ChownAtOptions,
 ): void {
-  const { uid = KEEP, gid = KEEP, follow = false } = options;
+  const { follow = false } = options;
+  const uid = checked(options.uid, `user id of "${path}"`);
+  const gid = checked(options.gid, `group id of "${path}"`);
   const flags = AT_EMPTY_PATH | (follow ? 0 : AT_SYMLINK_NOFOLLOW);
   const result = files().fchownat(
     dirfd(directory),

@@ -181,6 +181,15 @@ Deno.test({
     const { uid, gid } = statAt(undefined, `${temp.path}/link`);
     assertEquals([uid, gid], [12, 100_000]);
     chownAt(undefined, `${temp.path}/link`, { gid: 5 });
+    for (const id of [2 ** 32, 2 ** 32 - 1, -1, 0.5, NaN]) {
+      for (const owner of [{ uid: id }, { gid: id }]) {
+        assertThrows(
+          () => chownAt(undefined, `${temp.path}/link`, owner),
+          RangeError,
+          `to ${id}: expected an integer`,
+        );
+      }
+    }
     assertEquals(statAt(undefined, `${temp.path}/link`).uid, 12);
     mknodAt(undefined, `${temp.path}/device`, {
       mode: FileType.CHAR | 0o600,
