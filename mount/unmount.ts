@@ -11,7 +11,6 @@ import { unmountOnPool } from "./_long_calls.ts";
 import { realPlace } from "./_real_path.ts";
 import { isMountPoint } from "./is_mount_point.ts";
 import { listMounts } from "./list_mounts.ts";
-import type { MountinfoEntry } from "./parse_mountinfo.ts";
 
 const MNT_DETACH = 2;
 const EBUSY = 16;
@@ -79,37 +78,32 @@ async function unmountAll(
   options: UnmountOptions,
 ): Promise<void> {
   const target = realPlace(given);
-  // Looked for each time: with one mount others may go, where they are shared, or detached.
-  while (options.recursive) {
-    const next = firstToGo(target);
-    if (next === undefined || (next === target && !options.all)) break;
-    await unmountOne(next, options);
+  for (const place of options.recursive ? inOrder(target) : []) {
+    if (place === target && !options.all) break;
+    // Where they are shared, or detached, it may have gone with another.
+    if (isMountPoint(place)) await unmountOne(place, options);
   }
   if (!options.all) return await unmountOne(target, options);
   while (isMountPoint(target)) await unmountOne(target, options);
 }
 
 /**
- * Of what is mounted on a path and below it, what nothing is mounted on or over. The kernel's order does not tell: a mount
- * that was made first may have been attached last.
+ * What is mounted on a path and below it, each after what is mounted on or over it. The kernel's order does not tell: a
+ * mount that was made first may have been attached last.
  */
-function firstToGo(target: string): string | undefined {
+function inOrder(target: string): string[] {
   const mounts = listMounts({ under: target });
   const known = new Set(mounts.map(({ id }) => id));
-  const isRoot = ({ id, parent }: MountinfoEntry) =>
-    id === parent || !known.has(parent);
   const children = Map.groupBy(
-    mounts,
-    (mount) => isRoot(mount) ? undefined : mount.parent,
+    mounts.reverse(),
+    ({ id, parent }) => id !== parent && known.has(parent) ? parent : undefined,
   );
-  let found: MountinfoEntry | undefined;
-  for (let list; (list = children.get(found?.id)) !== undefined;) {
-    // Of two on one mount, the one that is nearer to its root may hide the other.
-    found = list.reduce((best, mount) =>
-      mount.target.length <= best.target.length ? mount : best
-    );
-  }
-  return found?.target;
+  const visit = (parent: number | undefined): string[] =>
+    (children.get(parent) ?? [])
+      // Of two on one mount, the one that is nearer to its root may hide the other.
+      .toSorted((a, b) => a.target.length - b.target.length)
+      .flatMap((mount) => [...visit(mount.id), mount.target]);
+  return visit(undefined);
 }
 
 async function unmountOne(
