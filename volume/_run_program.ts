@@ -1,25 +1,29 @@
-/**
- * Runs a system program to its end, however that is.
- *
- * @throws {Deno.errors.NotSupported} If it is not installed.
- */
-export async function outputOf(
-  action: string,
-  command: string,
-  args: readonly string[],
-  signal?: AbortSignal,
-): Promise<{ code: number; stdout: string; stderr: string }> {
-  let output: Deno.CommandOutput;
+/** A system program that is to be run. */
+interface Program {
+  /** What it is run for, in errors. */
+  readonly action: string;
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly signal: AbortSignal | undefined;
+}
+
+/** Starts it, by one of the ways that `Deno.Command` has. */
+async function start<T>(
+  { action, command, args, signal }: Program,
+  by: (command: Deno.Command) => T | Promise<T>,
+): Promise<T> {
   try {
-    output = await new Deno.Command(command, {
-      args: [...args],
-      // What it prints is read, and shown among English words.
-      env: { LC_ALL: "C" },
-      stdin: "null",
-      stdout: "piped",
-      stderr: "piped",
-      ...(signal === undefined ? {} : { signal }),
-    }).output();
+    return await by(
+      new Deno.Command(command, {
+        args: [...args],
+        // What it prints is read, and shown among English words.
+        env: { LC_ALL: "C" },
+        stdin: "null",
+        stdout: "piped",
+        stderr: "piped",
+        ...(signal === undefined ? {} : { signal }),
+      }),
+    );
   } catch (cause) {
     if (!(cause instanceof Deno.errors.NotFound)) throw cause;
     throw new Deno.errors.NotSupported(
@@ -27,13 +31,30 @@ export async function outputOf(
       { cause },
     );
   }
-  signal?.throwIfAborted();
-  const decoder = new TextDecoder();
-  return {
-    code: output.code,
-    stdout: decoder.decode(output.stdout),
-    stderr: decoder.decode(output.stderr).trim(),
-  };
+}
+
+/**
+ * Runs a system program and calls a function with each line that it prints.
+ *
+ * @returns How it ended, and what it complained of.
+ * @throws {Deno.errors.NotSupported} If it is not installed.
+ */
+export async function eachLineOf(
+  program: Program,
+  onLine: (line: string) => void,
+): Promise<{ code: number; stderr: string }> {
+  const child = await start(program, (command) => command.spawn());
+  const stderr = new Response(child.stderr).text();
+  let rest = "";
+  for await (const piece of child.stdout.pipeThrough(new TextDecoderStream())) {
+    const lines = (rest + piece).split("\n");
+    rest = lines.pop()!;
+    lines.forEach(onLine);
+  }
+  const { code } = await child.status;
+  const complaint = await stderr;
+  program.signal?.throwIfAborted();
+  return { code, stderr: complaint.trim() };
 }
 
 /**
@@ -48,9 +69,12 @@ export async function runProgram(
   args: readonly string[],
   signal?: AbortSignal,
 ): Promise<void> {
-  const { code, stderr } = await outputOf(action, command, args, signal);
+  const program = { action, command, args, signal };
+  const { code, stderr } = await start(program, (command) => command.output());
+  signal?.throwIfAborted();
   if (code === 0) return;
+  const complaint = new TextDecoder().decode(stderr).trim().slice(-500);
   throw new Error(
-    `Cannot ${action}: ${command} failed with ${code}: ${stderr.slice(-500)}`,
+    `Cannot ${action}: ${command} failed with ${code}: ${complaint}`,
   );
 }

@@ -1,4 +1,4 @@
-import { outputOf } from "./_run_program.ts";
+import { eachLineOf } from "./_run_program.ts";
 import type { VolumeUsage } from "./volume_info.ts";
 
 /** What stat(2) calls a block, in bytes. */
@@ -12,35 +12,33 @@ export async function walkUsage(
   root: string,
   signal: AbortSignal | undefined,
 ): Promise<VolumeUsage> {
-  const action = `count what is in "${root}"`;
-  const { code, stdout, stderr } = await outputOf(
-    action,
-    "find",
-    [root, "-xdev", "-printf", "%D %b %n %i\n"],
-    signal,
-  );
-  // What is used while it is counted changes.
-  const isWhole = code === 0 ||
-    /^(.*: No such file or directory\n?)+$/.test(stderr);
-  if (!isWhole) {
-    throw new Error(
-      `Cannot ${action}: find failed with ${code}: ${stderr.slice(-500)}`,
-    );
-  }
   let bytes = 0;
   let inodes = 0;
+  let device: string | undefined;
   const known = new Set<string>();
-  const device = stdout.slice(0, stdout.indexOf(" "));
-  for (const line of stdout.trimEnd().split("\n")) {
-    const [on, blocks, names, inode] = line.split(" ");
+  const count = (line: string) => {
+    const [on, blocks, names, inode, type] = line.split(" ");
+    device ??= on;
     // The root of another one that is mounted below.
-    if (on !== device) continue;
-    if (names !== "1") {
-      if (known.has(inode!)) continue;
+    if (on !== device) return;
+    if (names !== "1" && type !== "d") {
+      if (known.has(inode!)) return;
       known.add(inode!);
     }
     bytes += Number(blocks) * BLOCK;
     inodes++;
-  }
-  return { bytes, inodes, counted: "walk" };
+  };
+  const action = `count what is in "${root}"`;
+  const args = [root, "-xdev", "-printf", "%D %b %n %i %y\n"];
+  const { code, stderr } = await eachLineOf(
+    { action, command: "find", args, signal },
+    count,
+  );
+  // What is used while it is counted changes.
+  const isWhole = code === 0 ||
+    /^(.*: No such file or directory\n?)+$/.test(stderr);
+  if (isWhole && inodes > 0) return { bytes, inodes, counted: "walk" };
+  throw new Error(
+    `Cannot ${action}: find failed with ${code}: ${stderr.slice(-500)}`,
+  );
 }
