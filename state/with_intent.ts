@@ -84,7 +84,10 @@ export async function withIntent<T>(
   } catch (error) {
     try {
       await intent.undo?.();
-      state.transaction<void>(() => intent.forget());
+      // A full disk may be why it failed.
+      state.makeRoom<void>(() =>
+        state.transaction<void>(() => intent.forget())
+      );
     } catch (second) {
       throw new AggregateError(
         [error, second],

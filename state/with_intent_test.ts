@@ -101,3 +101,33 @@ Deno.test("withIntent() waits for the disk unless told otherwise", async () => {
     assertEquals(seen, [rows, FULL, rows]);
   }
 });
+
+Deno.test("withIntent() takes the row back on a full disk, in what was set aside", async () => {
+  await using temp = tempDir();
+  using state = openState(`${temp.path}/state.db`, {
+    migrations: MIGRATIONS,
+    reserve: 4096,
+  });
+  let isFull = true;
+  const intent = folderIntent(state, `${temp.path}/a`, {
+    effect() {
+      throw new RangeError("no");
+    },
+    undo() {},
+  });
+  await assertRejects(
+    () =>
+      withIntent(state, {
+        ...intent,
+        forget() {
+          if (isFull) {
+            isFull = false;
+            throw new Error("database or disk is full");
+          }
+          intent.forget();
+        },
+      }),
+    RangeError,
+  );
+  assertEquals(rows(state), []);
+});
