@@ -20,12 +20,16 @@ function writeMeta({ state }: Context, key: string, value: string): void {
   ).run(key, value);
 }
 
+/** What tells `index.json` from the ones before it; none if it is gone. */
+function identifyIndex({ path }: Context): string {
+  const info = lstatFile(`${path}/index.json`);
+  return info === undefined ? "" : identify(info);
+}
+
 /** Whether another program wrote `index.json` since we last looked. */
 export function isIndexForeign(context: Context): boolean {
-  if (!seesForeign(context)) return false;
-  const info = lstatFile(`${context.path}/index.json`);
-  return info === undefined ||
-    identify(info) !== readMeta(context, "index_file");
+  return seesForeign(context) &&
+    identifyIndex(context) !== readMeta(context, "index_file");
 }
 
 interface ForeignIndex {
@@ -126,6 +130,8 @@ function takeInEntry(
  */
 export function takeInIndex(context: Context): void {
   if (!isIndexForeign(context)) return;
+  // Before it is read: what is written meanwhile is another one.
+  writeMeta(context, "index_file", identifyIndex(context));
   const { manifests, rest } = readIndex(context);
   const taken = new Set<string>();
   for (const entry of manifests) takeInEntry(context, entry, taken);
@@ -133,9 +139,14 @@ export function takeInIndex(context: Context): void {
   writeIndex(context);
 }
 
+class Overtaken extends Error {}
+
 /**
  * Writes `index.json` from the names. Part of the transaction that changes them: a crash before its end leaves a file
- * that is ahead, and what it is ahead by is taken in like the change of another program.
+ * that is ahead, and what it is ahead by is taken in like the change of another program. So is what another program
+ * writes while this one is on its way to the disk.
+ *
+ * @throws {Deno.errors.InvalidData} If what another program wrote meanwhile is no index.
  */
 export function writeIndex(context: Context): void {
   if (!seesForeign(context)) return;
@@ -154,15 +165,23 @@ export function writeIndex(context: Context): void {
     };
   });
   const rest = JSON.parse(readMeta(context, "index_rest") ?? "{}");
-  const info = writeFileAtomic(
-    `${path}/index.json`,
-    JSON.stringify({
-      schemaVersion: 2,
-      mediaType: MediaType.Index,
-      ...rest,
-      manifests,
-    }),
-    { mode: 0o644 },
-  );
-  writeMeta(context, "index_file", identify(info));
+  const text = JSON.stringify({
+    schemaVersion: 2,
+    mediaType: MediaType.Index,
+    ...rest,
+    manifests,
+  });
+  const confirm = () => {
+    if (isIndexForeign(context)) throw new Overtaken();
+  };
+  try {
+    const info = writeFileAtomic(`${path}/index.json`, text, {
+      mode: 0o644,
+      confirm,
+    });
+    writeMeta(context, "index_file", identify(info));
+  } catch (error) {
+    if (!(error instanceof Overtaken)) throw error;
+    takeInIndex(context);
+  }
 }

@@ -6,6 +6,7 @@ import {
   MediaType,
 } from "@containerkit/oci";
 import { tempDir } from "../tests/mod.ts";
+import { putManifest } from "./testdata/images.ts";
 import { LockedError, openStore } from "./mod.ts";
 
 const encode = (text: string) => new TextEncoder().encode(text);
@@ -147,4 +148,42 @@ Deno.test({
       '"/var/lib/containerkit"',
     );
   },
+});
+
+Deno.test("images that another program names while index.json is written are taken in", async () => {
+  await using temp = tempDir();
+  using store = await openStore({ root: temp.path });
+  const manifest = await putManifest(store);
+  await store.images.create("before", manifest);
+  const path = `${store.path}/index.json`;
+  const { renameSync, FsFile } = Deno;
+  const { syncSync } = FsFile.prototype;
+  let asked = 0;
+  // Another one is on its way to the disk meanwhile.
+  FsFile.prototype.syncSync = function () {
+    syncSync.call(this);
+    if (asked++ > 0) return;
+    const index = JSON.parse(Deno.readTextFileSync(path));
+    index.manifests[0].annotations["org.opencontainers.image.ref.name"] =
+      "meanwhile";
+    Deno.writeTextFileSync(`${path}.other`, JSON.stringify(index));
+    renameSync(`${path}.other`, path);
+  };
+  try {
+    await store.images.create("after", manifest);
+  } finally {
+    FsFile.prototype.syncSync = syncSync;
+  }
+  const names = ["after", "before", "meanwhile"];
+  assertEquals((await store.images.list()).map(({ name }) => name), names);
+  const shown = JSON.parse(Deno.readTextFileSync(path)).manifests.map((
+    { annotations }: { annotations: Record<string, string> },
+  ) => annotations["org.opencontainers.image.ref.name"]);
+  assertEquals(shown.toSorted(), names);
+  assertEquals(
+    [...Deno.readDirSync(store.path)].filter(({ name }) =>
+      name.endsWith(".tmp")
+    ),
+    [],
+  );
 });

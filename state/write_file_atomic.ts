@@ -22,6 +22,8 @@ export interface WriteFileAtomicOptions {
    * @default {true}
    */
   durable?: boolean;
+  /** Called when all is written, right before it takes its place: if it throws, what is there stays. */
+  confirm?: () => void;
 }
 
 /**
@@ -52,7 +54,7 @@ export function writeFileAtomic(
   data: string | Uint8Array,
   options: WriteFileAtomicOptions = {},
 ): Deno.FileInfo {
-  const { mode = 0o600, durable = true } = options;
+  const { mode = 0o600, durable = true, confirm } = options;
   const bytes = typeof data === "string"
     ? new TextEncoder().encode(data)
     : data;
@@ -68,6 +70,7 @@ export function writeFileAtomic(
     }
     if (durable) file.syncSync();
     const info = file.statSync();
+    confirm?.();
     Deno.renameSync(temporary, path);
     if (durable) syncDirectory(dirname(path));
     return info;
