@@ -44,9 +44,23 @@ export async function whileStaging<T>(
     `${place.staged}.lock`,
     signal === undefined ? {} : { signal },
   );
-  // Not before: whoever had the lock may have been the last user, and removed it.
-  await Deno.mkdir(place.staged, { recursive: true, mode: 0o700 });
-  return await fn();
+  try {
+    // Not before: whoever had the lock may have been the last user, and removed it.
+    await Deno.mkdir(place.staged, { recursive: true, mode: 0o700 });
+    return await fn();
+  } finally {
+    await removeUnused(place);
+  }
+}
+
+/** Removes the place and its lock, which is held, unless the volume is mounted there. */
+async function removeUnused(place: Place & { staged: string }): Promise<void> {
+  if (isMountPoint(place.staged)) return;
+  for (const path of [place.staged, `${place.staged}.lock`]) {
+    await Deno.remove(path).catch((error) => {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    });
+  }
 }
 
 /** The same, but only if nobody is at it. */
@@ -55,7 +69,9 @@ export async function unlessStaging(
   fn: () => Promise<void>,
 ): Promise<void> {
   using lock = tryLockFile(`${place.staged}.lock`);
-  if (lock !== undefined) await fn();
+  if (lock === undefined) return;
+  await fn();
+  await removeUnused(place);
 }
 
 /** Mounts a volume at its place, if it is not yet. */
@@ -80,13 +96,7 @@ export async function stage(
 export async function unstage(
   place: Place & { staged: string },
 ): Promise<void> {
-  if (isMountPoint(place.staged)) {
-    driverOf(place.row.kind).settle?.(place);
-    await unmount(place.staged, { all: true, recursive: true });
-  }
-  for (const path of [place.staged, `${place.staged}.lock`]) {
-    await Deno.remove(path).catch((error) => {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-    });
-  }
+  if (!isMountPoint(place.staged)) return;
+  driverOf(place.row.kind).settle?.(place);
+  await unmount(place.staged, { all: true, recursive: true });
 }

@@ -278,3 +278,19 @@ rootTest(
     assert(isMountPoint(`${path}/elsewhere/below`));
   },
 );
+
+rootTest(
+  "VolumeStore.attach() that fails leaves nothing where volumes are mounted",
+  async () => {
+    await using fixture = await open();
+    const { volumes, path } = fixture;
+    await volumes.create("data", { kind: "image", size: 16 * MIB });
+    await Deno.rename(
+      `${path}/lib/volumes/data/1/image`,
+      `${path}/lib/volumes/data/1/away`,
+    );
+    await assertRejects(() => volumes.attach("data"));
+    assertEquals([...Deno.readDirSync(`${path}/run/volumes`)], []);
+  },
+  need("mkfs.ext4"),
+);
