@@ -2,10 +2,11 @@
 export function mergeScopes(scopes: readonly string[]): string[] {
   const resources = new Map<string, Set<string>>();
   for (const scope of scopes) {
-    const end = scope.lastIndexOf(":");
-    const resource = scope.slice(0, end);
+    const end = scope.lastIndexOf(":") + 1;
+    // Some ask for a scope that is one word and names no actions.
+    const resource = end === 0 ? scope : scope.slice(0, end);
     const actions = resources.get(resource) ?? new Set();
-    for (const action of scope.slice(end + 1).split(",")) {
+    for (const action of scope.slice(resource.length).split(",")) {
       if (action !== "") actions.add(action);
     }
     resources.set(resource, actions);
@@ -15,7 +16,5 @@ export function mergeScopes(scopes: readonly string[]): string[] {
     .toSorted(([nameA, a], [nameB, b]) =>
       b.size - a.size || (nameA < nameB ? -1 : 1)
     )
-    .map(([resource, actions]) =>
-      `${resource}:${[...actions].toSorted().join(",")}`
-    );
+    .map(([resource, actions]) => resource + [...actions].toSorted().join(","));
 }

@@ -73,6 +73,13 @@ Deno.test("mergeScopes() joins actions by resource, the most rights first", () =
   );
 });
 
+Deno.test("mergeScopes() leaves a scope that is no resource with actions as it is", () => {
+  assertEquals(
+    mergeScopes(["repository:a:pull", "aws", "aws", "registry:catalog:*"]),
+    ["registry:catalog:*", "repository:a:pull", "aws"],
+  );
+});
+
 Deno.test("readRetryAfter() reads seconds and dates", () => {
   const now = Date.UTC(2026, 0, 1);
   assertEquals(readRetryAfter("120", now), 120_000);
