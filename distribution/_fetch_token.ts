@@ -195,9 +195,11 @@ async function readToken(
     if (!(cause instanceof SyntaxError)) throw cause;
   }
   const fields = isObject(reply) ? reply : {};
-  const value = fields.token ?? fields.access_token;
-  // A header takes visible ASCII only.
-  if (typeof value !== "string" || !/^[\x21-\x7e]+$/.test(value)) {
+  // Some have both fields, and leave one empty. A header takes visible ASCII only.
+  const value = [fields.token, fields.access_token].find((
+    field,
+  ): field is string => typeof field === "string" && field !== "");
+  if (value === undefined || !/^[\x21-\x7e]+$/.test(value)) {
     throw new ProtocolError(action, {
       host: realm.host,
       why: "the reply of its token server holds no token",

@@ -97,6 +97,28 @@ Deno.test("a token is fetched once for all who need it, and anew before it ends"
   }
 });
 
+Deno.test("a token is taken from the field that has one, however long it is said to last", async () => {
+  for (
+    const reply of [
+      { token: "", access_token: "t", expires_in: 300 },
+      { token: null, access_token: "t", expires_in: -5 },
+      { token: "t", access_token: "", expires_in: "300" },
+      { token: "t", access_token: "u", expires_in: null },
+    ]
+  ) {
+    const tokens = withTokens(
+      () => Response.json(reply),
+      (authorization) => authorization === "Bearer t",
+    );
+    await using faulty = startFaulty(tokens.fault);
+    const { client, host } = faulty;
+    await push(testImage(), `${host}/app:1`, { client });
+    await resolve(`${host}/app:1`, { client });
+    // One that is said to have ended before it came lasts as long as one that says nothing.
+    assert(tokens.asked.length <= 2, JSON.stringify(reply));
+  }
+});
+
 Deno.test("rights that a registry asks for beyond what was thought enough are added", async () => {
   const tokens = withTokens(
     (url) =>
