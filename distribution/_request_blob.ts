@@ -17,21 +17,28 @@ interface Want {
   readonly skip: number;
 }
 
-function requestPart(
+async function requestPart(
   target: Target,
   descriptor: Descriptor,
   want: Want,
 ): Promise<RegistryAnswer> {
   const { start, end, skip } = want;
   const isWhole = start === 0 && end === descriptor.size;
-  const range = { range: `bytes=${start}-${end - 1}` };
-  return target.client.request(target.registry, {
-    ...requestFor(target, `blobs/${descriptor.digest}`, "pull"),
-    action: `pull blob "${descriptor.digest}"`,
-    headers: isWhole ? {} : range,
-    expected: isWhole ? [200] : [200, 206],
-    skip,
-  });
+  try {
+    return await target.client.request(target.registry, {
+      ...requestFor(target, `blobs/${descriptor.digest}`, "pull"),
+      action: `pull blob "${descriptor.digest}"`,
+      headers: isWhole ? {} : { range: `bytes=${start}-${end - 1}` },
+      expected: isWhole ? [200] : [200, 206],
+      skip,
+    });
+  } catch (error) {
+    const isRefused = error instanceof RegistryError && error.status === 416;
+    if (isWhole || !isRefused) throw error;
+    // Some take no ranges: without all of it no later attempt would get any further either.
+    const whole = { start: 0, end: descriptor.size, skip };
+    return await requestPart(target, descriptor, whole);
+  }
 }
 
 /** Opens a blob; one that registries need not hold also from where its descriptor says, without credentials. */

@@ -54,6 +54,21 @@ Deno.test("pull() goes on when a connection breaks", async () => {
   await pullRight(faulty);
 });
 
+Deno.test("pull() asks for all of a blob where a server refuses its parts", async () => {
+  let count = 0;
+  await using faulty = await start(async (request, answer) => {
+    if (!isLayer(request)) return undefined;
+    if (request.headers.has("range")) {
+      return new Response(null, { status: 416 });
+    }
+    return count++ === 0
+      ? cutBody(await answer(), 100_000, { stall: true })
+      : undefined;
+  });
+  await pullRight(faulty);
+  assertEquals(count, 2);
+});
+
 Deno.test("pull() copes with a server that ignores ranges", async () => {
   let count = 0;
   await using faulty = await start((request, answer) => {
