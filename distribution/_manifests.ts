@@ -103,6 +103,11 @@ export async function getManifest(
       });
       const { response, bytes } = answer;
       const digest = name.includes(":") ? name : digestOf(response.headers);
+      const mediaType = typeOf(response.headers);
+      // Its digest leaves out its signatures: that it is not supported is the better answer.
+      if (mediaType === MediaType.DockerSchema1Signed) {
+        parseManifest(bytes, { mediaType });
+      }
       if (digest !== undefined) {
         verifyBytes(bytes, { digest, size: bytes.length });
       }

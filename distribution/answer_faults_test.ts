@@ -68,6 +68,48 @@ Deno.test("resolve() finds out about a digest that is stated wrongly, and hashes
   );
 });
 
+Deno.test("resolve() and pull() say of Docker's schema 1 that it is not supported, and take nothing else by its type", async () => {
+  const schema1 = JSON.stringify({
+    schemaVersion: 1,
+    fsLayers: [],
+    history: [],
+    signatures: [{}],
+  });
+  const refuse = async (
+    body: string | Uint8Array<ArrayBuffer>,
+    type: ErrorConstructor | typeof DigestMismatchError,
+    message: string,
+  ) => {
+    await using faulty = await start((request) =>
+      request.url.includes("/manifests/")
+        ? new Response(request.method === "HEAD" ? null : body, {
+          headers: {
+            "content-type": MediaType.DockerSchema1Signed,
+            // It is that of the document without its signatures.
+            "docker-content-digest": digestBytes("{}"),
+          },
+        })
+        : undefined
+    );
+    await pullFails(faulty, type, message);
+    await assertRejects(
+      () => resolve(`${faulty.host}/app:1`, { client: faulty.client }),
+      type,
+      message,
+    );
+    await assertRejects(
+      () =>
+        resolve(`${faulty.host}/app@${digestBytes("{}")}`, {
+          client: faulty.client,
+        }),
+      type,
+      message,
+    );
+  };
+  await refuse(schema1, SyntaxError, "schema 1, which is not supported");
+  await refuse(image.raw.manifest, DigestMismatchError, "Cannot verify");
+});
+
 Deno.test("resolve() refuses what is manifest and index at once, or served as something else", async () => {
   for (
     const [fields, type] of [
