@@ -118,18 +118,23 @@ export class UploadApi {
     const own = `repository:${repository}:pull,push`;
     for (const from of this.#options.mountFrom ?? []) {
       const query = new URLSearchParams({ mount: digest, from });
-      const answer = await this.request({
-        path: `${path}?${query}`,
-        method: "POST",
-        scopes: [own, `repository:${from}:pull`],
-        headers: { "content-length": "0" },
-        expected: [201, 202, 400, 401, 403, 404, 405],
-      });
+      let answer: RegistryAnswer;
+      try {
+        answer = await this.request({
+          path: `${path}?${query}`,
+          method: "POST",
+          scopes: [own, `repository:${from}:pull`],
+          headers: { "content-length": "0" },
+          expected: [201, 202],
+        });
+      } catch (error) {
+        // Who may not take it from there, by the registry or by its token server, can still send it.
+        if (!(error instanceof RegistryError) || mayPass(error)) throw error;
+        continue;
+      }
       await answer.response.body?.cancel();
       if (answer.response.status === 201) return "mounted";
-      if (answer.response.status === 202) {
-        return await this.keep(answer, { offset: 0, minimum: 0 });
-      }
+      return await this.keep(answer, { offset: 0, minimum: 0 });
     }
     const algorithm = digest.slice(0, digest.indexOf(":"));
     const answer = await this.request({

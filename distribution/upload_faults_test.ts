@@ -72,6 +72,37 @@ Deno.test("an upload's location on another host gets no credentials, and none th
   await other[Symbol.asyncDispose]();
 });
 
+Deno.test("push() sends what it may not take from another repository, whoever says so", async () => {
+  for (const status of [400, 401, 403, 404, 405]) {
+    for (const isByTokenServer of [true, false]) {
+      await using faulty = startFaulty((request) => {
+        const { pathname, searchParams } = new URL(request.url);
+        const refuse = () =>
+          Response.json({ errors: [{ code: "DENIED" }] }, { status });
+        if (pathname === "/token") {
+          const isForOther = searchParams.getAll("scope").includes(
+            "repository:other:pull",
+          );
+          return isByTokenServer && isForOther
+            ? refuse()
+            : Response.json({ token: "t" });
+        }
+        if (request.headers.get("authorization") !== "Bearer t") {
+          const challenge = 'Bearer realm="/token"';
+          return new Response(null, {
+            status: 401,
+            headers: { "www-authenticate": challenge },
+          });
+        }
+        return searchParams.get("from") === "other" ? refuse() : undefined;
+      });
+      const { client, host } = faulty;
+      await push(image, `${host}/app:1`, { client, mountFrom: ["other"] });
+      await pullRight(faulty);
+    }
+  }
+});
+
 Deno.test("push() goes on where an upload broke, by what the server has", async () => {
   let count = 0;
   await using faulty = startFaulty(async (request, answer) => {
