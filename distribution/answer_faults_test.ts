@@ -11,6 +11,7 @@ import { digestBytes, DigestMismatchError, MediaType } from "@containerkit/oci";
 import { testBytes, testImage } from "./_test_image.ts";
 import { isBlob } from "./_test_faults.ts";
 import {
+  copy,
   listTags,
   NetworkError,
   ProtocolError,
@@ -320,6 +321,24 @@ Deno.test("push() tells why a registry refuses to look for a blob, and needs no 
     await pushed;
     // They are there.
     assert(!requests.some((text) => text.includes("/uploads/")));
+  }
+});
+
+Deno.test("copy() needs no HEAD, and tells why a registry refuses it", async () => {
+  for (const status of [405, 403]) {
+    await using faulty = await start((request) => {
+      const isOther = request.url.includes("/other/");
+      if (status === 403 && isOther && request.method !== "HEAD") {
+        return Response.json({ errors: [{ code: "DENIED" }] }, { status });
+      }
+      return request.method === "HEAD" && (isOther || status === 405)
+        ? new Response(null, { status })
+        : undefined;
+    });
+    const { client, host } = faulty;
+    const copying = copy(`${host}/app:1`, `${host}/other:1`, { client });
+    if (status === 405) assertEquals(await copying, image.descriptor);
+    else await assertRejects(() => copying, RegistryError, "DENIED");
   }
 });
 

@@ -19,6 +19,7 @@ import { ACCEPT, MANIFEST_LIMIT } from "./_manifests.ts";
 import { pushBlobs } from "./_push_blobs.ts";
 import { putManifest } from "./_put_manifest.ts";
 import { requestFor, type Target, toTarget } from "./_target.ts";
+import { isMute } from "./_to_registry_error.ts";
 import { wantedPlatform } from "./_wanted_platform.ts";
 import { openRepository, type Repository } from "./open_repository.ts";
 import { parseReference } from "./parse_reference.ts";
@@ -182,20 +183,24 @@ class CopyJob {
   /** A manifest that is there has its blobs there; an index may lack some of what it lists. */
   async #has(digest: string): Promise<boolean> {
     if (this.#options.referrers) return false;
-    const { response } = await this.#target.client.request(
-      this.#target.registry,
-      {
+    const { client, registry } = this.#target;
+    try {
+      const { response } = await client.request(registry, {
         ...requestFor(this.#target, `manifests/${digest}`, "pull,push"),
         action: `look for "${digest}"`,
         capability: "push",
         method: "HEAD",
         headers: { accept: ACCEPT },
-        expected: [200, 400, 404],
-      },
-    );
-    const type = response.headers.get("content-type") ?? "";
-    return response.status === 200 && !type.includes("index") &&
-      !type.includes("list");
+        expected: [200, 404],
+      });
+      const type = response.headers.get("content-type") ?? "";
+      return response.status === 200 && !type.includes("index") &&
+        !type.includes("list");
+    } catch (error) {
+      // What is wrong, if anything, the next request is told.
+      if (isMute(error)) return false;
+      throw error;
+    }
   }
 
   async #copyParts(
