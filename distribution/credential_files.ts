@@ -110,6 +110,28 @@ function encode(credentials: Credentials): Record<string, string> {
   };
 }
 
+/** Options of {@linkcode credentialFiles}. */
+export interface CredentialFilesOptions {
+  /**
+   * A `config.json` as text, which is asked before the files and never changed: what CI keeps in the environment variable
+   * `DOCKER_AUTH_CONFIG`. Empty text is none.
+   */
+  readonly config?: string | undefined;
+}
+
+function parseConfig(text: string, what: string): Fields {
+  let config: unknown;
+  try {
+    config = text.trim() === "" ? {} : JSON.parse(text);
+  } catch {
+    // The parser's message would quote the text.
+  }
+  if (!isObject(config)) {
+    throw new SyntaxError(`Cannot read ${what}: it is not a JSON object`);
+  }
+  return config;
+}
+
 async function readConfig(path: string): Promise<Fields | undefined> {
   let text: string;
   try {
@@ -123,16 +145,7 @@ async function readConfig(path: string): Promise<Fields | undefined> {
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;
   }
-  let config: unknown;
-  try {
-    config = text.trim() === "" ? {} : JSON.parse(text);
-  } catch {
-    // The parser's message would quote the file.
-  }
-  if (!isObject(config)) {
-    throw new SyntaxError(`Cannot read "${path}": it is not a JSON object`);
-  }
-  return config;
+  return parseConfig(text, `"${path}"`);
 }
 
 async function writeConfig(link: string, config: Fields): Promise<void> {
@@ -185,6 +198,7 @@ function helperFor(config: Fields, name: string): string | undefined {
  * Requires `--allow-read` of the files, `--allow-write` to change the first, and `--allow-run` of the helpers.
  *
  * @param paths The files, the first one first; changes go to it. None has to exist.
+ * @param options What is known besides the files.
  * @returns The store.
  *
  * @example Usage
@@ -202,19 +216,28 @@ function helperFor(config: Fields, name: string): string | undefined {
  * await Deno.remove(folder, { recursive: true });
  * ```
  */
-export function credentialFiles(paths: readonly string[]): CredentialStore {
+export function credentialFiles(
+  paths: readonly string[],
+  options: CredentialFilesOptions = {},
+): CredentialStore {
   const [first] = paths;
   if (first === undefined) {
     throw new TypeError(
       "Cannot keep credentials: there is no file to keep them in",
     );
   }
+  async function* readAll() {
+    yield parseConfig(options.config ?? "", "the given credentials");
+    for (const path of paths) {
+      const config = await readConfig(path);
+      if (config !== undefined) yield config;
+    }
+  }
   return {
     async get({ registry, repository }) {
       const names = namesFor(normalize(registry), repository);
-      for (const path of paths) {
-        const config = await readConfig(path);
-        const found = config && await findIn(config, names);
+      for await (const config of readAll()) {
+        const found = await findIn(config, names);
         if (found !== undefined) return found;
       }
       return undefined;
@@ -251,9 +274,7 @@ export function credentialFiles(paths: readonly string[]): CredentialStore {
     },
     async list() {
       const names = new Set<string>();
-      for (const path of paths) {
-        const config = await readConfig(path);
-        if (config === undefined) continue;
+      for await (const config of readAll()) {
         const keys = isObject(config.auths) ? Object.keys(config.auths) : [];
         const helped = isObject(config.credHelpers)
           ? Object.keys(config.credHelpers)

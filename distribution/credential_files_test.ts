@@ -121,6 +121,50 @@ Deno.test("credentialFiles() quotes no secret of a broken file", async () => {
   });
 });
 
+Deno.test("credentialFiles() asks a config that is given as text before its files, and leaves it as it is", async () => {
+  await withFile({
+    auths: { "a.example": basic("a:file"), "b.example": basic("b:file") },
+  }, async (_, path) => {
+    const config = JSON.stringify({
+      auths: {
+        "https://a.example/v2/": basic("a:text"),
+        "c.example/team": basic("c:text"),
+      },
+    });
+    const store = credentialFiles([path], { config });
+    const find = async (registry: string, repository = "team/app") =>
+      Object.values(await store.get({ registry, repository }) ?? {}).join(" ");
+    assertEquals(await find("a.example"), "a text");
+    assertEquals(await find("b.example"), "b file");
+    assertEquals(await find("c.example"), "c text");
+    assertEquals(await find("c.example", "other/app"), "");
+    assertEquals(await store.list(), [
+      "a.example",
+      "b.example",
+      "c.example/team",
+    ]);
+    await store.set("c.example", { username: "c", password: "file" });
+    assertEquals(await find("c.example", "other/app"), "c file");
+    assertEquals(await store.delete("c.example/team"), false);
+    assertEquals(await find("c.example"), "c text");
+    // As an environment has it that sets a variable to nothing.
+    for (const config of ["", undefined]) {
+      const { get } = credentialFiles([path], { config });
+      assertEquals(await get({ registry: "b.example" }), {
+        username: "b",
+        password: "file",
+      });
+    }
+    const broken = credentialFiles([path], { config: '{"auth": "s3cret"' });
+    const error = await assertRejects(
+      async () => await broken.get({ registry: "b.example" }),
+      SyntaxError,
+      "Cannot read the given credentials: it is not a JSON object",
+    );
+    assert(!Deno.inspect(error).includes("s3cret"));
+  });
+});
+
 Deno.test("credentialFiles() gives a helper no ready token, which would come back as another kind", async () => {
   await withFile({ credsStore: "none-such" }, async (store, path) => {
     await assertRejects(

@@ -93,6 +93,15 @@ Deno.test("ckit serves a registry, logs in, pulls, pushes, copies, lists, inspec
     assertEquals(await ckit(["tags", `${host}/other`]), "");
     await ckit(["logout", host]);
     await assertRejects(() => ckit(["tags", `${host}/app`]), Error, "401");
+    const DOCKER_AUTH_CONFIG = JSON.stringify({
+      auths: { [host]: { auth: btoa("me:s3cret") } },
+    });
+    assertEquals(
+      await runProgram(Deno.execPath(), [...base, "tags", `${host}/app`], {
+        env: { ...env, DOCKER_AUTH_CONFIG },
+      }),
+      "1\n",
+    );
   } finally {
     server.kill("SIGINT");
     await server.status;

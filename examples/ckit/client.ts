@@ -9,9 +9,12 @@ import {
 /** Where containerd and Docker look for mirrors and certificates. */
 const HOSTS = ["/etc/containerd/certs.d", "/etc/docker/certs.d"];
 
-/** Where `login` keeps credentials: where Docker and Podman do. */
+/** Where `login` keeps credentials: where Docker and Podman do. What CI has in the environment is asked first. */
 export function openCredentials(): CredentialStore {
-  return credentialFiles(credentialPaths(Deno.env.toObject()));
+  const environment = Deno.env.toObject();
+  return credentialFiles(credentialPaths(environment), {
+    config: environment.DOCKER_AUTH_CONFIG,
+  });
 }
 
 /** How registries are reached: as this machine's files say, or with `plainHttp` by http, all of them. */
