@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { credentialFiles, type Credentials } from "./mod.ts";
+import { credentialFiles, credentialPaths, type Credentials } from "./mod.ts";
 
 async function withFile(
   config: unknown,
@@ -63,6 +63,22 @@ Deno.test("credentialFiles() finds the most exact key", async () => {
     assertEquals(await find("broken.example"), undefined);
     assertEquals(await find("quay.io.evil.example"), undefined);
   });
+});
+
+Deno.test("credentialPaths() knows where Podman's file is without XDG_RUNTIME_DIR", () => {
+  const own = "/root/.docker/config.json";
+  const kept = "/root/.config/containers/auth.json";
+  const HOME = "/root";
+  assertEquals(credentialPaths({ HOME }, { uid: 0 }), [
+    own,
+    "/run/containers/0/auth.json",
+    kept,
+  ]);
+  assertEquals(
+    credentialPaths({ HOME, XDG_RUNTIME_DIR: "/run/user/0" }, { uid: 0 }),
+    [own, "/run/user/0/containers/auth.json", kept],
+  );
+  assertEquals(credentialPaths({ HOME }, { uid: null }), [own, kept]);
 });
 
 Deno.test("credentialFiles() changes only what it has to, and keeps the file to its user", async () => {

@@ -18,10 +18,17 @@ export interface CredentialEnvironment {
   readonly HOME?: string | undefined;
 }
 
+/** Options of {@linkcode credentialPaths}. */
+export interface CredentialPathsOptions {
+  /** The user's number, such as `Deno.uid()`: without `XDG_RUNTIME_DIR`, as root often is, Podman's file is in a folder that has it in its name. */
+  readonly uid?: number | null;
+}
+
 /**
  * Lists the files that Docker and Podman keep credentials in: Docker's first, as that is where `login` writes.
  *
  * @param environment Such as `Deno.env.toObject()`.
+ * @param options Who the user is.
  * @returns Paths for `credentialFiles()`, whether they exist or not.
  *
  * @example Usage
@@ -35,7 +42,10 @@ export interface CredentialEnvironment {
  * ]);
  * ```
  */
-export function credentialPaths(environment: CredentialEnvironment): string[] {
+export function credentialPaths(
+  environment: CredentialEnvironment,
+  options: CredentialPathsOptions = {},
+): string[] {
   const {
     REGISTRY_AUTH_FILE: own,
     DOCKER_CONFIG: docker,
@@ -43,10 +53,15 @@ export function credentialPaths(environment: CredentialEnvironment): string[] {
     XDG_CONFIG_HOME: config,
     HOME: home,
   } = environment;
+  const { uid = null } = options;
   const paths = [
     own,
     docker ? `${docker}/config.json` : home && `${home}/.docker/config.json`,
-    runtime && `${runtime}/containers/auth.json`,
+    runtime
+      ? `${runtime}/containers/auth.json`
+      : uid === null
+      ? undefined
+      : `/run/containers/${uid}/auth.json`,
     config
       ? `${config}/containers/auth.json`
       : home && `${home}/.config/containers/auth.json`,

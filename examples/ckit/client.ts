@@ -12,7 +12,7 @@ const HOSTS = ["/etc/containerd/certs.d", "/etc/docker/certs.d"];
 /** Where `login` keeps credentials: where Docker and Podman do. What CI has in the environment is asked first. */
 export function openCredentials(): CredentialStore {
   const environment = Deno.env.toObject();
-  return credentialFiles(credentialPaths(environment), {
+  return credentialFiles(credentialPaths(environment, { uid: Deno.uid() }), {
     config: environment.DOCKER_AUTH_CONFIG,
   });
 }
