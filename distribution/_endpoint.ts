@@ -1,5 +1,6 @@
 import { Authorizer } from "./_authorizer.ts";
 import { hasName, isOrigin, ownBase } from "./_origin.ts";
+import { type Dial, touch } from "./_dial.ts";
 import { Gate } from "./_retry.ts";
 import { insecureFetch } from "./_insecure_fetch.ts";
 import type { CredentialSource } from "./credentials.ts";
@@ -34,6 +35,8 @@ export class Endpoint implements Disposable {
   readonly headers: Readonly<Record<string, string>>;
   readonly #capabilities: readonly HostCapability[] | undefined;
   readonly #tls: HostTls | undefined;
+  readonly #dial: Dial | undefined;
+  #isReached = false;
   #awayUntil = 0;
   #client: Deno.HttpClient | undefined;
   /** Trusts the same authorities, but shows no certificate: for other servers. */
@@ -55,7 +58,11 @@ export class Endpoint implements Disposable {
     this.isOrigin = isOrigin(registry, host);
     this.namespace = isOwn ? undefined : registry;
     this.headers = host.headers ?? {};
-    this.timeout = host.timeout ?? options.timeout;
+    this.timeout = options.timeout;
+    const { timeout } = host;
+    this.#dial = timeout === undefined
+      ? undefined
+      : { timeout, connect: (signal) => touch(base, signal) };
     this.#capabilities = host.capabilities;
     this.#tls = host.tls;
     this.authorizer = new Authorizer({
@@ -81,12 +88,24 @@ export class Endpoint implements Disposable {
 
   /** Notes that it cannot be reached. */
   leave(): void {
+    this.#isReached = false;
     this.#awayUntil = Date.now() + AWAY_MS;
   }
 
+  /** How it is reached, until it was. */
+  get dial(): Dial | undefined {
+    return this.#isReached ? undefined : this.#dial;
+  }
+
   /** Sends one request, by this server's TLS settings as far as the target is this server. */
-  fetch(url: URL, init: RequestInit): Promise<Response> {
+  async fetch(url: URL, init: RequestInit): Promise<Response> {
     const isOwn = url.origin === this.base.origin;
+    const response = await this.#fetch(url, init, isOwn);
+    this.#isReached ||= isOwn;
+    return response;
+  }
+
+  #fetch(url: URL, init: RequestInit, isOwn: boolean): Promise<Response> {
     if (this.#tls === undefined || url.protocol === "http:") {
       return fetch(url, init);
     }

@@ -1,4 +1,5 @@
 import { channel } from "node:diagnostics_channel";
+import type { Dial } from "./_dial.ts";
 import { hideSecrets } from "./_hide_secrets.ts";
 import { isOfBytes } from "./_open_body.ts";
 import { NetworkError } from "./network_error.ts";
@@ -20,6 +21,8 @@ export interface Sending {
     | undefined;
   /** How long to wait for the answer's head, in milliseconds, from the last byte that was sent on. */
   readonly timeout: number;
+  /** How the server is reached, if that may not take as long as the answer. */
+  readonly dial?: Dial | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -40,7 +43,7 @@ export interface Sent {
 export async function send(
   fetch: (url: URL, init: RequestInit) => Promise<Response>,
   url: URL,
-  { action, method, headers, timeout, ...sending }: Sending,
+  { action, method, headers, timeout, dial, ...sending }: Sending,
 ): Promise<Sent> {
   for (const [name, value] of Object.entries(headers)) {
     // fetch() would quote it, and it may be a token.
@@ -59,23 +62,28 @@ export async function send(
     sending.signal.throwIfAborted();
   }
   const controller = new AbortController();
-  const late = () =>
-    controller.abort(
-      new Deno.errors.TimedOut(
-        `Cannot ${action}: ${url.host} did not answer within ${
-          timeout / 1000
-        } s`,
-      ),
-    );
-  let timer = setTimeout(late, timeout);
+  const expect = (what: string, ms: number) =>
+    setTimeout(() =>
+      controller.abort(
+        new Deno.errors.TimedOut(
+          `Cannot ${action}: ${url.host} ${what} within ${ms / 1000} s`,
+        ),
+      ), ms);
+  let timer = dial === undefined
+    ? expect("did not answer", timeout)
+    : expect("could not be reached", dial.timeout);
   let isAnswered = false;
+  const proceed = () => {
+    // An answer may come before the end of the body: nothing is late then.
+    if (isAnswered) return;
+    clearTimeout(timer);
+    timer = expect("did not answer", timeout);
+  };
+  const dialing = new AbortController();
+  // Where it cannot connect, a proxy may: the answer tells.
+  dial?.connect(dialing.signal).then(proceed, () => {});
   const body = given instanceof ReadableStream && !isOfBytes(given)
-    ? watch(given, () => {
-      // An answer may come before the end of the body: nothing is late then.
-      if (isAnswered) return;
-      clearTimeout(timer);
-      timer = setTimeout(late, timeout);
-    })
+    ? watch(given, proceed)
     : given;
   const start = performance.now();
   const publish = (outcome: { status?: number; error?: string }) => {
@@ -112,6 +120,7 @@ export async function send(
   } finally {
     isAnswered = true;
     clearTimeout(timer);
+    dialing.abort();
   }
 }
 

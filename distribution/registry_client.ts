@@ -334,6 +334,7 @@ export class RegistryClient implements Disposable {
         timeout: method === "GET" || method === "HEAD"
           ? endpoint.timeout
           : endpoint.timeout * 10,
+        dial: isOwn ? endpoint.dial : undefined,
         signal: request.signal,
       });
       const { response } = sent;

@@ -39,7 +39,7 @@ export interface RegistryHost {
   readonly headers?: Readonly<Record<string, string>>;
   /** How TLS is spoken. */
   readonly tls?: HostTls;
-  /** Longest time to connect and get an answer, in milliseconds. */
+  /** Longest time until a connection stands, in milliseconds; for an answer it is that of the client. */
   readonly timeout?: number;
 }
 

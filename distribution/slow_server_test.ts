@@ -7,6 +7,8 @@ import {
   assertInstanceOf,
   assertRejects,
 } from "@std/assert";
+import { delay } from "./_delay.ts";
+import { send } from "./_send.ts";
 import { testImage } from "./_test_image.ts";
 import { cutBody, type Fault, isBlob, startFaulty } from "./_test_faults.ts";
 import {
@@ -15,7 +17,7 @@ import {
   ProtocolError,
   pull,
   push,
-  type RegistryClient,
+  RegistryClient,
   RegistryError,
   resolve,
 } from "./mod.ts";
@@ -141,6 +143,50 @@ Deno.test("a server that never answers is given up on, and told by TimedOut", as
     Deno.errors.TimedOut,
     "did not answer within 0.05 s",
   );
+});
+
+Deno.test("the timeout of a host is for its connection, not for what it answers", async () => {
+  const asked: string[] = [];
+  await using faulty = await start(async (request, answer) => {
+    const response = await answer();
+    // A mirror that has to ask the registry first.
+    if (asked.push(request.method) === 1) await delay(1000);
+    return response;
+  });
+  using client = new RegistryClient({
+    hosts: () => [{ url: `http://${faulty.host}/v2/`, timeout: 500 }],
+    retry: { attempts: 1 },
+  });
+  assertEquals(
+    await resolve("registry.example/app:1", { client }),
+    image.descriptor,
+  );
+  assertEquals(asked, ["HEAD"]);
+});
+
+Deno.test("send() ends when no connection stands in time, and lets go of the attempt", async () => {
+  let isLeft = false;
+  const never = (signal: AbortSignal | null | undefined) =>
+    new Promise<never>((_, reject) =>
+      signal?.addEventListener("abort", () => reject(signal.reason))
+    );
+  await assertRejects(
+    () =>
+      send((_, init) => never(init.signal), new URL("http://a.example/"), {
+        action: "ask",
+        method: "GET",
+        headers: {},
+        timeout: 60_000,
+        dial: {
+          timeout: 20,
+          connect: (signal) => never(signal).finally(() => isLeft = true),
+        },
+      }),
+    Deno.errors.TimedOut,
+    "Cannot ask: a.example could not be reached within 0.02 s",
+  );
+  await delay(0);
+  assert(isLeft);
 });
 
 /** A registry that wants a token of its own server, which has a fault. */
