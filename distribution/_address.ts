@@ -1,3 +1,5 @@
+import { lookup } from "node:dns/promises";
+
 /** Whether a host name is this machine. */
 export function isLoopback(hostname: string): boolean {
   return /^(?:.*\.)?localhost\.?$/.test(hostname) || hostname === "[::1]" ||
@@ -34,14 +36,39 @@ function reachOf(hostname: string): Reach {
   return /^f[cd]/.test(v6) ? "private" : "link";
 }
 
+/** Finds the addresses of a host name. */
+type Lookup = (hostname: string) => Promise<readonly string[]>;
+
+const lookupAll: Lookup = async (hostname) =>
+  (await lookup(hostname, { all: true })).map(({ address }) => address);
+
+/** Whether a name is one of the local network: whoever can say so could as well have named what it leads to. */
+async function isInside(hostname: string, find: Lookup): Promise<boolean> {
+  try {
+    const addresses = await find(hostname.replace(/^\[|\]$/g, ""));
+    return addresses.length > 0 && addresses.every((address) => {
+      const reach = reachOf(address.includes(":") ? `[${address}]` : address);
+      return reach === "private" || reach === "loopback";
+    });
+  } catch {
+    // Nobody here knows it, or nobody may ask.
+    return false;
+  }
+}
+
 /**
  * Why a server may not send a client on to a URL, or `undefined` if it may. Where one sends a client to an address
- * that is nearer to the client, it may be after a service that trusts whoever reaches it.
+ * that is nearer to the client, it may be after a service that trusts whoever reaches it. A registry of a local network
+ * often has a name, and its storage only an address: then it counts what the name stands for.
  *
  * @param from The URL of the server that says so.
  * @param to The URL it names.
  */
-export function refuseTarget(from: URL, to: URL): string | undefined {
+export async function refuseTarget(
+  from: URL,
+  to: URL,
+  find: Lookup = lookupAll,
+): Promise<string | undefined> {
   if (to.protocol !== "https:" && to.protocol !== "http:") {
     return `${to.protocol} is neither http nor https`;
   }
@@ -49,11 +76,13 @@ export function refuseTarget(from: URL, to: URL): string | undefined {
     return "it leads from https to http";
   }
   const reach = reachOf(to.hostname);
-  if (
-    to.hostname !== from.hostname &&
-    !MAY_NAME[reachOf(from.hostname)].includes(reach)
-  ) return notPublic(to);
-  return undefined;
+  const own = reachOf(from.hostname);
+  if (to.hostname === from.hostname || MAY_NAME[own].includes(reach)) {
+    return undefined;
+  }
+  const isNear = own === "public" && reach === "private" &&
+    await isInside(from.hostname, find);
+  return isNear ? undefined : notPublic(to);
 }
 
 /**
@@ -63,11 +92,13 @@ export function refuseTarget(from: URL, to: URL): string | undefined {
  * @param from The URL of the registry, or of what it was led to.
  * @param to The URL that is named.
  */
-export function refuseForeign(from: URL, to: URL): string | undefined {
-  return refuseTarget(from, to) ??
-    (to.hostname === from.hostname || reachOf(to.hostname) === "public"
-      ? undefined
-      : notPublic(to));
+export async function refuseForeign(
+  from: URL,
+  to: URL,
+): Promise<string | undefined> {
+  const isOpen = to.hostname === from.hostname ||
+    reachOf(to.hostname) === "public";
+  return isOpen ? await refuseTarget(from, to) : notPublic(to);
 }
 
 function notPublic({ hostname }: URL): string {

@@ -137,7 +137,7 @@ export class Authorizer {
   ): Promise<boolean> {
     const { repository, sent, mayRenew } = options;
     const isChallenge = response.status === 401 &&
-      this.#learn(response, scopes);
+      await this.#learn(response, scopes);
     const scheme = this.#scheme;
     if (scheme === undefined) return false;
     const wasHeld = this.#credentials.has(repository);
@@ -159,7 +159,10 @@ export class Authorizer {
   }
 
   /** Learns how the server wants to be asked, if it says so. */
-  #learn(response: Response, scopes: readonly string[]): boolean {
+  async #learn(
+    response: Response,
+    scopes: readonly string[],
+  ): Promise<boolean> {
     const challenges = parseChallenges(
       response.headers.get("www-authenticate") ?? "",
     );
@@ -167,13 +170,16 @@ export class Authorizer {
       scheme === "bearer" && parameters.has("realm")
     );
     const basic = challenges.find(({ scheme }) => scheme === "basic");
-    if (bearer !== undefined) this.#learnBearer(bearer, scopes);
+    if (bearer !== undefined) await this.#learnBearer(bearer, scopes);
     else if (basic !== undefined) this.#scheme = { kind: "basic" };
     return (bearer ?? basic) !== undefined;
   }
 
-  #learnBearer({ parameters }: Challenge, scopes: readonly string[]): void {
-    const realm = this.#checkRealm(parameters.get("realm")!);
+  async #learnBearer(
+    { parameters }: Challenge,
+    scopes: readonly string[],
+  ): Promise<void> {
+    const realm = await this.#checkRealm(parameters.get("realm")!);
     const service = parameters.get("service");
     this.#scheme = {
       kind: "bearer",
@@ -204,7 +210,7 @@ export class Authorizer {
     return this.#extra.get(JSON.stringify(own)) ?? own;
   }
 
-  #checkRealm(text: string): URL {
+  async #checkRealm(text: string): Promise<URL> {
     const { base, realms } = this.#options;
     const url = URL.parse(text, base);
     const refuse = (why: string): never => {
@@ -221,7 +227,7 @@ export class Authorizer {
       refuse("it holds credentials");
     }
     if (realms.includes(url.origin) || realms.includes(url.host)) return url;
-    const why = refuseTarget(base, url);
+    const why = await refuseTarget(base, url);
     if (why !== undefined) refuse(why);
     return url;
   }

@@ -43,7 +43,7 @@ export interface TokenOptions {
   readonly timeout: number;
   readonly stallTimeout: number;
   /** Checks where a redirect leads. */
-  readonly checkRealm: (text: string) => URL;
+  readonly checkRealm: (text: string) => Promise<URL>;
 }
 
 /** The header of a user's name and password. */
@@ -155,7 +155,7 @@ async function exchange(
         detail: "it redirects too often, or redirects a form with secrets",
       });
     }
-    const next = options.checkRealm(new URL(location, url).href);
+    const next = await options.checkRealm(new URL(location, url).href);
     if (next.origin !== url.origin) init = { ...init, headers: {} };
     url = next;
   }

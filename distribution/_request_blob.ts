@@ -61,7 +61,7 @@ export async function requestBlob(
       // Whoever wrote the manifest wrote this, too.
       const why = url === null
         ? "it is not a URL"
-        : refuseForeign(new URL(error.url), url);
+        : await refuseForeign(new URL(error.url), url);
       if (why !== undefined) {
         const shown = url === null ? "one" : JSON.stringify(showUrl(url));
         failures.push(`of its URLs ${shown} is refused: ${why}`);

@@ -22,12 +22,15 @@ export interface Session {
   readonly minimum: number;
 }
 
-function readLocation(answer: RegistryAnswer, digest: string): URL {
+async function readLocation(
+  answer: RegistryAnswer,
+  digest: string,
+): Promise<URL> {
   const text = answer.response.headers.get("location");
   const url = text === null ? null : URL.parse(text, answer.url);
   const why = url === null
     ? "it names no location"
-    : refuseTarget(answer.url, url);
+    : await refuseTarget(answer.url, url);
   if (why !== undefined) {
     throw new ProtocolError(`push blob "${digest}"`, {
       host: answer.url.host,
@@ -156,7 +159,7 @@ export class UploadApi {
   ): Promise<Session> {
     const { headers } = answer.response;
     const location = headers.has("location")
-      ? readLocation(answer, this.#source.descriptor.digest)
+      ? await readLocation(answer, this.#source.descriptor.digest)
       : answer.url;
     await this.#options.uploads?.set(this.#key, location.href);
     const stated = Number(headers.get("oci-chunk-min-length") ?? 0) || 0;

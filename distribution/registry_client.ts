@@ -351,7 +351,7 @@ export class RegistryClient implements Disposable {
         ? "it is not a URL"
         : method !== "GET" && method !== "HEAD" && response.status < 307
         ? `a ${method} would become a GET`
-        : (request.anonymous ? refuseForeign : refuseTarget)(url, next);
+        : await (request.anonymous ? refuseForeign : refuseTarget)(url, next);
       if (why !== undefined) {
         throw new ProtocolError(request.action, {
           host: url.host,

@@ -92,9 +92,13 @@ Deno.test("readRetryAfter() reads seconds and dates", () => {
   assertEquals(readRetryAfter(null, now), undefined);
 });
 
-Deno.test("refuseTarget() lets no public server lead into a local network", () => {
-  const refuse = (from: string, to: string) =>
-    refuseTarget(new URL(from), new URL(to)) !== undefined;
+Deno.test("refuseTarget() lets no public server lead into a local network", async () => {
+  const refuse = async (from: string, to: string) =>
+    await refuseTarget(
+      new URL(from),
+      new URL(to),
+      () => Promise.resolve(["192.0.2.1"]),
+    ) !== undefined;
   for (
     const inside of [
       "https://127.0.0.1/",
@@ -116,20 +120,20 @@ Deno.test("refuseTarget() lets no public server lead into a local network", () =
       "https://2130706433/",
       "https://0x7f.1/",
     ]
-  ) assert(refuse("https://registry.example/", inside), inside);
-  assert(refuse("https://registry.example/", "http://registry.example/"));
+  ) assert(await refuse("https://registry.example/", inside), inside);
+  assert(await refuse("https://registry.example/", "http://registry.example/"));
   for (
     const outside of [
       "https://storage.example/",
       "https://172.32.0.1/",
       "https://[2001:db8::1]/",
     ]
-  ) assert(!refuse("https://registry.example/", outside), outside);
+  ) assert(!await refuse("https://registry.example/", outside), outside);
 });
 
-Deno.test("refuseTarget() lets a local network's server lead into it, but no nearer", () => {
-  const refuse = (from: string, to: string) =>
-    refuseTarget(new URL(`http://${from}/`), new URL(`http://${to}/`)) !==
+Deno.test("refuseTarget() lets a local network's server lead into it, but no nearer", async () => {
+  const refuse = async (from: string, to: string) =>
+    await refuseTarget(new URL(`http://${from}/`), new URL(`http://${to}/`)) !==
       undefined;
   for (
     const [from, to] of [
@@ -141,7 +145,7 @@ Deno.test("refuseTarget() lets a local network's server lead into it, but no nea
       ["127.0.0.1:5000", "[::ffff:169.254.169.254]"],
       ["169.254.1.1", "169.254.169.254"],
     ] as const
-  ) assert(refuse(from, to), `${from} ${to}`);
+  ) assert(await refuse(from, to), `${from} ${to}`);
   for (
     const [from, to] of [
       ["10.0.0.1:5000", "10.0.0.2"],
@@ -150,12 +154,54 @@ Deno.test("refuseTarget() lets a local network's server lead into it, but no nea
       ["127.0.0.1:5000", "10.0.0.1"],
       ["169.254.1.1", "169.254.1.1:8080"],
     ] as const
-  ) assert(!refuse(from, to), `${from} ${to}`);
+  ) assert(!await refuse(from, to), `${from} ${to}`);
 });
 
-Deno.test("refuseForeign() takes the registry's own address, and public ones", () => {
-  const refuse = (from: string, to: string) =>
-    refuseForeign(new URL(`http://${from}/`), new URL(`http://${to}/`)) !==
+Deno.test("refuseTarget() lets a name of a local network lead into it, but no nearer", async () => {
+  const refuse = async (
+    addresses: readonly string[],
+    to: string,
+    from = "registry.corp.example",
+  ) => {
+    const asked: string[] = [];
+    const find = (name: string) => {
+      asked.push(name);
+      return addresses.length === 0
+        ? Promise.reject(new Error("unknown"))
+        : Promise.resolve(addresses);
+    };
+    const why = await refuseTarget(
+      new URL(`http://${from}/`),
+      new URL(`http://${to}/`),
+      find,
+    );
+    // No more is asked than decides.
+    assertEquals(asked, to.startsWith("10.") ? [from] : []);
+    return why !== undefined;
+  };
+  for (const inside of [["10.0.0.1"], ["fd00::1", "10.1.2.3"], ["127.0.1.1"]]) {
+    assert(!await refuse(inside, "10.0.0.5:9000"), `${inside}`);
+    assert(await refuse(inside, "127.0.0.1:9000"), `${inside}`);
+    assert(await refuse(inside, "169.254.169.254"), `${inside}`);
+    assert(!await refuse(inside, "storage.example"), `${inside}`);
+  }
+  for (
+    const outside of [
+      ["192.0.2.1"],
+      ["10.0.0.1", "192.0.2.1"],
+      ["2001:db8::1"],
+      ["169.254.1.1"],
+      [],
+    ]
+  ) assert(await refuse(outside, "10.0.0.5:9000"), `${outside}`);
+});
+
+Deno.test("refuseForeign() takes the registry's own address, and public ones", async () => {
+  const refuse = async (from: string, to: string) =>
+    await refuseForeign(
+      new URL(`http://${from}/`),
+      new URL(`http://${to}/`),
+    ) !==
       undefined;
   for (
     const [from, to] of [
@@ -167,7 +213,7 @@ Deno.test("refuseForeign() takes the registry's own address, and public ones", (
       ["127.0.0.1:5000", "169.254.169.254"],
       ["registry.example", "10.0.0.1"],
     ] as const
-  ) assert(refuse(from, to), `${from} ${to}`);
+  ) assert(await refuse(from, to), `${from} ${to}`);
   for (
     const [from, to] of [
       ["10.0.0.1:5000", "10.0.0.1:8080"],
@@ -175,7 +221,7 @@ Deno.test("refuseForeign() takes the registry's own address, and public ones", (
       ["169.254.1.1", "169.254.1.1:8080"],
       ["10.0.0.1:5000", "storage.example"],
     ] as const
-  ) assert(!refuse(from, to), `${from} ${to}`);
+  ) assert(!await refuse(from, to), `${from} ${to}`);
 });
 
 Deno.test("referrersTag() cuts a sha512 digest to a tag that is allowed", () => {
