@@ -2,6 +2,7 @@ import { type Descriptor, isDigest, parseManifest } from "@containerkit/oci";
 import { fetchBlob } from "../_fetch_blob.ts";
 import { getManifest, headManifest } from "../_manifests.ts";
 import { requestFor, type Target } from "../_target.ts";
+import { isMute } from "../_to_registry_error.ts";
 import { RegistryError } from "../registry_error.ts";
 import type { Call } from "./_context.ts";
 import { saveManifest } from "./_save_manifest.ts";
@@ -87,6 +88,40 @@ export async function listBehind<T>(
   return found;
 }
 
+/** The size of a blob there; `NaN` if it is not told. */
+async function sizeOf(target: Target, digest: string): Promise<number> {
+  const request = {
+    ...requestFor(target, `blobs/${digest}`, "pull"),
+    action: `pull blob "${digest}"`,
+  };
+  const { client, registry } = target;
+  const toNumber = (text: string | null | undefined) => Number(text ?? NaN);
+  try {
+    const { response } = await client.request(registry, {
+      ...request,
+      method: "HEAD",
+    });
+    const size = toNumber(response.headers.get("content-length"));
+    // Some say 0 of everything, as no body comes along.
+    if (size > 0) return size;
+  } catch (error) {
+    if (!isMute(error)) throw error;
+  }
+  // The first byte of it comes with the size of all.
+  const { response } = await client.request(registry, {
+    ...request,
+    headers: { range: "bytes=0-0" },
+    expected: [200, 206, 416],
+  });
+  await response.body?.cancel();
+  const { headers, status } = response;
+  return toNumber(
+    status === 200
+      ? headers.get("content-length")
+      : /\/(\d+)$/.exec(headers.get("content-range") ?? "")?.[1],
+  );
+}
+
 /** Fetches a blob that is not here; gives `undefined` if the other registry has none. */
 export async function pullBlob(
   call: Call,
@@ -96,12 +131,7 @@ export async function pullBlob(
   if (target === undefined) return undefined;
   const { context, repository } = call;
   try {
-    const { response } = await target.client.request(target.registry, {
-      ...requestFor(target, `blobs/${digest}`, "pull"),
-      action: `pull blob "${digest}"`,
-      method: "HEAD",
-    });
-    const size = Number(response.headers.get("content-length") ?? NaN);
+    const size = await sizeOf(target, digest);
     if (!Number.isSafeInteger(size) || size < 0 || size > context.blobLimit) {
       return undefined;
     }

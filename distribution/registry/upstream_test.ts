@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { digestBytes } from "@containerkit/oci";
 import { testImage } from "../_test_image.ts";
-import { type Fault, startFaulty } from "../_test_faults.ts";
+import { type Fault, isBlob, startFaulty } from "../_test_faults.ts";
 import {
   listReferrers,
   listTags,
@@ -117,6 +117,44 @@ Deno.test("createRegistry() with an upstream says 404 for what nobody has, and s
   const response = await fetch(`http://${host}/v2/own/blobs/${digest}`);
   assertEquals(response.status, 404);
   await response.body?.cancel();
+});
+
+Deno.test("createRegistry() with an upstream needs no HEAD of blobs that tells their size", async () => {
+  const image = testImage({ layers: [50_000, 0] });
+  const silences: Fault[] = [
+    () => new Response(null, { status: 405 }),
+    async (_, answer) => {
+      const response = await answer();
+      response.headers.delete("content-length");
+      return new Response(null, response);
+    },
+  ];
+  for (const silence of silences) {
+    for (const hasRanges of [true, false]) {
+      await using front = startFront((request, answer) => {
+        if (isBlob(request, "HEAD")) return silence(request, answer);
+        return isBlob(request) && !hasRanges
+          ? answer(new Request(request.url))
+          : undefined;
+      });
+      const { behind, host, hold } = front;
+      const { client } = behind;
+      await push(image, `${behind.host}/app:1`, { client });
+      const pulled = await pull(`${host}/app:1`, createMemoryStore(), {
+        client,
+      });
+      assertEquals(pulled.descriptor, image.descriptor);
+      for (const { digest, size } of image.layers) {
+        assertEquals(
+          (await fetch(`http://${host}/v2/app/blobs/${digest}`, {
+            method: "HEAD",
+          })).headers.get("content-length"),
+          String(size),
+        );
+        assertEquals(await hold.stat(digest), { size });
+      }
+    }
+  }
 });
 
 Deno.test("createRegistry() with an upstream keeps no wrong byte, and nothing above its limit", async () => {
