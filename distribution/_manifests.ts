@@ -31,7 +31,8 @@ export interface RawManifest {
   readonly bytes: Uint8Array<ArrayBuffer>;
 }
 
-function typeOf(headers: Headers): string {
+/** The media type of an answer, without parameters. */
+export function typeOf(headers: Headers): string {
   return (headers.get("content-type") ?? "").split(";")[0]!.trim();
 }
 

@@ -92,7 +92,7 @@ export class UploadApi {
   }
 
   async exists(): Promise<boolean> {
-    const { digest } = this.#source.descriptor;
+    const { digest, size } = this.#source.descriptor;
     const path = `${this.#target.repository}/blobs/${digest}`;
     let answer: RegistryAnswer;
     try {
@@ -109,8 +109,12 @@ export class UploadApi {
         expected: [200, 206, 404, 416],
       });
       await answer.response.body?.cancel();
+      return answer.response.status !== 404;
     }
-    return answer.response.status !== 404;
+    const { status, headers } = answer.response;
+    // What is of another size is no such blob: proxies with a page of their own have one for any path. Some say 0 of everything.
+    const stated = Number(headers.get("content-length") ?? 0);
+    return status !== 404 && (stated === 0 || stated === size);
   }
 
   /** Begins an upload, or has the registry take the blob from another repository. */

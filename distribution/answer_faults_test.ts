@@ -324,6 +324,27 @@ Deno.test("push() tells why a registry refuses to look for a blob, and needs no 
   }
 });
 
+Deno.test("push() and copy() take no page for content that is there", async () => {
+  // What stands in front of some networks: it knows every path.
+  await using faulty = await start(() =>
+    new Response("<html>Please log in</html>", {
+      headers: { "content-type": "text/html" },
+    })
+  );
+  await using origin = await start(() => undefined);
+  const to = `${faulty.host}/app:5`;
+  const { client } = faulty;
+  for (
+    const send of [
+      () => push(testImage({ seed: 5 }), to, { client }),
+      () => copy(`${origin.host}/app:1`, to, { client }),
+    ]
+  ) {
+    const error = await assertRejects(send, RegistryError, "gave 200");
+    assertEquals(error.method, "POST");
+  }
+});
+
 Deno.test("copy() needs no HEAD, and tells why a registry refuses it", async () => {
   for (const status of [405, 403]) {
     await using faulty = await start((request) => {

@@ -10,12 +10,13 @@ import {
   formatPlatform,
   type ImageIndex,
   type ImageManifest,
+  isManifestType,
   parseManifest,
   type Platform,
 } from "@containerkit/oci";
 import { checkPlatform } from "./_choose.ts";
 import { isDocument } from "./_is_document.ts";
-import { ACCEPT, MANIFEST_LIMIT } from "./_manifests.ts";
+import { ACCEPT, MANIFEST_LIMIT, typeOf } from "./_manifests.ts";
 import { pushBlobs } from "./_push_blobs.ts";
 import { putManifest } from "./_put_manifest.ts";
 import { requestFor, type Target, toTarget } from "./_target.ts";
@@ -193,9 +194,8 @@ class CopyJob {
         headers: { accept: ACCEPT },
         expected: [200, 404],
       });
-      const type = response.headers.get("content-type") ?? "";
-      return response.status === 200 && !type.includes("index") &&
-        !type.includes("list");
+      return response.status === 200 &&
+        isManifestType(typeOf(response.headers));
     } catch (error) {
       // What is wrong, if anything, the next request is told.
       if (isMute(error)) return false;
