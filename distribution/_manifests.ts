@@ -1,6 +1,8 @@
 import {
   describe,
   type Descriptor,
+  type ImageIndex,
+  type ImageManifest,
   MediaType,
   parseDigest,
   parseManifest,
@@ -43,6 +45,23 @@ function digestOf(headers: Headers): string | undefined {
     return digest === null ? undefined : (parseDigest(digest), digest);
   } catch {
     return undefined;
+  }
+}
+
+/** Parses a manifest; what is wrong is told with the name of what was asked for, which the parser does not know. */
+function parseNamed(
+  bytes: Uint8Array,
+  { mediaType, what }: { mediaType: string; what: string },
+): ImageManifest | ImageIndex {
+  try {
+    return parseManifest(bytes, { mediaType });
+  } catch (cause) {
+    if (!(cause instanceof SyntaxError)) throw cause;
+    const message = cause.message.replace(
+      /^Cannot parse manifest:/,
+      () => `Cannot parse manifest ${what}:`,
+    );
+    throw new SyntaxError(message, { cause });
   }
 }
 
@@ -107,7 +126,7 @@ export async function getManifest(
       const mediaType = typeOf(response.headers);
       // Its digest leaves out its signatures: that it is not supported is the better answer.
       if (mediaType === MediaType.DockerSchema1Signed) {
-        parseManifest(bytes, { mediaType });
+        parseNamed(bytes, { mediaType, what });
       }
       if (digest !== undefined) {
         verifyBytes(bytes, { digest, size: bytes.length });
@@ -115,8 +134,9 @@ export async function getManifest(
       return { response, bytes, digest };
     },
   );
-  const { mediaType } = parseManifest(bytes, {
+  const { mediaType } = parseNamed(bytes, {
     mediaType: typeOf(response.headers),
+    what,
   });
   return {
     descriptor: describe(

@@ -129,7 +129,11 @@ Deno.test("resolve() refuses what is manifest and index at once, or served as so
         )
         : undefined
     );
-    await pullFails(faulty, SyntaxError, "Cannot parse manifest");
+    await pullFails(
+      faulty,
+      SyntaxError,
+      `Cannot parse manifest "${faulty.host}/app" "1": it `,
+    );
   }
 });
 
