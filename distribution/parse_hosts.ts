@@ -39,11 +39,16 @@ const KEYS: readonly string[] = [
   "header",
 ];
 const UNITS: Readonly<Record<string, number>> = {
+  ns: 1e-6,
+  us: 1e-3,
+  "µs": 1e-3,
   ms: 1,
   s: 1000,
   m: 60_000,
   h: 3_600_000,
 };
+
+const DURATION_REGEXP = /(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)/g;
 
 type Table = Readonly<Record<string, unknown>>;
 
@@ -88,7 +93,8 @@ class Reader {
       ? `${path}/`
       : `${path}/v2/`;
     const tls = await this.#tls(table);
-    const { capabilities, header, dial_timeout: timeout } = table;
+    const { capabilities, header, dial_timeout: dial } = table;
+    const timeout = dial === undefined ? undefined : this.#duration(dial);
     return {
       url: url.href,
       ...(capabilities === undefined
@@ -96,7 +102,7 @@ class Reader {
         : { capabilities: this.#capabilities(capabilities) }),
       ...(header === undefined ? {} : { headers: this.#headers(header) }),
       ...(tls === undefined ? {} : { tls }),
-      ...(timeout === undefined ? {} : { timeout: this.#duration(timeout) }),
+      ...(timeout === undefined ? {} : { timeout }),
     };
   }
 
@@ -127,14 +133,18 @@ class Reader {
     );
   }
 
-  #duration(value: unknown): number {
-    const [, number, unit] = typeof value === "string"
-      ? /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(value) ?? []
-      : [];
-    if (unit === undefined) {
+  /** A duration of Go, such as `1m30s`; one of 0 is none, as there. */
+  #duration(value: unknown): number | undefined {
+    const text = typeof value === "string" ? value : "";
+    const parts = [...text.matchAll(DURATION_REGEXP)];
+    const isAll = parts.map(([part]) => part).join("") === text;
+    if (parts.length === 0 || !isAll) {
       this.fail('"dial_timeout" is no duration such as "5s"');
     }
-    return Number(number) * UNITS[unit!]!;
+    return parts.reduce(
+      (sum, [, number, unit]) => sum + Number(number) * UNITS[unit!]!,
+      0,
+    ) || undefined;
   }
 
   async #tls(table: Table): Promise<HostTls | undefined> {

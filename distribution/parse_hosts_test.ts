@@ -131,6 +131,29 @@ Deno.test("parseHosts() takes a string of client as certificate and key in one f
   await assertRejects(() => read("client = []"), SyntaxError, "names no file");
 });
 
+Deno.test("parseHosts() takes the durations that containerd does", async () => {
+  for (
+    const [text, timeout] of [
+      ["200ms", 200],
+      ["1m30s", 90_000],
+      ["1h0.5m", 3_630_000],
+      ["1500000us", 1500],
+      ["0s", undefined],
+    ] as const
+  ) {
+    const [host] = await read(`dial_timeout = "${text}"`);
+    assertEquals(host?.timeout, timeout, text);
+  }
+  for (const text of ["", "5", "s", "5s ", "-5s", "5 s", "5d"]) {
+    await assertRejects(
+      () => read(`dial_timeout = "${text}"`),
+      SyntaxError,
+      "is no duration",
+      text,
+    );
+  }
+});
+
 Deno.test("parseHosts() refuses what it does not know", async () => {
   for (
     const [text, why] of [
