@@ -89,9 +89,8 @@ class Reader {
       return this.fail(`"${name}" is not a URL of http or https`);
     }
     const path = url.pathname.replace(/\/+$/, "");
-    url.pathname = table.override_path === true || path.endsWith("/v2")
-      ? `${path}/`
-      : `${path}/v2/`;
+    const isPath = this.#boolean(table, "override_path");
+    url.pathname = isPath || path.endsWith("/v2") ? `${path}/` : `${path}/v2/`;
     const tls = await this.#tls(table);
     const { capabilities, header, dial_timeout: dial } = table;
     const timeout = dial === undefined ? undefined : this.#duration(dial);
@@ -112,6 +111,12 @@ class Reader {
       this.fail(`"${key}" is neither a string nor a list of strings`);
     }
     return list as string[];
+  }
+
+  #boolean(table: Table, key: string): boolean | undefined {
+    const value = table[key];
+    if (value === undefined || typeof value === "boolean") return value;
+    return this.fail(`"${key}" is not true or false`);
   }
 
   #capabilities(value: unknown): HostCapability[] {
@@ -148,10 +153,8 @@ class Reader {
   }
 
   async #tls(table: Table): Promise<HostTls | undefined> {
-    const { ca, client, skip_verify: skip } = table;
-    if (skip !== undefined && typeof skip !== "boolean") {
-      this.fail('"skip_verify" is not true or false');
-    }
+    const { ca, client } = table;
+    const skip = this.#boolean(table, "skip_verify");
     if (ca === undefined && client === undefined && skip === undefined) {
       return undefined;
     }

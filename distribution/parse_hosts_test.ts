@@ -164,6 +164,7 @@ Deno.test("parseHosts() refuses what it does not know", async () => {
       ['[host."https://a"]\ncapabilities = ["fly"]', 'the capability "fly"'],
       ['[host."ftp://a"]', "is not a URL of http or https"],
       ['[host."https://a"]\nskip_verify = "yes"', "is not true or false"],
+      ['[host."https://a"]\noverride_path = "yes"', "is not true or false"],
       ['[host."https://a"]\ndial_timeout = 5', "is no duration"],
       ['[host."https://a"]\nca = 1', "neither a string nor a list"],
       ["server = 1", '"server" is not a string'],
