@@ -1,4 +1,4 @@
-import { Authorizer } from "./_authorizer.ts";
+import { Authorizer, type AuthorizerOptions } from "./_authorizer.ts";
 import { hasName, isOrigin, ownBase } from "./_origin.ts";
 import { type Dial, touch } from "./_dial.ts";
 import { Gate } from "./_retry.ts";
@@ -36,6 +36,9 @@ export class Endpoint implements Disposable {
   readonly #capabilities: readonly HostCapability[] | undefined;
   readonly #tls: HostTls | undefined;
   readonly #dial: Dial | undefined;
+  readonly #options: EndpointOptions;
+  /** For servers that this one leads to. */
+  readonly #followed = new Map<string, Authorizer>();
   #isReached = false;
   #awayUntil = 0;
   #client: Deno.HttpClient | undefined;
@@ -65,16 +68,50 @@ export class Endpoint implements Disposable {
       : { timeout, connect: (signal) => touch(base, signal) };
     this.#capabilities = host.capabilities;
     this.#tls = host.tls;
-    this.authorizer = new Authorizer({
+    this.#options = options;
+    this.authorizer = this.#makeAuthorizer({
       base: this.base,
       registry: isOwn ? registry : this.base.host,
       origin: this.isOrigin && !isOwn ? registry : undefined,
       credentials: options.credentials,
-      realms: options.realms,
+    });
+  }
+
+  #makeAuthorizer(
+    whose: Pick<
+      AuthorizerOptions,
+      "base" | "registry" | "origin" | "credentials"
+    >,
+  ): Authorizer {
+    return new Authorizer({
+      ...whose,
+      realms: this.#options.realms,
       fetch: (url, init) => this.fetch(url, init),
       timeout: this.timeout,
-      stallTimeout: options.stallTimeout,
+      stallTimeout: this.#options.stallTimeout,
     });
+  }
+
+  /** Who authorizes requests to a URL: nobody those to another server, unless that is followed. */
+  authorizerOf(url: URL, repository = ""): Authorizer | undefined {
+    return url.origin === this.base.origin
+      ? this.authorizer
+      : this.#followed.get(`${url.origin} ${repository}`);
+  }
+
+  /** Fetches tokens for another server that this one leads to: those that anybody gets. */
+  follow(url: URL, repository = ""): Authorizer {
+    const key = `${url.origin} ${repository}`;
+    let authorizer = this.#followed.get(key);
+    if (authorizer === undefined) {
+      authorizer = this.#makeAuthorizer({
+        base: new URL("/v2/", url),
+        registry: url.host,
+        credentials: undefined,
+      });
+      this.#followed.set(key, authorizer);
+    }
+    return authorizer;
   }
 
   can(capability: HostCapability): boolean {

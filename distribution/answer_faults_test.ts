@@ -9,7 +9,7 @@ import {
 } from "@std/assert";
 import { digestBytes, DigestMismatchError, MediaType } from "@containerkit/oci";
 import { testBytes, testImage } from "./_test_image.ts";
-import { isBlob } from "./_test_faults.ts";
+import { isBlob, startFaulty } from "./_test_faults.ts";
 import {
   copy,
   listTags,
@@ -165,6 +165,59 @@ Deno.test("a redirect to another origin gets no credentials", async () => {
   });
   await pull(`${faulty.host}/app:1`, createMemoryStore(), { client });
   assertEquals(seen, [null]);
+});
+
+Deno.test("a registry that one is redirected to gets no credentials, and gives a token as to anybody", async () => {
+  const asked: string[] = [];
+  const secrets: (string | null)[] = [];
+  await using real = await start((request) => {
+    const url = new URL(request.url);
+    const authorization = request.headers.get("authorization");
+    if (url.pathname === "/token") {
+      asked.push(url.search);
+      secrets.push(authorization);
+      return Response.json({ token: "public" });
+    }
+    if (authorization === "Bearer public") return undefined;
+    secrets.push(authorization);
+    return new Response(null, {
+      status: 401,
+      headers: {
+        "www-authenticate":
+          'Bearer realm="/token",service="s",scope="repository:app:pull"',
+      },
+    });
+  });
+  // A name of one's own, with nothing behind it but redirects.
+  await using front = startFaulty((request) => {
+    const { pathname, search } = new URL(request.url);
+    if (request.headers.get("authorization") === null) {
+      return new Response(null, {
+        status: 401,
+        headers: { "www-authenticate": "Basic" },
+      });
+    }
+    const path = pathname.replace("/v2/own/", "/v2/app/");
+    return Response.redirect(`http://${real.host}${path}${search}`, 307);
+  });
+  using client = new RegistryClient({
+    credentials: () => ({ username: "u", password: "p" }),
+    retry: { attempts: 1 },
+  });
+  const pulled = await pull(`${front.host}/own:1`, createMemoryStore(), {
+    client,
+  });
+  assertEquals(pulled.descriptor, image.descriptor);
+  assertEquals(new Set(secrets), new Set([null]));
+  // Once for all that is fetched, and for what that server wants only.
+  assertEquals(asked, ["?service=s&scope=repository%3Aapp%3Apull"]);
+  // What changes something is not sent on with the rights of anybody.
+  const error = await assertRejects(
+    () => push(testImage({ seed: 6 }), `${front.host}/own:6`, { client }),
+    RegistryError,
+    "401",
+  );
+  assertEquals(error.method, "POST");
 });
 
 Deno.test("a redirect in a circle, to another protocol or without end is refused", async () => {

@@ -257,32 +257,43 @@ export class RegistryClient implements Disposable {
       ...(repository === undefined ? {} : { repository }),
       ...(signal === undefined ? {} : { signal }),
     };
+    const isOwn = (url: URL) => url.origin === endpoint.base.origin;
+    // Whoever is led on to another server reads there what anybody may.
+    const mayAuthorize = (url: URL) =>
+      !request.anonymous && (isOwn(url) || isRead(request));
+    // What another server wants it says itself.
+    const scopesOf = (url: URL) => isOwn(url) ? scopes : [];
     let sent = 0;
     for (let challenges = 0;; challenges++) {
-      const authorization = request.anonymous
-        ? undefined
-        : await endpoint.authorizer.header(scopes, context);
+      let authorization: string | undefined;
       const answer = await this.#exchange(endpoint, index, {
         request,
-        authorization,
+        authorize: async (url) => {
+          authorization = mayAuthorize(url)
+            ? await endpoint.authorizerOf(url, repository)
+              ?.header(scopesOf(url), context)
+            : undefined;
+          return authorization;
+        },
       });
-      const { response } = answer;
-      const isOwn = answer.url.origin === endpoint.base.origin;
-      if (authorization !== undefined) sent++;
+      const { response, url } = answer;
+      if (isOwn(url) && authorization !== undefined) sent++;
       // Some say of a password that ended that it is forbidden.
       const isRefused = response.status === 401 ||
-        response.status === 403 && authorization !== undefined;
+        response.status === 403 && isOwn(url) && authorization !== undefined;
       if (
-        !isRefused || !isOwn || request.anonymous ||
-        challenges >= MAX_CHALLENGES
+        !isRefused || !mayAuthorize(url) || challenges >= MAX_CHALLENGES
       ) return answer;
       let mayHelp: boolean;
       try {
-        mayHelp = await endpoint.authorizer.refused(response, scopes, {
+        const authorizer = isOwn(url)
+          ? endpoint.authorizer
+          : endpoint.follow(url, repository);
+        mayHelp = await authorizer.refused(response, scopesOf(url), {
           ...context,
           sent: authorization,
           // A source that gives another password each time is not asked without end.
-          mayRenew: sent < 2,
+          mayRenew: isOwn(url) && sent < 2,
         });
       } catch (error) {
         await response.body?.cancel();
@@ -297,9 +308,9 @@ export class RegistryClient implements Disposable {
   async #exchange(
     endpoint: Endpoint,
     index: number,
-    { request, authorization }: {
+    { request, authorize }: {
       request: RegistryRequest;
-      authorization: string | undefined;
+      authorize: (url: URL) => Promise<string | undefined>;
     },
   ): Promise<RegistryAnswer> {
     const { method = "GET" } = request;
@@ -317,13 +328,14 @@ export class RegistryClient implements Disposable {
     }
     for (let hops = 0;; hops++) {
       const isOwn = url.origin === endpoint.base.origin;
+      const authorization = await authorize(url);
       const headers: Record<string, string> = {
         // Deno would decode the body, and the digest is of the bytes as they are stored.
         "accept-encoding": "identity",
         "user-agent": this.#options.userAgent ?? "containerkit",
         ...(isOwn && !request.anonymous ? endpoint.headers : {}),
         ...request.headers,
-        ...(isOwn && authorization !== undefined ? { authorization } : {}),
+        ...(authorization === undefined ? {} : { authorization }),
       };
       const sent = await send((url, init) => endpoint.fetch(url, init), url, {
         action: request.action,
@@ -331,9 +343,7 @@ export class RegistryClient implements Disposable {
         headers,
         body: request.body,
         // The end of an upload may wait for the server to hash or move what was sent.
-        timeout: method === "GET" || method === "HEAD"
-          ? endpoint.timeout
-          : endpoint.timeout * 10,
+        timeout: isRead(request) ? endpoint.timeout : endpoint.timeout * 10,
         dial: isOwn ? endpoint.dial : undefined,
         signal: request.signal,
       });
@@ -349,7 +359,7 @@ export class RegistryClient implements Disposable {
         ? `there are more than ${MAX_REDIRECTS} redirects`
         : next === null
         ? "it is not a URL"
-        : method !== "GET" && method !== "HEAD" && response.status < 307
+        : !isRead(request) && response.status < 307
         ? `a ${method} would become a GET`
         : await (request.anonymous ? refuseForeign : refuseTarget)(url, next);
       if (why !== undefined) {
@@ -363,4 +373,8 @@ export class RegistryClient implements Disposable {
       url = next!;
     }
   }
+}
+
+function isRead({ method = "GET" }: RegistryRequest): boolean {
+  return method === "GET" || method === "HEAD";
 }
