@@ -14,6 +14,8 @@ import {
   type Platform,
 } from "@containerkit/oci";
 import { readLayer } from "@containerkit/tar/layer";
+import { formatReference } from "../format_reference.ts";
+import { parseReference } from "../parse_reference.ts";
 import { readBlob } from "../_read_blob.ts";
 import { encodeJson, withSignal } from "../_store.ts";
 import {
@@ -69,10 +71,15 @@ async function findSingles(
   return singles;
 }
 
-/** Names as docker shows them. */
+/** Names as docker shows them. Its archives have tags only: a name without one, by digest, would end their import. */
 function repoTags(names: readonly string[]): string[] {
-  return names.map((name) =>
-    name.replace(/^docker\.io\/(library\/)?/, "").replace(/@sha256:.*$/, "")
+  return names.map((name) => parseReference(name)).flatMap((
+    { registry, repository, tag },
+  ) =>
+    tag === undefined ? [] : [
+      formatReference({ registry, repository, tag })
+        .replace(/^docker\.io\/(library\/)?/, ""),
+    ]
   );
 }
 

@@ -64,6 +64,29 @@ Deno.test("exportArchive() writes the classic docker archive, which importArchiv
   ]);
 });
 
+Deno.test("exportArchive() gives docker's archives tags only, and a whole tag for each name that has one", async () => {
+  const { store, image: { descriptor } } = await packed();
+  const { digest } = descriptor;
+  const names = [
+    `docker.io/library/app@${digest}`,
+    `localhost:5000/app@sha512:${"0".repeat(128)}`,
+    `docker.io/library/app:1@${digest}`,
+    "docker.io/team/app",
+    "localhost:5000/team/app:2",
+  ];
+  for (const format of ["docker", "oci-docker"] as const) {
+    const files = await untar(
+      exportArchive(store, [{ descriptor, names }], { format }),
+    );
+    const [item] = JSON.parse(new TextDecoder().decode(files["manifest.json"]));
+    assertEquals(item.RepoTags, [
+      "app:1",
+      "team/app:latest",
+      "localhost:5000/team/app:2",
+    ]);
+  }
+});
+
 Deno.test("exportArchive() proves what it writes", async () => {
   const { store, image, named } = await packed();
   const layer = image.layers[0]!;
