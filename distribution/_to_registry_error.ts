@@ -15,6 +15,13 @@ function clean(text: string): string {
   return line.length > SHOWN ? `${line.slice(0, SHOWN)}…` : line;
 }
 
+/** What a storage says of a link that it refuses, such as that it expired; HTML of a proxy in between says nothing that fits into a line. */
+function readXml(text: string): string {
+  return ["Code", "Message"].flatMap((name) =>
+    new RegExp(`<${name}>([^<]*)</${name}>`).exec(text)?.[1] ?? []
+  ).join(": ");
+}
+
 function readErrors(text: string): { codes: string[]; detail: string } {
   let body: unknown;
   try {
@@ -22,8 +29,7 @@ function readErrors(text: string): { codes: string[]; detail: string } {
   } catch {
     return {
       codes: [],
-      // HTML of a proxy in between says nothing that fits into a line.
-      detail: text.trimStart().startsWith("<") ? "" : clean(text),
+      detail: clean(text.trimStart().startsWith("<") ? readXml(text) : text),
     };
   }
   const errors = isObject(body) && Array.isArray(body.errors)

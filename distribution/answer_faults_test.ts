@@ -360,6 +360,25 @@ Deno.test("the body of an error is asked for when HEAD has none", async () => {
   await pullFails(faulty, RegistryError, "403 DENIED not paid");
 });
 
+Deno.test("what a storage says in XML is told, and no more of it", async () => {
+  for (
+    const [body, told] of [
+      [
+        '<?xml version="1.0"?>\n<Error><Code>AccessDenied</Code><Message>Request has expired</Message><AWSAccessKeyId>AKIA</AWSAccessKeyId></Error>',
+        "gave 403 AccessDenied: Request has expired",
+      ],
+      ["<Error><Code>SlowDown</Code></Error>", "gave 403 SlowDown"],
+      ["<html><title>403</title></html>", "gave 403"],
+    ] as const
+  ) {
+    await using faulty = await start((request) =>
+      isLayer(request) ? new Response(body, { status: 403 }) : undefined
+    );
+    const error = await pullFails(faulty, RegistryError, told);
+    assert(error.message.endsWith(told), error.message);
+  }
+});
+
 Deno.test("push() tells why a registry refuses to look for a blob, and needs no HEAD", async () => {
   for (const isRefused of [true, false]) {
     await using faulty = await start((request) => {
