@@ -227,7 +227,10 @@ export function credentialFiles(
     );
   }
   async function* readAll() {
-    yield parseConfig(options.config ?? "", "the given credentials");
+    yield parseConfig(
+      options.config ?? "",
+      "the config.json that is given as text, such as DOCKER_AUTH_CONFIG",
+    );
     for (const path of paths) {
       const config = await readConfig(path);
       if (config !== undefined) yield config;

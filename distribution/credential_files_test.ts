@@ -175,7 +175,7 @@ Deno.test("credentialFiles() asks a config that is given as text before its file
     const error = await assertRejects(
       async () => await broken.get({ registry: "b.example" }),
       SyntaxError,
-      "Cannot read the given credentials: it is not a JSON object",
+      "such as DOCKER_AUTH_CONFIG: it is not a JSON object",
     );
     assert(!Deno.inspect(error).includes("s3cret"));
   });
