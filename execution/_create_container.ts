@@ -13,7 +13,7 @@ import { missingOfHost } from "./_missing_of_host.ts";
 import { mayBeNative } from "./_native_runc.ts";
 import { keepChild } from "./_orphans.ts";
 import { requireFeatures } from "./_require_features.ts";
-import { lockId, requireFree } from "./_require_free.ts";
+import { lockNames, requireFree } from "./_require_free.ts";
 import { removeFolder } from "./_runtime_copies.ts";
 import type { Runtime } from "./runtime.ts";
 import { RuntimeError } from "./runtime_error.ts";
@@ -123,7 +123,8 @@ async function makeContainer(
   undo.defer(() => removeFolder(bundle.path));
   // Before there is anything outside of the bundle.
   writeJson(bundle.intent, runtime.options);
-  locks.use(lockId(runtime, id));
+  // A cgroup that is not named is this id's alone.
+  locks.use(lockNames(runtime, id, spec.linux?.cgroupsPath));
   requireFree(runtime, id, cgroupsPath);
   const full = withTimeOffsets({
     ...spec,

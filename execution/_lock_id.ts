@@ -1,4 +1,7 @@
+import { createHash } from "node:crypto";
+import { dirname } from "@std/path/posix/dirname";
 import { type FileLock, tryLockFile } from "@containerkit/state";
+import { STATE } from "./_bundle.ts";
 import { isThere } from "./_is_there.ts";
 import type { Runtime } from "./runtime.ts";
 
@@ -16,9 +19,25 @@ export function tryLockId(
   runtime: Runtime,
   id: string,
 ): Disposable | undefined {
-  const { root } = runtime.options;
-  Deno.mkdirSync(root, { recursive: true, mode: 0o700 });
-  const lock = tryLockFile(lockPath(runtime, id));
+  return tryLock(lockPath(runtime, id));
+}
+
+/**
+ * Keeps others, of whatever state folder and runtime, from making a container in
+ * a cgroup: until the first process is in it, it looks free to both of two that
+ * come at once, and the one that fails ends all that is in it.
+ *
+ * @returns The lock; `undefined` if another holds it.
+ */
+export function tryLockCgroup(cgroupsPath: string): Disposable | undefined {
+  const hash = createHash("sha256").update(cgroupsPath).digest("hex");
+  // The tree is the machine's, and so is this folder.
+  return tryLock(`${STATE}/.cgroup-${hash}.lock`);
+}
+
+function tryLock(path: string): Disposable | undefined {
+  Deno.mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  const lock = tryLockFile(path);
   return lock && { [Symbol.dispose]: () => remove(lock) };
 }
 

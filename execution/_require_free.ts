@@ -1,7 +1,7 @@
 import { cgroupFolders } from "./_cgroup_paths.ts";
 import { cgroupPids } from "./_cgroup_procs.ts";
 import { isThere } from "./_is_there.ts";
-import { tryLockId } from "./_lock_id.ts";
+import { tryLockCgroup, tryLockId } from "./_lock_id.ts";
 import type { Runtime } from "./runtime.ts";
 import { RuntimeError } from "./runtime_error.ts";
 
@@ -20,14 +20,27 @@ function taken(
 }
 
 /**
- * Locks an id in the runtime's folder, until the container is made or undone.
+ * Locks an id in the runtime's folder, and the cgroup if the spec names one, until the container is made or undone.
  *
- * @throws {RuntimeError} If another makes or undoes one of that id there (`AlreadyExists`).
+ * @throws {RuntimeError} If another makes or undoes one of that id there, or in that cgroup (`AlreadyExists`).
  */
-export function lockId(runtime: Runtime, id: string): Disposable {
-  const lock = tryLockId(runtime, id);
-  if (lock !== undefined) return lock;
-  throw taken(runtime, id, `another makes one in "${runtime.options.root}"`);
+export function lockNames(
+  runtime: Runtime,
+  id: string,
+  cgroupsPath: string | undefined,
+): Disposable {
+  using locks = new DisposableStack();
+  const lock = (one: Disposable | undefined, where: string) => {
+    if (one === undefined) {
+      throw taken(runtime, id, `another makes one in ${where}`);
+    }
+    locks.use(one);
+  };
+  lock(tryLockId(runtime, id), `"${runtime.options.root}"`);
+  if (cgroupsPath !== undefined) {
+    lock(tryLockCgroup(cgroupsPath), `the cgroup "${cgroupsPath}"`);
+  }
+  return locks.move();
 }
 
 /**

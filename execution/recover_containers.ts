@@ -16,7 +16,7 @@ import {
 } from "./_bundle.ts";
 import { createRuntime } from "./create_runtime.ts";
 import { ensureMonitor, isMonitored } from "./_monitor_client.ts";
-import { tryLockId } from "./_lock_id.ts";
+import { tryLockCgroup, tryLockId } from "./_lock_id.ts";
 import type { MonitorOptions } from "./monitor_options.ts";
 import type { RuntimeOptions } from "./runtime.ts";
 import { outlastRuntimes } from "./_outlast_runtimes.ts";
@@ -68,6 +68,8 @@ async function undo(bundle: Bundle): Promise<boolean> {
     using id = tryLockId(runtime, bundle.id);
     if (id === undefined) return false;
     if (cgroupsPath !== undefined) {
+      using cgroup = tryLockCgroup(cgroupsPath);
+      if (cgroup === undefined) return false;
       await outlastRuntimes(bundle, cgroupsPath);
       await scrapContainer(runtime, bundle, cgroupsPath);
     }

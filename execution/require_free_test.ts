@@ -2,7 +2,7 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { need, rootTest, withCrunsCgroups } from "@containerkit/tests";
 import { makeBench } from "./_bench_test.ts";
 import { bundleOf, writeJson } from "./_bundle.ts";
-import { tryLockId } from "./_lock_id.ts";
+import { tryLockCgroup, tryLockId } from "./_lock_id.ts";
 import {
   create,
   createRuntime,
@@ -199,6 +199,59 @@ rootTest(
     );
     assertEquals(error.code, "AlreadyExists");
     assertEquals(first.state(), "running");
+  },
+  missing,
+);
+
+for (const [command, within] of Object.entries(RUNTIMES)) {
+  rootTest(
+    `${command}: create() gives a cgroup that both specs name to one of two, at the same moment`,
+    () =>
+      within(async () => {
+        using bench = makeBench();
+        const cgroup = `/containerkit-both-${Deno.pid}`;
+        const spec = await bench.spec("sleep 1000", { cgroup });
+        const made = await Promise.allSettled(
+          ["first", "second"].map((id) =>
+            create(id, spec, {
+              runtime: { command },
+              stderr: "null",
+              state: `${bench.folder}/${id}`,
+            })
+          ),
+        );
+        const codes = made.map((one) =>
+          one.status === "rejected" ? one.reason.code : "made"
+        );
+        for (const one of made) {
+          if (one.status === "rejected") continue;
+          await using container = one.value;
+          await container.start();
+          assertEquals(container.state(), "running");
+        }
+        assertEquals(codes.sort(), ["AlreadyExists", "made"]);
+      }),
+    missing,
+  );
+}
+
+rootTest(
+  "recoverContainers() leaves a cgroup to who makes a container in it",
+  async () => {
+    using bench = makeBench();
+    const { state } = bench;
+    const spec = await bench.spec("true");
+    const cgroupsPath = `/containerkit-left-${Deno.pid}`;
+    // What a killed program has left.
+    const bundle = bundleOf(state, "a");
+    Deno.mkdirSync(bundle.path, { recursive: true });
+    writeJson(bundle.config, { ...spec, linux: { cgroupsPath } });
+    writeJson(bundle.intent, createRuntime({ root: bench.folder }).options);
+    {
+      using _ = tryLockCgroup(cgroupsPath);
+      assertEquals((await recoverContainers({ state })).undone, []);
+    }
+    assertEquals((await recoverContainers({ state })).undone, ["a"]);
   },
   missing,
 );
