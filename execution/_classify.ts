@@ -14,7 +14,7 @@ const PATTERNS: readonly (readonly [RuntimeErrorCode, RegExp])[] = [
   ],
   [
     "NotFound",
-    /container (`[^`]*` )?does not exist|error opening file `[^`]*\/status`|cannot open directory `[^`]*`: No such file|container "?[^ "]*"? not found/i,
+    /container (`[^`]*` )?does not exist|error opening file `[^`]*\/status`|cannot open directory [`'][^`']*[`']: No such file|container "?[^ "]*"? not found/i,
   ],
   [
     "AlreadyRunning",
@@ -31,11 +31,11 @@ const PATTERNS: readonly (readonly [RuntimeErrorCode, RegExp])[] = [
   ],
   [
     "NotRunning",
-    /container not running|in a stopped container|container that has stopped|container `[^`]*` is not running|setns.*Bad file descriptor|kill container.*No such process|kill: No such process/i,
+    /container not running|in a stopped container|container that has stopped|container `[^`]*` is not running|setns.*Bad file descriptor|kill container.*No such process|(kill|open pidfd): No such process/i,
   ],
   [
     "BadBundle",
-    /chdir .*(no such file|failed|not a directory)|config\.json|JSON specification file|rootfs|error (stat|open)ing? (file|rootfs)|invalid (spec|rootfs)/i,
+    /chdir .*(no such file|failed|not a directory)|config\.json|JSON specification file|rootfs|error stat'ing file|error opening (file|rootfs)|invalid (spec|rootfs)|invalid character .* looking for|cannot unmarshal/i,
   ],
   [
     "NotSupported",

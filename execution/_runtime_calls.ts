@@ -2,6 +2,7 @@ import { dirname } from "@std/path/posix/dirname";
 import { classify, lastError } from "./_classify.ts";
 import { checkId } from "./_check_id.ts";
 import { explainCriu } from "./_explain_criu.ts";
+import { isThere } from "./_is_there.ts";
 import { missingOfRuntime, runtimeArgs, type Verb } from "./_runtime_args.ts";
 import { trace } from "./_trace.ts";
 import { openGuardedNull } from "./_guarded_null.ts";
@@ -150,12 +151,21 @@ export function runtimeCalls(full: Required<RuntimeOptions>): RuntimeCalls {
     }
     if (ended.code === 0) return;
     options.signal?.throwIfAborted();
-    const detail = lastError(await readTail(options.logFile)) ||
-      describeEnd(ended.code, ended.signal);
+    const bundle = flags?.bundle;
+    // crun goes there before it has a log to say so.
+    const isMissing = typeof bundle === "string" && !isThere(bundle);
+    const detail = isMissing
+      ? `the bundle "${bundle}" does not exist`
+      : lastError(await readTail(options.logFile)) ||
+        describeEnd(ended.code, ended.signal);
     throw new RuntimeError(action, {
       runtime: command,
       args: line,
-      code: ended.code === null ? "Interrupted" : classify(detail),
+      code: ended.code === null
+        ? "Interrupted"
+        : isMissing
+        ? "BadBundle"
+        : classify(detail),
       exitCode: ended.code,
       detail: await explainCriu(detail),
     });

@@ -15,20 +15,26 @@ function left(state: string): string[] {
 }
 
 rootTest(
-  "create() of the runtime refuses a bundle without a configuration",
+  "create() of the runtime refuses a bundle that is not there, has no configuration, or none that is JSON",
   async () => {
     using bench = makeBench();
-    for (const command of ["runc", "crun"]) {
-      const bundle = `${bench.folder}/${command}`;
-      Deno.mkdirSync(bundle);
+    const folder = (name: string) => `${bench.folder}/${name}`;
+    for (const name of ["empty", "half"]) Deno.mkdirSync(folder(name));
+    Deno.writeTextFileSync(`${folder("half")}/config.json`, "{a");
+    const cases = ["runc", "crun"].flatMap((command) =>
+      ["none", "empty", "half"].map((name) => ({ command, name }))
+    );
+    for (const { command, name } of cases) {
+      const bundle = folder(name);
+      const files = folder(`${command}-${name}`);
       const error = await assertRejects(
         () =>
           createRuntime({ command, root: `${bench.folder}/root` }).create(
             "a",
             bundle,
             {
-              pidFile: `${bundle}/pid`,
-              logFile: `${bundle}/log`,
+              pidFile: `${files}-pid`,
+              logFile: `${files}-log`,
               stdio: ["ignore", "ignore", "ignore"],
             },
           ),

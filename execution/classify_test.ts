@@ -12,11 +12,20 @@ const SAID: readonly (readonly [string, string])[] = [
     "NotFound",
     "container `x` does not exist: open `/run/crun/x/status`: No such file",
   ],
+  [
+    "NotFound",
+    "cannot open directory '/run/crun/x': No such file or directory",
+  ],
   ["AlreadyExists", "container with given ID already exists"],
   ["AlreadyExists", "container `x` already exists"],
   ["BadBundle", "chdir /x: no such file or directory"],
   ["BadBundle", "chdir `/x` failed"],
   ["BadBundle", "JSON specification file config.json not found"],
+  [
+    "BadBundle",
+    "runc create failed: invalid character 'n' looking for beginning of object key string",
+  ],
+  ["BadBundle", "error stat'ing file `/nope`: No such file or directory"],
   ["AlreadyRunning", "cannot start an already running container"],
   [
     "AlreadyRunning",
@@ -26,6 +35,7 @@ const SAID: readonly (readonly [string, string])[] = [
   ["NotRunning", "cannot exec in a stopped container"],
   ["NotRunning", "container not running"],
   ["NotRunning", "setns `mnt`: Bad file descriptor"],
+  ["NotRunning", "open pidfd: No such process"],
   [
     "CommandNotFound",
     'exec failed: unable to start container process: exec: "/nope": stat /nope: no such file or directory',
