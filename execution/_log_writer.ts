@@ -3,7 +3,8 @@ import type { ContainerLog, LogFormat } from "./log_options.ts";
 /** Which of the two a byte came from. */
 export type LogStream = "stdout" | "stderr";
 
-const decoder = new TextDecoder();
+/** A mark of the byte order is part of the text. */
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 const encoder = new TextEncoder();
 const NEWLINE = 10;
 const BLOCK = 65536;

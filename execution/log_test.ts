@@ -67,6 +67,17 @@ Deno.test("a character that comes in pieces is whole in a log of JSON", async ()
   );
 });
 
+Deno.test("a mark of the byte order is kept in a log of JSON", async () => {
+  using temp = tempDir();
+  const path = `${temp.path}/log`;
+  const bytes = encoder.encode("\ufeffone\n");
+  {
+    using log = new LogWriter({ path });
+    log.write("stdout", bytes);
+  }
+  for await (const { text } of readLog({ path })) assertEquals(text, bytes);
+});
+
 Deno.test("a log is rotated at the end of a line, and read across its files", async () => {
   using temp = tempDir();
   const path = `${temp.path}/log`;
