@@ -26,17 +26,33 @@ export class CgroupReader implements Disposable {
     return file;
   }
 
-  /** The text of a file; `undefined` when the kernel does not have it, or the cgroup has gone. */
-  text(folder: string | undefined, name: string): string | undefined {
-    if (folder === undefined) return undefined;
-    const file = this.#open(`${folder}/${name}`);
+  /** What the kernel gives at once from an offset on; it is overwritten by the next. */
+  #bytes(path: string, offset: number): Uint8Array | undefined {
+    const file = this.#open(path);
     if (file === undefined) return undefined;
     try {
-      const size = read(file, bytes, { offset: 0 }) ?? 0;
-      return decoder.decode(bytes.subarray(0, size));
+      return bytes.subarray(0, read(file, bytes, { offset }) ?? 0);
     } catch (error) {
       if (error instanceof SyscallError) return undefined;
       throw error;
+    }
+  }
+
+  /** The text of a file; `undefined` when the kernel does not have it, or the cgroup has gone. */
+  text(folder: string | undefined, name: string): string | undefined {
+    if (folder === undefined) return undefined;
+    const bytes = this.#bytes(`${folder}/${name}`, 0);
+    return bytes && decoder.decode(bytes);
+  }
+
+  /** The text of a file of many records, of which the kernel gives as many as fit in a page. */
+  allText(path: string): string | undefined {
+    let text: string | undefined;
+    for (let offset = 0;;) {
+      const bytes = this.#bytes(path, offset);
+      if (bytes === undefined || bytes.length === 0) return text;
+      text = (text ?? "") + decoder.decode(bytes);
+      offset += bytes.length;
     }
   }
 

@@ -167,28 +167,30 @@ function memoryV1(
   } as MemoryMetrics);
 }
 
-/** `8:0 rbytes=1 wbytes=2 rios=3 wios=4 ...` */
+/**
+ * `8:0 rbytes=1 wbytes=2 rios=3 wios=4 ...`. Linux 5.15 ends no line for a device
+ * that did nothing: what follows its name is the next one's.
+ */
 function ioV2(
   reader: CgroupReader,
   folder: Folder,
 ): DeviceMetrics[] | undefined {
-  return reader.text(folder, "io.stat")?.split("\n").filter(Boolean).map(
-    (line) => {
-      const [device = "", ...fields] = line.split(" ");
-      const [major, minor] = device.split(":").map(Number);
-      const stat = Object.fromEntries(
-        fields.map((field) => field.split("=") as [string, string]),
-      );
-      return {
-        major: major ?? 0,
-        minor: minor ?? 0,
-        readBytes: Number(stat.rbytes ?? 0),
-        writeBytes: Number(stat.wbytes ?? 0),
-        reads: Number(stat.rios ?? 0),
-        writes: Number(stat.wios ?? 0),
-      };
-    },
-  );
+  return reader.text(folder, "io.stat")?.split("\n").flatMap((line) => {
+    const [, major, minor, fields = ""] = /(\d+):(\d+) ([^:]*)$/.exec(line) ??
+      [];
+    if (major === undefined) return []; // of a device that has gone
+    const stat = Object.fromEntries(
+      fields.split(" ").map((field) => field.split("=") as [string, string]),
+    );
+    return [{
+      major: Number(major),
+      minor: Number(minor),
+      readBytes: Number(stat.rbytes ?? 0),
+      writeBytes: Number(stat.wbytes ?? 0),
+      reads: Number(stat.rios ?? 0),
+      writes: Number(stat.wios ?? 0),
+    }];
+  });
 }
 
 const V1_FIELDS: Readonly<
@@ -287,7 +289,7 @@ function interfaces(
   reader: CgroupReader,
   pid: number,
 ): InterfaceMetrics[] | undefined {
-  const text = reader.text(`/proc/${pid}/net`, "dev");
+  const text = reader.allText(`/proc/${pid}/net/dev`);
   return text?.split("\n").slice(2).filter(Boolean).map((line) => {
     const [name = "", rest = ""] = line.split(":");
     const numbers = rest.trim().split(/\s+/).map(Number);
