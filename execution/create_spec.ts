@@ -28,13 +28,20 @@ function containerConfig(config: ProcessConfig): ContainerConfig {
   return "config" in config ? config.config ?? {} : config as ContainerConfig;
 }
 
+/** An image resets what it inherits by one that is empty. */
+const isReset = (entrypoint: readonly string[]) =>
+  entrypoint.length === 1 && entrypoint[0] === "";
+
 function processArgs(
   image: ContainerConfig,
   options: CreateSpecOptions,
 ): string[] {
-  const args = options.entrypoint === undefined
-    ? [...image.Entrypoint ?? [], ...options.args ?? image.Cmd ?? []]
-    : [...options.entrypoint, ...options.args ?? []];
+  const entrypoint = options.entrypoint ?? image.Entrypoint ?? [];
+  const command = options.entrypoint === undefined ? image.Cmd ?? [] : [];
+  const args = [
+    ...isReset(entrypoint) ? [] : entrypoint,
+    ...options.args ?? command,
+  ];
   if (args.length === 0) {
     throw new TypeError(
       "Cannot create the spec: the image names no command and no args are given",
@@ -149,8 +156,7 @@ export async function createSpec(
   const privileged = options.privileged ?? false;
   const terminal = options.terminal ?? false;
   // Of an image that nobody has parsed it may be null.
-  const Env = image.Env ?? [];
-  const env = mergeEnv(Env.length > 0 ? Env : [PATH], options.env ?? {});
+  const env = mergeEnv([PATH, ...image.Env ?? []], options.env ?? {});
   if (terminal && !env.some((entry) => entry.startsWith("TERM="))) {
     env.push("TERM=xterm");
   }

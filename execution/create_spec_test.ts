@@ -42,6 +42,21 @@ Deno.test("createSpec() takes null for no environment, as an image that nobody h
   ]);
 });
 
+Deno.test("createSpec() gives a path to an image that names other variables alone, or none of a value", async () => {
+  const env = async (Env: string[]) =>
+    (await createSpec({ Cmd: ["true"], Env }, { rootfs: "/" })).process!.env;
+  const path =
+    "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+  assertEquals(await env(["A=1", "NONE"]), [path, "A=1"]);
+  assertEquals(await env(["A=1", "A", "PATH=/bin"]), ["PATH=/bin"]);
+});
+
+Deno.test("createSpec() takes an entrypoint that is empty for none", async () => {
+  const config = { Entrypoint: [""], Cmd: ["true"] };
+  const { process } = await createSpec(config, { rootfs: "/" });
+  assertEquals(process!.args, ["true"]);
+});
+
 Deno.test("createSpec() takes the process from the image and lets the caller override it", async () => {
   using rootfs = makeRootfs(ACCOUNTS);
   const config = {
