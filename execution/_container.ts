@@ -258,7 +258,8 @@ export class ContainerImpl extends Process implements Container {
     if (!this.hasEnded) signalCgroup(this.#record.cgroups, SIGKILL);
   }
 
-  protected override remove(): Promise<void> {
-    return removeContainer(this.#runtime, this.#bundle, this.#record);
+  protected override async remove(kept: boolean): Promise<void> {
+    if (kept) return;
+    await removeContainer(this.#runtime, this.#bundle, this.#record);
   }
 }

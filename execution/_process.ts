@@ -127,8 +127,8 @@ export abstract class Process implements ContainerProcess {
   /** Runs last at disposal, however that goes on. */
   protected release(): void {}
 
-  /** Runs at disposal, once the process has ended and its streams are closed. */
-  protected abstract remove(): Promise<void>;
+  /** Runs at disposal, once the process has ended or was kept, and its streams are closed. */
+  protected abstract remove(kept: boolean): Promise<void>;
 
   async #watch(record: ProcessRecord): Promise<ContainerStatus> {
     const known = readExit(this.files);
@@ -276,7 +276,7 @@ export abstract class Process implements ContainerProcess {
     this.#end();
     try {
       this.#streams.close();
-      if (!kept) await this.remove();
+      await this.remove(kept);
     } finally {
       this.release();
     }

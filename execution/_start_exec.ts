@@ -47,6 +47,7 @@ class ExecProcess extends Process {
     return Promise.resolve();
   }
 
+  /** Of one that was kept too: nobody finds it by its folder. */
   protected override async remove(): Promise<void> {
     await removeFolder(this.files.path);
   }
@@ -85,10 +86,10 @@ async function specProcess(
     terminal: terminal !== false,
     ...typeof terminal === "object" ? { consoleSize: { ...terminal } } : {},
     args: [...args],
-    env: mergeEnv(process.env ?? [], {
-      ...terminal ? { TERM: "xterm" } : {},
-      ...options.env,
-    }),
+    env: mergeEnv([
+      ...terminal ? ["TERM=xterm"] : [],
+      ...process.env ?? [],
+    ], options.env ?? {}),
     cwd: options.cwd ?? process.cwd,
     ...options.user === undefined && options.groups === undefined ? {} : {
       user: await resolveUser(

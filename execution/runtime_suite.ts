@@ -264,7 +264,7 @@ const CASES: Readonly<Record<string, (bench: Bench) => Promise<void>>> = {
   ) {
     await using container = await run(
       "a",
-      await spec("sleep 1000", { env: { A: "1", B: "2" } }),
+      await spec("sleep 1000", { env: { A: "1", B: "2", TERM: "vt220" } }),
       options,
     );
     {
@@ -292,16 +292,21 @@ const CASES: Readonly<Record<string, (bench: Bench) => Promise<void>>> = {
         "sh",
         "-c",
         // crun's exec does not heed the size: it comes while the program runs.
-        "until stty size 2>/dev/null; do sleep 0.01; done; read x",
+        "echo $TERM; until stty size 2>/dev/null; do sleep 0.01; done; read x",
       ], {
         state: options.state,
         terminal: { height: 11, width: 22 },
       });
       const reader = process.stdout.getReader();
-      await readUntil(reader, "11 22");
+      const seen = await readUntil(reader, "11 22");
+      equal(seen.includes("vt220"), true, "kind of terminal");
       process.kill("KILL");
       equal((await process.status).signal, "SIGKILL", "signal");
       await reader.cancel();
+    }
+    {
+      await using process = await container.exec(["true"], { stdout: "null" });
+      process.keep();
     }
     await refused("CommandNotFound", () => container.exec(["no-such-program"]));
     await refused("CommandNotFound", () => container.exec(["/tmp"]));
