@@ -2,6 +2,7 @@ import {
   assertEquals,
   assertMatch,
   assertRejects,
+  assertStringIncludes,
   assertThrows,
 } from "@std/assert";
 import {
@@ -35,6 +36,10 @@ testIf(
     );
   },
 );
+
+Deno.test("defaultApparmor() denies the kernel's sockets for cryptography, by whatever call", () => {
+  assertStringIncludes(defaultApparmor(), "deny network alg,");
+});
 
 Deno.test("defaultApparmor() refuses names that would be more than a name", () => {
   for (const name of ["", "a b", "a {", "-x", "a\n"]) {

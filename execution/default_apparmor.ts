@@ -6,6 +6,8 @@
 
 /** What a container may not reach, beside what is masked in its file system: `/proc` and `/sys` may be mounted anew in it. */
 const DENIED: readonly string[] = [
+  // AF_ALG: the filter of system calls does not see the family where 32-bit programs call socketcall(2).
+  "network alg",
   // Files right below /proc, and folders there that are no process and not /proc/sys.
   "@{PROC}/* w",
   "@{PROC}/{[^1-9],[^1-9][^0-9],[^1-9s][^0-9y][^0-9s],[^1-9][^0-9][^0-9][^0-9]*}/** w",
@@ -31,7 +33,8 @@ const DENIED: readonly string[] = [
 /**
  * The profile that confines a container as Docker's and containerd's do, see
  * apparmor.d(5): it allows files, network and capabilities, which are limited
- * elsewhere, and denies what breaks out by `/proc`, `/sys` or a mount.
+ * elsewhere, and denies what breaks out by `/proc`, `/sys`, a mount or the
+ * kernel's sockets for cryptography.
  *
  * @param name The name it is loaded by: letters, digits, `_`, `.` and `-`.
  * @returns The text, for {@linkcode loadApparmor}.
