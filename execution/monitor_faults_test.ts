@@ -1,7 +1,9 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { relative } from "@std/path/posix/relative";
+import { waitId } from "@containerkit/libc";
 import { need, rootTest, until } from "@containerkit/tests";
 import { makeMonitored, monitorPids } from "./_bench_test.ts";
+import { isThere } from "./_is_there.ts";
 import {
   attachContainer,
   create,
@@ -49,6 +51,36 @@ rootTest(
     }
     assertEquals(JSON.parse(Deno.readTextFileSync(`${logs}/log`)).log, "hi\n");
     await deleteContainer("broken", { state, force: true });
+  },
+  missing,
+);
+
+rootTest(
+  "recoverContainers() starts no monitor for a container that ended after its monitor, unseen",
+  async () => {
+    await using bench = makeMonitored();
+    const { state } = bench;
+    const spec = await bench.spec("sleep 1000");
+    let pid: number;
+    {
+      await using container = await run("a", spec, { state, monitor: true });
+      pid = container.pid;
+      container.keep();
+    }
+    await killMonitor(state);
+    assertEquals((await recoverContainers({ state })).monitor, true);
+    await killMonitor(state);
+    Deno.kill(pid, "SIGKILL");
+    await until("the end of its zombie", () => {
+      try {
+        waitId(pid);
+      } catch {
+        // Another is its parent.
+      }
+      return !isThere(`/proc/${pid}`);
+    });
+    assertEquals((await recoverContainers({ state })).monitor, false);
+    await deleteContainer("a", { state });
   },
   missing,
 );

@@ -9,6 +9,7 @@ import {
   type Bundle,
   bundleOf,
   containersPath,
+  type ProcessIdentity,
   readExit,
   readRecord,
   readSpec,
@@ -18,6 +19,7 @@ import { createRuntime } from "./create_runtime.ts";
 import { ensureMonitor, isMonitored } from "./_monitor_client.ts";
 import { tryLockCgroup, tryLockId } from "./_lock_id.ts";
 import type { MonitorOptions } from "./monitor_options.ts";
+import { processStat } from "./_process_stat.ts";
 import type { RuntimeOptions } from "./runtime.ts";
 import { outlastRuntimes } from "./_outlast_runtimes.ts";
 import { removeFolder } from "./_runtime_copies.ts";
@@ -42,6 +44,10 @@ export interface Recovery {
   /** Whether a monitor was started to take over what another left. */
   readonly monitor: boolean;
 }
+
+/** Whether it has not been reaped. */
+const isThere = ({ pid, startTime }: ProcessIdentity) =>
+  processStat(pid)?.startTime === startTime;
 
 /** Undoes a creation whose program has died; `false` if it lives. */
 async function undo(bundle: Bundle): Promise<boolean> {
@@ -107,7 +113,8 @@ export async function recoverContainers(
       if (record === undefined) {
         if (await undo(bundle)) undone.push(name);
       } else if (record.monitored && readExit(bundle) === undefined) {
-        orphaned = true;
+        // Of one that has ended there is nothing to take over, and nobody can tell how.
+        orphaned ||= isThere(record);
       }
     }
   } catch (error) {
