@@ -1,5 +1,6 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { tempDir } from "@containerkit/tests";
+import { FileType, mknodAt } from "@containerkit/libc";
+import { rootTest, tempDir } from "@containerkit/tests";
 import {
   createSpec,
   type CreateSpecOptions,
@@ -332,6 +333,21 @@ Deno.test("resolveUser() refuses files that are none, or endless", async () => {
     () => resolveUser(rootfs.path, "a"),
     Deno.errors.InvalidData,
     "1048577 bytes",
+  );
+});
+
+rootTest("resolveUser() opens no device of the host", async () => {
+  using rootfs = makeRootfs();
+  // Of no driver: it cannot be opened.
+  mknodAt(undefined, `${rootfs.path}/etc/passwd`, {
+    mode: FileType.CHAR | 0o600,
+    major: 59,
+    minor: 1,
+  });
+  await assertRejects(
+    () => resolveUser(rootfs.path, "a"),
+    Deno.errors.InvalidData,
+    "no regular file",
   );
 });
 

@@ -43,8 +43,8 @@ export interface ResolveUserOptions {
 async function readInside(root: Fd, path: string): Promise<string | undefined> {
   let file: Fd;
   try {
-    // A FIFO must not make the open wait.
-    file = openAt2(root, path, { flags: OpenFlag.NONBLOCK });
+    // To open a FIFO waits, and a device of the host does what its driver does.
+    file = openAt2(root, path, { flags: OpenFlag.PATH });
   } catch (error) {
     if (
       error instanceof SyscallError &&
