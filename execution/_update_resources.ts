@@ -27,20 +27,32 @@ function merge(old: SpecResources, added: SpecResources): SpecResources {
 const written = (text: string) =>
   /^\d{19}$/.test(text.trim()) ? "-1" : text.trim();
 
+/** What undoes a write to a file that held this: in a list by device, of that device alone. */
+function undoing({ path, value }: CgroupWrite, before: string): CgroupWrite {
+  const [device] = /^\d+:\d+ /.exec(value) ?? [];
+  if (device === undefined) return { path, value: written(before) };
+  const line = before.split("\n").find((line) => line.startsWith(device));
+  const none = value.includes("=")
+    ? value.replace(/=.*/, "=max")
+    : `${device}0`;
+  return { path, value: line ?? none };
+}
+
 /** Writes them all, or on failure none. */
 function writeAll(writes: readonly CgroupWrite[], id: string): void {
   const undo: CgroupWrite[] = [];
-  for (const { path, value } of writes) {
+  for (const write of writes) {
+    const { path, value } = write;
     try {
-      const before = written(Deno.readTextFileSync(path));
+      const before = Deno.readTextFileSync(path);
       Deno.writeTextFileSync(path, value, { create: false });
-      undo.push({ path, value: before });
+      undo.push(undoing(write, before));
     } catch (cause) {
       for (const { path, value } of undo.reverse()) {
         try {
           Deno.writeTextFileSync(path, value, { create: false });
         } catch {
-          // What was in it is not what may be written, as of a list by device.
+          // What was in it is not what may be written.
         }
       }
       throw new RuntimeError(`update container "${id}"`, {

@@ -21,6 +21,7 @@ import {
   listContainers,
   readEvents,
   run,
+  RuntimeError,
   type RuntimeOptions,
   type SpecResources,
 } from "./mod.ts";
@@ -82,9 +83,13 @@ function limitedCgroup(bytes: number) {
 }
 
 function folders(path: string): string[] {
-  return [...Deno.readDirSync(path)].filter(({ isDirectory }) => isDirectory)
-    .map(({ name }) => `${path}/${name}`);
+  return names(path).filter((name) => Deno.lstatSync(name).isDirectory);
 }
+
+const names = (path: string) =>
+  exists(path)
+    ? [...Deno.readDirSync(path)].map(({ name }) => `${path}/${name}`)
+    : [];
 
 function exists(path: string): boolean {
   try {
@@ -161,6 +166,42 @@ rootTest("stats() measures and update() changes limits", async () => {
   metrics = container.stats();
   assertEquals([metrics.memory?.limit, metrics.pids?.limit], [32 << 20, 20]);
 }, missing);
+
+/** A disk of the machine, as `major:minor`. */
+const disk =
+  names("/sys/block").filter((path) => !/\/(loop|ram|nbd|zram)\d+$/.test(path))
+    .map((path) => Deno.readTextFileSync(`${path}/dev`).trim())[0];
+
+rootTest(
+  "update() that fails leaves the limits of block devices as they were",
+  async () => {
+    using temp = tempDir();
+    await using container = await start(temp.path, "sleep 1000");
+    const { blkio, unified } = container.cgroups;
+    const limits = () =>
+      Deno.readTextFileSync(
+        blkio === undefined
+          ? `${unified}/io.max`
+          : `${blkio}/blkio.throttle.read_bps_device`,
+      );
+    const [major = 0, minor = 0] = disk!.split(":").map(Number);
+    const update = (
+      ...rates: { major: number; minor: number; rate: number }[]
+    ) => container.update({ blockIO: { throttleReadBpsDevice: rates } });
+    const none = { major: 999, minor: 0, rate: 1 };
+    for (const before of [undefined, { major, minor, rate: 1 << 20 }]) {
+      if (before !== undefined) await update(before);
+      const was = limits();
+      await assertRejects(
+        () => update({ major, minor, rate: 1 << 21 }, none),
+        RuntimeError,
+        "999:0",
+      );
+      assertEquals(limits(), was);
+    }
+  },
+  missing ?? (disk === undefined ? "no disk here" : undefined),
+);
 
 rootTest(
   "a container with the host's processes ends with all of its own",
