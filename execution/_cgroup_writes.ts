@@ -26,15 +26,13 @@ function memoryV1(
   { limit, swap, reservation, swappiness }: SpecMemory,
   read: (name: string) => string,
 ): CgroupWrite[] {
-  const together = swap ?? (limit === -1 ? -1 : undefined);
   const writes: CgroupWrite[] = [];
   if (limit !== undefined) {
     writes.push(file("memory.limit_in_bytes", limit));
   }
-  if (together !== undefined) {
-    const grows = together === -1 ||
-      together > Number(read("memory.limit_in_bytes"));
-    const write = file("memory.memsw.limit_in_bytes", together);
+  if (swap !== undefined) {
+    const grows = swap === -1 || swap > Number(read("memory.limit_in_bytes"));
+    const write = file("memory.memsw.limit_in_bytes", swap);
     if (grows) writes.unshift(write);
     else writes.push(write);
   }
@@ -54,14 +52,10 @@ function memoryV2(
 ): CgroupWrite[] {
   const writes: CgroupWrite[] = [];
   if (swappiness !== undefined) throw new ForRuntime();
-  if (swap !== undefined || limit === -1) {
-    if (swap !== undefined && swap >= 0 && limit === undefined) {
-      throw new ForRuntime();
-    }
-    const alone = swap === undefined || swap < 0 || limit! < 0
-      ? "max"
-      : swap - limit!;
-    writes.push(file("memory.swap.max", alone));
+  if (swap !== undefined) {
+    // It has no limit of both together.
+    if (swap >= 0 && (limit ?? -1) < 0) throw new ForRuntime();
+    writes.push(file("memory.swap.max", swap < 0 ? "max" : swap - limit!));
   }
   if (limit !== undefined) writes.push(file("memory.max", unlimited(limit)));
   if (reservation !== undefined) {

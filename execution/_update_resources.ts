@@ -2,13 +2,17 @@ import {
   type Bundle,
   type ContainerRecord,
   readResources,
+  readSpec,
   writeJson,
 } from "./_bundle.ts";
 import { type CgroupWrite, cgroupWrites } from "./_cgroup_writes.ts";
+import type { CgroupPaths } from "./_cgroup_paths.ts";
+import { defined } from "./_defined.ts";
+import { isThere } from "./_is_there.ts";
 import { lockBundle } from "./_lock_bundle.ts";
 import type { Runtime } from "./runtime.ts";
-import { RuntimeError } from "./runtime_error.ts";
-import type { SpecResources } from "./spec_linux.ts";
+import { RuntimeError, type RuntimeErrorCode } from "./runtime_error.ts";
+import type { SpecMemory, SpecResources } from "./spec_linux.ts";
 
 /** The later of two holds, field by field. */
 function merge(old: SpecResources, added: SpecResources): SpecResources {
@@ -21,6 +25,53 @@ function merge(old: SpecResources, added: SpecResources): SpecResources {
       : value;
   }
   return result;
+}
+
+function failed(
+  id: string,
+  detail: string,
+  code: RuntimeErrorCode = "Failed",
+  cause?: unknown,
+): RuntimeError {
+  return new RuntimeError(`update container "${id}"`, {
+    code,
+    runtime: "",
+    args: [],
+    exitCode: null,
+    detail,
+  }, { cause });
+}
+
+/** Whether the kernel limits swap, which it need not. */
+function limitsSwap({ memory, unified }: CgroupPaths): boolean {
+  return isThere(
+    memory === undefined
+      ? `${unified}/memory.swap.max`
+      : `${memory}/memory.memsw.limit_in_bytes`,
+  );
+}
+
+/**
+ * Of the limits of memory, and of memory and swap together, the one that is not
+ * changed is as it was set before. Who lifts the first lifts both.
+ */
+function withBoth(
+  resources: SpecResources,
+  known: SpecMemory,
+  { id, cgroups }: ContainerRecord,
+): SpecResources {
+  const { memory = {} } = resources;
+  const isMeant = (memory.limit ?? memory.swap) !== undefined;
+  if (!isMeant || !limitsSwap(cgroups)) return resources;
+  const { limit = known.limit } = memory;
+  const { swap = limit === -1 ? -1 : known.swap } = memory;
+  if (limit !== undefined && swap !== undefined && swap >= 0 && swap < limit) {
+    throw failed(
+      id,
+      `its limit of memory and swap together is ${swap}, below the limit of memory ${limit}`,
+    );
+  }
+  return { ...resources, memory: defined({ ...memory, limit, swap }) };
 }
 
 /** The limits that v1 calls so are 9223372036854771712 when read, and -1 when written. */
@@ -55,13 +106,15 @@ function writeAll(writes: readonly CgroupWrite[], id: string): void {
           // What was in it is not what may be written.
         }
       }
-      throw new RuntimeError(`update container "${id}"`, {
-        code: "Failed",
-        runtime: "",
-        args: [],
-        exitCode: null,
-        detail: `the kernel does not take "${value}" for ${path}`,
-      }, { cause });
+      const isMissing = cause instanceof Deno.errors.NotFound;
+      throw isMissing
+        ? failed(id, `the kernel has no "${path}" here`, "NotSupported", cause)
+        : failed(
+          id,
+          `the kernel does not take "${value}" for ${path}`,
+          "Failed",
+          cause,
+        );
     }
   }
 }
@@ -81,19 +134,16 @@ export async function updateResources(
   // Of two at once the later knows what the first has set.
   using lock = await lockBundle(bundle, record, options.signal);
   if (lock === undefined) {
-    throw new RuntimeError(`update container "${record.id}"`, {
-      code: "NotFound",
-      runtime: "",
-      args: [],
-      exitCode: null,
-      detail: "it was deleted meanwhile",
-    });
+    throw failed(record.id, "it was deleted meanwhile", "NotFound");
   }
   const { native, systemdCgroup } = record.runtime;
-  const all = merge(readResources(bundle), resources);
+  const before = readResources(bundle);
+  const known = merge(readSpec(bundle).linux?.resources ?? {}, before);
+  const changed = withBoth(resources, known.memory ?? {}, record);
+  const all = merge(before, changed);
   // systemd would set its own again.
   const writes = native && !systemdCgroup
-    ? cgroupWrites(record.cgroups, resources, Deno.readTextFileSync)
+    ? cgroupWrites(record.cgroups, changed, Deno.readTextFileSync)
     : undefined;
   if (writes === undefined) await runtime.update(record.id, all, options);
   else writeAll(writes, record.id);

@@ -167,6 +167,39 @@ rootTest("stats() measures and update() changes limits", async () => {
   assertEquals([metrics.memory?.limit, metrics.pids?.limit], [32 << 20, 20]);
 }, missing);
 
+rootTest(
+  "update() of the limit of memory keeps that of memory and swap together",
+  async () => {
+    using temp = tempDir();
+    const mib = (count: number) => count << 20;
+    await using container = await start(temp.path, "sleep 1000", {
+      memory: { limit: mib(64), swap: mib(128) },
+    });
+    const limits = () => {
+      const { limit, swap } = container.stats().memory!;
+      const isAlone = container.cgroups.memory === undefined && limit &&
+        swap?.limit;
+      return [limit, isAlone ? limit + swap.limit! : swap?.limit];
+    };
+    assertEquals(limits(), [mib(64), mib(128)]);
+    await container.update({ memory: { limit: mib(96) } });
+    assertEquals(limits(), [mib(96), mib(128)]);
+    await container.update({ memory: { swap: mib(112) } });
+    assertEquals(limits(), [mib(96), mib(112)]);
+    await assertRejects(
+      () => container.update({ memory: { limit: mib(256) } }),
+      RuntimeError,
+      "below the limit of memory",
+    );
+    await container.update({ memory: { limit: -1 } });
+    assertEquals(limits(), [undefined, undefined]);
+    // By the runtime, which sets all again.
+    await container.update({ pids: { limit: 0 } });
+    assertEquals(limits(), [undefined, undefined]);
+  },
+  missing,
+);
+
 /** A disk of the machine, as `major:minor`. */
 const disk =
   names("/sys/block").filter((path) => !/\/(loop|ram|nbd|zram)\d+$/.test(path))
