@@ -145,7 +145,7 @@ rootTest(
     await using box = await setUp();
     const { call, options } = box;
     const script =
-      "echo up; while read line; do echo got $line; done; echo out";
+      "echo up; while read line; do printf 'got '; sleep 0.1; echo $line; done; echo out";
     assertEquals(
       await call(
         "create",
@@ -210,6 +210,11 @@ rootTest(
     assertEquals(await call("wait", "a"), "0");
     assertMatch(await call("ps", "-a"), /exited \(0\)/);
     assertEquals(await call("logs", "-n", "1", "a"), "out");
+    // A line that came in pieces has one time.
+    assertMatch(
+      await call("logs", "-t", "a"),
+      /^\S+Z up\n\S+Z got one\n\S+Z out$/,
+    );
     for (
       const [args, words] of [
         [["start", "a"], "it has ended, and each starts once"],
@@ -232,6 +237,9 @@ rootTest(
         name,
         "--network",
         "none",
+        // An image may name what is no signal.
+        "--annotation",
+        "org.opencontainers.image.stopSignal=SIGNONE",
         IMAGE,
         "sh",
         "-c",

@@ -62,12 +62,17 @@ async function attachLive(
   });
 }
 
-/** The signal that the image asks for. */
-function stopSignal({ bundle }: Container): string {
+/** Asks it to end, by the signal that the image names; by SIGTERM if that is none. */
+function askToEnd(container: Container): void {
   const { annotations } = JSON.parse(
-    Deno.readTextFileSync(`${bundle}/config.json`),
+    Deno.readTextFileSync(`${container.bundle}/config.json`),
   );
-  return annotations?.["org.opencontainers.image.stopSignal"] ?? "SIGTERM";
+  try {
+    container.kill(annotations?.["org.opencontainers.image.stopSignal"]);
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    container.kill("SIGTERM");
+  }
 }
 
 async function stopContainer(
@@ -78,7 +83,7 @@ async function stopContainer(
   if (container.state() === "stopped") return;
   if (container.state() === "paused") await container.resume();
   try {
-    container.kill(stopSignal(container));
+    askToEnd(container);
     const timeout = Promise.withResolvers<"late">();
     const timer = setTimeout(() => timeout.resolve("late"), seconds * 1000);
     const first = Promise.race([container.status, timeout.promise]);

@@ -8,6 +8,7 @@ import { type Command, type Context, UsageError } from "../command.ts";
 import { findContainer } from "../containers.ts";
 
 const encoder = new TextEncoder();
+const NEWLINE = 10;
 
 /** Settles when a container has ended and all it wrote is in its log. */
 async function drained(
@@ -41,9 +42,15 @@ export const logs: Command = {
       tail,
       ...(args.flag("follow") ? { follow: drained(container, context) } : {}),
     });
+    // A line may come in pieces.
+    const begun = new Set<string | undefined>();
     for await (const { stream, time, text } of entries) {
       const to = stream === "stderr" ? Deno.stderr : Deno.stdout;
-      if (args.flag("timestamps")) to.writeSync(encoder.encode(`${time} `));
+      if (args.flag("timestamps") && !begun.has(stream)) {
+        to.writeSync(encoder.encode(`${time} `));
+      }
+      if (text.at(-1) === NEWLINE) begun.delete(stream);
+      else begun.add(stream);
       for (let done = 0; done < text.length;) {
         done += to.writeSync(text.subarray(done));
       }
