@@ -95,7 +95,8 @@ export function globalArgs(
     ...spell(flavor, {
       root,
       "log-format": "json",
-      log,
+      // What is in front of a colon crun takes for the kind of log.
+      log: log && flavor === "crun" ? `file:${log}` : log,
       "systemd-cgroup": systemdCgroup,
     }),
     ...args,

@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { mount } from "@containerkit/mount";
-import { need, rootTest, until } from "@containerkit/tests";
+import { need, rootTest, until, withCrunsCgroups } from "@containerkit/tests";
 import { makeBench, processesWith } from "./_bench_test.ts";
 import { create, createRuntime, exec, run, RuntimeError } from "./mod.ts";
 
@@ -309,6 +309,25 @@ rootTest(
     }
   },
   missing,
+);
+
+rootTest(
+  "a folder may have a name that means something elsewhere",
+  () =>
+    withCrunsCgroups(async () => {
+      using bench = makeBench();
+      const state = `${bench.folder}/a:b,c=d e\n"'$\\é`;
+      for (const command of ["runc", "crun"]) {
+        await using container = await run("a", await bench.spec("exit 3"), {
+          state,
+          runtime: { command },
+          stderr: "null",
+          log: {},
+        });
+        assertEquals((await container.status).code, 3);
+      }
+    }),
+  need("runc", "crun", "busybox"),
 );
 
 rootTest(
