@@ -276,6 +276,7 @@ rootTest(
       // Nobody looks when it ends.
       container.keep();
       Deno.kill(container.pid, "SIGKILL");
+      await until("its end", () => container.state() === "stopped");
     }
     await deleteContainer("a", { state });
     assertEquals(listContainers({ state }), []);
