@@ -74,3 +74,11 @@ export function takeEvents(
     ...JSON.parse(String(row.details)),
   }));
 }
+
+/** The cursor of the last event there was; 0 if there was none. */
+export function lastCursor(events: State): number {
+  const row = events.prepare(
+    "SELECT seq FROM sqlite_sequence WHERE name = 'events'",
+  ).get();
+  return Number(row?.seq ?? 0);
+}

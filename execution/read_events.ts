@@ -7,7 +7,7 @@
 import { Inotify, InotifyMask } from "@containerkit/libc";
 import { STATE } from "./_bundle.ts";
 import type { ContainerEvent, ContainerEventType } from "./container_event.ts";
-import { openEvents, takeEvents } from "./_events.ts";
+import { lastCursor, openEvents, takeEvents } from "./_events.ts";
 
 /** Options of {@linkcode readEvents}. */
 export interface ReadEventsOptions {
@@ -46,6 +46,7 @@ const BATCH = 256;
  *
  * @param options From where on, and which.
  * @returns The events, the oldest first.
+ * @throws {RangeError} If there was no event of that cursor yet, as it is of an earlier boot.
  *
  * @example Usage
  * ```ts ignore
@@ -64,6 +65,13 @@ export async function* readEvents(
   signal?.throwIfAborted();
   await Deno.mkdir(state, { recursive: true, mode: 0o700 });
   using events = openEvents(state);
+  const last = lastCursor(events);
+  // All that come would be passed over until there are so many again.
+  if (!(after <= last)) {
+    throw new RangeError(
+      `Cannot read the events after ${after}: the last has ${last}, and a cursor is of the boot that it was given in`,
+    );
+  }
   using watch = follow ? new Inotify() : undefined;
   // The log of the database is what changes; it is replaced from time to time.
   watch?.watch(state, InotifyMask.MODIFY | InotifyMask.CREATE);

@@ -1,0 +1,77 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { tempDir } from "@containerkit/tests";
+import { emitEvent } from "./_events.ts";
+import { readEvents, type ReadEventsOptions } from "./mod.ts";
+
+/** Ids of 300 containers, of which each was started and ended. */
+const ids = Array.from({ length: 300 }, (_, index) => `c${index}`);
+
+function tell(state: string): void {
+  for (const id of ids) {
+    emitEvent(state, { type: "start", id, pid: 1 });
+    emitEvent(state, { type: "exit", id, pid: 1 });
+  }
+}
+
+async function cursors(options: ReadEventsOptions): Promise<number[]> {
+  return (await Array.fromAsync(readEvents(options))).map(({ cursor }) =>
+    cursor
+  );
+}
+
+Deno.test("readEvents() goes on after the last event that was seen, of those that are wanted", async () => {
+  using temp = tempDir();
+  const state = temp.path;
+  tell(state);
+  const all = await cursors({ state });
+  assertEquals(all.length, 600);
+  assertEquals(all, all.toSorted((a, b) => a - b));
+  const seen: number[] = [];
+  for await (const { cursor } of readEvents({ state })) {
+    seen.push(cursor);
+    if (seen.length === 299) break;
+  }
+  const rest = await cursors({ state, after: seen.at(-1)! });
+  assertEquals([...seen, ...rest], all);
+  assertEquals(await cursors({ state, after: all.at(-1)! }), []);
+  assertEquals(
+    await cursors({ state, ids: ["c299", "none"], types: ["exit"] }),
+    [all.at(-1)],
+  );
+});
+
+Deno.test("readEvents() follows from a cursor, and ends with the signal", async () => {
+  using temp = tempDir();
+  const state = temp.path;
+  emitEvent(state, { type: "start", id: "a", pid: 1 });
+  const stop = new AbortController();
+  const seen: string[] = [];
+  await assertRejects(
+    async () => {
+      const events = readEvents({
+        state,
+        after: 1,
+        follow: true,
+        signal: stop.signal,
+      });
+      const first = events.next();
+      emitEvent(state, { type: "exit", id: "a", pid: 1 });
+      seen.push((await first).value!.type);
+      stop.abort();
+      await events.next();
+    },
+    DOMException,
+  );
+  assertEquals(seen, ["exit"]);
+});
+
+Deno.test("readEvents() refuses a cursor that is not of this boot", async () => {
+  using temp = tempDir();
+  const state = temp.path;
+  for (const after of [1, NaN]) {
+    await assertRejects(() => cursors({ state, after }), RangeError, "cursor");
+  }
+  emitEvent(state, { type: "start", id: "a", pid: 1 });
+  assertEquals(await cursors({ state, after: 1 }), []);
+  await assertRejects(() => cursors({ state, after: 2 }), RangeError);
+});
