@@ -45,9 +45,16 @@ for (const format of ["json", "cri"] as const) {
       "stdout:end",
     ]);
     assertEquals(await readAll(path, format, { tail: 2 }), [
-      "stdout:t\n",
+      "stderr:\n",
       "stdout:end",
     ]);
+    assertEquals(await readAll(path, format, { tail: 3 }), [
+      "stdout:par",
+      "stdout:t\n",
+      "stderr:\n",
+      "stdout:end",
+    ]);
+    assertEquals(await readAll(path, format, { tail: 0 }), []);
   });
 }
 

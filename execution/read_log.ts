@@ -23,7 +23,7 @@ export interface ReadLogOptions {
   /** Ends the reading. */
   readonly signal?: AbortSignal;
   /**
-   * Only the last so many entries of what is there.
+   * Only the last so many lines of what is there, each with all of its pieces.
    *
    * @default {Infinity}
    */
@@ -173,6 +173,22 @@ function* entriesOf(files: readonly LogFile[]): Generator<LogEntry> {
   for (const file of files) yield* file.entries();
 }
 
+/** The pieces of the last lines, in the order in which those began. */
+function lastLines(entries: Iterable<LogEntry>, count: number): LogEntry[] {
+  const lines: LogEntry[][] = [];
+  const begun = new Map<LogEntry["stream"], LogEntry[]>();
+  for (const entry of entries) {
+    const { stream, text } = entry;
+    const line = begun.get(stream) ?? [];
+    if (!begun.has(stream)) lines.push(line);
+    if (lines.length > count) lines.shift();
+    line.push(entry);
+    if (text.at(-1) === NEWLINE) begun.delete(stream);
+    else begun.set(stream, line);
+  }
+  return lines.flat();
+}
+
 /**
  * Reads a log from its oldest file on, and on request what is written later,
  * across rotations.
@@ -218,14 +234,7 @@ export async function* readLog(
     InotifyMask.MODIFY | InotifyMask.CREATE | InotifyMask.MOVED_TO,
   );
   if (tail === Infinity) yield* entriesOf(files);
-  else {
-    const last: LogEntry[] = [];
-    for (const entry of entriesOf(files)) {
-      last.push(entry);
-      if (last.length > tail) last.shift();
-    }
-    yield* last;
-  }
+  else yield* lastLines(entriesOf(files), tail);
   if (watch === undefined || follow === undefined) return;
   const over = new AbortController();
   const end = () => over.abort();
