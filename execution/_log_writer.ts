@@ -1,3 +1,4 @@
+import { isThere } from "./_is_there.ts";
 import type { ContainerLog, LogFormat } from "./log_options.ts";
 
 /** Which of the two a byte came from. */
@@ -101,10 +102,13 @@ export class LogWriter implements Disposable {
     this.#path = options.path;
     this.#format = options.format ?? "json";
     this.#maxSize = options.maxSize ?? Infinity;
-    this.#maxFiles = options.maxFiles ?? 2;
-    if (!(this.#maxSize > 0) || !(this.#maxFiles >= 1)) {
+    // In a record Infinity is null.
+    this.#maxFiles = options.maxFiles === undefined
+      ? 2
+      : options.maxFiles ?? Infinity;
+    if (!(this.#maxSize >= 1) || !(this.#maxFiles >= 1)) {
       throw new RangeError(
-        `Cannot write the log "${this.#path}": expected maxSize above 0 and maxFiles of at least 1`,
+        `Cannot write the log "${this.#path}": expected maxSize and maxFiles of at least 1`,
       );
     }
     try {
@@ -228,12 +232,17 @@ export class LogWriter implements Disposable {
   }
 
   #rotate(): void {
-    for (let index = this.#maxFiles - 1; index > 0; index--) {
+    // The first name that is free, or the last there may be.
+    let free = this.#maxFiles === 1 ? 0 : 1;
+    while (free < this.#maxFiles - 1 && isThere(`${this.#path}.${free}`)) {
+      free++;
+    }
+    for (let index = free; index > 0; index--) {
       const older = `${this.#path}.${index}`;
       const newer = index === 1 ? this.#path : `${this.#path}.${index - 1}`;
       ifThere(() => Deno.renameSync(newer, older));
     }
-    if (this.#maxFiles === 1) ifThere(() => Deno.removeSync(this.#path));
+    if (free === 0) ifThere(() => Deno.removeSync(this.#path));
     // Until the next one is there, this one is written to.
     const next = this.#open();
     this.#file?.close();

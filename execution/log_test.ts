@@ -110,6 +110,22 @@ Deno.test("a log is rotated at the end of a line, and read across its files", as
   assertEquals(numbers, numbers.map((_, at) => numbers[0]! + at));
 });
 
+Deno.test("LogWriter keeps every file where that is wanted, also by what a record says", async () => {
+  using temp = tempDir();
+  const path = `${temp.path}/log`;
+  const options = { path, maxSize: 1, maxFiles: Infinity };
+  for (const line of ["0\n", "1\n", "2\n", "3\n"]) {
+    using log = new LogWriter(JSON.parse(JSON.stringify(options)));
+    log.write("stdout", encoder.encode(line));
+    log.write("stderr", encoder.encode(line));
+  }
+  assertEquals([...Deno.readDirSync(temp.path)].length, 8);
+  assertEquals(
+    (await readAll(path, "json")).join("").replaceAll(/\D/g, ""),
+    "00112233",
+  );
+});
+
 Deno.test("readLog() follows across a rotation until told that it is over", async () => {
   using temp = tempDir();
   const path = `${temp.path}/log`;
@@ -145,10 +161,12 @@ Deno.test("readLog() follows a log of the working directory", async () => {
 
 Deno.test("a log refuses what cannot be", async () => {
   using temp = tempDir();
-  assertThrows(
-    () => new LogWriter({ path: `${temp.path}/a`, maxSize: 0 }),
-    RangeError,
-  );
+  for (const limits of [{ maxSize: 0 }, { maxSize: 0.5 }, { maxFiles: 0 }]) {
+    assertThrows(
+      () => new LogWriter({ path: `${temp.path}/a`, ...limits }),
+      RangeError,
+    );
+  }
   await assertRejects(
     () => readAll(`${temp.path}/none`, "json"),
     Deno.errors.NotFound,
