@@ -5,6 +5,7 @@ import type {
 } from "./create_spec_options.ts";
 import { defaultSeccomp } from "./default_seccomp.ts";
 import { hostDevices } from "./host_devices.ts";
+import { resolveSeccomp } from "./_resolve_seccomp.ts";
 import {
   defaultDeviceRules,
   MASKED_PATHS,
@@ -114,7 +115,7 @@ export async function linuxOf(
     ...seccomp === "unconfined" ? {} : {
       seccomp: seccomp === "default"
         ? defaultSeccomp({ capabilities: bounding })
-        : seccomp,
+        : resolveSeccomp(seccomp, { capabilities: bounding }),
     },
     maskedPaths: [
       ...options.maskedPaths ??

@@ -7,7 +7,7 @@
 import type { ContainerConfig, ImageConfig } from "@containerkit/oci";
 import type { Mount } from "@containerkit/mount";
 import type { DeviceRequest } from "./host_devices.ts";
-import type { Seccomp } from "./seccomp.ts";
+import type { Seccomp, SeccompProfile } from "./seccomp.ts";
 import type { ConsoleSize, SpecHooks, SpecProcess } from "./spec.ts";
 import type {
   NamespaceType,
@@ -137,11 +137,12 @@ export interface CreateSpecOptions extends CapabilityOptions {
   /** Read-only instead of the default list. */
   readonly readonlyPaths?: readonly string[];
   /**
-   * Filter of system calls.
+   * Filter of system calls; also as a file of Docker has it, whose rules for
+   * other machines and capabilities are left out.
    *
    * @default {"default"}
    */
-  readonly seccomp?: "default" | "unconfined" | Seccomp;
+  readonly seccomp?: "default" | "unconfined" | Seccomp | SeccompProfile;
   /** Profile of AppArmor; it must be loaded. */
   readonly apparmorProfile?: string;
   /** Label of SELinux of the process. */

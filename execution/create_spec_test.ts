@@ -384,6 +384,65 @@ Deno.test("defaultSeccomp() opens calls by capability, kernel and architecture",
   );
 });
 
+Deno.test("createSpec() takes of a filter as Docker has it the rules for the machine and the capabilities", async () => {
+  const rule = (name: string, conditions: object) => ({
+    names: [name],
+    action: "SCMP_ACT_ALLOW",
+    comment: "why",
+    ...conditions,
+  });
+  const profile = JSON.parse(JSON.stringify({
+    defaultAction: "SCMP_ACT_ERRNO",
+    archMap: [
+      { architecture: "SCMP_ARCH_S390X", subArchitectures: null },
+      { architecture: "SCMP_ARCH_X86_64", subArchitectures: ["SCMP_ARCH_X86"] },
+      { architecture: "SCMP_ARCH_AARCH64", subArchitectures: [] },
+    ],
+    syscalls: [
+      { name: "read", action: "SCMP_ACT_ALLOW" },
+      rule("write", { includes: {}, excludes: null }),
+      rule("mount", { includes: { caps: ["CAP_SYS_ADMIN"] } }),
+      rule("both", { includes: { caps: ["CAP_CHOWN", "CAP_SYS_ADMIN"] } }),
+      rule("chown", { includes: { caps: ["CAP_CHOWN"] } }),
+      rule("clone", { excludes: { caps: ["CAP_SYS_ADMIN"] } }),
+      rule("clone2", { excludes: { caps: ["CAP_SYS_ADMIN", "CAP_CHOWN"] } }),
+      rule("s390", { includes: { arches: ["s390x"] } }),
+      rule("here", { includes: { arches: ["amd64", "arm64"] } }),
+      rule("not_here", { excludes: { arches: ["amd64", "arm64"] } }),
+      rule("old", { includes: { minKernel: "2.6" } }),
+      rule("future", { includes: { minKernel: "999.0" } }),
+      rule("past", { excludes: { minKernel: "2.6" } }),
+    ],
+  }));
+  const { linux } = await spec({ seccomp: profile });
+  const { syscalls = [], architectures } = linux!.seccomp!;
+  assertEquals(syscalls.map(({ names }) => names.join()), [
+    "read",
+    "write",
+    "chown",
+    "clone",
+    "here",
+    "old",
+  ]);
+  assertEquals(syscalls[2], { names: ["chown"], action: "SCMP_ACT_ALLOW" });
+  assertEquals(
+    architectures,
+    Deno.build.arch === "x86_64"
+      ? ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86"]
+      : ["SCMP_ARCH_AARCH64"],
+  );
+  await assertRejects(
+    () => spec({ seccomp: { ...profile, architectures: ["SCMP_ARCH_X86"] } }),
+    TypeError,
+    "both",
+  );
+  await assertRejects(
+    () => spec({ linux: { seccomp: profile } }),
+    SpecError,
+    "linux.seccomp.syscalls[1]",
+  );
+});
+
 Deno.test("validateSpec() names the field that breaks a rule", () => {
   const base: Spec = {
     ociVersion: "1.2.0",

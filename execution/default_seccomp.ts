@@ -4,6 +4,7 @@
  * @module
  */
 
+import { architectureOfMachine, isOlder } from "./_machine.ts";
 import type { Seccomp, SeccompArg, SeccompRule } from "./seccomp.ts";
 import { ALWAYS, BY_ARCHITECTURE, BY_CAPABILITY } from "./_seccomp_calls.ts";
 
@@ -56,11 +57,6 @@ function allow(names: readonly string[], ...args: SeccompArg[]): SeccompRule {
   };
 }
 
-function isOlder(kernel: string, major: number, minor: number): boolean {
-  const [, a = "0", b = "0"] = /^(\d+)\.(\d+)/.exec(kernel) ?? [];
-  return Number(a) < major || (Number(a) === major && Number(b) < minor);
-}
-
 /**
  * Makes the filter that Docker and containerd give to containers: everything
  * that is not known to be harmless fails with `EPERM`.
@@ -81,7 +77,7 @@ function isOlder(kernel: string, major: number, minor: number): boolean {
  */
 export function defaultSeccomp(options: DefaultSeccompOptions = {}): Seccomp {
   const {
-    architecture = Deno.build.arch === "aarch64" ? "arm64" : "amd64",
+    architecture = architectureOfMachine(),
     capabilities = [],
     nativeOnly = false,
   } = options;
@@ -89,7 +85,7 @@ export function defaultSeccomp(options: DefaultSeccompOptions = {}): Seccomp {
   const held = new Set(capabilities);
   const syscalls: SeccompRule[] = [
     allow(ALWAYS),
-    ...isOlder(kernel, 4, 8)
+    ...isOlder(kernel, "4.8")
       ? []
       : [allow(["process_vm_readv", "process_vm_writev", "ptrace"])],
     // All families but AF_ALG (38) and AF_VSOCK (40). Two conditions "not equal" in

@@ -67,3 +67,43 @@ export interface Seccomp {
   /** The rules. */
   syscalls?: SeccompRule[];
 }
+
+/** When a rule of a {@linkcode SeccompProfile} holds. */
+export interface SeccompConditions {
+  /** Architectures by Go's names. */
+  readonly arches?: readonly string[] | null;
+  /** Capabilities in the bounding set, such as `CAP_SYS_ADMIN`. */
+  readonly caps?: readonly string[] | null;
+  /** The kernel is of this version, such as `4.8`, or a later one. */
+  readonly minKernel?: string | null;
+}
+
+/** A rule of a {@linkcode SeccompProfile}. */
+export interface SeccompProfileRule extends Omit<SeccompRule, "names"> {
+  /** Names of system calls. */
+  readonly names?: string[];
+  /** One name, as older files have it. */
+  readonly name?: string;
+  /** What it is for. */
+  readonly comment?: string;
+  /** It holds only where all of this is so. */
+  readonly includes?: SeccompConditions | null;
+  /** It does not hold where any of this is so. */
+  readonly excludes?: SeccompConditions | null;
+}
+
+/**
+ * A filter as the files of Docker and Podman have it: some rules hold on some
+ * machines, or with some capabilities alone. `createSpec()` resolves it.
+ */
+export interface SeccompProfile extends Omit<Seccomp, "syscalls"> {
+  /** Architectures by that of the machine, instead of `architectures`. */
+  readonly archMap?:
+    | readonly {
+      readonly architecture: string;
+      readonly subArchitectures?: readonly string[] | null;
+    }[]
+    | null;
+  /** The rules. */
+  readonly syscalls?: readonly SeccompProfileRule[];
+}

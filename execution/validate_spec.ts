@@ -192,6 +192,13 @@ function checkLinux(linux: SpecLinux): void {
       `is "${type}"`,
     );
   }
+  for (const [index, rule] of (linux.seccomp?.syscalls ?? []).entries()) {
+    check(
+      !("includes" in rule || "excludes" in rule),
+      `linux.seccomp.syscalls[${index}]`,
+      "has conditions, which a runtime passes over: createSpec() resolves them",
+    );
+  }
   const { memory = {} } = linux.resources ?? {};
   if (memory.limit !== undefined && memory.swap !== undefined) {
     check(

@@ -1,7 +1,7 @@
 import type {
   CreateSpecOptions,
   DeviceRequest,
-  Seccomp,
+  SeccompProfile,
 } from "@containerkit/execution";
 import type { TmpfsMount } from "@containerkit/mount";
 import { type Arguments, type Flags, UsageError } from "./command.ts";
@@ -123,7 +123,7 @@ function securityOf(text: string): Security {
       return {
         seccomp: value === "unconfined"
           ? value
-          : JSON.parse(Deno.readTextFileSync(value)) as Seccomp,
+          : JSON.parse(Deno.readTextFileSync(value)) as SeccompProfile,
       };
     case "apparmor":
       return { apparmorProfile: value };
