@@ -111,6 +111,11 @@ export class LogWriter implements Disposable {
         `Cannot write the log "${this.#path}": expected maxSize and maxFiles of at least 1`,
       );
     }
+    if (this.#format !== "raw" && !(this.#format in FORMATS)) {
+      throw new TypeError(
+        `Cannot write the log "${this.#path}": expected raw, cri or json, not "${this.#format}"`,
+      );
+    }
     try {
       this.#file = this.#begin();
     } catch (error) {

@@ -167,6 +167,11 @@ Deno.test("a log refuses what cannot be", async () => {
       RangeError,
     );
   }
+  assertThrows(
+    () => new LogWriter(JSON.parse(`{"path":"${temp.path}/a","format":"x"}`)),
+    TypeError,
+    'not "x"',
+  );
   await assertRejects(
     () => readAll(`${temp.path}/none`, "json"),
     Deno.errors.NotFound,
