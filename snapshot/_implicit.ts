@@ -17,7 +17,7 @@ type ImplicitRecord = Readonly<
     | "needed"
     | "marked"
     | "folders"
-    | "others"
+    | "links"
     | "hidden"
     | "opaque"
     | "marks"
@@ -64,8 +64,10 @@ export class ImplicitFolders {
   readonly #needed: Set<string>;
   /** Those that marks lie in. */
   readonly #marked: Set<string>;
+  /** Those that the layer has an entry for. */
   readonly #folders: Set<string>;
-  readonly #others: Set<string>;
+  /** What may be a symbolic link. */
+  readonly #links: Set<string>;
   /** What the layer hides, with all in it. */
   readonly #hidden: Set<string>;
   /** Folders of which the layer hides what is in them. */
@@ -78,21 +80,20 @@ export class ImplicitFolders {
     this.#needed = new Set(kept.needed);
     this.#marked = new Set(kept.marked);
     this.#folders = new Set(kept.folders);
-    this.#others = new Set(kept.others);
+    this.#links = new Set(kept.links);
     this.#hidden = new Set(kept.hidden);
     this.#opaque = new Set(kept.opaque);
     this.#marks = new Set(kept.marks);
     this.#holders = new Set(kept.holders);
   }
 
-  /** What `adopt` needs, which is less than all that was seen. */
+  /** All of it: a layer that is applied after this one may lie in whatever this one has. */
   toJSON(): ImplicitRecord {
-    const asked = this.#needed.union(this.#marked).union(this.#hidden).add("");
     return {
       needed: [...this.#needed],
       marked: [...this.#marked],
-      folders: [...this.#folders.intersection(asked)],
-      others: [...this.#others.intersection(asked)],
+      folders: [...this.#folders],
+      links: [...this.#links],
       hidden: [...this.#hidden],
       opaque: [...this.#opaque],
       marks: [...this.#marks],
@@ -121,8 +122,11 @@ export class ImplicitFolders {
     } else if (whiteout?.kind === "opaque") {
       this.#opaque.add(above.join("/"));
     } else if (whiteout === undefined) {
-      const isFolder = header.typeflag === TypeFlag.DIRECTORY;
-      (isFolder ? this.#folders : this.#others).add(names.join("/"));
+      const { typeflag } = header;
+      if (typeflag === TypeFlag.DIRECTORY) this.#folders.add(names.join("/"));
+      else if (typeflag === TypeFlag.SYMLINK || typeflag === TypeFlag.LINK) {
+        this.#links.add(names.join("/"));
+      }
     }
   }
 
@@ -163,7 +167,7 @@ export class ImplicitFolders {
       ? []
       : [...this.#needed.union(this.#marked)].filter((path) => path !== "");
     // Through a link of the layer itself, also where it has a folder of that name: applying it again is the safe way.
-    const link = all.find((path) => this.#others.has(path));
+    const link = all.find((path) => this.#links.has(path));
     if (link !== undefined) return link;
     const looks = new Map<string, Look>();
     if (nearest !== undefined && !this.#folders.has("")) {

@@ -663,6 +663,39 @@ rootTest(
   },
 );
 
+rootTest(
+  "overlay: commit() leaves folders and links as the first of two layers has them where the second fills them",
+  async () => {
+    await using temp = tempDir();
+    await using snapshots = await openOverlay({ root: `${temp.path}/s` });
+    {
+      await using base = await snapshots.prepare("a");
+      await base.apply(stream(archive([
+        dir("d", 0o700),
+        { ...dir("t", 0o700), uid: 1000 },
+      ])));
+      await base.commit("base");
+    }
+    {
+      await using work = await snapshots.prepare("work");
+      await work.apply(stream(archive([dir("d", 0o711)])));
+      await work.apply(stream(archive([file("d/f")])));
+      await work.commit("layer", { parent: "base" });
+    }
+    await using view = await snapshots.view("view", "layer");
+    const target = `${temp.path}/m`;
+    Deno.mkdirSync(target);
+    await using _mounted = await mount(view.mounts, target);
+    assertEquals(Deno.lstatSync(`${target}/d`).mode! & 0o7777, 0o711);
+    // What it leads to is that of the parent.
+    await using work = await snapshots.prepare("work");
+    await work.apply(stream(archive([symlink("t", "l")])));
+    await work.apply(stream(archive([file("l/f")])));
+    const commit = () => work.commit("behind", { parent: "base" });
+    await assertRejects(commit, RebaseError);
+  },
+);
+
 for (const isEmpty of [false, true]) {
   rootTest(
     `overlay: open() takes back what a commit() that died made of a layer${
