@@ -46,7 +46,12 @@ export function readImplicit(dir: string): ImplicitFolders | undefined {
     );
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
+    if (!(error instanceof SyntaxError)) throw error;
+    // A power cut may leave an empty one, of a layer that is no better then.
+    throw new Deno.errors.InvalidData(
+      `Cannot put the layer in "${dir}" on its parent: the record of it was cut off, and so the layer may be; remove the snapshot and apply the layer again`,
+      { cause: error },
+    );
   }
 }
 

@@ -696,6 +696,23 @@ rootTest(
   },
 );
 
+rootTest(
+  "overlay: commit() and apply() refuse a layer whose record a power cut left empty",
+  async () => {
+    await using temp = tempDir();
+    const { store, snapshots } = openParts(temp.path, overlay);
+    await using _snapshots = snapshots;
+    await using work = await snapshots.prepare("work");
+    await work.apply(stream(archive([file("d/f")])));
+    const { dir } = store.folder(store.rows.find("work")!.id);
+    Deno.writeTextFileSync(`${dir}/implicit.json`, "");
+    const { InvalidData } = Deno.errors;
+    await assertRejects(() => work.commit("layer"), InvalidData, "cut off");
+    const again = () => work.apply(stream(archive([file("d/g")])));
+    await assertRejects(again, InvalidData, "cut off");
+  },
+);
+
 for (const isEmpty of [false, true]) {
   rootTest(
     `overlay: open() takes back what a commit() that died made of a layer${
