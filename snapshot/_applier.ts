@@ -375,8 +375,8 @@ export class Applier implements TarSink, Disposable {
   readonly #makeParent: MissingHandler = (parent, name) => {
     const { tree, rules } = this.#context;
     const found = lstatAt(tree.fd(parent), name);
-    if (typeof found !== "number") {
-      // In the way: nothing but a mark of this layer may be replaced.
+    if (typeof found !== "number" && parent.wrote(name)) {
+      // In the way: of what is this layer's nothing but a mark may be replaced.
       const isHidden = parent.hidden?.has(name) ?? false;
       if (!isHidden || !rules.marks.isMark(found)) return undefined;
     }

@@ -89,6 +89,11 @@ export class Dir {
     if (!this.made) (this.written ??= new Set()).add(name);
   }
 
+  /** Whether a name in it, if it is there, is the layer's, marks apart. */
+  wrote(name: string): boolean {
+    return this.made || this.written?.has(name) === true;
+  }
+
   /** Whether the layer has something here, marks apart. */
   get hasOwn(): boolean {
     if (this.made || this.explicit || (this.written?.size ?? 0) > 0) {

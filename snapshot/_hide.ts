@@ -37,8 +37,7 @@ export function* hide(
 ): Generator<void> {
   const dir = parent.children?.get(name);
   const isCopied = parent.copied?.delete(name) ?? false;
-  const isMine = !isCopied &&
-    (dir?.hasOwn ?? (parent.made || parent.written?.has(name) === true));
+  const isMine = !isCopied && (dir?.hasOwn ?? parent.wrote(name));
   if (!isMine) yield* removeFrom(context, parent, name);
   else {
     const found = lstatAt(context.tree.fd(parent), name);

@@ -183,6 +183,30 @@ rootTest(
   },
 );
 
+rootTest(
+  "applyLayer() A2 makes a directory where a layer before has a file or a mark",
+  async () => {
+    await using temp = tempDir();
+    for (const format of ["directory", "overlay", "aufs"] as const) {
+      const root = `${temp.path}/${format}`;
+      Deno.mkdirSync(root);
+      const layers = [
+        layer(file("a"), file(".wh.c")),
+        layer(file("a/b"), file("c/d")),
+      ];
+      for (const one of layers) await applyLayer(one, root, { format });
+      assertEquals(names(`${root}/a`).filter((name) => name === "b"), ["b"]);
+      assertEquals(names(`${root}/c`).filter((name) => name === "d"), ["d"]);
+      if (format !== "overlay") continue;
+      // What was hidden below stays so.
+      for (const name of ["a", "c"]) {
+        const value = getXattr(`${root}/${name}`, "trusted.overlay.opaque");
+        assertEquals(value, bytes("y"));
+      }
+    }
+  },
+);
+
 rootTest("applyLayer() A2 refuses a parent that is a file", async () => {
   await using temp = tempDir();
   const error = await assertRejects(
