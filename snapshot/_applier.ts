@@ -1,7 +1,11 @@
 /** Applies the entries of one layer to a directory, in whatever order they come. */
 import { SyscallError } from "@containerkit/libc";
 import { type TarHeader, type TarSink, TypeFlag } from "@containerkit/tar";
-import { parseWhiteout } from "@containerkit/tar/layer";
+import {
+  cleanPath,
+  normalizeWhiteout,
+  parseWhiteout,
+} from "@containerkit/tar/layer";
 import { ApplyContext, type ApplyRules, type Owner } from "./_apply_context.ts";
 import {
   dressDirectory,
@@ -10,7 +14,6 @@ import {
   timesOf,
   undressDirectory,
 } from "./_attributes.ts";
-import { cleanPath } from "./_clean_path.ts";
 import { copyUp } from "./_copy_up.ts";
 import type { Dir, DirTree, MissingHandler } from "./_dir_tree.ts";
 import { lstatAt } from "./_files.ts";
@@ -95,10 +98,11 @@ export class Applier implements TarSink, Disposable {
     return this.#context.warnings;
   }
 
-  entry(header: TarHeader): void {
+  entry(asWritten: TarHeader): void {
     this.entries++;
     const { filter, implicit } = this.#context.rules;
-    if (filter?.(header) === false) return;
+    if (filter?.(asWritten) === false) return;
+    const header = normalizeWhiteout(asWritten);
     implicit?.see(header);
     const work = this.#begin(header);
     if (work !== undefined && !this.#isDone(work)) {

@@ -91,7 +91,8 @@ export class Dir {
 
   /** Whether a name in it, if it is there, is the layer's, marks apart. */
   wrote(name: string): boolean {
-    return this.made || this.written?.has(name) === true;
+    return !this.copied?.has(name) &&
+      (this.made || this.written?.has(name) === true);
   }
 
   /** Whether the layer has something here, marks apart. */

@@ -36,8 +36,8 @@ export function* hide(
   name: string,
 ): Generator<void> {
   const dir = parent.children?.get(name);
-  const isCopied = parent.copied?.delete(name) ?? false;
-  const isMine = !isCopied && (dir?.hasOwn ?? parent.wrote(name));
+  const isMine = dir?.hasOwn ?? parent.wrote(name);
+  parent.copied?.delete(name);
   if (!isMine) yield* removeFrom(context, parent, name);
   else {
     const found = lstatAt(context.tree.fd(parent), name);

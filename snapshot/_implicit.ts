@@ -1,9 +1,8 @@
 import type { IdMap } from "@containerkit/mount";
 import { writeFileAtomic } from "@containerkit/state";
 import { type TarHeader, TypeFlag } from "@containerkit/tar";
-import { parseWhiteout } from "@containerkit/tar/layer";
+import { cleanPath, parseWhiteout } from "@containerkit/tar/layer";
 import { adoptFolders, dressFolder, type Look } from "./_adoption.ts";
-import { cleanPath } from "./_clean_path.ts";
 import type { FoundMarks } from "./_late_marks.ts";
 import { overlayMarks } from "./_layer_marks.ts";
 import { exists, removeIfThere } from "./_folders.ts";

@@ -5,13 +5,19 @@ import {
   type TarParser,
   TypeFlag,
 } from "@containerkit/tar";
-import { parseWhiteout } from "@containerkit/tar/layer";
+import {
+  cleanPath,
+  normalizeWhiteout,
+  parseWhiteout,
+} from "@containerkit/tar/layer";
+import { timesOf } from "./_attributes.ts";
 import { toByteText } from "./_names.ts";
 import { Mode } from "./_tree.ts";
 
 const LONGEST_NAME = 255;
 const LONGEST_TARGET = 4095;
-const LARGEST_ID = 0xffff_ffff;
+/** The one above means none. */
+const LARGEST_ID = 0xffff_fffe;
 const LARGEST_MAJOR = 0xfff;
 const LARGEST_MINOR = 0xf_ffff;
 const LARGEST_XATTR = 0xffff;
@@ -56,10 +62,8 @@ function fail(header: TarHeader, at: number, why: string): never {
 }
 
 function split(path: string, header: TarHeader, at: number): string[] {
-  const names = toByteText(path).split("/")
-    .filter((name) => name !== "" && name !== ".");
+  const names = cleanPath(toByteText(path));
   for (const name of names) {
-    if (name === "..") fail(header, at, "leads out of its folder");
     if (name.length > LONGEST_NAME) {
       fail(header, at, `has a name of more than ${LONGEST_NAME} bytes`);
     }
@@ -67,18 +71,25 @@ function split(path: string, header: TarHeader, at: number): string[] {
   return names;
 }
 
-/** Attributes that a filesystem keeps, named by byte text; those of overlay are never taken from an archive. */
+/** Whether a filesystem keeps an attribute, and a layer may bring it: as when it is applied. */
+function isKept(name: string, type: number): boolean {
+  if (name.startsWith("user.")) {
+    const isPlain = type === Mode.FILE || type === Mode.DIRECTORY;
+    return isPlain && !name.startsWith("user.overlay.");
+  }
+  return /^(security\.|system\.posix_acl_(access|default)$)/.test(name);
+}
+
+/** Attributes that are kept, named by byte text. */
 function takeXattrs(
   header: TarHeader,
   at: number,
 ): ReadonlyMap<string, Uint8Array> | undefined {
   if (header.xattrs === undefined) return;
+  const type = MODES[header.typeflag]!;
   const kept = new Map<string, Uint8Array>();
   for (const [name, value] of header.xattrs) {
-    const known =
-      /^(user\.|trusted\.|security\.|system\.posix_acl_(access|default)$)/
-        .test(name);
-    if (!known || /^(user|trusted)\.overlay\./.test(name)) continue;
+    if (!isKept(name, type)) continue;
     const bytes = toByteText(name);
     if (bytes.length > LONGEST_NAME || value.length > LARGEST_XATTR) {
       fail(
@@ -106,15 +117,17 @@ function deviceOf(header: TarHeader, at: number): number {
   ) {
     fail(header, at, `is device ${major}:${minor}, which there cannot be`);
   }
-  if (major === 0 && minor === 0) {
-    fail(header, at, "is device 0:0, by which overlay hides files");
-  }
   return ((minor & 0xff) | (major << 8) | ((minor & ~0xff) << 12)) >>> 0;
 }
 
-function toEntry(header: TarHeader, at: number): LayerEntry | undefined {
+function toEntry(asWritten: TarHeader, at: number): LayerEntry | undefined {
+  const header = normalizeWhiteout(asWritten);
   const path = split(header.name, header, at);
-  const whiteout = path.length === 0 ? undefined : parseWhiteout(path.at(-1)!);
+  const type = MODES[header.typeflag];
+  const isRoot = path.length === 0;
+  // It stays a directory whatever the layer says.
+  if (isRoot && type !== Mode.DIRECTORY) return;
+  const whiteout = isRoot ? undefined : parseWhiteout(path.at(-1)!);
   switch (whiteout?.kind) {
     case "internal":
       return;
@@ -124,20 +137,15 @@ function toEntry(header: TarHeader, at: number): LayerEntry | undefined {
       return { kind: "hide", path: [...path.slice(0, -1), whiteout.name] };
   }
   if (header.typeflag === TypeFlag.LINK) {
-    if (path.length === 0) fail(header, at, "would replace the root");
     return { kind: "link", path, target: split(header.linkname, header, at) };
   }
-  const type = MODES[header.typeflag];
   if (type === undefined) {
     fail(header, at, `is of the unknown kind "${header.typeflag}"`);
-  }
-  if (path.length === 0 && type !== Mode.DIRECTORY) {
-    fail(header, at, "would replace the root");
   }
   if (header.sparse !== undefined) {
     fail(header, at, "is sparse: its bytes do not lie in one piece");
   }
-  const { uid, gid, mtime, mtimeNs, size } = header;
+  const { uid, gid, size } = header;
   if (
     uid < 0 || uid > LARGEST_ID || gid < 0 || gid > LARGEST_ID
   ) fail(header, at, `has the owner ${uid}:${gid}, which there cannot be`);
@@ -146,10 +154,12 @@ function toEntry(header: TarHeader, at: number): LayerEntry | undefined {
   if (target !== undefined && target.length > LONGEST_TARGET) {
     fail(header, at, "is a symbolic link with a target that is too long");
   }
+  const { mtime, mtimeNs } = timesOf(header);
   return {
     kind: "file",
     path,
-    mode: type | header.mode & 0o7777,
+    // A symbolic link has none of its own.
+    mode: type | (type === Mode.LINK ? 0o777 : header.mode & 0o7777),
     uid,
     gid,
     mtime,

@@ -1,6 +1,7 @@
 /** Making what entries describe. What is in the way goes, but for directories, which may be large. */
 import { errno } from "@containerkit/libc";
 import { type TarHeader, TypeFlag } from "@containerkit/tar";
+import { cleanPath } from "@containerkit/tar/layer";
 import type { ApplyContext } from "./_apply_context.ts";
 import {
   dressByName,
@@ -8,20 +9,22 @@ import {
   timesOf,
   undressDirectory,
 } from "./_attributes.ts";
-import { cleanPath } from "./_clean_path.ts";
 import type { Dir, MissingHandler } from "./_dir_tree.ts";
 import {
   CName,
   EEXIST,
   EINTR,
   ENOENT,
+  EPERM,
   lstatAt,
   O_CLOEXEC,
   O_NOFOLLOW,
   refused,
   S_IFBLK,
   S_IFCHR,
+  S_IFDIR,
   S_IFIFO,
+  S_IFMT,
 } from "./_files.ts";
 import { markOpaque, pathIn } from "./_hide.ts";
 import { layerSymbols } from "./_layer_symbols.ts";
@@ -244,7 +247,11 @@ export function makeLink(
     if (
       typeof one !== "number" && typeof other !== "number" &&
       one.ino === other.ino && one.dev === other.dev
-    ) break;
+    ) {
+      // The kernel looks at the new name first.
+      if ((one.mode & S_IFMT) !== S_IFDIR) break;
+      throw refused("create", "linkat", EPERM, header.name);
+    }
     if (!isRoomMade(context, spot)) return false;
   }
   context.wrote(parent, name);

@@ -8,6 +8,7 @@ import { makeDirectory, Mode, type TreeNode } from "./_tree.ts";
 const MOST_LINKS = 40;
 /** How many parts they may have together. */
 const MOST_PARTS = 4096;
+const NOTHING: ReadonlySet<TreeNode> = new Set();
 
 type FileEntry = LayerEntry & { readonly kind: "file" };
 type LinkEntry = LayerEntry & { readonly kind: "link" };
@@ -20,11 +21,13 @@ function describe(path: readonly string[]): string {
  * Finds a directory. A symbolic link is followed, without leaving the root.
  *
  * @param missing Makes a directory where none is: where nothing or a file is.
+ * @param hidden What counts as not there.
  */
 function walk(
   root: TreeNode,
   path: readonly string[],
   missing: (parent: TreeNode, name: string) => TreeNode | undefined,
+  hidden: ReadonlySet<TreeNode> = NOTHING,
 ): TreeNode | undefined {
   const todo = path.toReversed();
   const stack = [root];
@@ -38,7 +41,8 @@ function walk(
       continue;
     }
     const here = stack.at(-1)!;
-    const node = here.children!.get(name);
+    const found = here.children!.get(name);
+    const node = found && hidden.has(found) ? undefined : found;
     if (node?.target !== undefined) {
       const target = node.target.split("/");
       linked += target.length;
@@ -63,11 +67,13 @@ function walk(
 function find(
   root: TreeNode,
   path: readonly string[],
+  hidden: ReadonlySet<TreeNode> = NOTHING,
 ): TreeNode | undefined {
   const name = path.at(-1);
-  return name === undefined
-    ? root
-    : walk(root, path.slice(0, -1), () => undefined)?.children?.get(name);
+  if (name === undefined) return root;
+  const folder = walk(root, path.slice(0, -1), () => undefined, hidden);
+  const found = folder?.children?.get(name);
+  return found && hidden.has(found) ? undefined : found;
 }
 
 /** Finds the directory of an entry, and makes what is missing of it; a file of a lower layer is replaced. */
@@ -144,6 +150,28 @@ function look(root: TreeNode, path: readonly string[]): TreeNode | undefined {
   return node;
 }
 
+/** What hard links of a layer lead to below it, as far as no mark before them hides it. */
+function targetsBelow(
+  root: TreeNode,
+  entries: readonly LayerEntry[],
+): ReadonlyMap<LayerEntry, TreeNode | undefined> {
+  const targets = new Map<LayerEntry, TreeNode | undefined>();
+  const hidden = new Set<TreeNode>();
+  for (const entry of entries) {
+    if (entry.kind === "link") {
+      targets.set(entry, find(root, entry.target, hidden));
+    } else if (entry.kind === "hide") {
+      const node = look(root, entry.path);
+      if (node !== undefined) hidden.add(node);
+    } else if (entry.kind === "opaque") {
+      for (const node of look(root, entry.path)?.children?.values() ?? []) {
+        hidden.add(node);
+      }
+    }
+  }
+  return targets;
+}
+
 /** Hides what lower layers have in a directory. A mark makes nothing where they have nothing. */
 function hide(
   root: TreeNode,
@@ -204,11 +232,8 @@ export function applyEntries(
   entries: readonly LayerEntry[],
   layer: number,
 ): void {
-  // The layer may hide what it links to.
-  const below = new Map<LayerEntry, TreeNode | undefined>();
-  for (const entry of entries) {
-    if (entry.kind === "link") below.set(entry, find(root, entry.target));
-  }
+  // The layer may hide what it has linked to.
+  const below = targetsBelow(root, entries);
   hideAll(root, entries);
   for (const entry of entries) {
     if (entry.kind === "file") put(root, entry, layer);

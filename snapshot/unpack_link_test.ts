@@ -1,9 +1,17 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { mount } from "@containerkit/mount";
 import { describe } from "@containerkit/oci";
-import { TarError } from "@containerkit/tar";
-import { rootTest, tempDir } from "@containerkit/tests";
-import { archive, dir, file, link, stream, symlink } from "./_test_layers.ts";
+import { encodeText, TarError } from "@containerkit/tar";
+import { describeTree, rootTest, tempDir } from "@containerkit/tests";
+import {
+  archive,
+  dir,
+  file,
+  link,
+  stream,
+  symlink,
+  type TestEntry,
+} from "./_test_layers.ts";
 import {
   LayerError,
   type LayerSource,
@@ -11,6 +19,7 @@ import {
   openTarindex,
   unpack,
 } from "./mod.ts";
+import { openNative } from "./native.ts";
 
 async function source(
   ...entries: Parameters<typeof archive>[0]
@@ -177,3 +186,86 @@ for (const [name, open] of Object.entries({ openOverlay, openTarindex })) {
     },
   );
 }
+
+/** What layers show with each driver, or that they are refused. */
+async function shownBy(
+  path: string,
+  layers: readonly (readonly TestEntry[])[],
+): Promise<(readonly string[] | "refused")[]> {
+  const sources = await Promise.all(layers.map((one) => source(...one)));
+  const shown: (readonly string[] | "refused")[] = [];
+  for (const [name, open] of Object.entries(DRIVERS)) {
+    const root = `${path}/${name}`;
+    const target = `${root}/m`;
+    Deno.mkdirSync(target, { recursive: true });
+    await using snapshots = await open({ root: `${root}/s` });
+    try {
+      const { chainId } = await unpack(sources, snapshots);
+      await using view = await snapshots.view("v", chainId);
+      await using _mounted = await mount(view.mounts, target);
+      // The root is as old as the test.
+      const lines = await describeTree(target);
+      shown.push(lines.filter((line) => !line.startsWith(" d ")));
+    } catch (error) {
+      assert(
+        error instanceof LayerError || error instanceof TarError,
+        String(error),
+      );
+      shown.push("refused");
+    }
+  }
+  return shown;
+}
+
+const DRIVERS = { openOverlay, openTarindex, openNative };
+
+rootTest("unpack() shows odd layers alike with every driver", async () => {
+  const device = (name: string): TestEntry => ({ name, typeflag: "3" });
+  const xattrs = new Map(
+    ["user.k", "trusted.k", "security.k"].map((key) => [key, encodeText("v")]),
+  );
+  const base = [dir("d"), file("d/f", "below"), file("f", "below")];
+  const cases: Record<string, [TestEntry[], string[] | "refused"]> = {
+    "paths that lead out": [
+      [file("../x"), file("d/../../y"), link("../../f", "d/../z")],
+      ["d", "d/f", "f", "x", "y", "z"],
+    ],
+    "a root that is no directory": [
+      [file("./", "1"), symlink("x", "/"), link("f", ".")],
+      ["d", "d/f", "f"],
+    ],
+    "whiteouts as overlay has them": [
+      [device("f"), device("d/f"), device("none/x"), file("d/g")],
+      ["d", "d/g"],
+    ],
+    "a link to what is hidden later": [
+      [link("d/f", "g"), file("d/.wh.f")],
+      ["d", "f", "g"],
+    ],
+    "a link to what was hidden before": [
+      [file("d/.wh.f"), link("d/f", "g")],
+      "refused",
+    ],
+    "a link to what was hidden before with all else": [
+      [file("d/.wh..wh..opq"), link("d/f", "g")],
+      "refused",
+    ],
+    "times, modes and attributes that no file has": [
+      [
+        { ...file("x"), mtime: -5, mtimeNs: 7, xattrs },
+        { ...file("y"), mtime: 2 ** 34 },
+        { ...symlink("x", "l"), mode: 0o700, xattrs },
+      ],
+      ["d", "d/f", "f", "l", "x", "y"],
+    ],
+  };
+  for (const [title, [layer, names]] of Object.entries(cases)) {
+    await using temp = tempDir({ dir: "/var/tmp" });
+    const [first, ...others] = await shownBy(temp.path, [base, layer]);
+    for (const shown of others) assertEquals(shown, first, title);
+    const paths = first === "refused"
+      ? first
+      : first!.flatMap((line) => /^(\S+) [dflpbc] /.exec(line)?.[1] ?? []);
+    assertEquals(paths, names, title);
+  }
+});

@@ -1,6 +1,7 @@
 /** What several layers come to when they lie on one another. */
 import { createPathResolver, type PathNode } from "./create_path_resolver.ts";
 import type { encodeTarHeader } from "./encode_tar_header.ts";
+import { normalizeWhiteout } from "./normalize_whiteout.ts";
 import {
   OPAQUE_WHITEOUT,
   parseWhiteout,
@@ -148,12 +149,14 @@ export class LayerTree {
     const entries: { header: TarHeader; index: number; below?: Entry }[] = [];
     const marks: Mark[] = [];
     let index = 0;
-    for await (const header of headers) {
+    for await (const asWritten of headers) {
+      const header = normalizeWhiteout(asWritten);
       const parts = partsOf(header.name);
       const whiteout = parseWhiteout(parts.at(-1) ?? "");
+      const isDirectory = header.typeflag === TypeFlag.DIRECTORY;
       if (whiteout !== undefined) {
         marks.push({ parts: parts.slice(0, -1), whiteout });
-      } else {
+      } else if (parts.length > 0 || isDirectory) {
         // The layer may hide what it links to.
         const below = header.typeflag === TypeFlag.LINK
           ? this.#find(partsOf(header.linkname)).entry
@@ -275,8 +278,6 @@ export class LayerTree {
         } points to nothing`,
       );
     }
-    // A name that is a link to itself already stays as it is.
-    if (linked !== undefined && linked === node.entry) return;
     if (linked?.directory !== undefined) {
       throw new SyntaxError(
         `Cannot merge layers: the link ${
@@ -284,6 +285,8 @@ export class LayerTree {
         } points to a directory`,
       );
     }
+    // A name that is a link to itself already stays as it is.
+    if (linked !== undefined && linked === node.entry) return;
     const isReplaced = node.entry !== undefined &&
       node.entry.directory === undefined;
     if (!isDirectory || isReplaced) {

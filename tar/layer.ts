@@ -15,12 +15,14 @@
  */
 
 export * from "./byte_source.ts";
+export * from "./clean_path.ts";
 export * from "./compress.ts";
 export * from "./create_path_resolver.ts";
 export * from "./decompress.ts";
 export * from "./detect_compression.ts";
 export * from "./layer_engine.ts";
 export * from "./merge_layers.ts";
+export * from "./normalize_whiteout.ts";
 export * from "./parse_whiteout.ts";
 export * from "./read_layer.ts";
 export * from "./read_layer_chunks.ts";

@@ -173,3 +173,28 @@ Deno.test({
     );
   },
 });
+
+Deno.test({
+  name: "mergeLayers() hides by device 0:0, and replaces the root by nothing",
+  permissions: "none",
+  async fn() {
+    const device = (path: string): TarStreamInput => ({
+      type: "character-device",
+      path,
+    });
+    const pathsOf = async (keepWhiteouts: boolean) => {
+      const layers = [
+        layer(file("a/b"), file("a/c")),
+        layer(file("."), device("a/b"), device("d")),
+      ];
+      const merged = await mergeLayers(layers, { keepWhiteouts });
+      const entries = merged.pipeThrough(new UntarStream());
+      return await Array.fromAsync(entries, async ({ path, readable }) => {
+        await readable?.cancel();
+        return path;
+      });
+    };
+    assertEquals(await pathsOf(false), ["a/c"]);
+    assertEquals(await pathsOf(true), ["a/.wh.b", ".wh.d", "a/c"]);
+  },
+});
