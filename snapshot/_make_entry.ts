@@ -15,7 +15,6 @@ import {
   EEXIST,
   EINTR,
   ENOENT,
-  EPERM,
   lstatAt,
   O_CLOEXEC,
   O_NOFOLLOW,
@@ -210,12 +209,17 @@ function checkDevice({ name, devmajor, devminor }: TarHeader): void {
   }
 }
 
+function wrongTarget(
+  { name, linkname }: TarHeader,
+  why: string,
+): LayerError {
+  const target = JSON.stringify(linkname);
+  return new LayerError(name, `it is a link to ${target}, which ${why}`);
+}
+
 /** What a hard link to nothing is. */
-export function missingTarget({ name, linkname }: TarHeader): LayerError {
-  return new LayerError(
-    name,
-    `it is a link to ${JSON.stringify(linkname)}, which is not there`,
-  );
+export function missingTarget(header: TarHeader): LayerError {
+  return wrongTarget(header, "is not there");
 }
 
 /** Makes a hard link. Gives false if a directory is there, `undefined` if its target is not. */
@@ -241,17 +245,16 @@ export function makeLink(
     if (result === 0) break;
     const code = errno();
     if (code === ENOENT) return undefined;
-    if (code !== EEXIST) throw refused("create", "linkat", code, header.name);
     const one = lstatAt(tree.fd(target), base);
+    if (typeof one !== "number" && (one.mode & S_IFMT) === S_IFDIR) {
+      throw wrongTarget(header, "is a directory");
+    }
+    if (code !== EEXIST) throw refused("create", "linkat", code, header.name);
     const other = lstatAt(tree.fd(parent), name);
     if (
       typeof one !== "number" && typeof other !== "number" &&
       one.ino === other.ino && one.dev === other.dev
-    ) {
-      // The kernel looks at the new name first.
-      if ((one.mode & S_IFMT) !== S_IFDIR) break;
-      throw refused("create", "linkat", EPERM, header.name);
-    }
+    ) break;
     if (!isRoomMade(context, spot)) return false;
   }
   context.wrote(parent, name);

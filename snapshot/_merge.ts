@@ -125,6 +125,7 @@ function link(
   { path, target }: LinkEntry,
   { layer, below }: { layer: number; below: TreeNode | undefined },
 ): void {
+  const siblings = enter(root, path, layer);
   const found = find(root, target) ?? below;
   if (found === undefined || found.children !== undefined) {
     throw new TarError(
@@ -134,7 +135,7 @@ function link(
       -1,
     );
   }
-  enter(root, path, layer).set(path.at(-1)!, found);
+  siblings.set(path.at(-1)!, found);
 }
 
 type MarkEntry = LayerEntry & { readonly kind: "hide" | "opaque" };

@@ -269,3 +269,15 @@ rootTest("unpack() shows odd layers alike with every driver", async () => {
     assertEquals(paths, names, title);
   }
 });
+
+rootTest(
+  "unpack() takes a hard link to a link below that its layer goes through as well",
+  async () => {
+    await using temp = tempDir({ dir: "/var/tmp" });
+    const base = [dir("d"), symlink("d", "l")];
+    const layer = [file("l/f"), link("l", "m")];
+    const [first, ...others] = await shownBy(temp.path, [base, layer]);
+    assert(first?.includes("m l 777 0:0 1 1000.0000000000 2 d"), `${first}`);
+    for (const shown of others) assertEquals(shown, first);
+  },
+);
