@@ -17,13 +17,15 @@ export interface Inflate {
 /** Reads gzip: members one after another, and zeros for padding (RFC 1952). */
 export function gzipDecompressor(inflate: Inflate): Decompressor {
   let complete = true;
+  let isPadding = false;
   return {
     get complete() {
       return complete;
     },
     async step(input, output) {
-      // Another member may follow; zeros are padding.
-      if (complete && input[0] === 0) {
+      // Another member may follow; zeros are padding, in how many pieces ever.
+      isPadding ||= complete && input[0] === 0;
+      if (isPadding) {
         if (input.some((byte) => byte !== 0)) {
           throw new RangeError("Cannot read gzip: something follows its end");
         }

@@ -57,7 +57,7 @@ const LAYERS: Readonly<Record<string, Uint8Array>> = {
     gzipSync(BYTES.subarray(half)),
   ]),
   "a buffer's worth": new Uint8Array(gzipSync(BYTES.subarray(0, 1 << 21))),
-  "gzip and zeros": joined([gzipSync(BYTES), new Uint8Array(700)]),
+  "gzip and zeros": joined([gzipSync(BYTES), new Uint8Array(9_000_000)]),
   zstd: new Uint8Array(
     zstdCompressSync(BYTES, { params: { [constants.ZSTD_c_checksumFlag]: 1 } }),
   ),
@@ -113,6 +113,12 @@ engineTest("refuses what is damaged or cut off", async (engine) => {
     ),
     "gzip and something": joined([gzip, Uint8Array.of(1, 2, 3)]),
     "gzip, zeros and something": joined([gzip, Uint8Array.of(0, 0, 3)]),
+    // At the beginning of a piece.
+    "gzip, zeros and a member": joined([
+      gzip,
+      new Uint8Array(80_000 - gzip.length % 40_000),
+      gzip,
+    ]),
     "zstd cut off": zstd.subarray(0, -1),
     "zstd damaged": flipped(zstd),
     "zstd and something": joined([zstd, Uint8Array.of(1, 2, 3, 4)]),

@@ -8,6 +8,9 @@ import {
 } from "node:zlib";
 import type { Compression } from "./detect_compression.ts";
 
+/** A codec, and how many bytes it has taken. */
+type Codec = Transform & { readonly bytesWritten: number };
+
 /** Small chunks cost more in hand-over than in work. */
 const CHUNK = 1 << 18;
 /** How far the codec's thread may run ahead. */
@@ -18,7 +21,7 @@ const options = { chunkSize: CHUNK, highWaterMark: AHEAD };
 /** The decompressor, which works on another thread. */
 export function createDecompressor(
   compression: Exclude<Compression, "none">,
-): Transform {
+): Codec {
   return compression === "gzip"
     ? createGunzip(options)
     : createZstdDecompress(options);
@@ -28,7 +31,7 @@ export function createDecompressor(
 export function createCompressor(
   compression: Exclude<Compression, "none">,
   level: number | undefined,
-): Transform {
+): Codec {
   if (compression === "gzip") {
     return createGzip({
       ...options,
@@ -46,15 +49,17 @@ export function createCompressor(
 }
 
 /**
- * Runs chunks through a codec. An error of either side ends both.
+ * Runs chunks through a codec. An error of either side ends both. Zeros may follow what is compressed; they are read too.
  *
  * @param chunks What goes in; a chunk is done with when the next is asked for.
  * @param codec The codec; destroyed at the end.
  */
 export async function* runCodec(
   chunks: AsyncIterable<Uint8Array>,
-  codec: Transform,
+  codec: Codec,
 ): AsyncGenerator<Uint8Array> {
+  // Heard of where it is read; it may have been read to its end.
+  codec.on("error", () => {});
   const feeding = feed(chunks, codec);
   // Reported by the codec, which it destroys.
   feeding.catch(() => {});
@@ -71,16 +76,28 @@ export async function* runCodec(
 
 async function feed(
   chunks: AsyncIterable<Uint8Array>,
-  codec: Transform,
+  codec: Codec,
 ): Promise<void> {
   const closed = new Promise<void>((resolve) => codec.once("close", resolve));
+  let fed = 0;
+  let isPadding = false;
   try {
     for await (const chunk of chunks) {
-      const written = new Promise<void>((resolve) =>
-        codec.write(chunk, () => resolve())
-      );
-      await Promise.race([written, closed]);
-      if (codec.destroyed) return;
+      let rest = chunk;
+      if (!isPadding) {
+        const written = new Promise<void>((resolve) =>
+          codec.write(chunk, () => resolve())
+        );
+        await Promise.race([written, closed]);
+        if (codec.destroyed && !codec.readableEnded) return;
+        fed += chunk.length;
+        // What it did not take stands behind the end of what is compressed.
+        rest = chunk.subarray(chunk.length - (fed - codec.bytesWritten));
+        isPadding = rest.length > 0;
+      }
+      if (rest.some((byte) => byte !== 0)) {
+        throw new RangeError("Cannot read gzip: something follows its end");
+      }
     }
     codec.end();
   } catch (error) {

@@ -119,6 +119,32 @@ pureTest(
   },
 );
 
+pureTest(
+  "readLayer() takes zeros behind gzip for padding, and nothing else",
+  async () => {
+    const data = pattern(1000);
+    const stored = await compressed(data, "gzip");
+    const zeros = new Uint8Array(1 << 20);
+    // In one chunk with it, or in others.
+    for (const first of [stored, new Uint8Array([...stored, 0])]) {
+      const { readable, digests } = readLayer(
+        streamOf(first, zeros, zeros, zeros),
+      );
+      assertEquals(await bytesOf(readable), data);
+      const { size, digest } = await digests;
+      const all = new Uint8Array(first.length + 3 * zeros.length);
+      all.set(stored);
+      assertEquals([size, digest], [all.length, await hash(all)]);
+      for (const more of [[zeros, stored], [new Uint8Array([0, 0, 1])]]) {
+        await assertRejects(
+          () => bytesOf(decompress(streamOf(first, ...more))),
+          TarError,
+        );
+      }
+    }
+  },
+);
+
 pureTest("readLayer() takes an empty stream", async () => {
   const { readable, digests } = readLayer(streamOf());
   assertEquals((await bytesOf(readable)).length, 0);
