@@ -11,6 +11,7 @@ const NEWLINE = 0x0a;
 const EQUALS = 0x3d;
 const SCHILY = "SCHILY.xattr.";
 const LIBARCHIVE = "LIBARCHIVE.xattr.";
+const GNU_CODES: Readonly<Record<string, string>> = { "%3D": "=", "%25": "%" };
 
 /**
  * Reads the records `LENGTH KEY=VALUE\n` of a PAX header into a map.
@@ -68,24 +69,32 @@ export function readPax(
   }
 }
 
-/** Takes the extended attributes out of the records, by either spelling. */
+/**
+ * Takes the extended attributes out of the records, by either spelling.
+ *
+ * bsdtar writes both, with the same name, encoded; GNU tar encodes only the sign that ends a key and the one for that.
+ */
 export function takeXattrs(
   records: PaxRecords,
 ): Map<string, Uint8Array> | undefined {
   let xattrs: Map<string, Uint8Array> | undefined;
+  const take = (name: string | undefined, value: Uint8Array | undefined) => {
+    if (name === undefined || value === undefined) return;
+    (xattrs ??= new Map()).set(name, value);
+  };
   for (const [key, value] of records) {
-    // star's spelling wins: it holds the bytes as they are.
     if (key.startsWith(LIBARCHIVE)) {
-      const name = percentDecode(key.slice(LIBARCHIVE.length));
-      const bytes = base64Decode(decodeText(value));
-      if (
-        name !== undefined && bytes !== undefined &&
-        !records.has(`${SCHILY}${name}`)
-      ) {
-        (xattrs ??= new Map()).set(name, bytes);
-      }
+      const encoded = key.slice(LIBARCHIVE.length);
+      const name = percentDecode(encoded);
+      // star's spelling wins: it holds the bytes as they are.
+      const plain = records.get(`${SCHILY}${encoded}`) ??
+        records.get(`${SCHILY}${name}`);
+      take(name, plain ?? base64Decode(decodeText(value)));
     } else if (key.startsWith(SCHILY)) {
-      (xattrs ??= new Map()).set(key.slice(SCHILY.length), value);
+      const encoded = key.slice(SCHILY.length);
+      if (records.has(`${LIBARCHIVE}${encoded}`)) continue;
+      const name = encoded.replace(/%3D|%25/g, (code) => GNU_CODES[code]!);
+      take(name, value);
     }
   }
   return xattrs;
@@ -101,8 +110,8 @@ export function xattrRecord(
   name: string,
   value: Uint8Array,
 ): [key: string, value: Uint8Array | string] {
-  // No key may hold the sign that ends it: only the other spelling can say such a name.
-  return name.includes("=")
+  // No key may hold the sign that ends it, and some are read as codes: only the other spelling can say such a name.
+  return /=|%3D|%25/.test(name)
     ? [`${LIBARCHIVE}${percentEncode(name)}`, value.toBase64()]
     : [`${SCHILY}${name}`, value];
 }

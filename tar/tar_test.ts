@@ -241,6 +241,34 @@ pureTest(
 );
 
 pureTest(
+  "createTarParser() reads attributes by the names that GNU tar and bsdtar write them under",
+  () => {
+    const lines = [
+      // GNU tar.
+      "SCHILY.xattr.user.a%3D%25=1",
+      "SCHILY.xattr.user.%20=2",
+      // bsdtar writes both.
+      "SCHILY.xattr.user.%FF%3D=3",
+      "LIBARCHIVE.xattr.user.%FF%3D=Mw",
+    ];
+    const records = lines.map((line) => `${line.length + 4} ${line}\n`)
+      .join("");
+    const bytes = join(
+      encodeTarHeader({ name: "p", typeflag: "x", size: records.length }),
+      padded(records),
+      entry({ name: "f" }),
+      END,
+    );
+    assertEquals(
+      [...read(bytes)[0]!.header.xattrs ?? []].map((
+        [key, value],
+      ) => [key, decodeText(value)]),
+      [["user.a=%", "1"], ["user.%20", "2"], ["user.\udcff=", "3"]],
+    );
+  },
+);
+
+pureTest(
   "encodeTarHeader() writes attributes without a value, and of any name",
   () => {
     const xattrs = new Map([
@@ -249,6 +277,8 @@ pureTest(
       ["user.\udcff =%", encodeText("2")],
       ["user.\udcff", encodeText("3")],
       ["user.both=", new Uint8Array()],
+      ["user.%3D", encodeText("4")],
+      ["user.%", encodeText("5")],
     ]);
     const bytes = join(entry({ name: "f", xattrs }), END);
     assertEquals(read(bytes)[0]!.header.xattrs, xattrs);
