@@ -28,8 +28,8 @@ export function adopt(store: Store, sidecar: Sidecar): void {
 }
 
 /** The numbers of the folders there are, smallest first: a parent has a smaller number than what is built on it, or is named by it. */
-function folderIds(store: Store): number[] {
-  return [...Deno.readDirSync(`${store.root}/layers`)]
+export function folderIds(root: string): number[] {
+  return [...Deno.readDirSync(`${root}/layers`)]
     .map(({ name }) => Number(name))
     .filter((id) => Number.isSafeInteger(id) && id > 0)
     .sort((a, b) => a - b);
@@ -149,7 +149,7 @@ export async function fsck(
         const problem = checkRow(store, row, fix);
         if (problem !== undefined) found.push(problem);
       }
-      for (const id of folderIds(store)) {
+      for (const id of folderIds(store.root)) {
         const problem = checkFolder(store, id, { fix, locks });
         if (problem !== undefined) found.push(problem);
       }
@@ -169,7 +169,7 @@ export async function fsck(
 export function rebuild(store: Store): void {
   store.state.transaction(() => {
     const left = new Map(
-      folderIds(store).flatMap((id) => {
+      folderIds(store.root).flatMap((id) => {
         const sidecar = readSidecar(store.folder(id).dir);
         return sidecar?.id === id ? [[id, sidecar] as const] : [];
       }),
@@ -184,7 +184,7 @@ export function rebuild(store: Store): void {
       }
     }
     // Numbers of folders that no row names must not be given out again.
-    const highest = folderIds(store).at(-1) ?? 0;
+    const highest = folderIds(store.root).at(-1) ?? 0;
     store.state.prepare(
       "INSERT INTO sqlite_sequence (name, seq) SELECT 'snapshots', 0 WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'snapshots')",
     ).run();

@@ -1,8 +1,9 @@
 import { openState } from "@containerkit/state";
 import type { Driver } from "./_driver.ts";
-import { rebuild } from "./_fsck.ts";
+import { folderIds, rebuild } from "./_fsck.ts";
 import { recover } from "./_recover.ts";
 import { MIGRATIONS } from "./_rows.ts";
+import { readSidecar } from "./_sidecar.ts";
 import { StoreSnapshotter } from "./_snapshotter.ts";
 import { Store } from "./_store.ts";
 import type { OpenSnapshotterOptions } from "./open_snapshotter_options.ts";
@@ -22,6 +23,29 @@ function moveDamaged(path: string): void {
   }
 }
 
+function hasContent(path: string): boolean {
+  try {
+    return Deno.lstatSync(path).size > 0;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+/** Refuses to begin anew beside layers: without a record each would be taken for what a crash left, and removed. */
+function checkRecords(root: string, path: string): void {
+  const isLost = !hasContent(path) &&
+    folderIds(root).some((id) =>
+      readSidecar(`${root}/layers/${id}`) !== undefined
+    ) &&
+    // Another process may have made both meanwhile, the records first.
+    !hasContent(path);
+  if (!isLost) return;
+  throw new Deno.errors.InvalidData(
+    `Cannot open state "${path}": it is gone, but there are layers`,
+  );
+}
+
 function open(
   root: string,
   { driver, gcLock, rebuilds }: {
@@ -38,6 +62,7 @@ function open(
       state: openState(path, { migrations: MIGRATIONS, reserve: RESERVE }),
     });
   try {
+    checkRecords(root, path);
     return openRecords();
   } catch (error) {
     if (!rebuilds || !(error instanceof Deno.errors.InvalidData)) throw error;

@@ -65,3 +65,31 @@ for (const [driver, open] of Object.entries(DRIVERS)) {
     },
   );
 }
+
+for (const [driver, open] of Object.entries(DRIVERS)) {
+  rootTest(
+    `${driver}: open() refuses to begin anew beside layers, and makes the records from them`,
+    async () => {
+      await using temp = tempDir({ dir: "/var/tmp" });
+      const options = { root: temp.path };
+      {
+        await using store = await open(options);
+        await using work = await store.prepare("work");
+        await work.commit("layer");
+      }
+      const path = `${temp.path}/snapshots/${driver}/state.db`;
+      const lose = [
+        () => Deno.removeSync(path),
+        () => Deno.truncateSync(path),
+      ];
+      for (const losing of lose) {
+        losing();
+        const { InvalidData } = Deno.errors;
+        await assertRejects(() => open(options), InvalidData, "it is gone");
+        await using store = await open({ ...options, rebuild: true });
+        assertEquals(await store.fsck(), []);
+        await using _work = await store.prepare("more", "layer");
+      }
+    },
+  );
+}

@@ -19,7 +19,7 @@ export interface OpenSnapshotterOptions {
    */
   readonly state?: string;
   /**
-   * Makes the records anew from the layers when they are damaged; what was not committed is lost. The damaged
+   * Makes the records anew from the layers when they are damaged or gone; what was not committed is lost. A damaged
    * file is kept beside them.
    *
    * @default {false}
