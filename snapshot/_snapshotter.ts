@@ -7,6 +7,7 @@ import { checkCommitted, checkMountable } from "./_checks.ts";
 import { collectableOf } from "./_collectable.ts";
 import { commitAll } from "./_commit.ts";
 import { matches } from "./_filter.ts";
+import { ending } from "./_ending.ts";
 import { fsck } from "./_fsck.ts";
 import { Handle, type HandleOwner } from "./_handle.ts";
 import { type Made, makeSnapshot } from "./_make.ts";
@@ -153,18 +154,19 @@ export class StoreSnapshotter implements Snapshotter, HandleOwner {
     options: ApplyOptions,
   ): Promise<AppliedLayer> {
     const row = this.#store.rows.get(id);
-    return this.#traced("apply", row?.key ?? String(id), async () => {
+    const key = row?.key ?? String(id);
+    const apply = async () => {
       if (row?.kind !== "active") {
-        await layer.cancel();
         throw new SnapshotStateError(
           "apply a layer to",
-          row?.key ?? String(id),
+          key,
           "it is not active",
         );
       }
       const place = this.#store.place(row);
       return await this.#store.driver.apply(place, layer, options);
-    });
+    };
+    return this.#traced("apply", key, () => ending(layer, apply));
   }
 
   diff(id: number, options: DiffLayersOptions): Promise<LayerReader> {

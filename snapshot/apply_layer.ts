@@ -10,6 +10,7 @@ import type { TarHeader, TarLimits } from "@containerkit/tar";
 import type { ByteSource, LayerDigests } from "@containerkit/tar/layer";
 import type { LayerWarning } from "./_apply_context.ts";
 import { applyTo } from "./_apply_to.ts";
+import { ending } from "./_ending.ts";
 
 export type { LayerWarning } from "./_apply_context.ts";
 
@@ -144,5 +145,5 @@ export function applyLayer(
   root: string,
   options: ApplyLayerOptions = {},
 ): Promise<ApplyLayerResult> {
-  return applyTo(layer, root, options);
+  return ending(layer, () => applyTo(layer, root, options));
 }

@@ -1,7 +1,8 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { rootTest, tempDir } from "@containerkit/tests";
 import { TarStream, type TarStreamInput } from "@containerkit/tar";
-import { openOverlay, openTarindex } from "./mod.ts";
+import { applyLayer, openOverlay, openTarindex } from "./mod.ts";
+import { openNative } from "./native.ts";
 
 const DRIVERS = { overlay: openOverlay, tarindex: openTarindex };
 
@@ -90,6 +91,30 @@ for (const [driver, open] of Object.entries(DRIVERS)) {
         assertEquals(await store.fsck(), []);
         await using _work = await store.prepare("more", "layer");
       }
+    },
+  );
+}
+
+for (
+  const [driver, open] of Object.entries({ ...DRIVERS, native: openNative })
+) {
+  rootTest(
+    `${driver}: apply() ends a stream that it does not come to read`,
+    async () => {
+      await using temp = tempDir({ dir: "/var/tmp" });
+      await using store = await open({ root: temp.path });
+      await using work = await store.prepare("work");
+      const layers = `${temp.path}/snapshots/${driver}/layers`;
+      Deno.removeSync(layers, { recursive: true });
+      const cancelled: unknown[] = [];
+      const stream = () =>
+        new ReadableStream({ cancel: (reason) => void cancelled.push(reason) });
+      const why = [
+        await assertRejects(() => work.apply(stream())),
+        await assertRejects(() => applyLayer(stream(), layers)),
+      ];
+      assertEquals(cancelled, why);
+      Deno.mkdirSync(layers);
     },
   );
 }
