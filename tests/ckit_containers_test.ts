@@ -332,6 +332,50 @@ rootTest(
 );
 
 rootTest(
+  "ckit exec hands on a signal that comes before the runtime has ended",
+  async () => {
+    await using box = await setUp();
+    const { call, folder, options } = box;
+    // A runtime that takes its time after the program was started.
+    const runtime = `${folder}/slow-runc`;
+    await Deno.writeTextFile(
+      runtime,
+      `#!/bin/sh
+case " $* " in *" exec "*)
+  "${program("runc")}" "$@"
+  code=$?
+  until [ -e "${folder}/go" ]; do sleep 0.05; done
+  exit $code;;
+esac
+exec "${program("runc")}" "$@"
+`,
+      { mode: 0o755 },
+    );
+    const where = ["--network", "none", "--runtime", runtime];
+    await call("run", "-d", "--name", "a", ...where, IMAGE, "sleep", "1000");
+    const script =
+      "trap 'exit 5' TERM; echo up >/ready; while :; do sleep 0.05; done";
+    const child = startCkit(["exec", "a", "sh", "-c", script], options);
+    const ready = `${folder}/run/sandboxes/a/rootfs/ready`;
+    await until("the program", () => {
+      try {
+        return Deno.statSync(ready).isFile;
+      } catch {
+        return false;
+      }
+    });
+    child.kill("SIGTERM");
+    // Another ckit takes longer than a signal.
+    assertEquals(await call("ps", "-q"), "a");
+    await Deno.writeTextFile(`${folder}/go`, "");
+    const { code } = await child.output();
+    assertEquals(code, 5);
+    await call("rm", "-f", "a");
+  },
+  need("runc", "busybox"),
+);
+
+rootTest(
   "ckit takes an id again that was killed before anything of it was written down",
   async () => {
     await using box = await setUp();

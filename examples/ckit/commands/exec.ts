@@ -50,7 +50,8 @@ export const exec: Command = {
       privileged: args.flag("privileged"),
       ...(user === undefined ? {} : { user }),
       ...(cwd === undefined ? {} : { cwd }),
-      signal: context.signal,
+      // What comes while it is started is handed on once it is there: it may run already, and decides what to do.
+      ...(detach ? { signal: context.signal } : {}),
     });
     if (detach) {
       process.keep();
