@@ -1,3 +1,5 @@
+import { lockFile, writeFileAtomic } from "@containerkit/state";
+
 /** The addresses of one root's containers: a bridge and a subnet, chosen once per boot. */
 export interface Subnet {
   /** Name of the bridge, at most 15 bytes. */
@@ -8,12 +10,31 @@ export interface Subnet {
   readonly gateway: string;
 }
 
+/** Options of {@linkcode subnetOf}. */
+export interface SubnetOptions {
+  /**
+   * The file that says which state folder of this host has which subnet.
+   *
+   * @default {"/run/containerkit/subnets.json"}
+   */
+  readonly claims?: string;
+  /** Ends the waiting for others that choose. */
+  readonly signal?: AbortSignal;
+}
+
+const CLAIMS = "/run/containerkit/subnets.json";
+
 function hash(text: string): number {
   let value = 2166136261;
   for (const byte of new TextEncoder().encode(text)) {
     value = Math.imul(value ^ byte, 16777619) >>> 0;
   }
   return value;
+}
+
+/** The name of the bridge of a state folder. */
+export function bridgeOf(state: string): string {
+  return `ckit-${hash(state).toString(16).padStart(8, "0")}`;
 }
 
 /** The second and third numbers of the 10.x.y networks that the host routes already. */
@@ -26,41 +47,65 @@ function routedNetworks(): Set<string> {
   );
 }
 
+function readJson<T>(path: string): T | undefined {
+  try {
+    return JSON.parse(Deno.readTextFileSync(path));
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
+function readSubnet(state: string): Subnet | undefined {
+  return readJson(`${state}/subnet.json`);
+}
+
+/** Which folder has which subnet; a folder that is gone, or was killed before it took what it chose, has none. */
+function readClaims(path: string): Record<string, string> {
+  const claims = Object.entries(readJson<Record<string, string>>(path) ?? {});
+  return Object.fromEntries(
+    claims.filter(([prefix, state]) => readSubnet(state)?.prefix === prefix),
+  );
+}
+
 /**
  * The subnet of a state folder: the same for its life, another for each folder, none that the host routes already.
+ *
+ * @throws {Error} If none is free.
  */
-export function subnetOf(state: string): Subnet {
-  const file = `${state}/subnet.json`;
-  try {
-    return JSON.parse(Deno.readTextFileSync(file));
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
+export async function subnetOf(
+  state: string,
+  { claims = CLAIMS, signal }: SubnetOptions = {},
+): Promise<Subnet> {
+  const found = readSubnet(state);
+  if (found !== undefined) return found;
+  const folder = claims.slice(0, claims.lastIndexOf("/"));
+  for (const path of [state, folder]) {
+    Deno.mkdirSync(path, { recursive: true, mode: 0o700 });
   }
-  const seed = hash(state);
+  // A bridge has a route only while it has ports: what folders chose stands in a file.
+  using _lock = await lockFile(`${claims}.lock`, signal ? { signal } : {});
+  const chosen = readSubnet(state);
+  if (chosen !== undefined) return chosen;
+  const taken = readClaims(claims);
   const routed = routedNetworks();
+  const seed = hash(state);
   for (let tried = 0; tried < 256; tried++) {
     const prefix = `10.89.${(seed + tried) % 256}`;
-    if (routed.has(prefix)) continue;
+    if (routed.has(prefix) || taken[prefix] !== undefined) continue;
     const subnet: Subnet = {
-      bridge: `ckit-${seed.toString(16).padStart(8, "0")}`,
+      bridge: bridgeOf(state),
       prefix,
       gateway: `${prefix}.1/24`,
     };
-    Deno.mkdirSync(state, { recursive: true, mode: 0o700 });
-    const temporary = `${file}.${crypto.randomUUID()}`;
-    Deno.writeTextFileSync(temporary, JSON.stringify(subnet));
-    try {
-      // The first of several processes wins; the others take what it chose.
-      Deno.linkSync(temporary, file);
-    } catch (error) {
-      if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
-    } finally {
-      Deno.removeSync(temporary);
-    }
-    return JSON.parse(Deno.readTextFileSync(file));
+    const write = (path: string, value: object) =>
+      writeFileAtomic(path, JSON.stringify(value), { durable: false });
+    write(claims, { ...taken, [prefix]: state });
+    write(`${state}/subnet.json`, subnet);
+    return subnet;
   }
   throw new Error(
-    "Cannot choose a subnet: the host routes all of 10.89.0.0/16",
+    "Cannot choose a subnet: all of 10.89.0.0/16 is routed, or other state folders have it",
   );
 }
 
@@ -78,8 +123,10 @@ export interface Lease extends Disposable {
  *
  * @throws {Error} If none is free.
  */
-export function leaseAddress(state: string, owner: string): Lease {
-  const { prefix } = subnetOf(state);
+export function leaseAddress(
+  state: string,
+  { owner, prefix }: Pick<Subnet, "prefix"> & { readonly owner: string },
+): Lease {
   const folder = `${state}/addresses`;
   Deno.mkdirSync(folder, { recursive: true });
   for (let host = 2; host < 255; host++) {

@@ -15,7 +15,7 @@ import type { Snapshotter } from "@containerkit/snapshot";
 import { openVolumes } from "@containerkit/volume";
 import type { Context } from "./command.ts";
 import { writeDnsFiles } from "./dns.ts";
-import { leaseAddress, releaseAddresses, subnetOf } from "./ipam.ts";
+import { bridgeOf, leaseAddress, releaseAddresses, subnetOf } from "./ipam.ts";
 import { openSnapshots } from "./stores.ts";
 
 /** Everything a container needs around it: written down before any of it is made, so that it can always be removed. */
@@ -69,7 +69,7 @@ function folderOf({ state }: Context, id: string): string {
 
 /** What the network knows a container by: two roots may have containers of one id. */
 function keyOf({ state }: Context, id: string): string {
-  return `${subnetOf(state).bridge}@${id}`;
+  return `${bridgeOf(state)}@${id}`;
 }
 
 /** The record of a container, or `undefined`. */
@@ -145,8 +145,10 @@ async function openNetwork(
   using netns = NetNs.create({ path });
   netns.keep();
   if (network === "none") return { netns: path };
-  const { bridge, gateway } = subnetOf(context.state);
-  using lease = leaseAddress(context.state, id);
+  const { bridge, gateway, prefix } = await subnetOf(context.state, {
+    signal: context.signal,
+  });
+  using lease = leaseAddress(context.state, { owner: id, prefix });
   const attachment = await attach(netns, {
     bridge,
     address: lease.address,

@@ -1,11 +1,11 @@
 import { listAttachments, pruneAttachments } from "@containerkit/network";
 import type { Command, Context } from "../command.ts";
-import { subnetOf } from "../ipam.ts";
+import { bridgeOf } from "../ipam.ts";
 import { listSandboxes } from "../sandbox.ts";
 
 /** The id of the container that an attachment is of, if it is one of this state folder. */
 function idOf({ state }: Context, key: string): string | undefined {
-  const prefix = `${subnetOf(state).bridge}@`;
+  const prefix = `${bridgeOf(state)}@`;
   return key.startsWith(prefix) ? key.slice(prefix.length) : undefined;
 }
 

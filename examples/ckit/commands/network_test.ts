@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { attach, listAttachments, NetNs } from "@containerkit/network";
 import { rootTest, tempDir } from "@containerkit/tests";
 import type { Arguments, Context } from "../command.ts";
-import { subnetOf } from "../ipam.ts";
+import { bridgeOf } from "../ipam.ts";
 import { network } from "./network.ts";
 
 const NO_ARGUMENTS: Arguments = {
@@ -36,12 +36,12 @@ rootTest(
     using temp = tempDir();
     using mine = NetNs.create();
     using others = NetNs.create();
-    const { bridge, prefix, gateway } = subnetOf(temp.path);
+    const bridge = bridgeOf(temp.path);
     const attachment = await attach(mine, {
       key: `${bridge}@gone`,
       bridge,
-      address: `${prefix}.2/24`,
-      gateway,
+      address: "10.78.0.2/24",
+      gateway: "10.78.0.1",
       forwarding: true,
       publish: [{ hostAddress: "127.0.0.1", hostPort: 8080, targetPort: 80 }],
     });
