@@ -53,8 +53,11 @@ export async function execPlugin(call: CniCall): Promise<unknown> {
     stdin: "piped",
     stdout: "piped",
     stderr: "piped",
-    ...(signal && { signal }),
+    // A group of its own, to end with all that it has started: that holds its output too.
+    detached: true,
   }).spawn();
+  const kill = () => killGroup(child.pid);
+  signal?.addEventListener("abort", kill);
   const input = child.stdin.getWriter();
   const text = new TextEncoder().encode(JSON.stringify(config));
   const sent = input.write(text).then(() => input.close());
@@ -62,7 +65,7 @@ export async function execPlugin(call: CniCall): Promise<unknown> {
   const [{ success, code, stdout, stderr }] = await Promise.all([
     child.output(),
     sent.catch(() => {}),
-  ]);
+  ]).finally(() => signal?.removeEventListener("abort", kill));
   signal?.throwIfAborted();
   const decoder = new TextDecoder();
   const answer = parse(decoder.decode(stdout));
@@ -74,6 +77,15 @@ export async function execPlugin(call: CniCall): Promise<unknown> {
     answer: typeof answer === "string" ? { msg: answer } : answer,
     stderr: decoder.decode(stderr),
   });
+}
+
+function killGroup(leader: number): void {
+  try {
+    Deno.kill(-leader, "SIGKILL");
+  } catch (error) {
+    // All of it has just ended by itself.
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
 }
 
 function parse(text: string): unknown {

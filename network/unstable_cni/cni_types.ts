@@ -95,6 +95,6 @@ export interface CniOptions {
    * @default {"/run/containerkit/cni"}
    */
   readonly cache?: string | undefined;
-  /** Kills the plugin. */
+  /** Kills the plugin, with what it has started. */
   readonly signal?: AbortSignal | undefined;
 }

@@ -1,5 +1,12 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { need, program, rootTest, tempDir, testIf } from "@containerkit/tests";
+import {
+  need,
+  program,
+  rootTest,
+  tempDir,
+  testIf,
+  until,
+} from "@containerkit/tests";
 import { output } from "../_programs_test.ts";
 import { deleteLink, getLink, NetNs, RouteSocket, setLink } from "../mod.ts";
 import {
@@ -128,6 +135,15 @@ rootTest(
   },
   hasPlugins,
 );
+
+function exists(path: string): boolean {
+  try {
+    return Deno.statSync(path) !== undefined;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
 
 /** A plugin that notes what it was called with, and answers as told. */
 async function fakePlugin(folder: string): Promise<CniNetwork> {
@@ -315,6 +331,42 @@ testIf(
       ],
     );
     assertEquals([...Deno.readDirSync(options.cache)].length, 2);
+  },
+);
+
+testIf(
+  Deno.build.os === "linux" ? undefined : "not Linux",
+  "addToNetwork() kills by its signal a plugin that heeds none, with what it has started",
+  async () => {
+    using temp = tempDir();
+    const network = await fakePlugin(temp.path);
+    const options = { pluginPath: [temp.path], cache: `${temp.path}/cache` };
+    await Deno.writeTextFile(
+      `${temp.path}/fake`,
+      `#!/bin/sh
+[ "$CNI_COMMAND" = DEL ] && echo DEL >>"${temp.path}/calls" && exit 0
+trap '' TERM
+sleep 1000 &
+echo "$$ $!" >"${temp.path}/pids.new"
+mv "${temp.path}/pids.new" "${temp.path}/pids"
+wait
+`,
+    );
+    const controller = new AbortController();
+    const added = addToNetwork(
+      network,
+      { containerId: "c1", netns: "/ns" },
+      { ...options, signal: controller.signal },
+    );
+    const refused = assertRejects(() => added, Error, "enough");
+    const pids = `${temp.path}/pids`;
+    await until("the plugin", () => exists(pids));
+    controller.abort(new Error("enough"));
+    await refused;
+    assertEquals(await Deno.readTextFile(`${temp.path}/calls`), "DEL\n");
+    for (const pid of (await Deno.readTextFile(pids)).trim().split(" ")) {
+      await until(`the end of ${pid}`, () => !exists(`/proc/${pid}`));
+    }
   },
 );
 
