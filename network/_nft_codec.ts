@@ -155,7 +155,11 @@ export function writeVerdictData(
   });
 }
 
-function writeBody(writer: MessageWriter, expression: NftExpression): void {
+/** Writes the attributes of one expression. */
+export function writeBody(
+  writer: MessageWriter,
+  expression: NftExpression,
+): void {
   switch (expression.type) {
     case "meta":
       return writeFields(writer, META, expression);
@@ -281,12 +285,15 @@ const READERS: Readonly<
   }),
 };
 
-/** Reads one expression from its list element. */
-export function readExpression(data: Bytes): NftExpression {
-  const attributes = parseAttributes(data);
-  const name = readText(required(attributes, 1));
-  const body = attributes.get(2) ?? new Uint8Array();
-  return Object.hasOwn(READERS, name)
-    ? READERS[name]!(parseAttributes(body))
-    : { type: "raw", name, data: body };
+/** Whether an expression has a form of its own. */
+export function isTyped(name: string): boolean {
+  return Object.hasOwn(READERS, name);
+}
+
+/** Reads an expression that has a form of its own, as far as that goes. */
+export function readTyped(
+  name: string,
+  attributes: Attributes,
+): NftExpression {
+  return READERS[name]!(attributes);
 }

@@ -1,6 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { parseAck } from "./_netlink_ack.ts";
-import { readExpression, writeExpressions } from "./_nft_codec.ts";
+import { writeExpressions } from "./_nft_codec.ts";
+import { readExpression } from "./_nft_read.ts";
 import { readComment, writeComment } from "./_nft_comment.ts";
 import {
   defined,

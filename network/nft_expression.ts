@@ -148,7 +148,7 @@ export interface NftCounter {
   readonly bytes?: bigint | undefined;
 }
 
-/** Any other expression, as the kernel reads it. */
+/** Any other expression, or one that says more than its form here, as the kernel reads it. */
 export interface NftRaw {
   /** Which expression. */
   readonly type: "raw";

@@ -5,9 +5,10 @@
  */
 
 import { be32, be64, readFields, readText, view } from "./_fields.ts";
-import { DATA, readExpression, readVerdictData } from "./_nft_codec.ts";
+import { DATA, readVerdictData } from "./_nft_codec.ts";
 import { readComment } from "./_nft_comment.ts";
 import { nftFamily, nftType } from "./_nft_message.ts";
+import { readExpression } from "./_nft_read.ts";
 import type { MessageWriter } from "./message_writer.ts";
 import type { NftElement, NftFamily } from "./nft_types.ts";
 import type { NftExpression } from "./nft_expression.ts";

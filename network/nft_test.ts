@@ -258,6 +258,67 @@ rootTest("NatTable leaves what others have in its table", async () => {
 }, noNft);
 
 rootTest(
+  "listNftRules() gives what nft(8) shows the same of once it is added again",
+  async () => {
+    using netns = NetNs.create();
+    using nft = new NftSocket({ netns });
+    const run = (...words: string[]) => output(netns, "nft", words);
+    const chains = {
+      filter: [
+        "meta mark set 0x00000001",
+        "ct mark set meta mark",
+        "fib saddr . iif oif 0 drop",
+        "fib daddr type local accept",
+        "ip ttl set 4",
+        "meta mark set meta mark << 3",
+        "meta mark set meta mark & 0x0000000f",
+        "ct original ip saddr 192.0.2.1 accept",
+        "ct state established accept",
+        "meta skuid 0 accept",
+        'iifname "lo" ip saddr 10.0.0.0/8 tcp dport > 1024 counter packets 0 bytes 0 drop',
+        "limit rate 3/second accept",
+      ],
+      nat: [
+        "masquerade",
+        "masquerade random",
+        "ip saddr 192.0.2.1 snat ip to 192.0.2.5-192.0.2.9",
+        "snat ip to 192.0.2.1 persistent",
+        "meta l4proto tcp snat ip to 192.0.2.1:80",
+      ],
+    };
+    const list = (chain: string) =>
+      run("list", "chain", "inet", "t", chain).split("\n").slice(3).join("\n");
+    run("add", "table", "inet", "t");
+    for (const [type, rules] of Object.entries(chains)) {
+      const hook = type === "nat" ? "postrouting" : "prerouting";
+      const where = `type ${type} hook ${hook} priority 0;`;
+      run("add", "chain", "inet", "t", type, `{ ${where} }`);
+      run("add", "chain", "inet", "t", `${type}2`, `{ ${where} }`);
+      for (const rule of rules) run("add", "rule", "inet", "t", type, rule);
+      const batch = new NftBatch("inet", "t");
+      for (
+        const { expressions } of await nft.request(
+          listNftRules({ ...REF, chain: type }),
+        )
+      ) batch.appendRule(`${type}2`, expressions);
+      await nft.commit(batch);
+      assertEquals(list(`${type}2`), list(type));
+    }
+    // What has a form of its own has it here too.
+    const nats = await nft.request(listNftRules({ ...REF, chain: "nat" }));
+    assertEquals(nats[2]!.expressions.at(-1)?.type, "raw");
+    assertEquals(nats[4]!.expressions.at(-1), {
+      type: "nat",
+      nat: "snat",
+      family: "ip",
+      address: 1,
+      port: 2,
+    });
+  },
+  noNft,
+);
+
+rootTest(
   "a map of verdicts decides as nft(8) shows it, and is read back",
   async () => {
     using netns = NetNs.create();
