@@ -28,6 +28,9 @@ const FAMILIES: Readonly<Record<NftFamily, number>> = {
   ip6: 10,
 };
 
+/** `NFT_SET_ELEM_*`: what an element is beside a key. */
+export const ELEMENT = { INTERVAL_END: 1, CATCHALL: 2 };
+
 /** The type of a message of nftables. */
 export function nftType(name: keyof typeof MESSAGES): number {
   return SUBSYSTEM | MESSAGES[name];

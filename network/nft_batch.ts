@@ -7,7 +7,7 @@
 import type { Wire } from "./_exchange.ts";
 import { writeComment } from "./_nft_comment.ts";
 import { writeExpressions, writeVerdictData } from "./_nft_codec.ts";
-import { nftFamily, nftType } from "./_nft_message.ts";
+import { ELEMENT, nftFamily, nftType } from "./_nft_message.ts";
 import type { Way } from "./_pace.ts";
 import type { MessageWriter } from "./message_writer.ts";
 import type { NftExpression } from "./nft_expression.ts";
@@ -35,7 +35,6 @@ const TYPE_VERDICT = 0xffffff00;
 const SET_INTERVAL = 4;
 const SET_MAP = 8;
 const SET_CONCATENATION = 0x80;
-const ELEMENT_INTERVAL_END = 1;
 /** A list of elements is an attribute, and so below 64 KiB; the largest element has about 230 bytes. */
 const ELEMENTS_PER_MESSAGE = 250;
 
@@ -296,12 +295,15 @@ export class NftBatch {
 }
 
 function writeElement(writer: MessageWriter, element: NftElement): void {
-  const { key, data, verdict, comment, intervalEnd } = element;
-  writer.nest(1, () => writer.attribute(1, key));
+  const { key, keyEnd, data, verdict, comment } = element;
+  const flags = (element.intervalEnd ? ELEMENT.INTERVAL_END : 0) |
+    (key.length === 0 ? ELEMENT.CATCHALL : 0);
+  if (key.length > 0) writer.nest(1, () => writer.attribute(1, key));
+  if (keyEnd !== undefined) writer.nest(10, () => writer.attribute(1, keyEnd));
   if (data !== undefined) writer.nest(2, () => writer.attribute(1, data));
   if (verdict !== undefined) {
     writer.nest(2, () => writeVerdictData(writer, verdict));
   }
-  if (intervalEnd) writer.attributeBe32(3, ELEMENT_INTERVAL_END);
+  if (flags !== 0) writer.attributeBe32(3, flags);
   if (comment !== undefined) writeComment(writer, { type: 6, comment });
 }

@@ -7,7 +7,7 @@
 import { be32, be64, readFields, readText, view } from "./_fields.ts";
 import { DATA, readVerdictData } from "./_nft_codec.ts";
 import { readComment } from "./_nft_comment.ts";
-import { nftFamily, nftType } from "./_nft_message.ts";
+import { ELEMENT, nftFamily, nftType } from "./_nft_message.ts";
 import { readExpression } from "./_nft_read.ts";
 import type { MessageWriter } from "./message_writer.ts";
 import type { NftElement, NftFamily } from "./nft_types.ts";
@@ -278,18 +278,21 @@ export function parseNftElements(
       const nest = attributes.get(type);
       return nest && parseAttributes(nest).get(kind);
     };
-    const key = valueOf(1);
+    const { flags = 0 } = readFields({ flags: be32(3) }, attributes);
+    const isForAll = (flags & ELEMENT.CATCHALL) !== 0;
+    const key = isForAll ? new Uint8Array() : valueOf(1);
+    const keyEnd = valueOf(10);
     const verdict = valueOf(2, DATA.VERDICT);
     if (key === undefined) {
       throw new SyntaxError("Cannot parse an nftables element: it has no key");
     }
-    const { flags } = readFields({ flags: be32(3) }, attributes);
     return {
       key,
+      ...(keyEnd && { keyEnd }),
       data: valueOf(2),
       ...(verdict && { verdict: readVerdictData(verdict) }),
       comment: readComment(attributes.get(6)),
-      ...(flags && (flags & 1) !== 0 && { intervalEnd: true }),
+      ...((flags & ELEMENT.INTERVAL_END) !== 0 && { intervalEnd: true }),
     };
   });
 }

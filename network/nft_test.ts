@@ -319,6 +319,60 @@ rootTest(
 );
 
 rootTest(
+  "ranges of concatenations, and what is for all other keys, are as nft(8) shows them, and are read back",
+  async () => {
+    using netns = NetNs.create();
+    using nft = new NftSocket({ netns });
+    const batch = started();
+    batch.createSet("places", {
+      keyType: 7 << 6 | 13,
+      keyLength: 8,
+      fields: [4, 2],
+      interval: true,
+    });
+    batch.createSet("fate", { keyType: 13, keyLength: 2, verdicts: true });
+    const places = [{
+      key: Uint8Array.of(10, 0, 0, 0, 0, 80, 0, 0),
+      keyEnd: Uint8Array.of(10, 255, 255, 255, 0, 90, 0, 0),
+    }];
+    const fates = [
+      { key: new Uint8Array(), verdict: { verdict: "drop" } },
+      { key: Uint8Array.of(0, 80), verdict: { verdict: "accept" } },
+    ] as const;
+    batch.addElements("places", places);
+    batch.addElements("fate", fates);
+    await nft.commit(batch);
+    const text = output(netns, "nft", ["list", "table", "inet", "t"]).replace(
+      /\s+/g,
+      " ",
+    );
+    for (
+      const part of [
+        "set places { type ipv4_addr . inet_service flags interval elements = { 10.0.0.0/8 . 80-90 } }",
+        "elements = { 80 : accept, * : drop }",
+      ]
+    ) assert(text.includes(part), `${part} is not in ${text}`);
+    const read = async (set: string) =>
+      (await nft.request(listNftElements({ ...REF, set })))
+        .toSorted((a, b) => a.key.length - b.key.length);
+    assertEquals(
+      (await read("places")).map(({ key, keyEnd }) => ({ key, keyEnd })),
+      places,
+    );
+    assertEquals(
+      (await read("fate")).map(({ key, verdict }) => ({ key, verdict })),
+      fates.map((fate) => ({ ...fate })),
+    );
+    const removal = new NftBatch("inet", "t");
+    removal.deleteElements("places", places);
+    removal.deleteElements("fate", fates);
+    await nft.commit(removal);
+    assertEquals([...await read("places"), ...await read("fate")], []);
+  },
+  noNft,
+);
+
+rootTest(
   "a map of verdicts decides as nft(8) shows it, and is read back",
   async () => {
     using netns = NetNs.create();

@@ -53,8 +53,10 @@ export interface NftSetSpec {
 
 /** An element of a set or map. */
 export interface NftElement {
-  /** The key, as it stands in a packet. */
+  /** The key, as it stands in a packet; empty for what is for all other keys. */
   readonly key: Uint8Array<ArrayBuffer>;
+  /** Of a range in a concatenation, the last key of it: the last of each field. */
+  readonly keyEnd?: Uint8Array<ArrayBuffer> | undefined;
   /** What it is mapped to. */
   readonly data?: Uint8Array<ArrayBuffer> | undefined;
   /** What it is mapped to in a map of verdicts. */
