@@ -1,4 +1,4 @@
-import { checkLinkName } from "./_link_message.ts";
+import { checkWholeName } from "./_link_message.ts";
 import { expandPorts } from "./_nat_ports.ts";
 import { keyTag } from "./_owner_tag.ts";
 import type { AttachBandwidth, AttachOptions } from "./attach_options.ts";
@@ -41,8 +41,8 @@ export function makePlan(
   options: AttachOptions,
 ): Plan {
   const { bridge, name = "eth0", mac = randomMac(), mtu } = options;
-  checkLinkName(bridge);
-  checkLinkName(name);
+  checkWholeName(bridge);
+  checkWholeName(name);
   const addresses = asList(options.address).map(parsePrefix);
   if (addresses.length === 0) {
     throw new TypeError("Cannot attach a namespace without an address");

@@ -49,6 +49,7 @@ const PLAIN: Fields<PlainAttributes> = {
   groMaxSize: u32(58),
 };
 
+const encoder = new TextEncoder();
 const NAME_REGEXP = /^(?!\.\.?$)[^\s/:]+$/;
 
 /** In bytes; a letter that takes two units of a string takes four there. */
@@ -70,12 +71,23 @@ export function checkLinkName(name: string): void {
       `Cannot name a link "${name}": it has ${size} bytes, 15 is the most`,
     );
   }
-  if (!NAME_REGEXP.test(name)) {
+  const isSpaced = size > name.length && encoder.encode(name).includes(0xa0);
+  if (isSpaced || !NAME_REGEXP.test(name)) {
     throw new TypeError(
       `Cannot name a link ${
         JSON.stringify(name)
-      }: a name is not empty and has no space, slash or colon`,
+      }: a name is not empty and has no space, slash or colon${
+        isSpaced ? ", and the kernel takes a byte 0xa0 for a space" : ""
+      }`,
     );
+  }
+}
+
+/** The same for a name that the kernel is to take as it is: of `%d` it makes a number. */
+export function checkWholeName(name: string): void {
+  checkLinkName(name);
+  if (name.includes("%")) {
+    throw new TypeError(`Cannot use a link named "${name}": it has a "%"`);
   }
 }
 

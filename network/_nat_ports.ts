@@ -95,6 +95,13 @@ export function expandPorts(spec: PortSpec): CheckedPort[] {
       "Cannot publish on ::1: the kernel forwards nothing that comes from the IPv6 loopback address",
     );
   }
+  if (hostAddress.startsWith("::ffff:") && hostAddress.includes(".")) {
+    throw new TypeError(
+      `Cannot publish on ${hostAddress}: no packet has an IPv4 address in IPv6 form; expected ${
+        hostAddress.slice(7)
+      }`,
+    );
+  }
   const any = host.every((byte) => byte === 0);
   const map = PORT_MAPS.find(({ family, bound }) =>
     family === (host.length === 4 ? "ip" : "ip6") && bound !== any

@@ -191,6 +191,8 @@ rootTest(
     const before = await world(netns);
     const wrong: [Partial<AttachOptions>, string][] = [
       [{ bridge: "a-name-of-17-bytes" }, "15 is the most"],
+      [{ bridge: "ckt%d" }, 'Cannot use a link named "ckt%d"'],
+      [{ name: "eth%d" }, 'Cannot use a link named "eth%d"'],
       [{ address: [] }, "without an address"],
       [{ address: "10.77.0.2", gateway: "fd77::1" }, "one for each family"],
       [{ gateway: ["10.77.0.1", "10.77.0.2"] }, "one for each family"],
@@ -215,6 +217,13 @@ rootTest(
         { publish: [{ hostAddress: "::1", hostPort: 1, targetPort: 1 }] },
         "Cannot publish on ::1",
       ],
+      [{
+        publish: [{
+          hostAddress: "::ffff:7f00:1",
+          hostPort: 1,
+          targetPort: 1,
+        }],
+      }, "expected 127.0.0.1"],
       [{
         address: "10.77.0.2/24",
         gateway: [],
