@@ -15,6 +15,7 @@ export const IFLA = {
   GROUP: 27,
   NET_NS_FD: 28,
   EXT_MASK: 29,
+  ALT_IFNAME: 53,
   TARGET_NETNSID: 46,
   NEW_IFINDEX: 49,
 };
@@ -63,6 +64,11 @@ function utf8Size(text: string): number {
   return size;
 }
 
+/** Whether it can only be a further name, which may be longer than the first. */
+export function isLongName(name: string): boolean {
+  return utf8Size(name) > 15;
+}
+
 /** Throws where the kernel would only say "invalid". */
 export function checkLinkName(name: string): void {
   const size = utf8Size(name);
@@ -97,6 +103,13 @@ export function writeLinkHeader(
   { index = 0, flags = 0, change = 0, family = 0 } = {},
 ): void {
   writer.u8(family).u8(0).u16(0).u32(index).u32(flags).u32(change);
+}
+
+/** Writes which link it is, for messages that take any of its names. */
+export function writeLinkRef(writer: MessageWriter, link: LinkRef): void {
+  writeLinkHeader(writer, typeof link === "number" ? { index: link } : {});
+  if (typeof link === "number") return;
+  writer.string(isLongName(link) ? IFLA.ALT_IFNAME : IFLA.IFNAME, link);
 }
 
 /** Writes the plain attributes that are set. */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { describeLink, IFLA, writeLinkHeader } from "./_link_message.ts";
+import { describeLink, IFLA, writeLinkRef } from "./_link_message.ts";
 import { creation, deleted } from "./_route_request.ts";
 import type { LinkRef } from "./link.ts";
 import type { MessageWriter } from "./message_writer.ts";
@@ -12,16 +12,11 @@ import type { RouteRequest } from "./route_request.ts";
 
 const RTM = { NEWLINKPROP: 108, DELLINKPROP: 109 };
 const PROP_LIST = 52;
-const ALT_IFNAME = 53;
 const MOST = 127;
 
 function writeName(writer: MessageWriter, link: LinkRef, name: string): void {
-  if (typeof link === "number") writeLinkHeader(writer, { index: link });
-  else {
-    writeLinkHeader(writer);
-    writer.string(link.length > 15 ? ALT_IFNAME : IFLA.IFNAME, link);
-  }
-  writer.nest(PROP_LIST, () => writer.string(ALT_IFNAME, name));
+  writeLinkRef(writer, link);
+  writer.nest(PROP_LIST, () => writer.string(IFLA.ALT_IFNAME, name));
 }
 
 function check(name: string): void {

@@ -4,7 +4,13 @@
  * @module
  */
 
-import { describeLink, IFLA, RTM, writeLinkHeader } from "./_link_message.ts";
+import {
+  describeLink,
+  IFLA,
+  RTM,
+  writeLinkHeader,
+  writeLinkRef,
+} from "./_link_message.ts";
 import { deleted } from "./_route_request.ts";
 import type { LinkRef } from "./link.ts";
 import type { RouteRequest } from "./route_request.ts";
@@ -40,13 +46,9 @@ export function deleteLink(
     flags: 0,
     duration: "long",
     body(writer) {
-      if (typeof link === "number") {
-        writeLinkHeader(writer, { index: link });
-        return;
-      }
+      if (typeof link !== "object") return writeLinkRef(writer, link);
       writeLinkHeader(writer);
-      if (typeof link === "string") writer.string(IFLA.IFNAME, link);
-      else writer.attribute32(IFLA.GROUP, link.group);
+      writer.attribute32(IFLA.GROUP, link.group);
     },
     ...deleted(["ENODEV"]),
   };

@@ -4,11 +4,9 @@
  * @module
  */
 
-import { describeLink, IFLA, RTM, writeLinkHeader } from "./_link_message.ts";
+import { describeLink, RTM, writeLinkRef } from "./_link_message.ts";
 import { type Link, type LinkRef, parseLink } from "./link.ts";
 import type { RouteRequest } from "./route_request.ts";
-
-const ALT_IFNAME = 53;
 
 /**
  * Looks at a link.
@@ -32,13 +30,7 @@ export function getLink(link: LinkRef): RouteRequest<Link | undefined> {
     operation: `look up ${describeLink(link)}`,
     type: RTM.GETLINK,
     flags: 0,
-    body(writer) {
-      if (typeof link === "number") writeLinkHeader(writer, { index: link });
-      else {
-        writeLinkHeader(writer);
-        writer.string(link.length > 15 ? ALT_IFNAME : IFLA.IFNAME, link);
-      }
-    },
+    body: (writer) => writeLinkRef(writer, link),
     decode(messages) {
       return parseLink(messages[0]!.payload);
     },

@@ -614,6 +614,14 @@ rootTest("a link is found by further names, which go again", async () => {
   assertEquals(await route.request(deleteAltName(1, long)), true);
   assertEquals(await route.request(getLink(long)), undefined);
   assertThrows(() => addAltName(1, "x".repeat(128)), RangeError);
+  // Its signs are few, its bytes are not.
+  const greek = "\u03b1".repeat(9);
+  await route.request(createLink({ kind: "bridge", name: "br0" }));
+  await route.request(addAltName("br0", greek));
+  await route.request(setLink(greek, { mtu: 1400 }));
+  assertEquals((await route.request(getLink(greek)))?.mtu, 1400);
+  assertEquals(await route.request(deleteLink(greek)), true);
+  assertEquals(await route.request(deleteLink(greek)), false);
 });
 
 rootTest("namespaces are known by numbers", async () => {

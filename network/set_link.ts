@@ -11,6 +11,7 @@ import {
   describeLink,
   IFF_UP,
   IFLA,
+  isLongName,
   type PlainAttributes,
   RTM,
   writeAddressGeneration,
@@ -89,7 +90,7 @@ export function setLink(link: LinkRef, change: LinkChange): RouteRequest<void> {
   if (name !== undefined) checkLinkName(name);
   // A message has one name: the old one cannot stand in it beside the new one.
   const byName = typeof link === "string" && name === undefined &&
-    link.length <= 15;
+    !isLongName(link);
   const links = byName ? [] : [link];
   return {
     operation: `change ${describeLink(link)}`,
