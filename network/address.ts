@@ -87,6 +87,12 @@ export interface AddressOptions {
   readonly ifExists?: IfExists | undefined;
 }
 
+/** Options of {@linkcode deleteAddress}. */
+export interface DeleteAddressOptions {
+  /** The address of the other end, if it was given one; the kernel compares it for IPv4. */
+  readonly peer?: string | undefined;
+}
+
 /** Which addresses to list. */
 export interface ListAddressesOptions {
   /** Only those of a link. */
@@ -183,6 +189,7 @@ export function addAddress(
  *
  * @param link Its index or name.
  * @param address The address with its prefix length.
+ * @param options What else it was given with.
  * @returns A request that tells whether the link had it.
  * @throws {SyntaxError} If it is no address.
  *
@@ -199,15 +206,20 @@ export function addAddress(
 export function deleteAddress(
   link: LinkRef,
   address: string,
+  options: DeleteAddressOptions = {},
 ): RouteRequest<boolean> {
   const prefix = parsePrefix(address);
+  const { peer } = options;
   return {
     operation: `delete address ${address} from ${describeLink(link)}`,
     type: RTM.DELADDR,
     flags: 0,
     links: [link],
     body(writer, indexOf) {
-      writeAddress(writer, prefix, { index: indexOf(link) });
+      writeAddress(writer, prefix, {
+        index: indexOf(link),
+        ...(peer !== undefined && { peer: parseIp(peer) }),
+      });
     },
     ...deleted(["EADDRNOTAVAIL"]),
   };

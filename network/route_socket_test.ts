@@ -35,6 +35,7 @@ import {
   listRoutes,
   listRules,
   lookupRoute,
+  MessageWriter,
   NetlinkError,
   NetNs,
   RouteBatchError,
@@ -604,6 +605,40 @@ rootTest(
     assertThrows(() => make("born%d"), TypeError, "without a name");
   },
 );
+
+rootTest(
+  "deleteAddress() finds an address that has another end by both",
+  async () => {
+    using netns = NetNs.create();
+    using route = new RouteSocket({ netns });
+    for (
+      const [near, far] of [["10.0.0.1/32", "10.0.0.2"], [
+        "fd00::1/128",
+        "fd00::2",
+      ]] as const
+    ) {
+      const options = { peer: far };
+      await route.request(addAddress(1, near, options));
+      const [found] = await route.request(listAddresses({ link: 1 }));
+      assertEquals([found?.address, found?.peer], [near, far]);
+      assertEquals(await route.request(deleteAddress(1, near, options)), true);
+      assertEquals(await route.request(listAddresses({ link: 1 })), []);
+    }
+  },
+);
+
+Deno.test("addRule() names the network that is of the wrong family", () => {
+  const { body } = addRule({
+    family: "ipv4",
+    source: "10.0.0.0/8",
+    destination: "fd00::/8",
+  });
+  assertThrows(
+    () => body(new MessageWriter(), () => 0),
+    TypeError,
+    "Cannot use fd00::/8 in a rule of ipv4",
+  );
+});
 
 rootTest("a link is found by further names, which go again", async () => {
   using netns = NetNs.create();

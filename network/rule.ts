@@ -112,21 +112,15 @@ function writeRule(
   spec: RuleSpec,
   deleting: boolean,
 ): void {
-  const source = spec.source === undefined
-    ? undefined
-    : parsePrefix(spec.source);
-  const destination = spec.destination === undefined
-    ? undefined
-    : parsePrefix(spec.destination);
-  for (const prefix of [source, destination]) {
+  const prefixOf = (text: string | undefined) => {
+    const prefix = text === undefined ? undefined : parsePrefix(text);
     if (prefix && familyOf(prefix.address) !== familyNumber(spec.family)) {
-      throw new TypeError(
-        `Cannot use ${
-          spec.source ?? spec.destination
-        } in a rule of ${spec.family}`,
-      );
+      throw new TypeError(`Cannot use ${text} in a rule of ${spec.family}`);
     }
-  }
+    return prefix;
+  };
+  const source = prefixOf(spec.source);
+  const destination = prefixOf(spec.destination);
   const { action = "table" } = spec;
   // What is left out of a deletion is not compared.
   const table = spec.table ??
