@@ -26,3 +26,10 @@ export function familyNumber(family: "ipv4" | "ipv6" | undefined): number {
 export function familyName(number: number): "ipv4" | "ipv6" {
   return number === AF_INET6 ? "ipv6" : "ipv4";
 }
+
+/** Whether a message is of IPv4 or IPv6: what routes multicast has families of its own. */
+export function isInet(
+  { payload }: { readonly payload: Uint8Array },
+): boolean {
+  return payload[0] === AF_INET || payload[0] === AF_INET6;
+}

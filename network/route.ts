@@ -4,7 +4,7 @@
  * @module
  */
 
-import { familyNumber, familyOf } from "./_inet.ts";
+import { familyNumber, familyOf, isInet } from "./_inet.ts";
 import { linksOf, RTA, writeRoute, writeRouteHeader } from "./_route_codec.ts";
 import { creation, deleted } from "./_route_request.ts";
 import { parseIp } from "./ip.ts";
@@ -129,7 +129,8 @@ export function listRoutes(
       if (table !== undefined) writer.attribute32(RTA.TABLE, table);
       if (link !== undefined) writer.attribute32(RTA.OIF, indexOf(link));
     },
-    decode: (messages) => messages.map(({ payload }) => parseRoute(payload)),
+    decode: (messages) =>
+      messages.filter(isInet).map(({ payload }) => parseRoute(payload)),
     recover(error) {
       // A table that nobody ever used does not exist.
       if (error.code === "ENOENT" && table !== undefined) return [];

@@ -627,6 +627,21 @@ rootTest(
   },
 );
 
+Deno.test("listRoutes() and listRules() leave out those of multicast routing", () => {
+  const RTNL_FAMILY_IPMR = 128;
+  const message = (family: number) => ({
+    type: 24,
+    flags: 0,
+    sequence: 1,
+    // A rtmsg and a fib_rule_hdr have the same size, and the family first.
+    payload: new MessageWriter().u8(family).u8(0).u16(0).u32(0).u32(0).bytes,
+  });
+  for (const { decode } of [listRoutes(), listRules()]) {
+    assertEquals(decode([message(2), message(RTNL_FAMILY_IPMR)]).length, 1);
+    assertEquals(decode([message(10), message(129)]).length, 1);
+  }
+});
+
 Deno.test("addRule() names the network that is of the wrong family", () => {
   const { body } = addRule({
     family: "ipv4",

@@ -16,7 +16,7 @@ import {
   wordNumber,
   writeFields,
 } from "./_fields.ts";
-import { familyName, familyNumber, familyOf } from "./_inet.ts";
+import { familyName, familyNumber, familyOf, isInet } from "./_inet.ts";
 import { creation, deleted } from "./_route_request.ts";
 import type { MessageWriter } from "./message_writer.ts";
 import { parseAttributes } from "./parse_attributes.ts";
@@ -237,10 +237,8 @@ export function listRules(
       writer.u8(familyNumber(options.family)).u8(0).u8(0).u8(0);
       writer.u32(0).u32(0);
     },
-    // Rules of multicast routing have families of their own.
     decode: (messages) =>
-      messages.filter(({ payload }) => FAMILIES.includes(payload[0]!))
-        .map(({ payload }) => parseRule(payload)),
+      messages.filter(isInet).map(({ payload }) => parseRule(payload)),
   };
 }
 
