@@ -10,7 +10,7 @@ import { noIndex, perform } from "./_perform.ts";
 import { giveWriter, takeWriter } from "./_spare_writer.ts";
 import { publishTrace } from "./_trace.ts";
 import { NetNs } from "./net_ns.ts";
-import type { NetlinkError } from "./netlink_error.ts";
+import { NetlinkError } from "./netlink_error.ts";
 import type { NftBatch } from "./nft_batch.ts";
 import { parseMessages } from "./parse_messages.ts";
 import type { RouteRequest } from "./route_request.ts";
@@ -181,8 +181,19 @@ export class NftSocket implements Disposable {
     yield { send: writer.bytes, way, operation };
     giveWriter(writer);
     const errors: NetlinkError[] = [];
+    let lost = false;
     for (let done = false; !done;) {
-      const bytes = yield { way: "here", operation };
+      let bytes;
+      try {
+        bytes = yield { way: "here", operation };
+      } catch (error) {
+        // So many refusals that the socket did not hold all: the first ones are in it.
+        const code = error instanceof NetlinkError ? error.code : undefined;
+        if (code === "EAGAIN" && lost && errors.length > 0) break;
+        if (code !== "ENOBUFS" || lost) throw error;
+        lost = true;
+        continue;
+      }
       for (const message of parseMessages(bytes)) {
         const { sequence, type } = message;
         const name = operations.get(sequence);

@@ -132,6 +132,25 @@ rootTest(
   },
 );
 
+rootTest(
+  "a batch of which thousands are refused says which was the first",
+  async () => {
+    using netns = NetNs.create();
+    using nft = new NftSocket({ netns });
+    const batch = new NftBatch("inet", "t");
+    batch.createTable();
+    for (let at = 0; at < 3000; at++) {
+      batch.appendRule("missing", [{ type: "counter" }], { comment: `${at}` });
+    }
+    const error = await assertRejects(() => nft.commit(batch), NetlinkError);
+    assertEquals([error.code, error.operation], [
+      "ENOENT",
+      'add rule "0" to chain "missing" in table inet "t"',
+    ]);
+    assertEquals(await nft.request(listNftTables("inet")), []);
+  },
+);
+
 rootTest("a batch for another generation is refused", async () => {
   using netns = NetNs.create();
   using nft = new NftSocket({ netns });

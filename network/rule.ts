@@ -72,7 +72,6 @@ export interface RuleSpec {
 const RTM = { NEWRULE: 32, DELRULE: 33, GETRULE: 34 };
 const FRA = { DST: 1, SRC: 2 };
 /** `AF_INET` and `AF_INET6` */
-const FAMILIES: readonly number[] = [2, 10];
 const FIB_RULE_INVERT = 2;
 const RT_TABLE_MAIN = 254;
 const ACTIONS: Readonly<Record<RuleAction, number>> = {
