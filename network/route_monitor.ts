@@ -5,10 +5,14 @@
  */
 
 import { Channel } from "./_channel.ts";
+import { readFields, view } from "./_fields.ts";
+import { BRIDGE_PORT } from "./_link_kinds.ts";
 import { Monitor } from "./_monitor.ts";
+import { indexAttributes } from "./_walk_attributes.ts";
 import { type Address, parseAddress } from "./address.ts";
 import { type Link, parseLink } from "./link.ts";
 import { type Neighbor, parseNeighbor } from "./neighbor.ts";
+import type { BridgePortOptions } from "./link_kind.ts";
 import type { NetNs } from "./net_ns.ts";
 import { type NetlinkMessage, parseMessages } from "./parse_messages.ts";
 import { parseRoute } from "./parse_route.ts";
@@ -27,6 +31,14 @@ export type RouteEvent =
     readonly action: "set" | "deleted";
     /** The link. */
     readonly link: Link;
+  }
+  | {
+    /** What changed: a port, as a bridge tells of it. */
+    readonly type: "port";
+    /** The index of the link. */
+    readonly link: number;
+    /** Its options as a port. */
+    readonly port: BridgePortOptions;
   }
   | {
     /** What changed. */
@@ -99,9 +111,20 @@ const GROUPS: Readonly<Record<MonitorGroup, readonly number[]>> = {
 };
 const NETLINK_ROUTE = 0;
 const AF_BRIDGE = 7;
+const IFLA_PROTINFO = 12;
 
 /** By `RTM_NEW*`; the number after it is `RTM_DEL*`. */
 const RTM = { LINK: 16, ADDRESS: 20, ROUTE: 24, NEIGHBOR: 28, RULE: 32 };
+
+/** What a bridge tells: of the link it has the name and little more, so that it is no event of the link. */
+function readPort(payload: Uint8Array<ArrayBuffer>): RouteEvent | undefined {
+  const options = indexAttributes(payload, 16).get(IFLA_PROTINFO);
+  return options && {
+    type: "port",
+    link: view(payload, 16).getInt32(4, true),
+    port: readFields(BRIDGE_PORT, indexAttributes(options)),
+  };
+}
 
 function readEvent(message: NetlinkMessage): RouteEvent | undefined {
   const gone = (message.type & 3) === 1;
@@ -109,8 +132,10 @@ function readEvent(message: NetlinkMessage): RouteEvent | undefined {
   const { payload } = message;
   switch (message.type - Number(gone)) {
     case RTM.LINK:
-      // A port that leaves a bridge; without one, the link is told of next.
-      if (gone && payload[0] === AF_BRIDGE) return undefined;
+      if (payload[0] === AF_BRIDGE) {
+        // A port that leaves a bridge; without one, the link is told of next.
+        return gone ? undefined : readPort(payload);
+      }
       return { type: "link", action, link: parseLink(payload) };
     case RTM.ADDRESS:
       return { type: "address", action, address: parseAddress(payload) };

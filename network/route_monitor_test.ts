@@ -71,6 +71,36 @@ rootTest(
   },
 );
 
+rootTest(
+  "RouteMonitor gives links whole, and what a bridge says of a port as that",
+  async () => {
+    using netns = NetNs.create();
+    using route = new RouteSocket({ netns });
+    await route.batch([
+      createLink({ kind: "bridge", name: "br0", up: true }),
+      createLink({ kind: "ifb", name: "port0", up: true }),
+    ]);
+    const { index } = (await route.request(getLink("port0")))!;
+    using monitor = new RouteMonitor({ netns, groups: ["link"] });
+    await route.request(setLink("port0", { master: "br0" }));
+    await route.request(setLink("port0", { port: { learning: false } }));
+    await route.request(deleteLink("br0"));
+    const seen: RouteEvent[] = [];
+    for await (const event of monitor) {
+      seen.push(event);
+      if (describe(event) === "link deleted br0") break;
+    }
+    const links = seen.filter((event) => event.type === "link");
+    assertEquals(
+      new Set(links.map(({ link }) => `${link.name} ${link.kind}`)),
+      new Set(["br0 bridge", "port0 ifb"]),
+    );
+    const ports = seen.filter((event) => event.type === "port");
+    assertEquals(new Set(ports.map(({ link }) => link)), new Set([index]));
+    assertEquals(ports.some(({ port }) => port.learning === false), true);
+  },
+);
+
 rootTest("RouteMonitor tells that changes were lost", async () => {
   using netns = NetNs.create();
   using monitor = new RouteMonitor({
