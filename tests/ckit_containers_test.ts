@@ -299,6 +299,52 @@ rootTest(
 );
 
 rootTest(
+  "ckit exec is not left: the keys are the program's, and the second signal kills it",
+  async () => {
+    await using box = await setUp();
+    const { call, options } = box;
+    await call(
+      "run",
+      "-d",
+      "--name",
+      "a",
+      "--network",
+      "none",
+      IMAGE,
+      "sleep",
+      "1000",
+    );
+    {
+      await using terminal = await openTerminal(box, [
+        "exec",
+        "-it",
+        "a",
+        "cat",
+        "-n",
+      ]);
+      await terminal.sees(/^ +\d+ +one$/m, "one");
+      await terminal.keys("C-p", "C-q", "Enter");
+      await terminal.sees(/^ +\d+ +two$/m, "two");
+    }
+    const script = "trap '' TERM; echo up; while :; do sleep 0.05; done";
+    const child = startCkit(["exec", "a", "sh", "-c", script], options);
+    await child.stderr.cancel();
+    const reader = child.stdout.getReader();
+    assertEquals(new TextDecoder().decode((await reader.read()).value), "up\n");
+    let ended = false;
+    child.status.then(() => ended = true);
+    await until("the end", () => {
+      if (!ended) child.kill("SIGTERM");
+      return ended;
+    });
+    assertEquals((await child.status).code, 137);
+    await reader.cancel();
+    await call("rm", "-f", "a");
+  },
+  need("runc", "busybox", "tmux"),
+);
+
+rootTest(
   "ckit ps -a shows what is left of a container that was not finished, and rm -f removes it",
   async () => {
     await using box = await setUp();

@@ -16,6 +16,12 @@ export interface JoinOptions {
   readonly interactive: boolean;
   /** Whether the container has a terminal. */
   readonly terminal: boolean;
+  /**
+   * Whether it goes on by itself when it is left.
+   *
+   * @default {true}
+   */
+  readonly leavable?: boolean;
   /** Starts it, once it gets the signals that ckit gets. */
   start?(): Promise<void>;
 }
@@ -145,7 +151,8 @@ async function copy(
 
 /**
  * Joins ckit's terminal to a process until it ends, or it is left: by Ctrl-P
- * Ctrl-Q in a terminal, else by a second signal.
+ * Ctrl-Q in a terminal, else by a second signal. One that cannot be left is
+ * given the keys, and killed by the second signal.
  *
  * @returns The exit code; `undefined` when it was left.
  */
@@ -153,12 +160,15 @@ export async function join(
   process: ContainerProcess,
   options: JoinOptions & Pick<Context, "signal">,
 ): Promise<number | undefined> {
-  const { interactive, terminal, signal } = options;
+  const { interactive, terminal, signal, leavable = true } = options;
   const raw = terminal && interactive && Deno.stdin.isTerminal();
   const sized = terminal && Deno.stdout.isTerminal();
   const resize = () => process.resize(terminalSize());
   const { promise: leaving, resolve: leave } = Promise.withResolvers<void>();
-  using _ = forwardSignals(process, { signal, onInsist: leave });
+  using _ = forwardSignals(process, {
+    signal,
+    ...(leavable ? { onInsist: leave } : {}),
+  });
   try {
     if (raw) Deno.stdin.setRaw(true);
     if (sized) {
@@ -167,7 +177,7 @@ export async function join(
     }
     await options.start?.();
     const left = interactive
-      ? Promise.race([type(process, raw), leaving])
+      ? Promise.race([type(process, raw && leavable), leaving])
       : leaving;
     const outputs = [
       copy(process.stdout, Deno.stdout),

@@ -60,6 +60,8 @@ export const exec: Command = {
     return await join(process, {
       interactive,
       terminal,
+      // Its terminal is ckit's: it ends with it.
+      leavable: false,
       signal: context.signal,
     }) ?? 0;
   },
