@@ -18,10 +18,27 @@ Deno.test("parsePort() reads every form", () => {
     "tcp",
     10,
   ]);
+  assertEquals(port("8000-8009:9000-9009"), [
+    "0.0.0.0",
+    8000,
+    9000,
+    "tcp",
+    10,
+  ]);
 });
 
 Deno.test("parsePort() refuses what it does not know", () => {
-  for (const bad of ["", "80", "a:b", "80:80/icmp", "::1:80:80", "90-80:1"]) {
+  for (
+    const bad of [
+      "",
+      "80",
+      "a:b",
+      "80:80/icmp",
+      "::1:80:80",
+      "90-80:1",
+      "80-89:80-90",
+    ]
+  ) {
     assertThrows(() => parsePort(bad), UsageError, "Cannot publish");
   }
 });
