@@ -11,6 +11,7 @@ import { type Context, requireRoot } from "./command.ts";
 import { join, monitoredOptions, terminalOf } from "./containers.ts";
 import { forwardSignals } from "./forward_signals.ts";
 import { findImage } from "./images.ts";
+import { requireUnused } from "./listeners.ts";
 import { openSandbox, type SandboxRecord } from "./sandbox.ts";
 import { openContent, openSnapshots } from "./stores.ts";
 import { useVolumes, type VolumeUse } from "./volumes.ts";
@@ -63,6 +64,7 @@ export async function runContainer(
   const { id, runtime, mode, terminal, interactive } = options;
   const { signal, state } = context;
   requireRoot("run a container");
+  requireUnused(options.publish);
   using content = await openContent(context);
   await using snapshots = await openSnapshots(context, options.snapshotter);
   const { name, image, chainId } = await findImage(
