@@ -77,11 +77,7 @@ Deno.test("ckit goes on with the others after one of them failed", async () => {
   const options = { folder: temp.path };
   for (
     const [command, message] of [
-      [
-        "rm",
-        (id: string) =>
-          `Cannot remove container "${id}": there is no such container`,
-      ],
+      ["rm", (id: string) => `Cannot find container "${id}": there is none`],
       ["stop", (id: string) => `Cannot find container "${id}": there is none`],
       [
         "rmi",

@@ -279,6 +279,13 @@ rootTest(
     await call("kill", "d");
     assertEquals(await call("wait", "b", "c", "d"), "3\n137\n137");
     await call("rm", "b", "c", "d");
+    await start("long", "sleep 1000");
+    const refused = await ckit(["rm", "lo"], options);
+    assertEquals([refused.code, refused.stderr], [
+      1,
+      'ckit: Cannot remove container "long": it is running; ckit stop ends it; --force removes it\n',
+    ]);
+    assertEquals(await call("rm", "-f", "lo"), "long");
     const events = (await call("events", "--once", "a")).split("\n")
       .map((line) => line.split("  ")[2]);
     assertEquals(events, [
@@ -443,7 +450,7 @@ rootTest(
     assertEquals(code, 125);
     assertStringIncludes(stderr, "there is one of that id");
     assertEquals(await call("ps", "-aq"), "a");
-    await call("rm", "-f", "a");
+    await call("rm", "a");
     assertEquals([...Deno.readDirSync(sandboxes)].map(({ name }) => name), [
       killed,
     ]);

@@ -135,7 +135,7 @@ rootTest("ckit run keeps a container until ckit rm", async () => {
   });
   assertStringIncludes(
     (await ckit(["rm", "one"], options)).stderr,
-    "there is no such container",
+    'Cannot find container "one": there is none',
   );
 }, PARTS);
 

@@ -69,6 +69,30 @@ export async function existing(
 }
 
 /**
+ * Finds an id by itself or by the start of it.
+ *
+ * @throws {Deno.errors.NotFound} If there is none, or more than one starts so.
+ */
+export function findId(
+  ids: readonly string[],
+  word: string | undefined,
+): string {
+  // Everything starts with an empty word, such as that of a variable that is not set.
+  if (word === undefined || word === "") {
+    throw new UsageError("The id of a container is missing");
+  }
+  const [found, second] = ids.includes(word)
+    ? [word]
+    : ids.filter((id) => id.startsWith(word));
+  if (found !== undefined && second === undefined) return found;
+  throw new Deno.errors.NotFound(
+    `Cannot find container "${word}": ${
+      found === undefined ? "there is none" : "more than one starts so"
+    }`,
+  );
+}
+
+/**
  * Finds a container by its id or the start of it.
  *
  * @throws {Deno.errors.NotFound} If there is none, or more than one starts so.
@@ -77,22 +101,9 @@ export async function findContainer(
   context: Context,
   word: string | undefined,
 ): Promise<ContainerInfo> {
-  // Everything starts with an empty word, such as that of a variable that is not set.
-  if (word === undefined || word === "") {
-    throw new UsageError("The id of a container is missing");
-  }
   const all = listContainers(await existing(context));
-  const exact = all.find(({ id }) => id === word);
-  if (exact !== undefined) return exact;
-  const [found, second] = all.filter(({ id }) => id.startsWith(word));
-  if (found === undefined || second !== undefined) {
-    throw new Deno.errors.NotFound(
-      `Cannot find container "${word}": ${
-        found === undefined ? "there is none" : "more than one starts so"
-      }`,
-    );
-  }
-  return found;
+  const found = findId(all.map(({ id }) => id), word);
+  return all.find(({ id }) => id === found)!;
 }
 
 function terminalSize(): ConsoleSize {

@@ -1,6 +1,7 @@
 import { deleteContainer, listContainers } from "@containerkit/execution";
 import { type Command, UsageError, withEach } from "../command.ts";
-import { readSandbox, removeSandbox } from "../sandbox.ts";
+import { findId } from "../containers.ts";
+import { listSandboxes, removeSandbox } from "../sandbox.ts";
 
 export const rm: Command = {
   name: "rm",
@@ -11,18 +12,25 @@ export const rm: Command = {
   async run(args, context) {
     if (args.words.length === 0) throw new UsageError("ckit rm takes an id");
     const force = args.flag("force");
-    return await withEach(args.words, context, async (id) => {
-      if (readSandbox(context, id) === undefined) {
-        throw new Deno.errors.NotFound(
-          `Cannot remove container "${id}": there is no such container`,
-        );
-      }
-      if (!force && !listContainers(context).some((info) => info.id === id)) {
+    return await withEach(args.words, context, async (word) => {
+      const id = findId(listSandboxes(context).map(({ id }) => id), word);
+      const info = listContainers(context).find((one) => one.id === id);
+      const why = info === undefined
+        ? "it is being made, or its ckit was killed before it was"
+        : info.state === "stopped" || info.state === "created"
+        ? undefined
+        : `it is ${info.state}; ckit stop ends it`;
+      if (!force && why !== undefined) {
         throw new Deno.errors.Busy(
-          `Cannot remove container "${id}": it is being made, or its ckit was killed before it was; --force removes it`,
+          `Cannot remove container "${id}": ${why}; --force removes it`,
         );
       }
-      await deleteContainer(id, { state: context.state, force });
+      // Of one that was only created nothing runs that anybody started.
+      const unstarted = info?.state === "created";
+      await deleteContainer(id, {
+        state: context.state,
+        force: force || unstarted,
+      });
       await removeSandbox(context, id);
       context.print(id);
     });
