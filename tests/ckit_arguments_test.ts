@@ -17,6 +17,8 @@ Deno.test("ckit shows the help of all, of a group and of a command, however it i
     [["--help", "run"], /^ckit run \[--rm\]/],
     [["logs", "a", "--help"], /^ckit logs \[-f\]/],
     [["--version"], /^ckit \d/],
+    [["-v"], /^ckit \d/],
+    [["unpause", "-h"], /^ckit unpause ID/],
   ];
   for (const [args, expected] of calls) {
     const { code, stdout, stderr } = await ckit(args, options);

@@ -188,7 +188,7 @@ rootTest(
     assertMatch(await call("ps"), /paused/);
     assertEquals(await call("resume", "a"), "a");
     await call("update", "--memory", "64M", "--pids-limit", "99", "a");
-    assertMatch(await call("stats", "--once", "a"), / 64(\.0)? MiB /);
+    assertMatch(await call("stats", "--no-stream", "a"), / 64(\.0)? MiB /);
 
     // What is written while somebody follows the log is seen too.
     const following = startCkit(["logs", "-f", "a"], options);
@@ -215,6 +215,11 @@ rootTest(
       await call("logs", "-t", "a"),
       /^\S+Z up\n\S+Z got one\n\S+Z out$/,
     );
+    const all = "up\ngot one\nout";
+    assertEquals(await call("logs", "--tail", "all", "a"), all);
+    assertEquals(await call("logs", "--since", "1h", "a"), all);
+    assertEquals(await call("logs", "--since", "0s", "a"), "");
+    assertEquals(await call("logs", "--until", "1h", "a"), "");
     for (
       const [args, words] of [
         [["start", "a"], "it has ended, and each starts once"],

@@ -80,6 +80,18 @@ Deno.test("ckit imports, pushes, signs, verifies, converts and exports an image"
   const name = `${t.host}/team/app:1`;
   await writeImage(`${t.path}/in.tar`, name);
   assertStringIncludes(await t.succeed("import", "in.tar"), name);
+  assertEquals(
+    await t.succeed("tag", name, "other"),
+    "docker.io/library/other:latest\n",
+  );
+  assertEquals(
+    (await t.succeed("images", "-q")).trim().split("\n").toSorted(),
+    [
+      name,
+      "docker.io/library/other:latest",
+    ].toSorted(),
+  );
+  await t.succeed("rmi", "other");
   await t.succeed("push", name);
   await Deno.writeTextFile(`${t.path}/password`, "secret\n");
   await t.succeed("key", "generate", "--password-file", "password", "own");

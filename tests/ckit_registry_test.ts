@@ -58,7 +58,7 @@ Deno.test("ckit serves a registry, logs in, pulls, pushes, copies, lists, inspec
       Error,
       "401",
     );
-    await ckit(["login", "-u", "me", host], "s3cret\n");
+    await ckit(["login", "-u", "me", "--password-stdin", host], "s3cret\n");
     const copied = await ckit(["copy", `${host}/app:1`, `${host}/other:2`]);
     assertEquals(copied, `${host}/other:2@${digest}\n`);
     assertEquals(await ckit(["tags", `${host}/other`]), "2\n");

@@ -27,7 +27,7 @@ const warn = (line: string) =>
 const GLOBALS: Flags = {
   booleans: ["help", "version"],
   strings: ["root", "state"],
-  alias: { h: "help" },
+  alias: { h: "help", v: "version" },
   stopEarly: true,
 };
 

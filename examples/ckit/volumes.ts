@@ -1,4 +1,5 @@
 import type { Mount } from "@containerkit/mount";
+import { resolve } from "@std/path/posix/resolve";
 import { openVolumes, type VolumeStore } from "@containerkit/volume";
 import { type Context, UsageError } from "./command.ts";
 import type { Sandbox } from "./sandbox.ts";
@@ -13,7 +14,7 @@ export interface VolumeUse {
 }
 
 /**
- * Reads what `-v` takes: `SOURCE:DESTINATION[:ro]`.
+ * Reads what `-v` takes: `SOURCE:DESTINATION[:ro]`. A source that begins with `/`, `./` or `../` is a path.
  *
  * @throws {UsageError} If it is something else.
  */
@@ -27,7 +28,12 @@ export function parseVolume(text: string): VolumeUse {
       `Cannot use volume "${text}": expected SOURCE:DESTINATION[:ro], with an absolute destination`,
     );
   }
-  return { source, destination, readonly: flag === "ro" };
+  const isPath = /^\.?\.?(\/|$)/.test(source);
+  return {
+    source: isPath ? resolve(source) : source,
+    destination,
+    readonly: flag === "ro",
+  };
 }
 
 /** Opens the volumes of a root. */

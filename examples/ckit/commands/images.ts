@@ -6,11 +6,17 @@ import { formatTable } from "../table.ts";
 
 export const images: Command = {
   name: "images",
-  usage: "",
-  summary: "list the stored images",
+  usage: "[-q]",
+  summary: "list the stored images, or with -q only their names",
   most: 0,
-  async run(_args, context) {
+  booleans: ["quiet"],
+  alias: { q: "quiet" },
+  async run(args, context) {
     using content = await openContent(context);
+    if (args.flag("quiet")) {
+      for (const { name } of await content.images.list()) context.print(name);
+      return;
+    }
     const rows: string[][] = [["NAME", "DIGEST", "SIZE", "CREATED"]];
     for (const { name, descriptor, created } of await content.images.list()) {
       const { size, complete } = await content.images.check(name);
@@ -22,6 +28,31 @@ export const images: Command = {
       ]);
     }
     for (const line of formatTable(rows)) context.print(line);
+  },
+};
+
+export const tag: Command = {
+  name: "tag",
+  usage: "REF NEW",
+  summary: "give a stored image another name",
+  most: 2,
+  async run(args, context) {
+    const [reference, target] = args.words;
+    if (reference === undefined || target === undefined) {
+      throw new UsageError("ckit tag takes two references");
+    }
+    using content = await openContent(context);
+    const name = fullName(reference);
+    const found = await content.images.get(name);
+    if (found === undefined) {
+      throw new Deno.errors.NotFound(
+        `Cannot tag image "${name}": there is no such name`,
+      );
+    }
+    await content.images.create(fullName(target), found.descriptor, {
+      replace: true,
+    });
+    context.print(fullName(target));
   },
 };
 

@@ -172,6 +172,9 @@ const resume: Command = {
     each(args.words, context, (container) => container.resume()),
 };
 
+/** Docker's word for it. */
+const unpause: Command = { ...resume, name: "unpause" };
+
 const wait: Command = {
   name: "wait",
   usage: "ID...",
@@ -214,6 +217,7 @@ export const lifecycle: readonly Command[] = [
   kill,
   pause,
   resume,
+  unpause,
   wait,
   attach,
 ];

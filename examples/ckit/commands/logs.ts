@@ -6,6 +6,7 @@ import {
 } from "@containerkit/execution";
 import { type Command, type Context, UsageError } from "../command.ts";
 import { findContainer } from "../containers.ts";
+import { parseMoment } from "../moment.ts";
 
 const encoder = new TextEncoder();
 const NEWLINE = 10;
@@ -21,16 +22,23 @@ async function drained(
 
 export const logs: Command = {
   name: "logs",
-  usage: "[-f] [-n LINES] [-t] ID",
+  usage: "[-f] [-n LINES] [--since TIME] [--until TIME] [-t] ID",
   summary: "print what a container wrote; with -f also what it writes",
   most: 1,
   booleans: ["follow", "timestamps"],
-  strings: ["tail"],
+  strings: ["tail", "since", "until"],
   alias: { f: "follow", n: "tail", t: "timestamps" },
   async run(args, context) {
     const { id } = await findContainer(context, args.words[0]);
-    const tail = Number(args.string("tail") ?? Infinity);
+    const lines = args.string("tail") ?? "all";
+    const tail = lines === "all" ? Infinity : Number(lines);
     if (!(tail >= 0)) throw new UsageError("--tail takes a number of lines");
+    const moment = (flag: string, otherwise: number) => {
+      const text = args.string(flag);
+      return text === undefined ? otherwise : parseMoment(text);
+    };
+    const since = moment("since", -Infinity);
+    const until = moment("until", Infinity);
     await using container = openContainer(id, context);
     if (container.log === undefined) {
       throw new UsageError(
@@ -45,6 +53,8 @@ export const logs: Command = {
     // A line may come in pieces.
     const begun = new Set<string | undefined>();
     for await (const { stream, time, text } of entries) {
+      const at = time === undefined ? undefined : Date.parse(time);
+      if (at !== undefined && (at < since || at > until)) continue;
       const to = stream === "stderr" ? Deno.stderr : Deno.stdout;
       if (args.flag("timestamps") && !begun.has(stream)) {
         to.writeSync(encoder.encode(`${time} `));

@@ -2,7 +2,7 @@ import type { Command } from "../command.ts";
 import { archives } from "./archive.ts";
 import { containers } from "./containers.ts";
 import { content } from "./content.ts";
-import { images, rmi } from "./images.ts";
+import { images, rmi, tag } from "./images.ts";
 import { keys } from "./key.ts";
 import { mounts } from "./mount.ts";
 import { network } from "./network.ts";
@@ -36,6 +36,7 @@ export const commands: readonly Command[] = [
   ...signing,
   ...snapshots,
   ...system,
+  tag,
   version,
   ...volume,
 ];

@@ -62,10 +62,11 @@ async function readPassword(signal: AbortSignal): Promise<string> {
 
 const login: Command = {
   name: "login",
-  usage: "--username NAME [--plain-http] [REGISTRY]",
+  usage: "--username NAME [--password-stdin] [--plain-http] [REGISTRY]",
   summary: "prove a password, read from the standard input, and keep it",
   most: 1,
-  booleans: ["plain-http"],
+  // It is what happens anyway.
+  booleans: ["plain-http", "password-stdin"],
   strings: ["username"],
   alias: { u: "username" },
   async run(args, { print, signal }) {

@@ -66,11 +66,12 @@ async function measure(
 
 export const stats: Command = {
   name: "stats",
-  usage: "[--once] [ID...]",
+  usage: "[--once|--no-stream] [ID...]",
   summary: "show what containers use, every second",
-  booleans: ["once"],
+  booleans: ["once", "no-stream"],
   async run(args, context) {
     const { signal, print } = context;
+    const once = args.flag("once") || args.flag("no-stream");
     const options = await existing(context);
     const named = await Promise.all(
       args.words.map(async (word) => (await findContainer(context, word)).id),
@@ -98,9 +99,9 @@ export const stats: Command = {
         ],
         ...rows,
       ]);
-      const screen = !args.flag("once") && Deno.stdout.isTerminal();
+      const screen = !once && Deno.stdout.isTerminal();
       print(`${screen ? CLEAR : ""}${lines.join("\n")}`);
-      if (args.flag("once")) return;
+      if (once) return;
       before = now;
     }
   },
