@@ -65,9 +65,9 @@ rootTest("ckit run gives the container what its flags ask for", async (t) => {
   await t.step("who it is, and what it may", async () => {
     const text = await run(
       ["-h", "box", "-u", "user", "--cap-drop", "ALL", "-e", "A=1"],
-      'echo "$A $(cat /proc/sys/kernel/hostname /etc/hostname)"; id -u; cat /proc/self/status',
+      'echo "$A $(busybox env | busybox grep ^HOSTNAME=) $(cat /proc/sys/kernel/hostname /etc/hostname)"; id -u; cat /proc/self/status',
     );
-    assertMatch(text, /^1 box\nbox\n1000\n/);
+    assertMatch(text, /^1 HOSTNAME=box box\nbox\n1000\n/);
     assertMatch(text, /^CapBnd:\t0+$/m);
     assertMatch(text, /^NoNewPrivs:\t1$/m);
   });

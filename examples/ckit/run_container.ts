@@ -5,6 +5,7 @@ import {
   type CreateSpecOptions,
   run,
 } from "@containerkit/execution";
+import type { Image } from "@containerkit/distribution";
 import type { AttachPort } from "@containerkit/network";
 import { apparmorOf } from "./apparmor.ts";
 import { type Context, requireRoot } from "./command.ts";
@@ -52,6 +53,17 @@ function stdioOf(context: Context, options: RunOptions): CreateOptions {
   });
 }
 
+/** Shells and scripts look for their host's name there, unless the image says another. */
+function hostnameOf(
+  { config }: Image,
+  hostname: string,
+): Record<string, string> {
+  const own = config.config?.Env ?? [];
+  return own.some((entry) => entry.startsWith("HOSTNAME="))
+    ? {}
+    : { HOSTNAME: hostname };
+}
+
 /**
  * Makes a container of an image, and runs it if it was asked for.
  *
@@ -84,6 +96,7 @@ export async function runContainer(
   const volumes = await useVolumes(context, sandbox, options.volumes);
   const spec = await createSpec(image.config, {
     ...options.spec,
+    env: { ...hostnameOf(image, hostname), ...options.spec.env },
     hostname,
     ...await apparmorOf(options.spec, signal),
     terminal: terminalOf(terminal),
