@@ -32,6 +32,18 @@ export interface FlowTuple {
   readonly sourcePort: number | undefined;
   /** The port they go to. */
   readonly destinationPort: number | undefined;
+  /** What ICMP has instead of ports. */
+  readonly icmp?: IcmpTuple | undefined;
+}
+
+/** What tells the flows of ICMP from one another. */
+export interface IcmpTuple {
+  /** Such as 8 for an echo request. */
+  readonly type: number;
+  /** What further the type says. */
+  readonly code: number;
+  /** Which program asks. */
+  readonly id: number;
 }
 
 /** A flow. */
@@ -94,6 +106,11 @@ const PORTS: Fields<Ports> = {
   sourcePort: be16(2),
   destinationPort: be16(3),
 };
+/** The same of ICMP and of ICMPv6. */
+const ICMP: Readonly<Record<Flow["family"], Fields<IcmpTuple>>> = {
+  ipv4: { id: be16(4), type: u8(5), code: u8(6) },
+  ipv6: { id: be16(7), type: u8(8), code: u8(9) },
+};
 const REST = { status: be32(3), timeout: be32(7), id: be32(12) };
 
 function writeHeader(writer: MessageWriter, family: "ipv4" | "ipv6"): void {
@@ -101,13 +118,16 @@ function writeHeader(writer: MessageWriter, family: "ipv4" | "ipv6"): void {
 }
 
 function writeTuple(writer: MessageWriter, flow: Flow): void {
-  const { source, destination, ...ports } = flow.original;
+  const { source, destination, icmp, ...ports } = flow.original;
   const addresses: Addresses = flow.family === "ipv4"
     ? { source4: source, destination4: destination }
     : { source6: source, destination6: destination };
   writer.nest(CTA.TUPLE_ORIG, () => {
     writer.nest(1, () => writeFields(writer, ADDRESSES, addresses));
-    writer.nest(2, () => writeFields(writer, PORTS, ports));
+    writer.nest(2, () => {
+      writeFields(writer, PORTS, ports);
+      if (icmp !== undefined) writeFields(writer, ICMP[flow.family], icmp);
+    });
   });
 }
 
@@ -196,20 +216,27 @@ export function deleteFlow(flow: Flow): RouteRequest<boolean> {
   };
 }
 
-function parseTuple(data: Uint8Array<ArrayBuffer> | undefined): FlowTuple {
+function parseTuple(
+  data: Uint8Array<ArrayBuffer> | undefined,
+  family: Flow["family"],
+): FlowTuple {
   const nests = parseAttributes(data ?? new Uint8Array());
   const [addressData, portData] = [nests.get(1), nests.get(2)];
   if (addressData === undefined || portData === undefined) {
     throw new SyntaxError("Cannot parse a flow: a direction is missing");
   }
   const addresses = readFields(ADDRESSES, parseAttributes(addressData));
-  const ports = readFields(PORTS, parseAttributes(portData));
+  const portAttributes = parseAttributes(portData);
+  const ports = readFields(PORTS, portAttributes);
+  const { type, code, id } = readFields(ICMP[family], portAttributes);
+  const isIcmp = type !== undefined && code !== undefined && id !== undefined;
   return {
     source: addresses.source4 ?? addresses.source6 ?? "",
     destination: addresses.destination4 ?? addresses.destination6 ?? "",
     protocol: ports.protocol ?? 0,
     sourcePort: ports.sourcePort,
     destinationPort: ports.destinationPort,
+    ...(isIcmp && { icmp: { type, code, id } }),
   };
 }
 
@@ -236,10 +263,11 @@ export function parseFlow(payload: Uint8Array<ArrayBuffer>): Flow {
     REST,
     attributes,
   );
+  const family = payload[0] === FAMILIES.ipv6 ? "ipv6" : "ipv4";
   return {
-    family: payload[0] === FAMILIES.ipv6 ? "ipv6" : "ipv4",
-    original: parseTuple(attributes.get(CTA.TUPLE_ORIG)),
-    reply: parseTuple(attributes.get(CTA.TUPLE_REPLY)),
+    family,
+    original: parseTuple(attributes.get(CTA.TUPLE_ORIG), family),
+    reply: parseTuple(attributes.get(CTA.TUPLE_REPLY), family),
     status: rest.status ?? 0,
     timeout: rest.timeout,
     id: rest.id,

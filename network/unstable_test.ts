@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { SyscallError } from "@containerkit/libc";
 import { need, rootTest } from "@containerkit/tests";
-import { json } from "./_programs_test.ts";
+import { json, output } from "./_programs_test.ts";
 import {
   addAddress,
   attach,
@@ -11,9 +11,12 @@ import {
   MessageWriter,
   NetlinkError,
   NetNs,
+  NftBatch,
+  NftSocket,
   RouteSocket,
   setLink,
 } from "./mod.ts";
+import { deleteFlow, listFlows } from "./unstable_conntrack.ts";
 import {
   limitLink,
   listQdiscs,
@@ -177,6 +180,36 @@ rootTest("attach() limits both directions of a container", async () => {
     assert(rate < 2_400_000, `${rate} bytes per second`);
   }
 });
+
+rootTest(
+  "deleteFlow() ends flows of ICMP too",
+  async () => {
+    using netns = NetNs.create();
+    using route = new RouteSocket({ netns });
+    using nft = new NftSocket({ netns });
+    await route.request(setLink(1, { up: true }));
+    // The kernel follows flows where a rule asks about them.
+    const batch = new NftBatch("inet", "t");
+    batch.createTable();
+    batch.createChain("c", { type: "filter", hook: "input", priority: 0 });
+    batch.appendRule("c", [{ type: "ct", key: "state", register: 1 }]);
+    await nft.commit(batch);
+    for (
+      const [family, address, type] of [
+        ["ipv4", "127.0.0.1", 8],
+        ["ipv6", "::1", 128],
+      ] as const
+    ) {
+      output(netns, "busybox", ["ping", "-c", "1", address]);
+      const [flow, ...more] = await nft.request(listFlows({ family }));
+      assertEquals(more, []);
+      assertEquals(flow?.original.icmp?.type, type);
+      assertEquals(await nft.request(deleteFlow(flow!)), true);
+      assertEquals(await nft.request(deleteFlow(flow!)), false);
+    }
+  },
+  need("busybox"),
+);
 
 rootTest(
   "Tun carries packets between a namespace and this program",
