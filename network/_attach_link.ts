@@ -125,6 +125,30 @@ function takeKey(name: string, { key, tag }: Plan): RouteRequest<void> {
   };
 }
 
+/** The name of the host's end is new: what exists already is the other one. */
+function pairOf(
+  name: string,
+  { plan, netns, bridge }: { plan: Plan; netns: NetNs; bridge: Link },
+): RouteRequest<Link> {
+  return {
+    ...createLink({
+      kind: "veth",
+      name,
+      master: bridge.index,
+      mtu: plan.mtu,
+      up: true,
+      peer: { name: plan.name, netns, address: plan.mac, mtu: plan.mtu },
+    }),
+    recover(error) {
+      if (error.code !== "EEXIST") throw error;
+      throw new Deno.errors.AlreadyExists(
+        `Cannot attach as "${plan.name}": the namespace has a link of that name`,
+        { cause: error },
+      );
+    },
+  };
+}
+
 /** Makes the pair on the bridge; starts over if the bridge goes in between. */
 export async function createPair(
   route: RouteSocket,
@@ -140,14 +164,7 @@ export async function createPair(
       const link = await makeTagged(
         route,
         [
-          createLink({
-            kind: "veth",
-            name,
-            master: bridge.index,
-            mtu: plan.mtu,
-            up: true,
-            peer: { name: plan.name, netns, address: plan.mac, mtu: plan.mtu },
-          }),
+          pairOf(name, { plan, netns, bridge }),
           setLink(name, {
             alias: plan.tag,
             // A port of the host may lead back to where the packet came from.

@@ -57,7 +57,7 @@ function usesLoopback(plan: Plan): boolean {
  * @returns The attachment.
  * @throws {NetlinkError} If the kernel refuses, with what was asked and the kernel's own words.
  * @throws {PortInUseError} If a port is published already, with by whom.
- * @throws {Deno.errors.AlreadyExists} If another attachment has the key.
+ * @throws {Deno.errors.AlreadyExists} If another attachment has the key, or the namespace a link of that name.
  * @throws {TypeError} If the options do not fit together, or forwarding is off.
  *
  * @example Usage

@@ -132,7 +132,7 @@ rootTest("attach() leaves nothing when the kernel refuses", async (t) => {
     [
       "a name that is taken inside",
       { name: "taken0" },
-      "Cannot create veth link",
+      'Cannot attach as "taken0": the namespace has a link of that name',
     ],
     [
       "a bridge that is none",
