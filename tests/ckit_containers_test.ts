@@ -544,7 +544,7 @@ rootTest(
     await login.keys("p", "C-d");
     await login.sees("ckit: Cannot log in");
     await using archive = await openTerminal(box, ["export", IMAGE]);
-    await archive.sees("ckit export writes to no terminal");
+    await archive.sees("ckit writes no archive to a terminal");
   },
   need("busybox", "tmux"),
 );

@@ -190,3 +190,19 @@ Deno.test("ckit export leaves a file alone until all of the new one is there", a
   await t.succeed("export", "-o", "out.tar", "localhost/app:1");
   await t.succeed("import", "out.tar");
 });
+
+Deno.test("ckit save, load and rmi -f do what Docker's do", async () => {
+  await using t = await setUp();
+  await writeImage(`${t.path}/in.tar`, "localhost/app:1");
+  const loaded = await t.succeed("load", "-i", "in.tar");
+  assertStringIncludes(loaded, "localhost/app:1");
+  await t.succeed("save", "-o", "out.tar", "localhost/app:1");
+  assertEquals(
+    await t.succeed("rmi", "-f", "none", "localhost/app:1"),
+    "localhost/app:1\n",
+  );
+  assertEquals((await t.ckit("rmi", "none")).success, false);
+  assertEquals(await t.succeed("load", "-i", "out.tar"), loaded);
+  // Nothing stands on the standard input.
+  assertEquals((await t.ckit("load")).success, false);
+});

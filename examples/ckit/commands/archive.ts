@@ -41,7 +41,7 @@ const importCommand: Command = {
     const { signal, print } = context;
     const [path] = args.words;
     if (path === undefined || args.words.length !== 1) {
-      throw new UsageError("ckit import takes one file or folder");
+      throw new UsageError("one file or folder is to be named");
     }
     const repository = args.string("name");
     const admit = await readAdmit(args);
@@ -118,12 +118,12 @@ const exportCommand: Command = {
   alias: { o: "output" },
   async run(args, context) {
     if (args.words.length === 0) {
-      throw new UsageError("ckit export takes at least one reference");
+      throw new UsageError("at least one reference is missing");
     }
     const path = args.string("output");
     if (path === undefined && Deno.stdout.isTerminal()) {
       throw new UsageError(
-        "ckit export writes to no terminal; -o takes a file",
+        "ckit writes no archive to a terminal; -o takes a file",
       );
     }
     using content = await openContent(context);
@@ -200,9 +200,28 @@ const convert: Command = {
   },
 };
 
+/** Docker's words for both: it has the file in a flag, and else the standard input. */
+const save: Command = { ...exportCommand, name: "save" };
+
+const load: Command = {
+  ...importCommand,
+  name: "load",
+  usage: "[--name REPOSITORY] [--policy FILE | --key FILE...] [-i FILE|FOLDER]",
+  most: 0,
+  strings: [...importCommand.strings!, "input"],
+  alias: { i: "input" },
+  run: (args, context) =>
+    importCommand.run(
+      { ...args, words: [args.string("input") ?? "-"] },
+      context,
+    ),
+};
+
 /** What takes images in and out of files, and changes their form. */
 export const archives: readonly Command[] = [
   importCommand,
   exportCommand,
+  load,
+  save,
   convert,
 ];

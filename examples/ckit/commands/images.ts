@@ -58,20 +58,23 @@ export const tag: Command = {
 
 export const rmi: Command = {
   name: "rmi",
-  usage: "REF...",
+  usage: "[-f] REF...",
   summary:
     "remove names of images; what they stood for goes with the next prune",
+  booleans: ["force"],
+  alias: { f: "force" },
   async run(args, context) {
     if (args.words.length === 0) throw new UsageError("ckit rmi takes a name");
     using content = await openContent(context);
     return await withEach(args.words, context, async (reference) => {
       const name = fullName(reference);
-      if (!await content.images.delete(name)) {
+      const deleted = await content.images.delete(name);
+      if (!deleted && !args.flag("force")) {
         throw new Deno.errors.NotFound(
           `Cannot remove image "${name}": there is no such name`,
         );
       }
-      context.print(name);
+      if (deleted) context.print(name);
     });
   },
 };

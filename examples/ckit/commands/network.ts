@@ -20,7 +20,8 @@ const ls: Command = {
       const { key, bridge, link, published } = attachment;
       const id = idOf(context, key);
       if (id === undefined) continue;
-      const ports = published.map((port) =>
+      const ordered = published.toSorted((a, b) => a.hostPort - b.hostPort);
+      const ports = ordered.map((port) =>
         `${port.hostAddress}:${port.hostPort}->${port.targetPort}/${port.protocol}`
       );
       const words = [id, bridge ?? "-", link ?? "-", ports.join(",") || "-"];

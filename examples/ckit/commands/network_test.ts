@@ -43,7 +43,11 @@ rootTest(
       address: "10.78.0.2/24",
       gateway: "10.78.0.1",
       forwarding: true,
-      publish: [{ hostAddress: "127.0.0.1", hostPort: 8080, targetPort: 80 }],
+      publish: [8082, 8080, 8081].map((hostPort) => ({
+        hostAddress: "127.0.0.1",
+        hostPort,
+        targetPort: 80,
+      })),
     });
     attachment.keep();
     await using _other = await attach(others, {
@@ -52,7 +56,7 @@ rootTest(
       address: "10.77.0.2/24",
     });
     assertEquals(await run("network ls", temp.path), [
-      `gone\t${bridge}\t${attachment.link}\t127.0.0.1:8080->80/tcp`,
+      `gone\t${bridge}\t${attachment.link}\t127.0.0.1:8080->80/tcp,127.0.0.1:8081->80/tcp,127.0.0.1:8082->80/tcp`,
     ]);
     assertEquals(await run("network prune", temp.path), [
       "gone",
