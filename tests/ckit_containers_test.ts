@@ -5,7 +5,10 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { exportArchive } from "@containerkit/distribution/archive";
 import { packImage } from "@containerkit/distribution/pack";
-import { createMemoryStore } from "@containerkit/distribution/registry";
+import {
+  createMemoryStore,
+  createRegistry,
+} from "@containerkit/distribution/registry";
 import {
   ckit,
   freePort,
@@ -545,6 +548,31 @@ rootTest(
     await login.sees("ckit: Cannot log in");
     await using archive = await openTerminal(box, ["export", IMAGE]);
     await archive.sees("ckit writes no archive to a terminal");
+  },
+  need("busybox", "tmux"),
+);
+
+rootTest(
+  "ckit push and copy print what they sent below the bars of a terminal",
+  async () => {
+    await using box = await setUp();
+    await using registry = createRegistry({ store: createMemoryStore() });
+    await using server = Deno.serve(
+      { hostname: "127.0.0.1", port: 0, onListen() {} },
+      registry,
+    );
+    const name = `127.0.0.1:${server.addr.port}/box`;
+    for (
+      const args of [["push", IMAGE, `${name}:1`], [
+        "copy",
+        `${name}:1`,
+        `${name}:2`,
+      ]]
+    ) {
+      await using terminal = await openTerminal(box, args);
+      await terminal.sees("ckit ended with 0");
+      await terminal.sees(`${args[2]}@sha256:`);
+    }
   },
   need("busybox", "tmux"),
 );

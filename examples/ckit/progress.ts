@@ -93,3 +93,11 @@ export function showProgress(): Progress {
     void Deno.stderr.writeSync(encoder.encode(text));
   return Deno.stderr.isTerminal() ? bars(write) : lines(write);
 }
+
+/** Shows what a function transfers. It is shown to its end when this returns: what is printed next stays below it. */
+export async function withProgress<T>(
+  fn: (onProgress: Progress["onProgress"]) => Promise<T>,
+): Promise<T> {
+  using progress = showProgress();
+  return await fn(progress.onProgress);
+}

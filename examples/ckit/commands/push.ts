@@ -6,7 +6,7 @@ import {
 import { openClient } from "../client.ts";
 import { type Command, UsageError } from "../command.ts";
 import { fullName } from "../images.ts";
-import { showProgress } from "../progress.ts";
+import { withProgress } from "../progress.ts";
 import { openContent } from "../stores.ts";
 
 export const push: Command = {
@@ -30,14 +30,15 @@ export const push: Command = {
     }
     const image = await openImage(content, found.descriptor);
     using client = openClient({ plainHttp: args.flag("plain-http") });
-    using progress = showProgress();
-    const { digest } = await pushImage(image, fullName(target), {
-      client,
-      // One that was broken off goes on where the registry has it.
-      uploads: fileUploadState(`${context.root}/uploads`),
-      onProgress: progress.onProgress,
-      signal: context.signal,
-    });
+    const { digest } = await withProgress((onProgress) =>
+      pushImage(image, fullName(target), {
+        client,
+        // One that was broken off goes on where the registry has it.
+        uploads: fileUploadState(`${context.root}/uploads`),
+        onProgress,
+        signal: context.signal,
+      })
+    );
     context.print(`${fullName(target)}@${digest}`);
   },
 };

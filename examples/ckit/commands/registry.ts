@@ -20,7 +20,7 @@ import { timingSafeEqual } from "@std/crypto/timing-safe-equal";
 import { openClient, openCredentials, openHosts } from "../client.ts";
 import { type Arguments, type Command, UsageError } from "../command.ts";
 import { fullName } from "../images.ts";
-import { formatSize, showProgress } from "../progress.ts";
+import { formatSize, withProgress } from "../progress.ts";
 import { readStdin } from "../read_stdin.ts";
 
 function onlyWord({ words }: Arguments, what: string): string {
@@ -112,15 +112,16 @@ const copy: Command = {
       throw new UsageError("ckit copy takes two references");
     }
     using client = openClient({ plainHttp: args.flag("plain-http") });
-    using progress = showProgress();
     const platforms = args.list("platform");
-    const { digest } = await copyImage(from, to, {
-      client,
-      signal,
-      referrers: args.flag("referrers"),
-      onProgress: progress.onProgress,
-      ...(platforms.length === 0 ? {} : { platforms }),
-    });
+    const { digest } = await withProgress((onProgress) =>
+      copyImage(from, to, {
+        client,
+        signal,
+        referrers: args.flag("referrers"),
+        onProgress,
+        ...(platforms.length === 0 ? {} : { platforms }),
+      })
+    );
     print(`${fullName(to)}@${digest}`);
   },
 };
