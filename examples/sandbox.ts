@@ -36,9 +36,10 @@ await using view = await snapshots.view(id, chainId, {
   idmap: { uids: [IDS], gids: [IDS] },
 });
 await using cleanup = new AsyncDisposableStack();
-await Deno.mkdir(`${state}/${id}`, { recursive: true });
-cleanup.defer(() => Deno.remove(`${state}/${id}`));
-await using rootfs = await mount(view.mounts, `${state}/${id}`);
+// Where its root, who is nobody here, gets to it.
+const folder = await Deno.makeTempDir({ prefix: "sandbox-" });
+cleanup.defer(() => Deno.remove(folder));
+await using rootfs = await mount(view.mounts, folder);
 
 const spec = await createSpec(image.config, {
   rootfs: rootfs.target,

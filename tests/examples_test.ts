@@ -26,8 +26,6 @@ async function start(folder: string) {
     registry,
   ));
   const host = `127.0.0.1:${server.addr.port}`;
-  // Whoever is root in a user namespace has to get to its root filesystem.
-  Deno.chmodSync(folder, 0o711);
   Deno.mkdirSync(`${folder}/rootfs`);
   makeBusyboxRootfs(`${folder}/rootfs`);
   // As images have it. runc 1.1 gives a tmpfs the mode of what it covers.
