@@ -1,5 +1,24 @@
 /**
- * Images to and from registries and archives, signed and verified.
+ * Images to and from registries: pull, push, copy, tags, referrers.
+ *
+ * ```ts
+ * import { pull, push } from "@containerkit/distribution";
+ * import { packImage } from "@containerkit/distribution/pack";
+ * import { createMemoryStore, createRegistry } from "@containerkit/distribution/registry";
+ * import { assertEquals } from "@std/assert";
+ *
+ * // A registry of this program's own; any other is named in its place.
+ * await using registry = createRegistry({ store: createMemoryStore() });
+ * await using server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, registry);
+ * const reference = `127.0.0.1:${server.addr.port}/app:1`;
+ *
+ * const image = await packImage(createMemoryStore(), { layers: [] });
+ * await push(image, reference);
+ * const pulled = await pull(reference, createMemoryStore());
+ * assertEquals(pulled.descriptor, image.descriptor);
+ * ```
+ *
+ * Packing, archives, signatures and a registry to embed are sub-exports: `pack`, `archive`, `sign` and `registry`.
  *
  * @module
  */

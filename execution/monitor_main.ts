@@ -1,9 +1,7 @@
 /**
- * The monitor as a program: `deno run -A monitor_main.ts <folder>`.
- *
- * ```ts ignore
- * import "@containerkit/execution/monitor-main";
- * ```
+ * The monitor as a program, which `run()` and its kin start by themselves:
+ * `deno run -A jsr:@containerkit/execution/monitor-main <folder>`. Importing it
+ * does nothing; `runMonitor()` is for programs that are their own monitor.
  *
  * @module
  */

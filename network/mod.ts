@@ -1,6 +1,28 @@
 /**
  * Network namespaces, links, addresses, routes and NAT by netlink.
  *
+ * ```ts ignore
+ * import { attach, NetNs } from "@containerkit/network";
+ *
+ * using netns = NetNs.create();
+ * await using eth0 = await attach(netns, {
+ *   bridge: "ck0",
+ *   address: "10.88.0.2/24",
+ *   gateway: "10.88.0.1",
+ * });
+ * ```
+ *
+ * What is there can be asked without root:
+ *
+ * ```ts
+ * import { listLinks, RouteSocket } from "@containerkit/network";
+ * import { assert } from "@std/assert";
+ *
+ * using route = new RouteSocket();
+ * const links = await route.request(listLinks());
+ * assert(links.some(({ name }) => name === "lo"));
+ * ```
+ *
  * @module
  */
 

@@ -1,6 +1,8 @@
 /**
  * Flows that connection tracking knows.
  *
+ * @experimental **UNSTABLE**: New API, yet to be vetted.
+ *
  * @module
  */
 
