@@ -63,6 +63,9 @@ export async function* readPages(
         why: "the link to the next page leads elsewhere",
       });
     }
+    // A proxy for several registries may pass on the link of the one that it asked.
+    const namespace = url.searchParams.get("ns");
+    if (namespace !== null) next.searchParams.set("ns", namespace);
     if (page === MAX_PAGES || next.href === url.href) {
       throw new RangeError(
         `Cannot ${request.action}: there are more than ${page} pages`,

@@ -439,6 +439,57 @@ Deno.test("copy() needs no HEAD, and tells why a registry refuses it", async () 
   }
 });
 
+/** A registry of two pages of tags, the first with this link; `ORIGIN` in it is its own. */
+async function startPages(link: string) {
+  return await start((request) => {
+    const { origin, pathname, searchParams } = new URL(request.url);
+    if (!pathname.endsWith("/tags/list")) return undefined;
+    return searchParams.get("last") === "a"
+      ? Response.json({ tags: ["b"] })
+      : Response.json({ tags: ["a"] }, {
+        headers: { link: link.replace("ORIGIN", origin) },
+      });
+  });
+}
+
+Deno.test("listTags() follows a link in every form that it may have", async () => {
+  for (
+    const link of [
+      '</v2/app/tags/list?last=a>; rel="next"',
+      "</v2/app/tags/list?last=a>;rel=next",
+      '<ORIGIN/v2/app/tags/list?last=a>; title="x, y"; rel="prev next"',
+      '<?n=1&last=a>; REL = "next"',
+      '<list?last=a>; rel="next"; title="a"',
+      '</v2/first>; rel="first", </v2/app/tags/list?last=a>; rel="next"',
+    ]
+  ) {
+    await using faulty = await startPages(link);
+    const { client, host } = faulty;
+    assertEquals(
+      await Array.fromAsync(listTags(`${host}/app`, { client })),
+      ["a", "b"],
+      link,
+    );
+  }
+});
+
+Deno.test("listTags() tells a mirror on each page whose list it is", async () => {
+  await using mirror = await startPages(
+    '</v2/app/tags/list?last=a>; rel="next"',
+  );
+  using client = new RegistryClient({
+    hosts: () => [{ url: `http://${mirror.host}/v2/` }],
+  });
+  assertEquals(
+    await Array.fromAsync(listTags("registry.example/app", { client })),
+    ["a", "b"],
+  );
+  assertEquals(mirror.requests, [
+    "GET /v2/app/tags/list?ns=registry.example",
+    "GET /v2/app/tags/list?last=a&ns=registry.example",
+  ]);
+});
+
 Deno.test("a list whose next page leads elsewhere, or in a circle, ends with an error", async () => {
   for (
     const link of [
