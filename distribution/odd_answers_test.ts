@@ -15,7 +15,13 @@ import {
   resolve,
 } from "./mod.ts";
 import { createMemoryStore } from "./registry/mod.ts";
-import { image, isLayer, pullFails, start } from "./_test_faulty_image.ts";
+import {
+  image,
+  isLayer,
+  pullFails,
+  pullRight,
+  start,
+} from "./_test_faulty_image.ts";
 
 Deno.test("resolve() and pull() say of Docker's schema 1 that it is not supported, and take nothing else by its type", async () => {
   const schema1 = JSON.stringify({
@@ -110,6 +116,78 @@ Deno.test("a registry that one is redirected to gets no credentials, and gives a
     "401",
   );
   assertEquals(error.method, "POST");
+});
+
+Deno.test("pull() needs no length, and takes a media type with parameters", async () => {
+  await using faulty = await start(async (request, answer) => {
+    const response = await answer();
+    const headers = new Headers(response.headers);
+    headers.delete("content-length");
+    const type = headers.get("content-type");
+    if (type !== null) headers.set("content-type", `${type}; charset=utf-8`);
+    // As a stream it goes in chunks.
+    const body = request.method === "GET"
+      ? response.body?.pipeThrough(new TransformStream())
+      : null;
+    return new Response(body, { status: response.status, headers });
+  });
+  await pullRight(faulty);
+});
+
+Deno.test("a manifest may begin with a byte order mark: its digest is of the bytes as they are", async () => {
+  const bytes = new TextEncoder().encode(
+    `\ufeff${new TextDecoder().decode(image.raw.manifest)}`,
+  );
+  await using faulty = await start((request) =>
+    request.url.includes("/manifests/")
+      ? new Response(bytes, { headers: { "content-type": MediaType.Manifest } })
+      : undefined
+  );
+  const { client, host } = faulty;
+  const pulled = await pull(`${host}/app:1`, createMemoryStore(), { client });
+  assertEquals(pulled.descriptor.digest, digestBytes(bytes));
+  assertEquals(pulled.raw.manifest, bytes);
+});
+
+Deno.test("push() goes on at a location in every form that it may have, and leaves its query alone", async () => {
+  const state = "?_state=a%2Bb%3D=&x&y=%7E";
+  for (
+    const form of [
+      (path: string) => path,
+      (path: string) => `${path}${state}`,
+      (path: string, base: string) => new URL(path, base).href + state,
+      (path: string) => path.replace("/v2/app/blobs/uploads/", "../uploads/"),
+      (path: string, _base: string, method: string) =>
+        // Where it does not move, not all say so.
+        method === "PATCH" ? undefined : path,
+    ]
+  ) {
+    const queries = new Set<string>();
+    await using faulty = startFaulty(async (request, answer) => {
+      const { search } = new URL(request.url);
+      if (request.method !== "POST") {
+        queries.add(search.replace(/[?&]digest=sha256%3A[0-9a-f]{64}$/, ""));
+      }
+      const response = await answer();
+      const path = response.headers.get("location");
+      if (path?.includes("/uploads/")) {
+        const location = form(path, request.url, request.method);
+        if (location === undefined) response.headers.delete("location");
+        else response.headers.set("location", location);
+      }
+      return response;
+    });
+    const { client, host } = faulty;
+    const sent = testImage({ layers: [100, 2_500_000] });
+    await push(sent, `${host}/app:1`, { client, chunkSize: 1_000_000 });
+    await pull(`${host}/app:1`, createMemoryStore(), { client });
+    const wanted = form("/v2/app/blobs/uploads/x", `http://${host}`, "POST")!;
+    const hasState = wanted.endsWith(state);
+    assertEquals(
+      [...queries].filter((text) => text !== ""),
+      hasState ? [state] : [],
+    );
+  }
 });
 
 Deno.test("what a storage says in XML is told, and no more of it", async () => {
