@@ -190,6 +190,47 @@ Deno.test("push() goes on at a location in every form that it may have, and leav
   }
 });
 
+Deno.test("a client answers every challenge that it can, among others that it cannot", async () => {
+  const basic = `Basic ${btoa("u:p")}`;
+  for (
+    const [challenge, sent] of [
+      ["Basic", basic],
+      ['bearer REALM="/token"', "Bearer t"],
+      ['Digest realm="x, y", Basic realm="z"', basic],
+      ["Negotiate abc==, Basic", basic],
+      ['Basic realm="a", Bearer realm="/token",service="s"', "Bearer t"],
+      ['Bearer realm="/token",error="invalid_token" , Basic', "Bearer t"],
+      ["Negotiate", undefined],
+      ["Bearer", undefined],
+      ["", undefined],
+      [undefined, undefined],
+    ] as const
+  ) {
+    const seen = new Set<string | null>();
+    await using faulty = await start((request) => {
+      if (request.url.includes("/token?")) return Response.json({ token: "t" });
+      const authorization = request.headers.get("authorization");
+      seen.add(authorization);
+      if (authorization !== null) return undefined;
+      return new Response(null, {
+        status: 401,
+        headers: challenge === undefined
+          ? {}
+          : { "www-authenticate": challenge },
+      });
+    }, { client: { credentials: () => ({ username: "u", password: "p" }) } });
+    const { client, host } = faulty;
+    const found = resolve(`${host}/app:1`, { client });
+    if (sent === undefined) {
+      await assertRejects(() => found, RegistryError, "gave 401");
+      assertEquals(seen, new Set([null]));
+    } else {
+      assertEquals(await found, image.descriptor);
+      assertEquals(seen, new Set([null, sent]));
+    }
+  }
+});
+
 Deno.test("what a storage says in XML is told, and no more of it", async () => {
   for (
     const [body, told] of [
