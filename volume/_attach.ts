@@ -11,7 +11,7 @@ import {
 import { detachHot } from "./_detach_hot.ts";
 import type { Place } from "./_driver.ts";
 import { driverOf } from "./_drivers.ts";
-import { requireRow, type Row, rowOf } from "./_row.ts";
+import { requireRow, requireStill, type Row, rowOf } from "./_row.ts";
 import {
   isStaged,
   placeOf,
@@ -56,16 +56,16 @@ export async function attach(
   const { state } = store;
   const { signal } = options;
   const id = crypto.randomUUID();
-  const insert = (): Row =>
-    state.transaction(() => {
+  const insert = (found: Row): void =>
+    state.transaction<void>(() => {
       const row = requireRow(state, name, "attach");
+      requireStill(state, found);
       if (row.phase === "filling") {
         throw new Deno.errors.Busy(
           `Cannot attach volume "${name}": it is being filled`,
         );
       }
       insertAttachment(state, id, row.id);
-      return row;
     }, ENDS_WITH_BOOT);
   signal?.throwIfAborted();
   const found = requireRow(state, name, "attach");
@@ -73,7 +73,7 @@ export async function attach(
   const place = placeOf(store, found);
   if (isStaged(place)) {
     await whileStaging(place, signal, async () => {
-      insert();
+      insert(found);
       try {
         await stage(place, signal);
       } catch (error) {
@@ -81,7 +81,7 @@ export async function attach(
         throw error;
       }
     });
-  } else insert();
+  } else insert(found);
   const mounts: readonly Mount[] = isStaged(place)
     ? [{
       type: "bind",

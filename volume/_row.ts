@@ -112,6 +112,19 @@ export function requireRow(state: State, name: string, action: string): Row {
   return row;
 }
 
+/**
+ * Asks for a volume once more, after waiting.
+ *
+ * @throws {Deno.errors.NotFound} If it was removed meanwhile, whatever has its name now.
+ */
+export function requireStill(state: State, { id, name }: Row): void {
+  const row = findRow(state, name);
+  if (row?.id === id && row.phase !== "removing") return;
+  throw new Deno.errors.NotFound(
+    `Cannot use volume "${name}": it was removed meanwhile`,
+  );
+}
+
 /** What others see of a row. */
 export function toInfo(row: Row): VolumeInfo {
   const { name, kind, size, inodes, populated, labels, lease, created } = row;

@@ -36,7 +36,7 @@ export function isStaged(place: Place): place is Place & { staged: string } {
  * the last of its users.
  */
 export async function whileStaging<T>(
-  place: Place & { staged: string },
+  place: { staged: string },
   signal: AbortSignal | undefined,
   fn: () => Promise<T>,
 ): Promise<T> {
@@ -54,7 +54,7 @@ export async function whileStaging<T>(
 }
 
 /** Removes the place and its lock, which is held, unless the volume is mounted there. */
-async function removeUnused(place: Place & { staged: string }): Promise<void> {
+async function removeUnused(place: { staged: string }): Promise<void> {
   if (isMountPoint(place.staged)) return;
   for (const path of [place.staged, `${place.staged}.lock`]) {
     await Deno.remove(path).catch((error) => {
@@ -65,7 +65,7 @@ async function removeUnused(place: Place & { staged: string }): Promise<void> {
 
 /** The same, but only if nobody is at it. */
 export async function unlessStaging(
-  place: Place & { staged: string },
+  place: { staged: string },
   fn: () => Promise<void>,
 ): Promise<void> {
   using lock = tryLockFile(`${place.staged}.lock`);

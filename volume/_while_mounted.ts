@@ -10,7 +10,7 @@ import { users } from "./_attachments.ts";
 import type { BindMount } from "@containerkit/mount";
 import type { Place } from "./_driver.ts";
 import { driverOf } from "./_drivers.ts";
-import type { Row } from "./_row.ts";
+import { requireStill, type Row } from "./_row.ts";
 
 /** Where the root of a volume is that needs no mount: what it shows is a folder. */
 function unstagedRoot(place: Place): string {
@@ -28,6 +28,7 @@ export async function whileMounted<T>(
   const place = placeOf(store, row);
   if (!isStaged(place)) return await fn(unstagedRoot(place));
   return await whileStaging(place, signal, async () => {
+    requireStill(store.state, row);
     await stage(place, signal);
     try {
       return await fn(place.staged);

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { mkdirAt, openAt, OpenFlag, statFs } from "@containerkit/libc";
-import { mount } from "@containerkit/mount";
+import { mount, unmount } from "@containerkit/mount";
 import { lockFile, openState } from "@containerkit/state";
 import { need, rootTest, runProgram } from "@containerkit/tests";
 import { type Fixture, MIB, open } from "./_test_store.ts";
@@ -508,5 +508,32 @@ rootTest(
     assertEquals([size, inodes], [32 * MIB, 100]);
     const { size: now } = statFs(`${path}/run/volumes/1`);
     assertEquals(now, 32 * MIB);
+  },
+);
+
+rootTest(
+  "VolumeStore mounts no volume that is removed while it waits",
+  async () => {
+    await using fixture = await open();
+    const { volumes, path } = fixture;
+    const calls = [
+      (name: string) => volumes.usage(name),
+      (name: string) => volumes.attach(name),
+      (name: string) => volumes.resize(name, { size: 2 * MIB }),
+      (name: string) => volumes.populate(name, () => Promise.resolve()),
+    ];
+    for (const [index, call] of calls.entries()) {
+      const name = `data-${index}`;
+      await volumes.create(name, { kind: "tmpfs", size: MIB });
+      const place = `${path}/run/volumes/${index + 1}`;
+      const lock = await lockFile(`${place}.lock`);
+      const refused = assertRejects(() => call(name), Deno.errors.NotFound);
+      await unmount(place);
+      damage(fixture, name, { phase: "removing", owner: null });
+      lock.close();
+      await refused;
+      await volumes.remove(name);
+      assertEquals([...Deno.readDirSync(`${path}/run/volumes`)], []);
+    }
   },
 );
