@@ -26,6 +26,8 @@ const SMALL = 1024 * 1024;
 const CHUNK_SIZE = 16 * 1024 * 1024;
 /** A blob up to this size, in bytes, may be sent with nobody counting: it has to be through within the time that an answer may take, ten minutes by default. */
 const DIRECT = 256 * 1024 * 1024;
+/** Smaller ones are not tried, in bytes. */
+const MIN_CHUNK = 256 * 1024;
 /** Progress is told once in so many bytes. */
 const STEP = 1024 * 1024;
 /** Answers of servers, or proxies before them, that take no streams or none so long. */
@@ -256,12 +258,27 @@ export class BlobUpload {
       // Read ahead while this one is on its way.
       next = chunks.read(lengthOf(session));
       next.catch(() => {});
-      const sent = await this.#sendChunk(session, chunk);
+      let sent: Session | undefined;
+      try {
+        sent = await this.#sendChunk(session, chunk);
+      } catch (error) {
+        if (!this.#shrink(error, chunk.length)) throw error;
+        return await this.#api.status(session) ?? { ...session, offset: 0 };
+      }
       if (sent === undefined) return { ...session, offset: 0 };
       session = sent;
       this.#tell("progress", session.offset);
     }
     return session;
+  }
+
+  /** Makes chunks smaller where a proxy takes none so large; a registry that says why means the blob. */
+  #shrink(error: unknown, length: number): boolean {
+    const isTooLong = error instanceof RegistryError &&
+      error.status === 413 && error.codes.length === 0;
+    if (!isTooLong || length <= MIN_CHUNK) return false;
+    this.#chunkSize = Math.max(MIN_CHUNK, Math.floor(length / 4));
+    return true;
   }
 
   /** Sends one chunk, as much of it as the server has not got, until it has all. */

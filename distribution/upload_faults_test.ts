@@ -236,6 +236,44 @@ Deno.test("push() sends chunks to a server that takes no streams", async () => {
   }
 });
 
+Deno.test("push() sends chunks as small as a proxy takes, but only if it is the chunk that is too large", async () => {
+  const large = testImage({ layers: [3_000_000] });
+  for (const [limit, chunkSize] of [[1_048_576], [300_000, 2_000_000]]) {
+    const sizes: number[] = [];
+    await using faulty = startFaulty((request) => {
+      if (request.method !== "PATCH") return undefined;
+      const length = Number(request.headers.get("content-length") ?? Infinity);
+      sizes.push(length);
+      return length > limit!
+        ? new Response("<html>413</html>", { status: 413 })
+        : undefined;
+    });
+    const { client, host } = faulty;
+    await push(large, `${host}/app:1`, {
+      client,
+      ...(chunkSize === undefined ? {} : { chunkSize }),
+    });
+    await pull(`${host}/app:1`, createMemoryStore());
+    const taken = sizes.filter((size) => size <= limit!);
+    // What was taken is not sent again.
+    assertEquals(taken.reduce((sum, size) => sum + size, 0), 3_000_000);
+    assert(sizes.length - taken.length <= 4, `${sizes}`);
+  }
+  const tried: number[] = [];
+  await using faulty = startFaulty((request) => {
+    if (request.method !== "PATCH") return undefined;
+    tried.push(Number(request.headers.get("content-length")));
+    const errors = [{ code: "SIZE_INVALID", message: "a blob is smaller" }];
+    return Response.json({ errors }, { status: 413 });
+  });
+  await assertRejects(
+    () => push(large, `${faulty.host}/app:1`, { client: faulty.client }),
+    RegistryError,
+    "gave 413 SIZE_INVALID a blob is smaller",
+  );
+  assertEquals(tried, [0, 3_000_000]);
+});
+
 Deno.test("push() tells of a source that ends early, runs over or fails, and cancels", async () => {
   const [whole] = testImage({ layers: [2_000_000] }).layers;
   const sources: [string, () => ReadableStream<Uint8Array>][] = [
