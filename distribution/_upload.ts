@@ -262,7 +262,7 @@ export class BlobUpload {
       try {
         sent = await this.#sendChunk(session, chunk);
       } catch (error) {
-        if (!this.#shrink(error, chunk.length)) throw error;
+        if (!this.#shrink(error, chunk.length, session)) throw error;
         return await this.#api.status(session) ?? { ...session, offset: 0 };
       }
       if (sent === undefined) return { ...session, offset: 0 };
@@ -273,10 +273,14 @@ export class BlobUpload {
   }
 
   /** Makes chunks smaller where a proxy takes none so large; a registry that says why means the blob. */
-  #shrink(error: unknown, length: number): boolean {
+  #shrink(
+    error: unknown,
+    length: number,
+    { minimum }: Session,
+  ): boolean {
     const isTooLong = error instanceof RegistryError &&
       error.status === 413 && error.codes.length === 0;
-    if (!isTooLong || length <= MIN_CHUNK) return false;
+    if (!isTooLong || length <= Math.max(MIN_CHUNK, minimum)) return false;
     this.#chunkSize = Math.max(MIN_CHUNK, Math.floor(length / 4));
     return true;
   }

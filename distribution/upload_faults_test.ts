@@ -274,6 +274,28 @@ Deno.test("push() sends chunks as small as a proxy takes, but only if it is the 
   assertEquals(tried, [0, 3_000_000]);
 });
 
+Deno.test("push() ends where a registry wants larger chunks than its proxy takes", async () => {
+  let count = 0;
+  await using faulty = startFaulty(async (request, answer) => {
+    if (request.method === "PATCH" && ++count > 1) {
+      return new Response(null, { status: 413 });
+    }
+    const response = await answer();
+    response.headers.set("oci-chunk-min-length", "1000000");
+    return response;
+  });
+  await assertRejects(
+    () =>
+      push(testImage({ layers: [3_000_000] }), `${faulty.host}/app:1`, {
+        client: faulty.client,
+        chunkSize: 1_000_000,
+      }),
+    RegistryError,
+    "413",
+  );
+  assertEquals(count, 2);
+});
+
 Deno.test("push() tells of a source that ends early, runs over or fails, and cancels", async () => {
   const [whole] = testImage({ layers: [2_000_000] }).layers;
   const sources: [string, () => ReadableStream<Uint8Array>][] = [

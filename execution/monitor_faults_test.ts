@@ -153,7 +153,7 @@ for (const monitor of [false, true]) {
       await assertRejects(
         () => create("a", spec, { ...options, log: { maxSize: 0 } }),
         RangeError,
-        "expected maxSize above 0",
+        "expected maxSize and maxFiles of at least 1",
       );
       await assertRejects(
         () => create("a", spec, { ...options, log: missing }),
