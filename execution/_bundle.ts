@@ -37,6 +37,8 @@ export interface ContainerRecord extends ProcessRecord {
   readonly runtime: Required<RuntimeOptions>;
   /** Its cgroups. */
   readonly cgroups: CgroupPaths;
+  /** What its spec called them, if it did. */
+  readonly cgroupsPath?: string;
   /** Whether its processes outlive the first one. */
   readonly sharedPids: boolean;
   /** Whether the monitor of the folder holds its input and output. */
@@ -84,12 +86,15 @@ export interface Bundle extends ProcessFiles {
 /** The folder of all containers. */
 export const containersPath = (state: string) => `${state}/containers`;
 
+/** The record in a folder of a container or of a further process. */
+export const recordIn = (path: string) => `${path}/record.json`;
+
 function processFiles(path: string): ProcessFiles {
   return {
     path,
     pid: `${path}/pid`,
     log: `${path}/log.json`,
-    record: `${path}/record.json`,
+    record: recordIn(path),
     exit: `${path}/exit.json`,
   };
 }

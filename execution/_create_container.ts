@@ -124,7 +124,8 @@ async function makeContainer(
   // Before there is anything outside of the bundle.
   writeJson(bundle.intent, runtime.options);
   // A cgroup that is not named is this id's alone.
-  locks.use(lockNames(runtime, id, spec.linux?.cgroupsPath));
+  const named = spec.linux?.cgroupsPath;
+  locks.use(lockNames(runtime, bundle, named));
   requireFree(runtime, id, cgroupsPath);
   const full = withTimeOffsets({
     ...spec,
@@ -166,6 +167,7 @@ async function makeContainer(
     id,
     runtime: runtime.options,
     cgroups: containerCgroups(launched.record.pid, cgroupsPath),
+    ...named === undefined ? {} : { cgroupsPath: named },
     sharedPids: !spec.linux?.namespaces?.some(({ type, path }) =>
       type === "pid" && path === undefined
     ),

@@ -3,7 +3,7 @@ import { signalCgroup } from "./_cgroup_procs.ts";
 import { conmonEnd } from "./_conmon.ts";
 import { emitEvent } from "./_events.ts";
 import { isAnothers } from "./_is_anothers.ts";
-import { forgetLock } from "./_lock_id.ts";
+import { forgetCgroup, forgetLock } from "./_lock_id.ts";
 import { lockBundle } from "./_lock_bundle.ts";
 import { monitorDrained } from "./_monitor_client.ts";
 import { deleteNatively } from "./_native_runc.ts";
@@ -34,6 +34,7 @@ export async function removeContainer(
   forgetLock(runtime, record.id);
   // First, while it is locked: who finds it without a lock takes the container for gone.
   await removeFolder(bundle.record);
+  if (record.cgroupsPath !== undefined) forgetCgroup(record.cgroupsPath);
   await removeFolder(bundle.path);
   emitEvent(bundle.state, { type: "delete", id: record.id });
 }

@@ -1,3 +1,4 @@
+import type { Bundle } from "./_bundle.ts";
 import { cgroupFolders } from "./_cgroup_paths.ts";
 import { cgroupPids } from "./_cgroup_procs.ts";
 import { isThere } from "./_is_there.ts";
@@ -22,23 +23,32 @@ function taken(
 /**
  * Locks an id in the runtime's folder, and the cgroup if the spec names one, until the container is made or undone.
  *
- * @throws {RuntimeError} If another makes or undoes one of that id there, or in that cgroup (`AlreadyExists`).
+ * @throws {RuntimeError} If another makes or undoes one of that id there, or in that cgroup, or a container has the cgroup (`AlreadyExists`).
  */
 export function lockNames(
   runtime: Runtime,
-  id: string,
+  bundle: Bundle,
   cgroupsPath: string | undefined,
 ): Disposable {
+  const { id } = bundle;
   using locks = new DisposableStack();
-  const lock = (one: Disposable | undefined, where: string) => {
-    if (one === undefined) {
-      throw taken(runtime, id, `another makes one in ${where}`);
-    }
-    locks.use(one);
+  const lock = <T extends Disposable>(one: T | undefined, where: string): T => {
+    if (one !== undefined) return locks.use(one);
+    throw taken(runtime, id, `another makes one in ${where}`);
   };
   lock(tryLockId(runtime, id), `"${runtime.options.root}"`);
   if (cgroupsPath !== undefined) {
-    lock(tryLockCgroup(cgroupsPath), `the cgroup "${cgroupsPath}"`);
+    const name = `the cgroup "${cgroupsPath}"`;
+    const cgroup = lock(tryLockCgroup(cgroupsPath), name);
+    const { owner } = cgroup;
+    if (owner !== undefined) {
+      throw taken(
+        runtime,
+        id,
+        `${name} belongs to the container in "${owner}"`,
+      );
+    }
+    cgroup.give(bundle);
   }
   return locks.move();
 }

@@ -14,11 +14,13 @@ import { endRuntimes, removeFolder } from "./_runtime_copies.ts";
  * Removes what a failed, killed or forgotten `create` left: the container if it
  * came to be, else its processes, cgroup and the runtime's folder. One of that
  * id that somebody else made with the same runtime meanwhile is left alone.
+ *
+ * @param cgroupsPath Where it was made; `undefined` if another has that cgroup by now.
  */
 export async function scrapContainer(
   runtime: Runtime,
   bundle: Bundle,
-  cgroupsPath: string,
+  cgroupsPath: string | undefined,
 ): Promise<void> {
   const own = `${runtime.options.root}/${bundle.id}`;
   if (isThere(own) && await isAnothers(runtime, bundle)) return;
@@ -29,7 +31,7 @@ export async function scrapContainer(
     // It knows nothing of it, or half: the rest is done without it.
   }
   // That of a unit of systemd goes with its last process.
-  const paths = cgroupFolders(cgroupsPath);
+  const paths = cgroupsPath === undefined ? {} : cgroupFolders(cgroupsPath);
   const left = new Set(cgroupPids(paths));
   signalCgroup(paths, SIGKILL);
   // Those that the runtime's end made children of this program.

@@ -77,7 +77,8 @@ async function undo(bundle: Bundle): Promise<boolean> {
       using cgroup = tryLockCgroup(cgroupsPath);
       if (cgroup === undefined) return false;
       await outlastRuntimes(bundle, cgroupsPath);
-      await scrapContainer(runtime, bundle, cgroupsPath);
+      const isFree = cgroup.owner === undefined;
+      await scrapContainer(runtime, bundle, isFree ? cgroupsPath : undefined);
     }
   }
   await removeFolder(bundle.path);

@@ -185,13 +185,10 @@ rootTest(
   async () => {
     using bench = makeBench();
     const { state, spec } = bench;
-    const cgroup = `/containerkit-taken-${Deno.pid}`;
     const options = { state, stderr: "null" } as const;
-    await using first = await run(
-      "a",
-      await spec("sleep 1000", { cgroup }),
-      options,
-    );
+    await using first = await run("a", await spec("sleep 1000"), options);
+    const [path] = Object.values(first.cgroups);
+    const cgroup = path!.slice(path!.lastIndexOf("/"));
     const error = await assertRejects(
       async () => await create("b", await spec("true", { cgroup }), options),
       RuntimeError,
@@ -199,6 +196,39 @@ rootTest(
     );
     assertEquals(error.code, "AlreadyExists");
     assertEquals(first.state(), "running");
+  },
+  missing,
+);
+
+rootTest(
+  "a cgroup that a spec names belongs to one container until that is deleted",
+  async () => {
+    using bench = makeBench();
+    const cgroup = `/containerkit-owned-${Deno.pid}`;
+    const options = { state: bench.state, stderr: "null" } as const;
+    const spec = await bench.spec("sleep 1000", { cgroup });
+    {
+      // Who deletes it ends all in its cgroup.
+      const ends = await bench.spec("true", {
+        cgroup,
+        namespaces: { pid: "host" },
+      });
+      await using first = await run("a", ends, options);
+      await first.status;
+      const second = { ...options, state: `${bench.folder}/second` };
+      const error = await assertRejects(
+        () => create("b", spec, second),
+        RuntimeError,
+        "belongs to the container in",
+      );
+      assertEquals(error.code, "AlreadyExists");
+    }
+    {
+      await using second = await run("b", spec, options);
+      assertEquals(second.state(), "running");
+    }
+    using lock = tryLockCgroup(cgroup);
+    assertEquals(lock?.owner, undefined);
   },
   missing,
 );
@@ -251,7 +281,13 @@ rootTest(
       using _ = tryLockCgroup(cgroupsPath);
       assertEquals((await recoverContainers({ state })).undone, []);
     }
+    await using other = await run(
+      "b",
+      await bench.spec("sleep 1000", { cgroup: cgroupsPath }),
+      { state: `${bench.folder}/second`, stderr: "null" },
+    );
     assertEquals((await recoverContainers({ state })).undone, ["a"]);
+    assertEquals(other.state(), "running");
   },
   missing,
 );
