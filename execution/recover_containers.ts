@@ -46,7 +46,7 @@ export interface Recovery {
 }
 
 /** Whether it has not been reaped. */
-const isThere = ({ pid, startTime }: ProcessIdentity) =>
+const isUnreaped = ({ pid, startTime }: ProcessIdentity) =>
   processStat(pid)?.startTime === startTime;
 
 /** Undoes a creation whose program has died; `false` if it lives. */
@@ -115,7 +115,7 @@ export async function recoverContainers(
         if (await undo(bundle)) undone.push(name);
       } else if (record.monitored && readExit(bundle) === undefined) {
         // Of one that has ended there is nothing to take over, and nobody can tell how.
-        orphaned ||= isThere(record);
+        orphaned ||= isUnreaped(record);
       }
     }
   } catch (error) {
