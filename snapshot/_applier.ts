@@ -35,6 +35,7 @@ import {
   makeNode,
   makeSymlink,
   missingTarget,
+  type Spot,
 } from "./_make_entry.ts";
 import { LargeWrites } from "./_large_writes.ts";
 import type { Pace } from "./_pace.ts";
@@ -151,9 +152,9 @@ export class Applier implements TarSink, Disposable {
   }
 
   /** What is done at once is done; the rest is given back, to be done before anything else. */
-  #begin(header: TarHeader): Generator<void> | undefined {
+  #begin(header: TarHeader, isCopied = false): Generator<void> | undefined {
     try {
-      return this.#dispatch(header);
+      return this.#dispatch(header, isCopied);
     } catch (error) {
       if (error instanceof LayerError || !(error instanceof RangeError)) {
         throw error;
@@ -162,7 +163,11 @@ export class Applier implements TarSink, Disposable {
     }
   }
 
-  #dispatch(header: TarHeader): Generator<void> | undefined {
+  /** @param isCopied Whether what it links to was copied from the layers below. */
+  #dispatch(
+    header: TarHeader,
+    isCopied: boolean,
+  ): Generator<void> | undefined {
     const found = this.#locate(header.name);
     if (found === undefined) return;
     const { parent, name } = found;
@@ -173,8 +178,12 @@ export class Applier implements TarSink, Disposable {
       return makeMark(this.#context, parent, whiteout);
     }
     const isMade = this.#make(header, parent, name);
-    if (isMade === undefined) return this.#linkBelow(header);
-    if (!isMade) return this.#makeRoom(header, parent, name);
+    if (isMade === undefined) {
+      // It went again with the directory that is replaced by a link into it.
+      if (isCopied) throw missingTarget(header);
+      return this.#linkBelow(header);
+    }
+    if (!isMade) return this.#makeRoom(header, { parent, name }, isCopied);
   }
 
   /** Makes an entry. Gives false if a directory is in the way, `undefined` if what it links to is not there. */
@@ -211,10 +220,14 @@ export class Applier implements TarSink, Disposable {
     );
   }
 
-  *#makeRoom(header: TarHeader, parent: Dir, name: string): Generator<void> {
+  *#makeRoom(
+    header: TarHeader,
+    { parent, name }: Spot,
+    isCopied: boolean,
+  ): Generator<void> {
     this.#lastPrefix = undefined;
     yield* removeFrom(this.#context, parent, name);
-    const more = this.#begin(header);
+    const more = this.#begin(header, isCopied);
     if (more !== undefined) yield* more;
   }
 
@@ -230,7 +243,7 @@ export class Applier implements TarSink, Disposable {
     const isCopied = base !== undefined && dir !== undefined &&
       (yield* copyUp(context, dir, base));
     if (!isCopied) throw missingTarget(header);
-    const more = this.#begin(header);
+    const more = this.#begin(header, true);
     if (more !== undefined) yield* more;
   }
 

@@ -207,6 +207,27 @@ rootTest(
   },
 );
 
+rootTest(
+  "applyLayer() A9 refuses a link into the directory that it would replace",
+  async () => {
+    await using temp = tempDir();
+    const [lower, upper] = [`${temp.path}/lower`, `${temp.path}/upper`];
+    for (const path of [lower, upper]) Deno.mkdirSync(path);
+    await applyLayer(layer(file("d/f", "x")), lower);
+    const entries = [dir("d/"), link("d/f", "d")];
+    await assertRejects(
+      () =>
+        applyLayer(layer(...entries), upper, {
+          format: "overlay",
+          parents: [lower],
+        }),
+      LayerError,
+      "which is not there",
+    );
+    await assertRejects(() => applyLayer(layer(...entries), lower), LayerError);
+  },
+);
+
 rootTest("applyLayer() A2 refuses a parent that is a file", async () => {
   await using temp = tempDir();
   const error = await assertRejects(
