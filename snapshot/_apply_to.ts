@@ -103,7 +103,7 @@ function openTree(root: string): DirTree {
     const stat = lstatAt(fd, "");
     if (typeof stat !== "number") {
       tree.root.note(stat);
-      if (!tree.root.fresh) tree.root.times = stat;
+      tree.root.times = stat;
       suspendDefaultAcl(tree.root);
     }
   } catch (error) {

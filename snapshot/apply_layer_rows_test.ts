@@ -228,6 +228,19 @@ rootTest(
   },
 );
 
+rootTest(
+  "applyLayer() A3 leaves the time of a root that is empty so far",
+  async () => {
+    await using temp = tempDir();
+    const root = `${temp.path}/root`;
+    Deno.mkdirSync(root);
+    for (const entry of [dir("./"), file("a")]) {
+      await applyLayer(layer(entry), root);
+    }
+    assertEquals(Deno.lstatSync(root).mtime?.getTime(), 1_000_000);
+  },
+);
+
 rootTest("applyLayer() A2 refuses a parent that is a file", async () => {
   await using temp = tempDir();
   const error = await assertRejects(
