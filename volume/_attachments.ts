@@ -58,6 +58,12 @@ export function findAttachment(
   return raw === undefined ? undefined : parse(raw);
 }
 
+/** A path without the slashes that say nothing. */
+function partsOf(path: string): string {
+  return path.split("/").filter((part) => part !== "" && part !== ".")
+    .join("/");
+}
+
 /** The use that is at a place in the mounts of a running process. */
 export function findHot(
   state: State,
@@ -66,7 +72,8 @@ export function findHot(
 ): string | undefined {
   return state.prepare("SELECT * FROM attachments WHERE place IS NOT NULL")
     .all().map(parse).findLast(({ place }) =>
-      place!.process.pid === process && place!.target === target &&
+      place!.process.pid === process &&
+      partsOf(place!.target) === partsOf(target) &&
       isAlive(place!.process)
     )?.id;
 }
