@@ -7,6 +7,7 @@ import { adopt } from "./_adopt.ts";
 import { findRow } from "./_blobs.ts";
 import { type Context, DEFAULT_NAMESPACE } from "./_context.ts";
 import { takeInIndex } from "./_index_json.ts";
+import { isStorable } from "./_layout.ts";
 import { trace } from "./_trace.ts";
 
 /** The store as other programs see it: they write into the default namespace. */
@@ -65,11 +66,6 @@ async function isTakenIn(
   const descriptor = isIndexType(mediaType) || isManifestType(mediaType)
     ? { mediaType, digest, size: 0 }
     : undefined;
-  try {
-    return await adopt(view, digest, { descriptor }) !== undefined;
-  } catch (error) {
-    // A digest by an unknown hash function has no file here.
-    if (error instanceof SyntaxError) return false;
-    throw error;
-  }
+  return isStorable(digest) &&
+    await adopt(view, digest, { descriptor }) !== undefined;
 }

@@ -23,6 +23,7 @@ import {
   labelOf,
   type Labels,
 } from "./_labels.ts";
+import { isStorable } from "./_layout.ts";
 import { trace } from "./_trace.ts";
 import type {
   CheckImageOptions,
@@ -308,7 +309,9 @@ export class FileImages implements Images {
       signal?.throwIfAborted();
       const { digest, mediaType } = descriptor;
       if (present.has(digest) || missing.has(digest)) return;
-      const found = await this.#store.stat(digest);
+      const found = isStorable(digest)
+        ? await this.#store.stat(digest)
+        : undefined;
       if (found?.size !== descriptor.size) {
         missing.set(digest, descriptor);
         return;

@@ -11,6 +11,16 @@ export function blobPath(layout: string, digest: string): string {
   return `${layout}/blobs/${algorithm}/${hex}`;
 }
 
+/** Whether a blob of that digest can be here: not one by a hash function that cannot be computed. */
+export function isStorable(digest: string): boolean {
+  try {
+    parseDigest(digest);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** The file at a path if it is one and no link, else `undefined`. */
 export function lstatFile(path: string): Deno.FileInfo | undefined {
   try {

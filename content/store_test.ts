@@ -324,6 +324,11 @@ Deno.test("images.check() says which parts are missing", async () => {
   const check = await store.images.check("a");
   assertEquals(check.missing.map(({ digest }) => digest), [layer.digest]);
   assertEquals(check.complete, false);
+  // By a hash function that is registered, and cannot be computed here.
+  const blake = { ...layer, digest: `blake3:${"0".repeat(64)}` };
+  const other = await putManifest(store, { layers: [blake] });
+  const { missing } = await store.images.check(other);
+  assertEquals(missing.map(({ digest }) => digest), [blake.digest]);
   await assertRejects(() => store.images.check("b"), Deno.errors.NotFound);
 });
 
