@@ -1,5 +1,6 @@
 import {
   type Descriptor,
+  DigestMismatchError,
   isIndexType,
   isManifestType,
   parseDigest,
@@ -323,13 +324,20 @@ export class FileImages implements Images {
           `Cannot check "${digest}": indexes are nested more than ${DEEPEST_INDEX} deep`,
         );
       }
-      const document = parseManifest(
-        await this.#store.read(descriptor, {
+      let bytes: Uint8Array;
+      try {
+        bytes = await this.#store.read(descriptor, {
           limit: LARGEST_MANIFEST,
           ...(signal ? { signal } : {}),
-        }),
-        { mediaType },
-      );
+        });
+      } catch (error) {
+        if (!(error instanceof DigestMismatchError)) throw error;
+        // Of the right size, and something else.
+        present.delete(digest);
+        missing.set(digest, descriptor);
+        return;
+      }
+      const document = parseManifest(bytes, { mediaType });
       const children = "manifests" in document
         ? choose?.(document.manifests) ?? document.manifests
         : [document.config, ...document.layers];

@@ -329,6 +329,11 @@ Deno.test("images.check() says which parts are missing", async () => {
   const other = await putManifest(store, { layers: [blake] });
   const { missing } = await store.images.check(other);
   assertEquals(missing.map(({ digest }) => digest), [blake.digest]);
+  const text = await new Response(await store.open(manifest.digest)).text();
+  damage(store, manifest.digest, text.replace("{", " "));
+  const damaged = await store.images.check("a");
+  assertEquals(damaged.missing.map(({ digest }) => digest), [manifest.digest]);
+  assertEquals(damaged.present, []);
   await assertRejects(() => store.images.check("b"), Deno.errors.NotFound);
 });
 
