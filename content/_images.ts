@@ -1,11 +1,4 @@
-import {
-  type Descriptor,
-  DigestMismatchError,
-  isIndexType,
-  isManifestType,
-  parseDigest,
-  parseManifest,
-} from "@containerkit/oci";
+import { type Descriptor, parseDigest, parseManifest } from "@containerkit/oci";
 import {
   addReferences,
   removeReferences,
@@ -13,8 +6,8 @@ import {
 } from "./_references.ts";
 import { completeEdges } from "./_adopt.ts";
 import { internDigest, leaseItem } from "./_blobs.ts";
+import { checkImage } from "./_check_image.ts";
 import { type Context, nextGeneration, reason } from "./_context.ts";
-import { LARGEST_MANIFEST } from "./_edges.ts";
 import { type Fields, matches, parseFilters } from "./_filter.ts";
 import { isIndexForeign, takeInIndex, writeIndex } from "./_index_json.ts";
 import {
@@ -24,7 +17,6 @@ import {
   labelOf,
   type Labels,
 } from "./_labels.ts";
-import { isStorable } from "./_layout.ts";
 import { trace } from "./_trace.ts";
 import type {
   CheckImageOptions,
@@ -39,7 +31,6 @@ import type { Store } from "./store.ts";
 const NAME_REGEXP =
   /^[A-Za-z0-9]+(?:[-._:@+]+[A-Za-z0-9]+)*(?:\/[A-Za-z0-9]+(?:[-._:@+]+[A-Za-z0-9]+)*)*$/;
 const LONGEST_NAME = 512;
-const DEEPEST_INDEX = 8;
 
 interface ImageRow {
   readonly id: number;
@@ -299,57 +290,10 @@ export class FileImages implements Images {
     name: string | Descriptor,
     options: CheckImageOptions = {},
   ): Promise<ImageCheck> {
-    const { choose, signal } = options;
     if (typeof name === "string") this.#look();
     const top = typeof name === "string"
       ? toImage(this.#require(name)).descriptor
       : name;
-    const present = new Map<string, Descriptor>();
-    const missing = new Map<string, Descriptor>();
-    const visit = async (descriptor: Descriptor, depth: number) => {
-      signal?.throwIfAborted();
-      const { digest, mediaType } = descriptor;
-      if (present.has(digest) || missing.has(digest)) return;
-      const found = isStorable(digest)
-        ? await this.#store.stat(digest)
-        : undefined;
-      if (found?.size !== descriptor.size) {
-        missing.set(digest, descriptor);
-        return;
-      }
-      present.set(digest, descriptor);
-      if (!isIndexType(mediaType) && !isManifestType(mediaType)) return;
-      if (depth > DEEPEST_INDEX) {
-        throw new RangeError(
-          `Cannot check "${digest}": indexes are nested more than ${DEEPEST_INDEX} deep`,
-        );
-      }
-      let bytes: Uint8Array;
-      try {
-        bytes = await this.#store.read(descriptor, {
-          limit: LARGEST_MANIFEST,
-          ...(signal ? { signal } : {}),
-        });
-      } catch (error) {
-        if (!(error instanceof DigestMismatchError)) throw error;
-        // Of the right size, and something else.
-        present.delete(digest);
-        missing.set(digest, descriptor);
-        return;
-      }
-      const document = parseManifest(bytes, { mediaType });
-      const children = "manifests" in document
-        ? choose?.(document.manifests) ?? document.manifests
-        : [document.config, ...document.layers];
-      for (const child of children) await visit(child, depth + 1);
-    };
-    await visit(top, 0);
-    const size = [...present.values()].reduce((sum, { size }) => sum + size, 0);
-    return {
-      complete: missing.size === 0,
-      present: [...present.values()],
-      missing: [...missing.values()],
-      size,
-    };
+    return await checkImage(this.#store, top, options);
   }
 }
