@@ -272,6 +272,8 @@ Deno.test("parseOptions() knows the words of mount(8), the last of contrary ones
     ...untrusted,
     noexec: true,
   });
+  assertEquals(parseOptions(["X-mount.mkdir"]).data, []);
+  assertThrows(() => parseOptions(["X-mount.subdir=a"]), TypeError, "subpath");
   assertThrows(() => parseOptions([""]), TypeError);
   assertThrows(() => parseOptions(["a\0b"]), TypeError);
 });

@@ -86,7 +86,7 @@ const ATTRIBUTES: Readonly<
  *
  * @param options The words, such as `["rbind", "ro", "size=64m"]`.
  * @returns What they say.
- * @throws {TypeError} If a word is empty or contains NUL, or is a leftover of another tool such as `X-containerd.mkdir.path`.
+ * @throws {TypeError} If a word is empty or contains NUL, or tells another tool to do what changes the mount, such as `X-containerd.mkdir.path` or `X-mount.subdir=a`.
  *
  * @example Usage
  * ```ts
@@ -118,6 +118,11 @@ export function parseOptions(options: readonly string[]): ParsedOptions {
     if (/^x-containerd\./i.test(word)) {
       throw new TypeError(
         `Cannot mount with "${word}": it is an instruction to containerd's mount manager`,
+      );
+    }
+    if (/^X-mount\.(?:subdir|idmap|owner|group|mode)=/.test(word)) {
+      throw new TypeError(
+        `Cannot mount with "${word}": only mount(8) does that; "subpath" and "idmap" are fields of a mount`,
       );
     }
     // mount(8) keeps these for itself and other tools.
