@@ -40,13 +40,14 @@ export function makePlan(
   inner: { readonly netnsCookie: bigint },
   options: AttachOptions,
 ): Plan {
-  const { bridge, name = "eth0", mac = randomMac(), mtu } = options;
+  const { bridge, name = "eth0", mtu } = options;
   checkWholeName(bridge);
   checkWholeName(name);
   const addresses = asList(options.address).map(parsePrefix);
   if (addresses.length === 0) {
     throw new TypeError("Cannot attach a namespace without an address");
   }
+  const mac = options.mac ?? macFor(addresses[0]!.address);
   const gateways = asList(options.gateway)
     .map((gateway) => parsePrefix(gateway).address);
   for (const gateway of gateways) {
@@ -102,6 +103,24 @@ export function makePlan(
       }
       : undefined,
   };
+}
+
+/**
+ * The same for the same address: others remember for a minute where an address
+ * is, and would not find whoever has it next. Locally administered.
+ */
+export function macFor(address: Uint8Array): string {
+  const last = address.length === 4 ? address : hash(address);
+  return formatMac(Uint8Array.of(2, 0x63, ...last));
+}
+
+/** FNV-1a. */
+function hash(bytes: Uint8Array): Uint8Array {
+  const value = bytes.reduce(
+    (sum, byte) => Math.imul(sum ^ byte, 0x01000193) >>> 0,
+    0x811c9dc5,
+  );
+  return new Uint8Array(Uint32Array.of(value).buffer);
 }
 
 /** Locally administered. A bridge that is given none takes its ports', and changes as they come and go. */

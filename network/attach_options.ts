@@ -66,7 +66,7 @@ export interface AttachOptions {
   /**
    * Its hardware address.
    *
-   * @default {a random one}
+   * @default {one that follows from the first address, so that others find it at once}
    */
   readonly mac?: string | undefined;
   /**

@@ -93,6 +93,43 @@ async function talk(
 }
 
 rootTest(
+  "attach() gives an address to another namespace, and who knew it finds it there",
+  async () => {
+    using neighbor = NetNs.create();
+    const options = { bridge: "ckt0", gateway: ["10.77.0.1", "fd77::1"] };
+    await using _beside = await attach(neighbor, {
+      ...options,
+      address: ["10.77.0.9/24", "fd77::9/64"],
+    });
+    const known: string[][] = [];
+    for (const address of ["10.77.0.2/24", "fd77::2/64"]) {
+      const [hostname = ""] = address.split("/");
+      for (const key of ["first", "second"]) {
+        using netns = NetNs.create();
+        await using attachment = await attach(netns, {
+          ...options,
+          key,
+          address,
+          gateway: options.gateway.filter((one) =>
+            one.includes(":") === address.includes(":")
+          ),
+        });
+        using listener = netns.run(() => Deno.listen({ hostname, port: 80 }));
+        const { made } = neighbor.run(() => ({
+          made: Deno.connect({ hostname, port: 80 }),
+        }));
+        (await made).close();
+        (await listener.accept()).close();
+        known.push([address, attachment.mac]);
+      }
+    }
+    assertEquals(known[0], known[1]);
+    assertEquals(known[2], known[3]);
+    assertEquals(new Set(known.map(([, mac]) => mac)).size, 2);
+  },
+);
+
+rootTest(
   "containers reach the world with the host's address, IPv4 and IPv6, TCP and UDP",
   async () => {
     await using world = await openWorld();
