@@ -124,7 +124,7 @@ rootTest("ckit run gives the container what its flags ask for", async (t) => {
   );
 
   await t.step(
-    "what fails before the program runs has Docker's codes",
+    "what fails before the program runs has Docker's codes, and what does nothing is told",
     async () => {
       const image = "example.org/busybox:1";
       const calls: [string[], number, RegExp][] = [
@@ -134,6 +134,11 @@ rootTest("ckit run gives the container what its flags ask for", async (t) => {
           /^ckit: --ulimit takes K=V, not "x"\n$/,
         ],
         [["-p", "x", image], 125, /^ckit: Cannot publish "x": /],
+        [
+          ["--network", "none", "-p", "80:80", image, "sh", "-c", "exit 3"],
+          3,
+          /^ckit: -p does nothing with --network none\n$/,
+        ],
         [["--network", "none", image, "/none"], 127, /: exec: "\/none": /],
         [["--network", "none", image, "/bin"], 126, /: exec: "\/bin": /],
       ];

@@ -70,13 +70,18 @@ function make(
   if (reference === undefined) {
     throw new UsageError("The reference of an image is missing");
   }
+  const network = networkOf(args);
+  const ports = args.list("publish").map(parsePort);
+  if (network !== "bridge" && ports.length > 0) {
+    context.warn(`ckit: -p does nothing with --network ${network}`);
+  }
   return runContainer(context, {
     ...how,
     id: idOf(args),
     reference,
     args: command,
-    network: networkOf(args),
-    publish: args.list("publish").map(parsePort),
+    network,
+    publish: network === "bridge" ? ports : [],
     volumes: args.list("volume").map(parseVolume),
     interactive: args.flag("interactive"),
     terminal: args.flag("tty"),
