@@ -1,5 +1,6 @@
 import { errno, SyscallError } from "@containerkit/libc";
 import { symbols, Sys } from "./_symbols.ts";
+import { unescape } from "./_unescape.ts";
 import type { MountinfoEntry } from "./parse_mountinfo.ts";
 
 const SB_BASIC = 1;
@@ -109,7 +110,7 @@ export function readMount(
     source: text(124, SB_SOURCE),
     superOptions: [
       isReadonly ? "ro" : "rw",
-      ...(options === "" ? [] : options.split(",")),
+      ...(options === "" ? [] : options.split(",").map(unescape)),
     ],
   };
 }

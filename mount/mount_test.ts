@@ -647,3 +647,28 @@ rootTest("raw mounts take the words of mount(8)", async () => {
   }, target);
   assertEquals(names(target), ["file", "only-a"]);
 });
+
+rootTest(
+  "statMount() tells what listMounts() does, whatever the names",
+  async () => {
+    await using temp = tempDir();
+    for (const name of ["a b", "c\\d", "e\tf\ng", "h,i", "#ü"]) {
+      const path = `${temp.path}/${name}`;
+      const parts = ["one", "two", "target"].map((part) => `${path}/${part}`);
+      for (const part of parts) Deno.mkdirSync(part, { recursive: true });
+      const [one, two, target] = parts as [string, string, string];
+      await using _overlay = await mount(
+        { type: "overlay", lower: [one, two] },
+        target,
+      );
+      const source = `s ${name}`;
+      await using _tmpfs = await mount(
+        { type: "raw", fstype: "tmpfs", source, options: ["nr_inodes=50"] },
+        one,
+      );
+      for (const place of [one, target]) {
+        assertEquals([statMount(place)], listMounts({ under: place }));
+      }
+    }
+  },
+);

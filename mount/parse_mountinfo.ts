@@ -4,6 +4,8 @@
  * @module
  */
 
+import { unescape } from "./_unescape.ts";
+
 /** One mount, as a line of proc_pid_mountinfo(5) states it. */
 export interface MountinfoEntry {
   /** Identifies the mount until it goes; may be used anew after that. */
@@ -26,15 +28,6 @@ export interface MountinfoEntry {
   readonly source: string;
   /** Options of the filesystem, such as `lowerdir=/a:/b`. */
   readonly superOptions: readonly string[];
-}
-
-const ESCAPE_REGEXP = /\\([0-7]{3})/g;
-
-function unescape(field: string): string {
-  return field.replace(
-    ESCAPE_REGEXP,
-    (_, octal: string) => String.fromCharCode(parseInt(octal, 8)),
-  );
 }
 
 function parseLine(line: string, number: number): MountinfoEntry {
