@@ -15,6 +15,7 @@ import { readErofsRoot, writeErofs } from "./_erofs.ts";
 import { checkFilesystem } from "./_filesystem.ts";
 import { destroyTree, missingDir } from "./_folders.ts";
 import { applyEntries } from "./_merge.ts";
+import { isNotFound } from "./_store.ts";
 import { makeDirectory } from "./_tree.ts";
 import {
   clearVolatile,
@@ -142,7 +143,15 @@ export class TarindexDriver implements Driver {
   ): Promise<void> {
     if (sizeOf(indexOf(parent)) !== undefined) return;
     const layers = [parent, ...parent.parents];
-    writeFileAtomic(indexOf(parent), await this.#buildIndex(layers, signal));
+    try {
+      writeFileAtomic(indexOf(parent), await this.#buildIndex(layers, signal));
+    } catch (error) {
+      if (!isNotFound(error)) throw error;
+      throw new Deno.errors.NotFound(
+        `Cannot index layer "${parent.key}": files of it or of a layer below are gone; repair it unless it was removed`,
+        { cause: error },
+      );
+    }
   }
 
   create(place: Place): void {

@@ -118,3 +118,27 @@ for (
     },
   );
 }
+
+rootTest(
+  "tarindex: prepare() and flatten() say which layer has lost its files",
+  async () => {
+    await using temp = tempDir({ dir: "/var/tmp" });
+    await using store = await openTarindex({ root: temp.path });
+    await using work = await store.prepare("work");
+    await work.commit("layer");
+    // Another process, which has not read it yet.
+    Deno.removeSync(`${temp.path}/snapshots/tarindex/layers/1/layer.tar`);
+    await using other = await openTarindex({ root: temp.path });
+    const calls = [
+      () => other.prepare("more", "layer"),
+      () => other.flatten("layer"),
+    ];
+    for (const call of calls) {
+      await assertRejects(
+        call,
+        Deno.errors.NotFound,
+        'Cannot index layer "layer"',
+      );
+    }
+  },
+);
