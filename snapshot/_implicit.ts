@@ -134,6 +134,11 @@ export class ImplicitFolders {
     }
   }
 
+  /** Takes note of a folder that takes the place of something else. */
+  replace(path: string): void {
+    this.#hidden.add(path);
+  }
+
   /** Takes note of where the marks are when all entries are there. */
   note({ marks, holders }: FoundMarks): void {
     for (const path of marks) this.#marks.add(path);
@@ -187,11 +192,17 @@ export class ImplicitFolders {
         looks.set(path, { ...found.stat, xattrs: found.xattrs });
       }
     }
-    const find = (path: string) => below.find(path.split("/"));
+    const find = (path: string) => {
+      const names = path.split("/");
+      const isCutOff = this.#isCutOff(names.slice(0, -1));
+      return isCutOff ? undefined : below.find(names);
+    };
     adoptFolders(dir, {
       looks,
       marks: [...this.#marks].filter((path) => find(path) === undefined),
-      holders: [...this.#holders].filter((path) => find(path)?.kind !== "dir"),
+      // A layer after it may have an entry for one.
+      holders: [...this.#holders.difference(this.#folders)]
+        .filter((path) => find(path)?.kind !== "dir"),
       below: () => below.names(),
     });
     return undefined;

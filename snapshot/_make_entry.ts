@@ -95,8 +95,9 @@ export function createDirectory(
     if (code !== EEXIST || !isRoomMade(context, spot)) {
       throw refused("create", "mkdirat", code, pathIn(parent, name));
     }
-    // Whatever this layer had there hid what is below.
+    // Whatever was there hid what is below.
     isOpaque = true;
+    rules.implicit?.replace(pathIn(parent, name));
   }
   const dir = tree.add(parent, name, true);
   dir.opaque = parent.opaque;

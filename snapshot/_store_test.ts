@@ -697,6 +697,39 @@ rootTest(
 );
 
 rootTest(
+  "overlay: commit() puts two layers on the parent as if each were on the one before",
+  async () => {
+    await using temp = tempDir();
+    await using snapshots = await openOverlay({ root: `${temp.path}/s` });
+    {
+      await using base = await snapshots.prepare("a");
+      const entries = [dir("d", 0o700), dir("e", 0o700), dir("e/x", 0o700)];
+      await base.apply(stream(archive([...entries, file("f")])));
+      await base.commit("base");
+    }
+    {
+      await using work = await snapshots.prepare("work");
+      const first = [file("d"), file("e"), dir("e"), file("f/none/.wh.x")];
+      await work.apply(stream(archive(first)));
+      const second = [file("d/f"), file("e/x/.wh.y"), dir("f", 0o711)];
+      await work.apply(stream(archive(second)));
+      await work.commit("layer", { parent: "base" });
+    }
+    await using view = await snapshots.view("view", "layer");
+    const target = `${temp.path}/m`;
+    Deno.mkdirSync(target);
+    await using _mounted = await mount(view.mounts, target);
+    assertEquals(
+      (await describeTree(target)).flatMap((line) =>
+        /^(\S+ [df] \d+) /.exec(line)?.[1] ?? []
+      ),
+      // Folders that take the place of a file look like none below, and no mark makes one.
+      ["d d 755", "d/f f 644", "e d 755", "f d 711"],
+    );
+  },
+);
+
+rootTest(
   "overlay: commit() and apply() refuse a layer whose record a power cut left empty",
   async () => {
     await using temp = tempDir();
