@@ -110,7 +110,8 @@ export class ImplicitFolders {
     const names = cleanPath(header.name);
     const last = names.at(-1);
     if (last === undefined) {
-      this.#folders.add("");
+      // Only a directory says how the root looks.
+      if (header.typeflag === TypeFlag.DIRECTORY) this.#folders.add("");
       return;
     }
     const above = names.slice(0, -1);

@@ -281,3 +281,22 @@ rootTest(
     for (const shown of others) assertEquals(shown, first);
   },
 );
+
+rootTest(
+  "unpack() leaves the root as it looks below where a layer has something else for it",
+  async () => {
+    await using temp = tempDir({ dir: "/var/tmp" });
+    await using snapshots = await openOverlay({ root: `${temp.path}/s` });
+    const base = await source({ ...dir("./", 0o711), uid: 7 });
+    const { chainId } = await unpack(
+      [base, await source(file("./"), file("a"))],
+      snapshots,
+    );
+    await using work = await snapshots.prepare("work", chainId);
+    const target = `${temp.path}/m`;
+    Deno.mkdirSync(target);
+    await using _mounted = await mount(work.mounts, target);
+    const { mode, uid } = Deno.lstatSync(target);
+    assertEquals([mode! & 0o7777, uid], [0o711, 7]);
+  },
+);
