@@ -93,6 +93,17 @@ export async function writeCache(
   }
 }
 
+/** What is said of a container now, and else when it was added. */
+export function completed(
+  attachment: CniAttachment,
+  cached: CacheEntry | undefined,
+): CniAttachment {
+  const { containerId } = attachment;
+  const said = Object.entries(attachment)
+    .filter(([, value]) => value !== undefined);
+  return { ...cached?.attachment, ...Object.fromEntries(said), containerId };
+}
+
 /** Keeps nothing there any more. */
 export async function removeCache(file: string): Promise<void> {
   await Deno.remove(file).catch((error) => {

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { cacheFile, readCache } from "./_cache.ts";
+import { cacheFile, completed, readCache } from "./_cache.ts";
 import { atLeast, call, configFor, envFor } from "./_call.ts";
 import type { CniAttachment, CniNetwork, CniOptions } from "./cni_types.ts";
 
@@ -44,7 +44,7 @@ export async function checkNetwork(
       `Cannot check "${attachment.containerId}" on the network "${network.name}": it was not added`,
     );
   }
-  const whole = { ...cached.attachment, ...attachment };
+  const whole = completed(attachment, cached);
   for (const plugin of network.plugins) {
     await call("CHECK", options, {
       plugin: plugin.type,

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { cacheFile, readCache, removeCache } from "./_cache.ts";
+import { cacheFile, completed, readCache, removeCache } from "./_cache.ts";
 import { call, configFor, envFor } from "./_call.ts";
 import { CniCacheError } from "./cni_cache_error.ts";
 import type { CniAttachment, CniNetwork, CniOptions } from "./cni_types.ts";
@@ -42,8 +42,9 @@ export async function removeFromNetwork(
   const cached = await readCache(file).catch((error) => {
     // What cannot be read may not keep anybody from removing it.
     if (!(error instanceof CniCacheError)) throw error;
+    return undefined;
   });
-  const whole = { ...cached?.attachment, ...attachment };
+  const whole = completed(attachment, cached);
   for (const plugin of network.plugins.toReversed()) {
     const config = configFor(network, plugin, {
       attachment: whole,

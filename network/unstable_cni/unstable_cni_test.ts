@@ -179,7 +179,11 @@ testIf(
     };
     await networkStatus(network, options);
     await addToNetwork(network, attachment, options);
-    await checkNetwork(network, { containerId: "c1" }, options);
+    await checkNetwork(
+      network,
+      { containerId: "c1", netns: undefined, args: undefined },
+      options,
+    );
     await collectNetwork(network, [{ containerId: "c1" }], options);
     await removeFromNetwork(network, { containerId: "c1" }, options);
     const calls = (await Deno.readTextFile(`${temp.path}/calls`)).trim().split(
