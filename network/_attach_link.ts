@@ -54,7 +54,7 @@ async function makeTagged(
   }
 }
 
-/** Finds the bridge or makes it. */
+/** Finds the bridge, up, or makes it. */
 async function ensureBridge(
   route: RouteSocket,
   plan: Plan,
@@ -92,6 +92,7 @@ async function ensureBridge(
       }`,
     );
   }
+  if (!link.up) await route.request(setLink(link.index, { up: true }), wait);
   return link;
 }
 

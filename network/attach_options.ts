@@ -22,7 +22,7 @@ export interface AttachBandwidth {
 
 /** Options of `attach()`. */
 export interface AttachOptions {
-  /** The bridge's name; a bridge that is missing is made, and goes with its last port. */
+  /** The bridge's name; one that is missing is made, and goes with its last port; one that is down is set up. */
   readonly bridge: string;
   /** The address in the namespace with its prefix length, or several; whose choice they are is the caller's. */
   readonly address: string | readonly string[];

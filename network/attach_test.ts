@@ -8,6 +8,7 @@ import { setImmediate } from "node:timers";
 import { rootTest, tempDir } from "@containerkit/tests";
 import {
   attach,
+  createLink,
   deleteLink,
   detach,
   getLink,
@@ -17,6 +18,20 @@ import {
   RouteSocket,
 } from "./mod.ts";
 import { echoOnce, roundTrip } from "./_traffic_test.ts";
+
+rootTest("attach() sets a bridge up that is there and down", async () => {
+  using netns = NetNs.create();
+  using route = new RouteSocket();
+  await route.request(createLink({ kind: "bridge", name: "ckt0" }));
+  {
+    await using _ = await attach(netns, {
+      bridge: "ckt0",
+      address: "10.77.0.2/24",
+    });
+    assertEquals((await route.request(getLink("ckt0")))?.up, true);
+  }
+  assertEquals(await route.request(deleteLink("ckt0")), true);
+});
 
 rootTest("attach() connects two namespaces and the host", async () => {
   using a = NetNs.create();
