@@ -166,6 +166,7 @@ rootTest(
     );
     assertMatch(await call("ps", "-a"), /^a +example\.org\/box:1 .* created/m);
     assertEquals(await call("start", "a"), "a");
+    assertEquals(await call("start", "a"), "a");
     assertEquals(await call("ps", "-q"), "a");
     await until("the first line", async () => await call("logs", "a") === "up");
     assertEquals(

@@ -34,9 +34,11 @@ async function each(
   });
 }
 
-/** Starts it; who knows other tools expects that one that has ended starts again. */
+/** Starts it, if it does not run; who knows other tools expects that one that has ended starts again. */
 async function startContainer(container: Container): Promise<void> {
-  if (container.state() === "stopped") {
+  const state = container.state();
+  if (state === "running") return;
+  if (state === "stopped") {
     throw new TypeError(
       `Cannot start container "${container.id}": it has ended, and each starts once; ckit run makes another`,
     );
