@@ -38,23 +38,32 @@ export interface Reply {
 /**
  * Sends the messages and collects what the kernel answers to each. They are
  * carried out in order, each on its own: one that fails does not stop the next.
+ * One that cannot be written stops all, before the first is sent.
  */
 export function* exchange(
   channel: Channel,
   wires: readonly Wire[],
 ): Talk<Reply[]> {
-  const replies: Reply[] = [];
+  const parcels: Parcel[] = [];
   for (let at = 0; at < wires.length; at += PIPELINE) {
-    replies.push(...yield* pipeline(channel, wires.slice(at, at + PIPELINE)));
+    parcels.push(pack(channel, wires.slice(at, at + PIPELINE)));
+  }
+  const replies: Reply[] = [];
+  for (const parcel of parcels) {
+    replies.push(...yield* pipeline(parcel));
   }
   return replies;
 }
 
-function* pipeline(
-  channel: Channel,
-  wires: readonly Wire[],
-): Talk<Reply[]> {
-  const start = performance.now();
+/** Messages that are sent at once, and what waits for their answers. */
+interface Parcel {
+  readonly writer: MessageWriter;
+  readonly wires: readonly Wire[];
+  readonly replies: Reply[];
+  readonly bySequence: ReadonlyMap<number, [Wire, Reply]>;
+}
+
+function pack(channel: Channel, wires: readonly Wire[]): Parcel {
   const writer = takeWriter();
   const bySequence = new Map<number, [Wire, Reply]>();
   const replies = wires.map((wire) => {
@@ -68,6 +77,13 @@ function* pipeline(
     bySequence.set(sequence, [wire, reply]);
     return reply;
   });
+  return { writer, wires, replies, bySequence };
+}
+
+function* pipeline(
+  { writer, wires, replies, bySequence }: Parcel,
+): Talk<Reply[]> {
+  const start = performance.now();
   const operation = wires[0]!.operation;
   const ways = new Set(wires.map(({ way }) => way));
   const way = ways.has("elsewhere")

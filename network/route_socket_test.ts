@@ -357,6 +357,25 @@ rootTest(
   },
 );
 
+rootTest(
+  "a batch with a request that cannot be written does nothing",
+  async () => {
+    using netns = NetNs.create();
+    using route = new RouteSocket({ netns });
+    const requests = Array.from(
+      { length: 40 },
+      (_, at) =>
+        createLink({ kind: "ifb", name: `i${at}`, mtu: at === 39 ? -1 : 1400 }),
+    );
+    await assertRejects(
+      () => route.batch(requests),
+      RangeError,
+      "-1",
+    );
+    assertEquals((await route.request(listLinks({ kind: "ifb" }))).length, 0);
+  },
+);
+
 rootTest("a batch of 500 requests goes through in order", async () => {
   using netns = NetNs.create();
   using route = new RouteSocket({ netns });
