@@ -1,15 +1,21 @@
-import { lockFile, tryLockFile } from "@containerkit/state";
-import { adopt } from "./_adopt.ts";
+import { lockFile } from "@containerkit/state";
+import {
+  correctClock,
+  finishCommits,
+  finishRemovals,
+  sweepFiles,
+} from "./_after_crash.ts";
 import { breathe, type Context } from "./_context.ts";
 import { takeInManifests } from "./_foreign.ts";
 import { writeIndex } from "./_index_json.ts";
 import { discardIngest, type IngestRow } from "./_ingests.ts";
 import { indexLabels } from "./_labels.ts";
-import { lstatFile, removeFile } from "./_layout.ts";
+import { lstatFile } from "./_layout.ts";
 import { Marker } from "./_mark.ts";
 import { NOWHERE } from "./_node.ts";
 import { gcLockPath, removeReferences } from "./_references.ts";
 import { removeBlobs, removeNoted } from "./_removal.ts";
+import { inRemovalOrder } from "./_removal_order.ts";
 import { trace } from "./_trace.ts";
 import type { Collectable } from "./collectable.ts";
 import type { Collected, CollectOptions, Removed } from "./collect.ts";
@@ -68,9 +74,12 @@ export class Sweeper {
     const start = performance.now();
     await takeInManifests(this.#context);
     if (!this.#isDry) {
-      await this.#finishCommits();
-      await this.#finishRemovals();
-      this.#correctClock();
+      await finishCommits(
+        this.#context,
+        (namespace) => this.#view(namespace),
+      );
+      await finishRemovals(this.#context);
+      correctClock(this.#context, this.#now);
     }
     this.#expireLeases();
     await this.#marker.mark();
@@ -78,7 +87,7 @@ export class Sweeper {
     await this.#sweepListed();
     await this.#sweepBlobs();
     this.#sweepIngests();
-    if (!this.#isDry) this.#sweepFiles();
+    if (!this.#isDry) sweepFiles(this.#context);
     trace("collect", {
       removed: this.#removed.length,
       bytes: this.#bytes,
@@ -96,39 +105,6 @@ export class Sweeper {
   #view(namespace: number): Context {
     const name = this.#names.get(namespace) ?? "";
     return { ...this.#context, namespace: { id: namespace, name } };
-  }
-
-  /** A commit that was cut off after its file was in place, and before its row was written. */
-  async #finishCommits(): Promise<void> {
-    const { state, path } = this.#context;
-    const rows = state.prepare("SELECT * FROM ingests")
-      .all() as unknown as (IngestRow & { namespace: number })[];
-    for (const row of rows) {
-      if (lstatFile(`${path}/ingest/${row.file}`) !== undefined) continue;
-      const view = this.#view(row.namespace);
-      if (row.expected !== null) await adopt(view, row.expected);
-      // Another writer may have started anew meanwhile.
-      if (lstatFile(`${path}/ingest/${row.file}`) === undefined) {
-        discardIngest(view, row.ref);
-      }
-    }
-  }
-
-  /** Files whose rows are gone already, or never came: a crash leaves them. */
-  async #finishRemovals(): Promise<void> {
-    const { state } = this.#context;
-    const rows = state.prepare("SELECT digest FROM removals").all();
-    await removeNoted(
-      this.#context,
-      rows.map(({ digest }) => String(digest)),
-    );
-  }
-
-  /** A clock that was ahead must not keep things for longer than the right one would. */
-  #correctClock(): void {
-    this.#context.state.prepare(
-      "UPDATE blobs SET held = ?1 WHERE held > ?1",
-    ).run(this.#now);
   }
 
   #expireLeases(): void {
@@ -279,25 +255,7 @@ export class Sweeper {
     const garbage = [...listed.keys()].filter((id) =>
       !this.#marker.isKept({ namespace: NOWHERE, type, id })
     );
-    // What a thing refers to can go only after the thing.
-    const order: string[] = [];
-    const seen = new Set<string>();
-    const referrers = new Map<string, string[]>();
-    for (const id of garbage) {
-      for (const reference of listed.get(id)?.references ?? []) {
-        if (reference.type !== type) continue;
-        const list = referrers.get(reference.id) ?? [];
-        referrers.set(reference.id, [...list, id]);
-      }
-    }
-    const visit = (id: string) => {
-      if (seen.has(id)) return;
-      seen.add(id);
-      for (const referrer of referrers.get(id) ?? []) visit(referrer);
-      order.push(id);
-    };
-    for (const id of garbage) visit(id);
-    return order;
+    return inRemovalOrder(garbage, type, listed);
   }
 
   /** What was partly written, and given up long ago. */
@@ -317,22 +275,6 @@ export class Sweeper {
           ...this.#place(namespace),
         });
       }
-    }
-  }
-
-  /** Files in `ingest/` that no row speaks of: a crash leaves them. */
-  #sweepFiles(): void {
-    const { state, path } = this.#context;
-    const isKnown = (name: string) =>
-      state.prepare("SELECT 1 FROM ingests WHERE file = ?").get(name) !==
-        undefined;
-    for (const { name } of Deno.readDirSync(`${path}/ingest`)) {
-      const file = `${path}/ingest/${name}`;
-      if (/^removed-[0-9a-f-]{36}$/.test(name)) removeFile(file);
-      if (!/^[0-9a-f]{64}$/.test(name) || isKnown(name)) continue;
-      using lock = tryLockFile(file);
-      // A writer locks its file before it writes the row.
-      if (lock !== undefined && !isKnown(name)) removeFile(file);
     }
   }
 }
