@@ -9,15 +9,17 @@ import { attach, detach } from "./_attach.ts";
 import type { Store } from "./_stage.ts";
 import type { AttachedVolume, AttachVolumeOptions } from "./attached_volume.ts";
 import { attachIn } from "./_attach_in.ts";
-import { findHot, users } from "./_attachments.ts";
+import { findHot } from "./_attachments.ts";
 import { cloneVolume } from "./_clone.ts";
+import { collectableOf } from "./_collectable.ts";
 import { createVolume } from "./_create.ts";
 import type { CreateVolumeOptions } from "./create_volume_options.ts";
+import { listVolumes } from "./_list.ts";
 import { lockVolume } from "./_lock_volume.ts";
 import { populate } from "./_populate.ts";
 import { removeVolume } from "./_remove.ts";
 import { resizeVolume } from "./_resize.ts";
-import { findRow, findVolume, readRows, requireRow, toInfo } from "./_row.ts";
+import { findVolume, requireRow, toInfo } from "./_row.ts";
 import { trace } from "./_trace.ts";
 import { volumeUsage } from "./_usage.ts";
 import type { VolumeCollectable } from "./volume_collectable.ts";
@@ -57,12 +59,10 @@ export class VolumeStore implements AsyncDisposable {
    */
   constructor(store: Store) {
     this.#store = store;
-    this.collectable = {
-      type: "volume",
-      list: () => this.#listItems(),
-      references: (name) => this.#references(name),
-      remove: async (name) => void await this.#collect(name),
-    };
+    this.collectable = collectableOf(
+      store,
+      async (name) => void await this.#collect(name),
+    );
   }
 
   /**
@@ -94,16 +94,7 @@ export class VolumeStore implements AsyncDisposable {
 
   /** Lists volumes by name, all or those that the filter chooses. */
   list(filter: VolumeFilter = {}): VolumeInfo[] {
-    const { kind, labels = {} } = filter;
-    return readRows(this.#store.state)
-      .filter(({ phase }) => phase === "ready" || phase === "filling")
-      .filter((row) => kind === undefined || row.kind === kind)
-      .filter((row) =>
-        Object.entries(labels).every(([key, value]) =>
-          Object.hasOwn(row.labels, key) && row.labels[key] === value
-        )
-      )
-      .map(toInfo);
+    return listVolumes(this.#store.state, filter);
   }
 
   /**
@@ -328,26 +319,6 @@ export class VolumeStore implements AsyncDisposable {
     fn: () => Promise<T>,
   ): Promise<T> {
     return trace(operation, () => ({ volume }), fn);
-  }
-
-  async *#listItems(): ReturnType<VolumeCollectable["list"]> {
-    const { state } = this.#store;
-    for (const { name, lease, labels, created } of this.list()) {
-      const row = findRow(state, name);
-      const item = { id: name, labels, created };
-      // What is attached is kept, and what it shows, whatever became of its lease.
-      const isUsed = row !== undefined && users(state, row.id).length > 0;
-      yield lease === undefined || isUsed
-        ? { ...item, root: true }
-        : { ...item, lease };
-    }
-  }
-
-  async *#references(
-    name: string,
-  ): ReturnType<VolumeCollectable["references"]> {
-    const snapshot = findRow(this.#store.state, name)?.options.snapshot;
-    if (snapshot !== undefined) yield snapshot;
   }
 
   async #collect(name: string): Promise<boolean> {
