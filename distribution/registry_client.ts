@@ -4,9 +4,7 @@
  * @module
  */
 
-import { refuseForeign, refuseTarget } from "./_address.ts";
 import { askInTurn } from "./_ask_in_turn.ts";
-import { showUrl } from "./_hide_secrets.ts";
 import { Endpoint, type EndpointOptions, ownHost } from "./_endpoint.ts";
 import {
   backoff,
@@ -16,10 +14,9 @@ import {
   type RetryPolicy,
 } from "./_retry.ts";
 import { delay } from "./_delay.ts";
-import { send } from "./_send.ts";
+import { sendAuthorized } from "./_send_authorized.ts";
 import { toRegistryError } from "./_to_registry_error.ts";
 import { WarningReader } from "./_warnings.ts";
-import { ProtocolError } from "./protocol_error.ts";
 import { RegistryError } from "./registry_error.ts";
 import type {
   RegistryClientOptions,
@@ -27,9 +24,6 @@ import type {
 } from "./registry_client_options.ts";
 import type { HostCapability } from "./registry_host.ts";
 import type { RegistryAnswer, RegistryRequest } from "./registry_request.ts";
-
-const MAX_REDIRECTS = 10;
-const MAX_CHALLENGES = 3;
 
 /**
  * A client of registries. It keeps what it learns: tokens, how a host wants to be asked, and how long to leave it alone.
@@ -220,7 +214,11 @@ export class RegistryClient implements Disposable {
       const isLast = request.once || attempt >= this.#retry.attempts;
       let wait = backoff(this.#retry, attempt);
       try {
-        const answer = await this.#authenticate(endpoint, index, request);
+        const answer = await sendAuthorized(endpoint, index, {
+          request,
+          userAgent: this.#options.userAgent,
+          warnings: this.#warnings,
+        });
         const { status, headers } = answer.response;
         if (expected.includes(status)) return answer;
         const after = readRetryAfter(headers.get("retry-after"));
@@ -244,137 +242,4 @@ export class RegistryClient implements Disposable {
       await delay(wait, signal);
     }
   }
-
-  /** Sends with credentials, when the server wants some. */
-  async #authenticate(
-    endpoint: Endpoint,
-    index: number,
-    request: RegistryRequest,
-  ): Promise<RegistryAnswer> {
-    const { scopes = [], repository, signal } = request;
-    const context = {
-      offline: request.offline ?? false,
-      ...(repository === undefined ? {} : { repository }),
-      ...(signal === undefined ? {} : { signal }),
-    };
-    const isOwn = (url: URL) => url.origin === endpoint.base.origin;
-    // Whoever is led on to another server reads there what anybody may.
-    const mayAuthorize = (url: URL) =>
-      !request.anonymous && (isOwn(url) || isRead(request));
-    // What another server wants it says itself.
-    const scopesOf = (url: URL) => isOwn(url) ? scopes : [];
-    let sent = 0;
-    for (let challenges = 0;; challenges++) {
-      let authorization: string | undefined;
-      const answer = await this.#exchange(endpoint, index, {
-        request,
-        authorize: async (url) => {
-          authorization = mayAuthorize(url)
-            ? await endpoint.authorizerOf(url, repository)
-              ?.header(scopesOf(url), context)
-            : undefined;
-          return authorization;
-        },
-      });
-      const { response, url } = answer;
-      if (isOwn(url) && authorization !== undefined) sent++;
-      // Some say of a password that ended that it is forbidden.
-      const isRefused = response.status === 401 ||
-        response.status === 403 && isOwn(url) && authorization !== undefined;
-      if (
-        !isRefused || !mayAuthorize(url) || challenges >= MAX_CHALLENGES
-      ) return answer;
-      let mayHelp: boolean;
-      try {
-        const authorizer = isOwn(url)
-          ? endpoint.authorizer
-          : endpoint.follow(url, repository);
-        mayHelp = await authorizer.refused(response, scopesOf(url), {
-          ...context,
-          sent: authorization,
-          // A source that gives another password each time is not asked without end.
-          mayRenew: isOwn(url) && sent < 2,
-        });
-      } catch (error) {
-        await response.body?.cancel();
-        throw error;
-      }
-      if (!mayHelp) return answer;
-      await response.body?.cancel();
-    }
-  }
-
-  /** Sends once, and follows redirects. */
-  async #exchange(
-    endpoint: Endpoint,
-    index: number,
-    { request, authorize }: {
-      request: RegistryRequest;
-      authorize: (url: URL) => Promise<string | undefined>;
-    },
-  ): Promise<RegistryAnswer> {
-    const { method = "GET" } = request;
-    let url = typeof request.path === "string"
-      ? new URL(request.path, endpoint.base)
-      : new URL(request.path);
-    if (endpoint.namespace !== undefined && typeof request.path === "string") {
-      url.searchParams.set("ns", endpoint.namespace);
-    }
-    // Deno's fetch() reads files as well.
-    if (url.protocol !== "http:" && url.protocol !== "https:") {
-      throw new TypeError(
-        `Cannot ${request.action}: "${url.protocol}" is neither http nor https`,
-      );
-    }
-    for (let hops = 0;; hops++) {
-      const isOwn = url.origin === endpoint.base.origin;
-      const authorization = await authorize(url);
-      const headers: Record<string, string> = {
-        // Deno would decode the body, and the digest is of the bytes as they are stored.
-        "accept-encoding": "identity",
-        "user-agent": this.#options.userAgent ?? "containerkit",
-        ...(isOwn && !request.anonymous ? endpoint.headers : {}),
-        ...request.headers,
-        ...(authorization === undefined ? {} : { authorization }),
-      };
-      const sent = await send((url, init) => endpoint.fetch(url, init), url, {
-        action: request.action,
-        method,
-        headers,
-        body: request.body,
-        // The end of an upload may wait for the server to hash or move what was sent.
-        timeout: isRead(request) ? endpoint.timeout : endpoint.timeout * 10,
-        dial: isOwn ? endpoint.dial : undefined,
-        signal: request.signal,
-      });
-      const { response } = sent;
-      this.#warnings.read(url.host, response.headers);
-      const location = response.headers.get("location");
-      if (![301, 302, 303, 307, 308].includes(response.status) || !location) {
-        return { ...sent, url, index };
-      }
-      await response.body?.cancel();
-      const next = URL.parse(location, url);
-      const why = hops === MAX_REDIRECTS
-        ? `there are more than ${MAX_REDIRECTS} redirects`
-        : next === null
-        ? "it is not a URL"
-        : !isRead(request) && response.status < 307
-        ? `a ${method} would become a GET`
-        : await (request.anonymous ? refuseForeign : refuseTarget)(url, next);
-      if (why !== undefined) {
-        throw new ProtocolError(request.action, {
-          host: url.host,
-          why: `${url.host} redirects${
-            next === null ? "" : ` to ${JSON.stringify(showUrl(next))}`
-          }, which is refused: ${why}`,
-        });
-      }
-      url = next!;
-    }
-  }
-}
-
-function isRead({ method = "GET" }: RegistryRequest): boolean {
-  return method === "GET" || method === "HEAD";
 }
