@@ -26,7 +26,7 @@ import { readDer } from "../distribution/sign/_der.ts";
 import { verifyCheckpoint } from "../distribution/sign/_log_entry.ts";
 import { checkLogBody } from "../distribution/sign/_log_body.ts";
 import { parseName } from "../distribution/sign/_names.ts";
-import { readNotation } from "../distribution/sign/_notation.ts";
+import { readNotation } from "../distribution/sign/_read_notation.ts";
 import { decodePem } from "../distribution/sign/_pem.ts";
 import { verifyTimestamp } from "../distribution/sign/_timestamp.ts";
 

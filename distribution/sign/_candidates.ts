@@ -20,12 +20,8 @@ import {
 } from "./_cosign.ts";
 import { MAX_JSON } from "./_json.ts";
 import type { Material } from "./_material.ts";
-import {
-  JWS,
-  NOTATION_ARTIFACT,
-  type NotationEnvelope,
-  readNotation,
-} from "./_notation.ts";
+import { JWS, NOTATION_ARTIFACT } from "./_notation.ts";
+import { type NotationEnvelope, readNotation } from "./_read_notation.ts";
 import type { SignatureFormat } from "./policy.ts";
 import type { Repository } from "../open_repository.ts";
 import { signatureTag } from "./signature_tag.ts";

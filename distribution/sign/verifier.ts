@@ -20,8 +20,8 @@ import {
 import {
   prepareCertificates,
   type ReadyCertificates,
-  verifyNotation,
-} from "./_notation.ts";
+} from "./_notation_authority.ts";
+import { verifyNotation } from "./_verify_notation.ts";
 import type { Authority, Policy, SignatureFormat } from "./policy.ts";
 import { parseStatement } from "./statement.ts";
 import { type Refusal, VerificationError } from "./verification_error.ts";
