@@ -7,27 +7,18 @@
 import {
   describe,
   type Descriptor,
-  DigestMismatchError,
   type ImageIndex,
   parseManifest,
 } from "@containerkit/oci";
 import { isDocument } from "../_is_document.ts";
-import { type Compression, readLayer } from "@containerkit/tar/layer";
+import type { Compression } from "@containerkit/tar/layer";
 import type { BlobStore } from "../blob_store.ts";
 import { readBlob } from "../_read_blob.ts";
 import { createImage } from "../create_image.ts";
-import type { Image, Layer } from "../image.ts";
-import { compressionOf, FAMILIES, familyOf } from "./_media_types.ts";
+import { convertImage, plain, reasonOf, type Work } from "./_convert_image.ts";
+import { FAMILIES, familyOf } from "./_media_types.ts";
 import type { MediaTypes } from "./media_types.ts";
-import { retype } from "./_rebuild.ts";
-import {
-  encodeJson,
-  openBlob,
-  storeBytes,
-  storeImage,
-  withSignal,
-} from "../_store.ts";
-import { packLayer } from "./pack_layer.ts";
+import { encodeJson, openBlob, storeBytes, withSignal } from "../_store.ts";
 
 /** Options of {@linkcode convert}. */
 export interface ConvertOptions {
@@ -71,104 +62,6 @@ const LIMIT = 4 * 1024 * 1024;
 const MAX_DEPTH = 8;
 /** The annotation by which an attestation of BuildKit names the manifest that it is about. */
 const REFERENCE = "vnd.docker.reference.digest";
-
-interface Work {
-  readonly store: BlobStore;
-  readonly options: ConvertOptions;
-  readonly changes: Change[];
-  /** What became of manifests: one may stand in many indexes. */
-  readonly done: Map<string, Descriptor>;
-}
-
-function plain({ mediaType, digest, size }: Descriptor): Descriptor {
-  return { mediaType, digest, size };
-}
-
-/** Compresses a layer otherwise; its tar has to stay the same. */
-async function convertLayer(layer: Layer, work: Work): Promise<Layer> {
-  const { compression = compressionOf(layer.mediaType), level } = work.options;
-  const before = compressionOf(layer.mediaType);
-  if (before === undefined || before === compression) return layer;
-  const signal = withSignal(work.options);
-  const { annotations, diffId } = layer;
-  const stored = await packLayer(
-    work.store,
-    readLayer(await layer.open(signal), signal).readable,
-    {
-      compression: compression!,
-      ...(level === undefined ? {} : { level }),
-      ...(annotations === undefined ? {} : { annotations }),
-      ...signal,
-    },
-  );
-  if (stored.diffId !== diffId) {
-    throw new DigestMismatchError(`convert layer "${layer.digest}"`, {
-      expected: diffId,
-      actual: stored.diffId,
-    });
-  }
-  work.changes.push({
-    from: plain(layer),
-    to: plain(stored),
-    reason: `compressed by ${compression} instead of ${before}`,
-  });
-  return stored;
-}
-
-function reasonOf(
-  before: Descriptor,
-  family: MediaTypes,
-  hasNewLayers: boolean,
-): string {
-  const reasons = [
-    ...(familyOf(before.mediaType) === family
-      ? []
-      : [`media types of ${family}`]),
-    ...(hasNewLayers ? ["other layers"] : []),
-  ];
-  return reasons.join(" and ");
-}
-
-async function convertImage(image: Image, work: Work): Promise<Descriptor> {
-  const { store, options, changes } = work;
-  const own = familyOf(image.descriptor.mediaType);
-  // An artifact has no layers that could be otherwise.
-  if (
-    image.layers.every(({ mediaType }) =>
-      compressionOf(mediaType) === undefined
-    )
-  ) {
-    return image.descriptor;
-  }
-  const family = options.mediaTypes ?? own;
-  const layers: Layer[] = [];
-  for (const layer of image.layers) {
-    layers.push(retype(await convertLayer(layer, work), family));
-  }
-  const hasNewLayers = layers.some(({ digest }, index) =>
-    digest !== image.layers[index]?.digest
-  );
-  if (family === own && !hasNewLayers) return image.descriptor;
-  const { subject, artifactType, annotations } = image.manifest;
-  const { descriptor } = await storeImage(store, {
-    // The tars are the same, and so is what the config says: the image keeps its ID.
-    config: image.raw.config,
-    configType: FAMILIES[family].config,
-    layers,
-    manifest: {
-      mediaType: FAMILIES[family].manifest,
-      ...(artifactType === undefined ? {} : { artifactType }),
-      ...(subject === undefined ? {} : { subject }),
-      ...(annotations === undefined ? {} : { annotations }),
-    },
-  }, withSignal(options));
-  changes.push({
-    from: plain(image.descriptor),
-    to: descriptor,
-    reason: reasonOf(image.descriptor, family, hasNewLayers),
-  });
-  return descriptor;
-}
 
 /** Attestations name what they are about by its digest, which may be another one now. */
 function follow(
