@@ -1,12 +1,12 @@
 import { ChunkReader } from "./_chunks.ts";
 import { UploadBody, type UploadSource } from "./_upload_body.ts";
 import { delay } from "./_delay.ts";
+import { patchUpload } from "./_patch_upload.ts";
 import { backoff, mayPass } from "./_retry.ts";
 import type { Target } from "./_target.ts";
-import { readOffset, type Session, UploadApi } from "./_upload_api.ts";
+import { type Session, UploadApi } from "./_upload_api.ts";
 import { ProtocolError } from "./protocol_error.ts";
 import { RegistryError } from "./registry_error.ts";
-import type { RegistryRequest } from "./registry_request.ts";
 import type { TransferEvent } from "./transfer_event.ts";
 import type { UploadState } from "./upload_state.ts";
 
@@ -143,32 +143,6 @@ export class BlobUpload {
     return chunks;
   }
 
-  /** Sends what follows up to `end`, and gives the session as the server has it then. */
-  async #patch(
-    session: Session,
-    { body, end, range }: {
-      body: NonNullable<RegistryRequest["body"]>;
-      end: number;
-      range: boolean;
-    },
-  ): Promise<Session> {
-    const answer = await this.#api.request({
-      path: session.location,
-      server: session.server,
-      method: "PATCH",
-      once: true,
-      headers: {
-        "content-type": "application/octet-stream",
-        ...(range ? { "content-range": `${session.offset}-${end - 1}` } : {}),
-      },
-      body,
-      expected: [201, 202, 204],
-    });
-    await answer.response.body?.cancel();
-    const offset = readOffset(answer.response.headers) ?? end;
-    return await this.#api.keep(answer, { ...session, offset });
-  }
-
   /** Sends the rest as one stream, as often as it breaks; gives a session with less than the whole when the server lost it, or takes no streams. */
   async #sendStream(session: Session): Promise<Session> {
     const { size } = this.#source.descriptor;
@@ -185,7 +159,7 @@ export class BlobUpload {
         onProgress: (at) => this.#tell("progress", at),
       });
       try {
-        session = await this.#patch(session, {
+        session = await patchUpload(this.#api, session, {
           body: () => body.open(),
           end: size,
           range: offset > 0,
@@ -295,7 +269,7 @@ export class BlobUpload {
     const { retry } = this.#target.client;
     for (let attempt = 1;; attempt++) {
       try {
-        session = await this.#patch(session, {
+        session = await patchUpload(this.#api, session, {
           body: chunk.subarray(session.offset - start),
           end,
           range: true,
