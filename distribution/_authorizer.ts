@@ -158,6 +158,12 @@ export class Authorizer {
       await this.#credentials.renew(repository, credentials);
   }
 
+  /** Whether the server wants credentials and none were found. */
+  async isAnonymous(repository: string | undefined): Promise<boolean> {
+    return this.#scheme !== undefined &&
+      await this.#credentials.find(repository) === undefined;
+  }
+
   /** Learns how the server wants to be asked, if it says so. */
   async #learn(
     response: Response,

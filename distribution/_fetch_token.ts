@@ -163,7 +163,7 @@ async function exchange(
 
 async function readToken(
   answer: Sent,
-  { realm, signal }: TokenRequest,
+  { realm, credentials, signal }: TokenRequest,
   { registry, stallTimeout }: TokenOptions,
 ): Promise<Token> {
   const action = `authenticate at "${registry}"`;
@@ -172,6 +172,7 @@ async function readToken(
       method: "GET",
       url: realm,
       stallTimeout,
+      isAnonymous: credentials === undefined,
     });
   }
   let reply: unknown;

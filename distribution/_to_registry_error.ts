@@ -52,11 +52,20 @@ function readErrors(text: string): { codes: string[]; detail: string } {
   return { codes, detail: clean(messages.join("; ")) };
 }
 
-/** Makes the error for a response, from its body as far as it is sane. */
+/**
+ * Makes the error for a response, from its body as far as it is sane.
+ *
+ * @param request.isAnonymous Whether nothing is known to log in with, which a refusal tells: it may be that alone.
+ */
 export async function toRegistryError(
   action: string,
   answer: Sent,
-  request: { method: string; url: URL; stallTimeout: number },
+  request: {
+    method: string;
+    url: URL;
+    stallTimeout: number;
+    isAnonymous: boolean;
+  },
 ): Promise<RegistryError> {
   const { response } = answer;
   const wait = readRetryAfter(response.headers.get("retry-after"));
@@ -72,7 +81,8 @@ export async function toRegistryError(
   } catch {
     // The status has to do: the body broke off, or is too large to be an error.
   }
-  return new RegistryError(action, {
+  const how = request.isAnonymous ? " without credentials" : "";
+  return new RegistryError(action + how, {
     status: response.status,
     method: request.method,
     // The query may hold signatures of storage servers.

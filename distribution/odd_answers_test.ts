@@ -231,6 +231,30 @@ Deno.test("a client answers every challenge that it can, among others that it ca
   }
 });
 
+Deno.test("a refusal says whether there were credentials", async () => {
+  const known = () => ({ username: "u", password: "p" });
+  for (
+    const [challenge, credentials, told] of [
+      ["Basic", undefined, '"1" without credentials: GET '],
+      ["Basic", known, '"1": GET '],
+      ['Bearer realm="/token"', undefined, '" without credentials: GET '],
+      ['Bearer realm="/token"', known, '": GET '],
+    ] as const
+  ) {
+    await using faulty = await start(() =>
+      new Response(null, {
+        status: 401,
+        headers: { "www-authenticate": challenge },
+      }), { client: credentials === undefined ? {} : { credentials } });
+    const { client, host } = faulty;
+    await assertRejects(
+      () => resolve(`${host}/app:1`, { client }),
+      RegistryError,
+      told,
+    );
+  }
+});
+
 Deno.test("what a storage says in XML is told, and no more of it", async () => {
   for (
     const [body, told] of [

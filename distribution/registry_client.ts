@@ -226,6 +226,8 @@ export class RegistryClient implements Disposable {
           method: request.method ?? "GET",
           url: answer.url,
           stallTimeout: this.stallTimeout,
+          isAnonymous: status === 401 &&
+            await endpoint.authorizer.isAnonymous(request.repository),
         });
         if (after !== undefined && isRetriable(status)) {
           endpoint.gate.close(after, refusal);
