@@ -1,4 +1,4 @@
-import { type Fd, openAt, openAt2, OpenFlag } from "@containerkit/libc";
+import { type Fd, openAt, OpenFlag } from "@containerkit/libc";
 import { mountNumber } from "./_mount_number.ts";
 import { agree } from "./_agree.ts";
 import { checkMount, onlyLayer } from "./_check_mount.ts";
@@ -19,6 +19,7 @@ import {
 import { unmountHere } from "./_long_calls.ts";
 import { MountWords } from "./_mount_words.ts";
 import { makeErofs } from "./_open_filesystem.ts";
+import { openPart } from "./_open_part.ts";
 import { mountByPage } from "./_overlay_page.ts";
 import { StageDirectory } from "./_stage_directory.ts";
 import { openLoopDevice } from "./loop_device.ts";
@@ -96,7 +97,7 @@ async function make(given: Mount, workshop: Workshop): Promise<string> {
   const whole = await build(mount, workshop);
   const isPart = mount.subpath !== undefined && mount.type !== "bind";
   const place = isPart
-    ? bindPart(whole, mount.subpath, { stage: workshop.stage })
+    ? bindPart(whole, mount, { stage: workshop.stage })
     : whole;
   applyByRemount(
     place,
@@ -112,7 +113,7 @@ async function build(mount: Mount, workshop: Workshop): Promise<string> {
   const make = (filesystem: Filesystem) => mountFilesystem(filesystem, stage);
   switch (mount.type) {
     case "bind":
-      return bindPart(mount.source, mount.subpath, {
+      return bindPart(mount.source, mount, {
         stage,
         recursive: mount.recursive ?? false,
       });
@@ -150,17 +151,18 @@ async function mountFilesystem(
 /** Shows a directory or file, or a part of it that is found without leaving it. */
 function bindPart(
   source: string,
-  subpath: string | undefined,
+  mount: Mount,
   { stage, recursive = false }: { stage: StageDirectory; recursive?: boolean },
 ): string {
   using stack = new DisposableStack();
+  const { subpath } = mount;
   const action = subpath === undefined
     ? `bind "${source}"`
     : `bind its part "${subpath}"`;
   let shown: string | Fd = source;
   if (subpath !== undefined) {
     const root = stack.use(openAt(undefined, source, OpenFlag.PATH));
-    shown = stack.use(openAt2(root, subpath, { flags: OpenFlag.PATH }));
+    shown = stack.use(openPart(root, subpath, mount));
   }
   const directory = stage.makeDirectory();
   const place = agree(shown, directory) ? directory : stage.makeFile();

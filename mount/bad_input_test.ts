@@ -64,7 +64,8 @@ rootTest("sources and places that do not go are named", async () => {
   });
   await fails({ ...bind(`${path}/a`), subpath: "sub/none" } as Mount, target, {
     code: "ENOENT",
-    message: "sub/none",
+    message:
+      `Cannot find "sub/none" in "${path}/a" on "${target}": openat2 failed with ENOENT`,
   });
   await assertRejects(
     () => mount(bind(`${path}/a\0b`), target),

@@ -6,6 +6,7 @@
 
 import { SyscallError, tracer } from "@containerkit/libc";
 import { checkMount } from "./_check_mount.ts";
+import { describeMount } from "./_describe_mount.ts";
 import { refusedMountApi } from "./_mount_api.ts";
 import { mountByCall } from "./_mount_by_call.ts";
 import { realPath } from "./_real_path.ts";
@@ -88,7 +89,7 @@ async function mountStack(
       const refused = refusedMountApi();
       if (refused !== undefined) {
         const { signal } = options;
-        const action = `mount ${describe(mount)}`;
+        const action = `mount ${describeMount(mount)}`;
         ids.push(await mountByCall(mount, path, { refused, signal, action }));
         continue;
       }
@@ -98,7 +99,7 @@ async function mountStack(
       try {
         tree.attach(path);
       } catch (error) {
-        throw withAction(error, `mount ${describe(mount)}`);
+        throw withAction(error, `mount ${describeMount(mount)}`);
       }
     }
   } catch (error) {
@@ -120,22 +121,6 @@ function isLight(mount: Mount): boolean {
       return mount.upper === undefined || (mount.volatile ?? false);
     default:
       return false;
-  }
-}
-
-/** What it is called in an error. */
-function describe(mount: Mount): string {
-  switch (mount.type) {
-    case "bind":
-    case "erofs":
-    case "image":
-      return `"${mount.source}"`;
-    case "btrfs":
-      return `"${mount.device}"`;
-    case "raw":
-      return `${mount.fstype} "${mount.source}"`;
-    default:
-      return mount.type;
   }
 }
 

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Fd, openAt, openAt2, OpenFlag, tracer } from "@containerkit/libc";
+import { type Fd, openAt, OpenFlag, tracer } from "@containerkit/libc";
 import { checkMount, onlyLayer } from "./_check_mount.ts";
 import { btrfs, image, isReadonlyImage, raw, tmpfs } from "./_filesystems.ts";
 import {
@@ -14,6 +14,7 @@ import {
 } from "./_open_filesystem.ts";
 import { openOverlay } from "./_open_overlay.ts";
 import { cloneTree } from "./_open_tree.ts";
+import { openPart } from "./_open_part.ts";
 import { overlayMode } from "./_overlay_mode.ts";
 import { applyAttributes, applyIdmap } from "./_set_attributes.ts";
 import { StageDirectory } from "./_stage_directory.ts";
@@ -112,7 +113,7 @@ function finish(tree: Fd, mount: Mount): Fd {
     if (mount.type !== "overlay") mapIds(tree, mount);
     return tree;
   }
-  const part = takeDetachedSubpath(tree, mount.subpath);
+  const part = takeDetachedSubpath(tree, mount.subpath, mount);
   try {
     applyAttributes(part, mount);
     if (mount.type !== "overlay") mapIds(part, mount);
@@ -136,18 +137,20 @@ function mapIds(tree: Fd, mount: Mount): void {
 function takeSubpath(
   tree: Fd,
   subpath: string,
-  options: { recursive?: boolean } = {},
+  { mount, recursive = false }: { mount: Mount; recursive?: boolean },
 ): Fd {
-  using part = openAt2(tree, subpath, { flags: OpenFlag.PATH });
-  return cloneTree(part, { ...options, action: `bind its part "${subpath}"` });
+  using part = openPart(tree, subpath, mount);
+  return cloneTree(part, { recursive, action: `bind its part "${subpath}"` });
 }
 
 /** The same of a mount that is attached nowhere, of which older kernels copy no part. */
-function takeDetachedSubpath(tree: Fd, subpath: string): Fd {
-  if (overlayMode() === "detached") return takeSubpath(tree, subpath);
+function takeDetachedSubpath(tree: Fd, subpath: string, mount: Mount): Fd {
+  if (overlayMode() === "detached") {
+    return takeSubpath(tree, subpath, { mount });
+  }
   using stage = new StageDirectory();
   using root = openAt(undefined, stage.attach(tree), OpenFlag.PATH);
-  return takeSubpath(root, subpath);
+  return takeSubpath(root, subpath, { mount });
 }
 
 function openBind(mount: BindMount): Fd {
@@ -156,7 +159,7 @@ function openBind(mount: BindMount): Fd {
     return cloneTree(mount.source, { recursive });
   }
   using root = openAt(undefined, mount.source, OpenFlag.PATH);
-  return takeSubpath(root, mount.subpath, { recursive });
+  return takeSubpath(root, mount.subpath, { mount, recursive });
 }
 
 async function openImage(mount: ImageMount): Promise<Fd> {
