@@ -68,6 +68,9 @@ function labelsFor(step: Step, options: UnpackOptions): Record<string, string> {
 function commitOf(work: Work, step: Step, key: string): SnapshotCommit {
   const { to, options } = work;
   const { chainId, layer, parent } = step;
+  const lease = typeof options.lease === "object"
+    ? options.lease.id
+    : options.lease;
   const isRebase = to.capabilities.rebase.supported && parent !== undefined;
   return {
     name: chainId,
@@ -76,7 +79,7 @@ function commitOf(work: Work, step: Step, key: string): SnapshotCommit {
       labels: labelsFor(step, options),
       diffId: layer.diffId,
       ...(isRebase ? { parent } : {}),
-      ...(options.lease === undefined ? {} : { lease: options.lease }),
+      ...(lease === undefined ? {} : { lease }),
     },
   };
 }
@@ -259,6 +262,10 @@ export async function unpack(
     chainId: chain[index]!,
     parent: chain[index - 1],
   }));
+  if (typeof options.lease === "object") {
+    const { type } = to.collectable;
+    await options.lease.add(...chain.map((id) => ({ type, id })));
+  }
   // What is built upon cannot go: the highest layer there is keeps those below it.
   let there = all.length;
   while (there > 0 && !await touchLayer(work, all[there - 1]!.chainId)) there--;

@@ -36,6 +36,16 @@ export type UnpackEvent =
     readonly chainId: string;
   };
 
+/** A lease that things are put under. Structural: one of `@containerkit/content` fits. */
+export interface UnpackLease {
+  /** Its id. */
+  readonly id: string;
+  /** Puts things under it. */
+  add(
+    ...items: readonly { readonly type: string; readonly id: string }[]
+  ): Promise<void>;
+}
+
 /** Options of `unpack()`. */
 export interface UnpackOptions {
   /**
@@ -52,8 +62,11 @@ export interface UnpackOptions {
   readonly durability?: SnapshotDurability;
   /** Labels for every layer. */
   readonly labels?: Readonly<Record<string, string>>;
-  /** The lease to keep the layers under. */
-  readonly lease?: string;
+  /**
+   * The lease to keep the layers under. Its id alone keeps those that are made; those that are there already then have
+   * no more than the grace of garbage collection.
+   */
+  readonly lease?: string | UnpackLease;
   /** Called for what happens. */
   onProgress?(event: UnpackEvent): void;
   /** Ends it; what was not committed is removed. */

@@ -69,6 +69,27 @@ for (
       assertEquals(await store.fsck(), []);
     },
   );
+
+  rootTest(
+    `${driver}: unpack() puts the layers that it finds under the lease`,
+    async () => {
+      await using temp = tempDir({ dir: "/var/tmp" });
+      using content = await openStore({ root: temp.path });
+      await using store = await open({ root: temp.path });
+      const { collectable } = store;
+      const options = { grace: 0, collectables: [collectable] };
+      await unpack(imageLayers(0), store);
+      {
+        await using lease = await content.leases.create();
+        const { chainId } = await unpack(imageLayers(0), store, { lease });
+        assertEquals((await collect(content, options)).removed, []);
+        await using _work = await store.prepare("work", chainId);
+      }
+      const { removed } = await collect(content, options);
+      assertEquals(removed.length, imageLayers(0).length);
+      await assertNone(store.walk());
+    },
+  );
 }
 
 async function assertNone(items: AsyncIterable<unknown>): Promise<void> {

@@ -1,4 +1,4 @@
-import type { CollectableReference, Store } from "@containerkit/content";
+import type { CollectableReference, Lease, Store } from "@containerkit/content";
 import {
   formatReference,
   type Image,
@@ -51,7 +51,7 @@ async function fetchImage(
   reference: string,
   content: Store,
   options: PullImageOptions & {
-    readonly unpackTo?: (image: Image, lease: string) => Promise<string>;
+    readonly unpackTo?: (image: Image, lease: Lease) => Promise<string>;
   },
 ): Promise<{ name: string; image: Image; chainId: string | undefined }> {
   const { signal } = context;
@@ -69,7 +69,7 @@ async function fetchImage(
     onProgress: progress.onProgress,
     signal,
   });
-  const chainId = await unpackTo?.(image, lease.id);
+  const chainId = await unpackTo?.(image, lease);
   await image.done?.();
   await content.images.create(name, image.root, {
     replace: true,
@@ -126,7 +126,7 @@ export async function findImage(
   const image = await openImage(content, found.descriptor);
   await using lease = await content.leases.create();
   const { chainId } = await unpack(image.layers, snapshots, {
-    lease: lease.id,
+    lease,
     signal: context.signal,
   });
   // Another program may have put the image there.
