@@ -1,3 +1,4 @@
+import { FsMagic, statFs } from "@containerkit/libc";
 import { bundleOf, type ContainerRecord, STATE, writeJson } from "./_bundle.ts";
 import { cgroupPathOf } from "./_cgroup_path_of.ts";
 import { containerCgroups } from "./_cgroup_procs.ts";
@@ -46,14 +47,41 @@ function checkRootfs(id: string, path: string): void {
     // Told below.
   }
   if (info?.isDirectory) return;
-  throw new RuntimeError(`create container "${id}"`, {
+  throw badBundle(
+    id,
+    `the root filesystem "${path}" ${
+      info === undefined ? "does not exist" : "is no folder"
+    }`,
+  );
+}
+
+/** What is left of a pin that was unmounted is a file, of which runc says nothing. */
+function checkNamespaces(id: string, { linux }: Spec): void {
+  for (const { type, path } of linux?.namespaces ?? []) {
+    if (path === undefined) continue;
+    let found: number | undefined;
+    try {
+      found = statFs(path).type;
+    } catch {
+      // Told below.
+    }
+    if (found === FsMagic.NSFS) continue;
+    throw badBundle(
+      id,
+      `the ${type} namespace "${path}" ${
+        found === undefined ? "does not exist" : "is another file"
+      }`,
+    );
+  }
+}
+
+function badBundle(id: string, detail: string): RuntimeError {
+  return new RuntimeError(`create container "${id}"`, {
     code: "BadBundle",
     runtime: "",
     args: [],
     exitCode: null,
-    detail: `the root filesystem "${path}" ${
-      info === undefined ? "does not exist" : "is no folder"
-    }`,
+    detail,
   });
 }
 
@@ -104,6 +132,7 @@ async function makeContainer(
     throw new TypeError(`Cannot create container "${id}": no process is named`);
   }
   checkRootfs(id, rootfsOf(spec, bundle));
+  checkNamespaces(id, spec);
   signal?.throwIfAborted();
   const runtime = createRuntime({
     root: `${state}/runtime`,

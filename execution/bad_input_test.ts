@@ -47,6 +47,32 @@ rootTest(
 );
 
 rootTest(
+  "create() refuses a namespace that is not there, or whose pin was unmounted",
+  async () => {
+    using bench = makeBench();
+    Deno.writeTextFileSync(`${bench.folder}/file`, "");
+    for (
+      const [name, told] of [
+        ["none", "does not exist"],
+        ["file", "is another file"],
+      ]
+    ) {
+      const path = `${bench.folder}/${name}`;
+      const error = await assertRejects(
+        async () =>
+          await create("a", await bench.spec("true", { netns: path }), {
+            state: bench.state,
+          }),
+        RuntimeError,
+        `Cannot create container "a": the network namespace "${path}" ${told}`,
+      );
+      assertEquals(error.code, "BadBundle");
+    }
+  },
+  missing,
+);
+
+rootTest(
   "create() with a hook that fails, or hangs, leaves nothing",
   async () => {
     using bench = makeBench();

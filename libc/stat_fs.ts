@@ -20,6 +20,7 @@ export const FsMagic = {
   EXT4: 0xef53,
   FUSE: 0x65735546,
   NFS: 0x6969,
+  NSFS: 0x6e736673,
   OVERLAY: 0x794c7630,
   PROC: 0x9fa0,
   SQUASHFS: 0x73717368,
