@@ -51,10 +51,7 @@ export class Monitor {
   #hold(container: ContainerImpl): void {
     this.#enter();
     const drained = (async () => {
-      await container.status.catch(() => {});
-      // Who has joined the streams may be stopped, and does not keep it from being deleted.
-      container.hub?.hurry();
-      await container.hub?.drained();
+      await container.drained();
       this.#held.delete(container.id);
       this.#writers.delete(container.id);
       container.keep();

@@ -30,6 +30,9 @@ import type { OutputHub } from "./_output_hub.ts";
 import { hold, type KeptChild, letGo } from "./_orphans.ts";
 import type { Streams } from "./_stdio.ts";
 
+/** How long the last of the output is waited for at disposal, in milliseconds. */
+const DRAIN_MS = 1000;
+
 /** What a process is made of. */
 export interface ProcessParts {
   /** Id of the container. */
@@ -267,12 +270,30 @@ export abstract class Process implements ContainerProcess {
     this.#streams.close();
   }
 
+  /** Waits until it has ended, or was let go, and what it wrote is logged. */
+  async drained(): Promise<void> {
+    await this.status.catch(() => {});
+    // Who gets the output may be stopped: that keeps nobody from deleting it, and nothing out of the log.
+    this.hub?.hurry();
+    await this.hub?.drained();
+  }
+
+  /** The same for who cannot wait for ever: a process may have passed its output on to one outside. */
+  async #drainedSoon(): Promise<void> {
+    if (this.hub === undefined) return;
+    const { promise: late, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, DRAIN_MS);
+    await Promise.race([this.drained(), late]);
+    clearTimeout(timer);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     const kept = this.#kept;
     if (kept) this.keep();
     else this.killQuietly();
     this.#kept = true;
     await this.status.catch(() => {});
+    await this.#drainedSoon();
     this.#end();
     try {
       this.#streams.close();

@@ -304,3 +304,22 @@ for (const monitor of [false, true]) {
     need("runc", "busybox"),
   );
 }
+
+rootTest(
+  "a container that is disposed of is logged to its end, also if nobody reads it",
+  async () => {
+    using bench = makeBench();
+    const path = `${bench.folder}/log`;
+    {
+      // More than waits for a reader, and no more than the pipe holds besides.
+      await using container = await run(
+        "a",
+        await bench.spec("head -c 100000 /dev/zero"),
+        { state: bench.state, stdout: "piped", log: { path, format: "raw" } },
+      );
+      await container.status;
+    }
+    assertEquals(Deno.statSync(path).size, 100000);
+  },
+  need("runc", "busybox"),
+);
