@@ -18,6 +18,7 @@ import type { ExecOptions } from "./exec_options.ts";
 import type { KeptChild } from "./_orphans.ts";
 import type { KnownExit } from "./_exit.ts";
 import { freeze, thawKilled } from "./_freeze.ts";
+import { loggedHere } from "./_logged_here.ts";
 import type { ContainerLog } from "./log_options.ts";
 import { startNatively } from "./_native_runc.ts";
 import { Process, type ProcessParts } from "./_process.ts";
@@ -83,6 +84,7 @@ export class ContainerImpl extends Process implements Container {
     this.#runtime = createRuntime(parts.record.runtime);
     this.#holder = parts.holder ?? false;
     this.#events = events;
+    if (this.hub !== undefined) loggedHere.set(this.bundle, this);
     if (this.#holder) {
       watchOom(this.cgroups, () => this.#tellOom(), this.#oom.signal);
     }
@@ -248,6 +250,7 @@ export class ContainerImpl extends Process implements Container {
   }
 
   protected override release(): void {
+    if (loggedHere.get(this.bundle) === this) loggedHere.delete(this.bundle);
     this.#reader?.[Symbol.dispose]();
     this.#oom.abort();
     this.#events?.[Symbol.dispose]();

@@ -4,7 +4,8 @@
  * @module
  */
 
-import { STATE } from "./_bundle.ts";
+import { bundleOf, STATE } from "./_bundle.ts";
+import { loggedHere } from "./_logged_here.ts";
 import { monitorDrained } from "./_monitor_client.ts";
 import type { OpenContainerOptions } from "./open_container.ts";
 
@@ -17,7 +18,7 @@ export interface DrainLogOptions extends OpenContainerOptions {
 /**
  * Waits until a container has ended and its monitor has logged all that it wrote,
  * which is a little later. Without a monitor it is logged by the program that
- * made the container, for which nobody else can wait.
+ * made the container: that one waits here in the same way, and nobody else can.
  *
  * @param id Its id.
  * @param options Where it is kept, and what ends the wait.
@@ -38,5 +39,15 @@ export async function drainLog(
   options: DrainLogOptions = {},
 ): Promise<void> {
   const { state = STATE, signal } = options;
-  await monitorDrained(state, id, signal);
+  const own = loggedHere.get(bundleOf(state, id).path);
+  if (own === undefined) return await monitorDrained(state, id, signal);
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const abort = () => reject(signal!.reason);
+  signal?.addEventListener("abort", abort, { once: true });
+  try {
+    signal?.throwIfAborted();
+    await Promise.race([own.drained(), aborted]);
+  } finally {
+    signal?.removeEventListener("abort", abort);
+  }
 }

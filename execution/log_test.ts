@@ -4,6 +4,7 @@ import { need, rootTest, tempDir, until } from "@containerkit/tests";
 import { makeBench } from "./_bench_test.ts";
 import { LogWriter } from "./_log_writer.ts";
 import {
+  drainLog,
   type LogEntry,
   type LogFormat,
   readEvents,
@@ -323,3 +324,18 @@ rootTest(
   },
   need("runc", "busybox"),
 );
+
+rootTest("drainLog() waits for what this program logs itself", async () => {
+  using bench = makeBench();
+  const { state } = bench;
+  const path = `${bench.folder}/log`;
+  await using _container = await run(
+    "a",
+    await bench.spec("sleep 0.2; head -c 100000 /dev/zero"),
+    { state, stdout: "piped", log: { path, format: "raw" } },
+  );
+  const signal = AbortSignal.abort(new RangeError("enough"));
+  await assertRejects(() => drainLog("a", { state, signal }), RangeError);
+  await drainLog("a", { state });
+  assertEquals(Deno.statSync(path).size, 100000);
+}, need("runc", "busybox"));
