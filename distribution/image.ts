@@ -43,8 +43,8 @@ export interface Image {
     readonly config: Uint8Array<ArrayBuffer>;
   };
   /**
-   * The tag that it is pushed under whatever the reference says, or `null` for its digest alone. Signatures have it: they go to the repository of what they
-   * sign, and must not take its tag.
+   * The tag that it is pushed under whatever the reference says, or `null` for its digest alone. Signatures and artifacts with a subject have it: they go to
+   * the repository of what they speak of, and must not take its tag.
    */
   readonly ownTag?: string | null;
   /** Of a pull: fetches what nobody opened, and waits for all. */

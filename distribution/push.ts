@@ -19,8 +19,8 @@ import type { PushOptions } from "./push_options.ts";
  * neither tag nor digest means `latest`, as everywhere, and one with a digest only gives it no tag.
  *
  * An upload that breaks off goes on where the registry says it broke. An image with a `subject` becomes its referrer, also
- * where the registry has no API for that. A signature goes where signatures of its format are looked for: of the reference
- * only the repository counts.
+ * where the registry has no API for that. A signature goes where signatures of its format are looked for, and what
+ * `packArtifact()` made with a subject gets no tag: of the reference only the repository counts.
  *
  * Requires `--allow-net`.
  *

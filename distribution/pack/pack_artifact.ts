@@ -29,7 +29,7 @@ export interface ArtifactParts {
    * @default {[]}
    */
   readonly files?: readonly ArtifactFile[];
-  /** The manifest that it says something of. */
+  /** The manifest that it says something of: `push()` it to the reference of that, whose tag it does not take. */
   readonly subject?: Descriptor;
   /** Annotations of the manifest. */
   readonly annotations?: Readonly<Record<string, string>>;
@@ -94,7 +94,7 @@ export async function packArtifact(
   }
   const empty = describe(MediaType.Empty, "{}");
   const stored = layers.length === 0 ? [empty] : layers;
-  return await storeImage(store, {
+  const artifact = await storeImage(store, {
     config: {},
     configType: MediaType.Empty,
     layers: stored.map((layer) => ({
@@ -109,4 +109,6 @@ export async function packArtifact(
       ...(annotations === undefined ? {} : { annotations }),
     },
   }, withSignal(options));
+  // Pushed to the reference of its subject it would take that one's tag.
+  return subject === undefined ? artifact : { ...artifact, ownTag: null };
 }

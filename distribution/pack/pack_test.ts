@@ -9,7 +9,11 @@ import {
 import { compress, readLayer } from "@containerkit/tar/layer";
 import type { Image } from "../image.ts";
 import { openImage } from "../open_image.ts";
+import { listReferrers } from "../list_referrers.ts";
+import { push } from "../push.ts";
 import { createMemoryStore } from "../registry/create_memory_store.ts";
+import { createRegistry } from "../registry/create_registry.ts";
+import { resolve } from "../resolve.ts";
 import {
   appendLayer,
   convert,
@@ -204,6 +208,28 @@ Deno.test("packArtifact() follows the guidelines of the image specification", as
     () => packArtifact(store, { artifactType: "nonsense" }),
     TypeError,
   );
+});
+
+Deno.test("packArtifact() with a subject is pushed to its reference without taking its tag", async () => {
+  const { store, image } = await pack({ a: "1" });
+  await using registry = createRegistry({ store: createMemoryStore() });
+  await using server = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen() {} },
+    registry,
+  );
+  const reference = `127.0.0.1:${server.addr.port}/app:1`;
+  await push(image, reference);
+  const artifact = await packArtifact(store, {
+    artifactType: "application/vnd.example",
+    subject: image.descriptor,
+  });
+  await push(artifact, reference);
+  await push(artifact, `${reference}@${image.descriptor.digest}`);
+  assertEquals((await resolve(reference)).digest, image.descriptor.digest);
+  const referrers = await Array.fromAsync(listReferrers(reference));
+  assertEquals(referrers.map(({ digest }) => digest), [
+    artifact.descriptor.digest,
+  ]);
 });
 
 Deno.test("packIndex() takes platforms from configs and refuses what is not there", async () => {
