@@ -64,11 +64,21 @@ function source(stream: Duplex): ReadableStream<Uint8Array<ArrayBuffer>> {
   }, { highWaterMark: 0 });
 }
 
-function requireOpen(stream: Duplex): void {
-  if (!stream.destroyed) return;
-  throw new Deno.errors.BrokenPipe(
-    "Cannot write to the standard input: it is closed",
-  );
+/** How writing ends when nobody reads any more, or the descriptor was closed meanwhile. */
+const GONE: Readonly<Record<string, string>> = {
+  EPIPE: "nobody reads it any more",
+  ECONNRESET: "nobody reads it any more",
+  EIO: "nobody reads it any more",
+  ECANCELED: "it is closed",
+};
+
+const brokenPipe = (why: string) =>
+  new Deno.errors.BrokenPipe(`Cannot write to the standard input: ${why}`);
+
+/** Deno's error, without Node's as its cause: that holds all that was being written for as long as it is kept. */
+function toDenoError(error: Error): Error {
+  const why = GONE[(error as { code?: string }).code ?? ""];
+  return why === undefined ? error : brokenPipe(why);
 }
 
 function sink(
@@ -77,14 +87,14 @@ function sink(
 ): WritableStream<Uint8Array<ArrayBufferLike>> {
   return new WritableStream<Uint8Array<ArrayBufferLike>>({
     start(controller) {
-      stream.on("error", (error: Error) => controller.error(error));
+      stream.on("error", (error) => controller.error(toDenoError(error)));
     },
     write(chunk) {
-      requireOpen(stream);
+      if (stream.destroyed) throw brokenPipe("it is closed");
       const { promise, resolve, reject } = Promise.withResolvers<void>();
       stream.write(
         Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength),
-        (error?: Error | null) => error ? reject(error) : resolve(),
+        (error) => error ? reject(toDenoError(error)) : resolve(),
       );
       return promise;
     },

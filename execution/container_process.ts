@@ -57,7 +57,8 @@ export interface ContainerProcess extends AsyncDisposable {
   /** Id of the process on the host. */
   readonly pid: number;
   /**
-   * Its standard input; closing it ends the input, which in a terminal is Ctrl-D.
+   * Its standard input; closing it ends the input, which in a terminal is Ctrl-D. Writing fails with a
+   * `Deno.errors.BrokenPipe` once nobody reads it any more.
    *
    * @throws {TypeError} If it is not `"piped"`.
    */

@@ -44,3 +44,29 @@ testIf(
     );
   },
 );
+
+testIf(
+  NOT_LINUX,
+  "pipeChannel() tells by BrokenPipe that nobody reads, or that it was closed while it wrote",
+  async () => {
+    for (const ends of ["reader", "channel"]) {
+      const [reader, writer] = pipe();
+      using _reader = reader;
+      const channel = pipeChannel(writer, "write");
+      const input = channel.writable.getWriter();
+      const closed = assertRejects(() => input.closed, Deno.errors.BrokenPipe);
+      const written = assertRejects(
+        () => input.write(new Uint8Array(1024 * 1024)),
+        Deno.errors.BrokenPipe,
+        "Cannot write to the standard input",
+      );
+      await new Promise((resolve) => setTimeout(resolve));
+      if (ends === "reader") reader.close();
+      else channel.close();
+      const error = await written;
+      assertEquals(error.cause, undefined);
+      await closed;
+      channel.close();
+    }
+  },
+);
