@@ -1,76 +1,23 @@
 /** What several layers come to when they lie on one another. */
-import { createPathResolver, type PathNode } from "./create_path_resolver.ts";
-import type { encodeTarHeader } from "./encode_tar_header.ts";
-import { normalizeWhiteout } from "./normalize_whiteout.ts";
 import {
-  OPAQUE_WHITEOUT,
-  parseWhiteout,
-  type Whiteout,
-  WHITEOUT_PREFIX,
-} from "./parse_whiteout.ts";
+  childOf,
+  createNode,
+  empty,
+  type Entry,
+  hide,
+  type Node,
+  viewOf,
+} from "./_layer_node.ts";
+import { type Plan, planLayer } from "./_layer_plan.ts";
+import { createPathResolver } from "./create_path_resolver.ts";
+import { normalizeWhiteout } from "./normalize_whiteout.ts";
+import { parseWhiteout, type Whiteout } from "./parse_whiteout.ts";
 import { TarError } from "./tar_error.ts";
 import { type TarHeader, TypeFlag } from "./tar_header.ts";
 
 const MAX_LINKS = 40;
 /** How many parts they may have together. */
 const MAX_PARTS = 4096;
-
-/** An entry by where it stands. */
-export interface EntryId {
-  readonly layer: number;
-  readonly index: number;
-}
-
-/** One path, reached without symbolic links. */
-interface Node {
-  readonly parent: Node | undefined;
-  readonly children: Map<string, Node>;
-  entry: Entry | undefined;
-  /** A layer has something in it, so that it is a directory even without an entry. */
-  isImplied: boolean;
-  /** Whether whatever layers below have is gone: at this path, or just what they have below it. */
-  hides: "path" | "content" | undefined;
-}
-
-interface Entry extends EntryId {
-  /** Of a directory, all that is to be written of it. */
-  readonly directory: TarHeader | undefined;
-  /** Of a hard link, the entry whose content it has. */
-  readonly target: Entry | undefined;
-  /** Of a symbolic link, where it leads. */
-  readonly symlink: string | undefined;
-  /** Its path, once it is known to stay. */
-  path?: string;
-}
-
-/** What is written of a directory: of one without an entry only what it has to be. */
-type DirectoryHeader = Parameters<typeof encodeTarHeader>[0];
-
-/** What becomes of the entries. */
-export interface Plan {
-  /** What an entry that is no directory is written as: nothing, itself, or under other names. */
-  readonly writes: ReadonlyMap<string, Write>;
-  /**
-   * The directories, parents first. Also those without an entry that would be lost, for what was in them is hidden, or would
-   * look like those below.
-   */
-  readonly directories: readonly DirectoryHeader[];
-  /** Paths of whiteouts that are needed for what lies below. */
-  readonly whiteouts: readonly string[];
-}
-
-/** How an entry is written. */
-export interface Write {
-  /** Its path. */
-  readonly path: string;
-  /** Of a hard link, the path that it points to. */
-  readonly linkname?: string;
-}
-
-/** The name of an entry in a plan. */
-export function keyOf({ layer, index }: EntryId): string {
-  return `${layer}/${index}`;
-}
 
 /** The parts of a path inside a layer; a path that leads out of it is refused. */
 function partsOf(path: string): string[] {
@@ -81,48 +28,6 @@ function partsOf(path: string): string[] {
     );
   }
   return parts;
-}
-
-function createNode(parent: Node | undefined): Node {
-  return {
-    parent,
-    children: new Map(),
-    entry: undefined,
-    isImplied: false,
-    hides: undefined,
-  };
-}
-
-function childOf(node: Node, name: string): Node {
-  let child = node.children.get(name);
-  if (child === undefined) {
-    child = createNode(node);
-    node.children.set(name, child);
-  }
-  return child;
-}
-
-function hide(node: Node): void {
-  node.children.clear();
-  node.entry = undefined;
-  node.isImplied = false;
-  node.hides = "path";
-}
-
-function empty(node: Node): void {
-  node.children.clear();
-  node.hides ??= "content";
-}
-
-/** A node as it is looked up in. */
-function viewOf(node: Node): PathNode {
-  return {
-    symlink: node.entry?.symlink,
-    child(name) {
-      const child = node.children.get(name);
-      return child && viewOf(child);
-    },
-  };
 }
 
 /** A whiteout, and the parts of the directory that it lies in. */
@@ -310,82 +215,7 @@ export class LayerTree {
 
   /** Says what is to be written so that one layer does what all of them did. */
   plan(): Plan {
-    const alive = new Set<Entry>();
-    const whiteouts: string[] = [];
-    const directories: DirectoryHeader[] = [];
-    const visit = (
-      node: Node,
-      parts: readonly string[],
-      isHidden: boolean,
-    ): boolean => {
-      const path = parts.join("/");
-      if (node.entry?.directory !== undefined) {
-        // The root itself goes by the name that umoci writes and takes its times from.
-        const name = path === "" ? "." : `${path}/`;
-        directories.push({ ...node.entry.directory, name });
-      } else if (node.entry !== undefined) {
-        node.entry.path = path;
-        alive.add(node.entry);
-      }
-      const isCovered = isHidden || node.hides !== undefined;
-      let isAlive = node.entry !== undefined;
-      for (const [name, child] of node.children) {
-        if (visit(child, [...parts, name], isCovered)) isAlive = true;
-      }
-      const isLost = !isAlive && (isCovered || !this.#isOnOthers);
-      // One that takes the place of another does not look like it.
-      const isNew = node.hides === "path" && this.#isOnOthers && !isHidden;
-      if (node.entry === undefined && node.isImplied && (isLost || isNew)) {
-        const typeflag = TypeFlag.DIRECTORY;
-        directories.push({ name: `${path}/`, typeflag, mode: 0o755 });
-        isAlive = true;
-      }
-      const mark = isHidden ? undefined : whiteoutOf(node, parts, isAlive);
-      if (mark !== undefined) whiteouts.push(mark);
-      return isAlive;
-    };
-    visit(this.#root, [], false);
-    // The root is before all, and a name before those that begin with it.
-    const place = (name: string) => name === "." ? "" : name;
-    directories.sort((a, b) => place(a.name) < place(b.name) ? -1 : 1);
-    const writes = new Map<string, Write>();
-    for (const entry of alive) {
-      if (entry.target === undefined) {
-        writes.set(keyOf(entry), { path: entry.path! });
-      }
-    }
-    for (const link of this.#links) {
-      if (!alive.has(link)) continue;
-      const target = keyOf(link.target!);
-      const written = writes.get(target);
-      if (written === undefined) {
-        // The target itself is gone: the first of its links takes its place, content and all.
-        writes.set(target, { path: link.path! });
-      } else {
-        writes.set(keyOf(link), { path: link.path!, linkname: written.path });
-      }
-    }
-    return { writes, directories, whiteouts };
+    const links = this.#links;
+    return planLayer(this.#root, { links, isOnOthers: this.#isOnOthers });
   }
-}
-
-/**
- * The mark that a node needs when something may lie below it.
- *
- * @param isAlive Whether it or something in it is written.
- */
-function whiteoutOf(
-  node: Node,
-  parts: readonly string[],
-  isAlive: boolean,
-): string | undefined {
-  if (node.hides === undefined) return undefined;
-  if (node.hides === "path" && !isAlive) {
-    return [...parts.slice(0, -1), `${WHITEOUT_PREFIX}${parts.at(-1)}`].join(
-      "/",
-    );
-  }
-  return node.entry === undefined || node.entry.directory !== undefined
-    ? [...parts, OPAQUE_WHITEOUT].join("/")
-    : undefined;
 }

@@ -5,7 +5,8 @@
  */
 
 import { DigestMismatchError } from "@containerkit/oci";
-import { keyOf, LayerTree, type Plan, type Write } from "./_layer_tree.ts";
+import { keyOf, type Plan, type Write } from "./_layer_plan.ts";
+import { LayerTree } from "./_layer_tree.ts";
 import { encodeTarHeader } from "./encode_tar_header.ts";
 import { readLayer } from "./read_layer.ts";
 import type { TarHeader } from "./tar_header.ts";
