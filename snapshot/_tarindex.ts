@@ -11,10 +11,10 @@ import {
 import type { DiffLayersOptions } from "./diff_layers_options.ts";
 import { changesOf } from "./_changes.ts";
 import type { Driver, Folder, Place, Sealed } from "./_driver.ts";
-import { readErofsRoot, writeErofs } from "./_erofs.ts";
 import { checkFilesystem } from "./_filesystem.ts";
 import { destroyTree, missingDir } from "./_folders.ts";
 import { applyEntries } from "./_merge.ts";
+import { readErofsRoot } from "./_read_erofs_root.ts";
 import { isNotFound } from "./_store.ts";
 import { makeDirectory } from "./_tree.ts";
 import {
@@ -28,6 +28,7 @@ import {
   upperUsage,
 } from "./_upper.ts";
 import { measureTree } from "./_usage.ts";
+import { writeErofs } from "./_write_erofs.ts";
 import type { SnapshotUsage } from "./snapshot_info.ts";
 import { SnapshotStateError } from "./snapshot_state_error.ts";
 import type {

@@ -3,9 +3,9 @@ import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { mount } from "@containerkit/mount";
 import { encodeText, TarError } from "@containerkit/tar";
 import { rootTest, tempDir } from "../tests/mod.ts";
-import { readErofsRoot, writeErofs } from "./_erofs.ts";
 import { createEntryReader, type LayerEntry } from "./_layer_entries.ts";
 import { applyEntries } from "./_merge.ts";
+import { readErofsRoot } from "./_read_erofs_root.ts";
 import { describeTree } from "./_suite.ts";
 import {
   archive,
@@ -16,6 +16,7 @@ import {
   type TestEntry,
 } from "./_test_layers.ts";
 import { makeDirectory, type TreeNode } from "./_tree.ts";
+import { writeErofs } from "./_write_erofs.ts";
 
 function read(entries: readonly TestEntry[]): readonly LayerEntry[] {
   const reader = createEntryReader();
