@@ -47,6 +47,7 @@ export * from "./message_writer.ts";
 export * from "./nat_entries.ts";
 export * from "./nat_table.ts";
 export * from "./neighbor.ts";
+export * from "./neighbor_spec.ts";
 export * from "./net_ns.ts";
 export * from "./netlink_error.ts";
 export * from "./netns_id.ts";

@@ -4,95 +4,28 @@
  * @module
  */
 
-import {
-  formatWords,
-  mac,
-  readFields,
-  readIp,
-  u16,
-  u32,
-  view,
-  writeFields,
-} from "./_fields.ts";
-import { familyName, familyNumber, familyOf } from "./_inet.ts";
+import { formatWords, readFields, readIp, view } from "./_fields.ts";
+import { familyName, familyNumber } from "./_inet.ts";
 import { describeLink } from "./_link_message.ts";
+import {
+  AF_BRIDGE,
+  NDA,
+  NTF,
+  PLAIN,
+  type Plain,
+  STATES,
+  writeNeighbor,
+  writeNeighborHeader,
+} from "./_neighbor_codec.ts";
 import { creation, deleted } from "./_route_request.ts";
-import { parseIp } from "./ip.ts";
 import type { LinkRef } from "./link.ts";
-import type { MessageWriter } from "./message_writer.ts";
+import type {
+  ForwardingSpec,
+  Neighbor,
+  NeighborSpec,
+} from "./neighbor_spec.ts";
 import { parseAttributes } from "./parse_attributes.ts";
 import type { IfExists, RouteRequest } from "./route_request.ts";
-
-/** What the kernel holds of a neighbour. */
-export type NeighborState =
-  | "incomplete"
-  | "reachable"
-  | "stale"
-  | "delay"
-  | "probe"
-  | "failed"
-  | "noarp"
-  | "permanent";
-
-/** A neighbour: which hardware address an IP address has. */
-export interface NeighborSpec {
-  /** The link it is reached by. */
-  readonly link: LinkRef;
-  /** Its IP address. */
-  readonly address: string;
-  /** Its hardware address. */
-  readonly mac?: string | undefined;
-  /**
-   * How sure that is.
-   *
-   * @default {"permanent"}
-   */
-  readonly state?: NeighborState | undefined;
-  /**
-   * Whether this host answers for it, instead of knowing where it is.
-   *
-   * @default {false}
-   */
-  readonly proxy?: boolean | undefined;
-}
-
-/** An entry of the forwarding table of a bridge: behind which port a hardware address is. */
-export interface ForwardingSpec {
-  /** The port, or the link itself. */
-  readonly link: LinkRef;
-  /** The hardware address. */
-  readonly mac: string;
-  /** Of a VXLAN link, the host behind which it is. */
-  readonly destination?: string | undefined;
-  /** In which VLAN. */
-  readonly vlan?: number | undefined;
-  /**
-   * Whose table it is: of the bridge the link is a port of, or of the link.
-   *
-   * @default {"master"}
-   */
-  readonly table?: "master" | "self" | undefined;
-}
-
-/** A neighbour or an entry of a forwarding table, as the kernel reports it. */
-export interface Neighbor {
-  /** Which table it stands in. */
-  readonly family: "ipv4" | "ipv6" | "bridge";
-  /** The index of the link. */
-  readonly link: number;
-  /** Its IP address; of a bridge's entry the host behind which it is. */
-  readonly address: string | undefined;
-  /** Its hardware address. */
-  readonly mac: string | undefined;
-  /** How sure that is. */
-  readonly states: readonly NeighborState[];
-  /** Whether this host answers for it. */
-  readonly proxy: boolean;
-  /** In which VLAN. */
-  readonly vlan: number | undefined;
-  /** The index of the bridge. */
-  readonly master: number | undefined;
-}
 
 /** Which neighbours to list. */
 export interface ListNeighborsOptions {
@@ -105,81 +38,10 @@ export interface ListNeighborsOptions {
 }
 
 const RTM = { NEWNEIGH: 28, DELNEIGH: 29, GETNEIGH: 30 };
-const NDA = { DST: 1, IFINDEX: 8, MASTER: 9 };
-const NTF = { SELF: 2, MASTER: 4, PROXY: 8 };
-const AF_BRIDGE = 7;
-const STATES: Readonly<Record<NeighborState, number>> = {
-  incomplete: 1,
-  reachable: 2,
-  stale: 4,
-  delay: 8,
-  probe: 0x10,
-  failed: 0x20,
-  noarp: 0x40,
-  permanent: 0x80,
-};
-
-interface Plain {
-  readonly mac?: string | undefined;
-  readonly vlan?: number | undefined;
-  readonly master?: number | undefined;
-}
-
-const PLAIN = { mac: mac(2), vlan: u16(5), master: u32(9) };
-
-/** `struct ndmsg` */
-function writeHeader(
-  writer: MessageWriter,
-  { family = 0, index = 0, state = 0, flags = 0 },
-): void {
-  writer.u8(family).u8(0).u16(0).u32(index).u16(state).u8(flags).u8(0);
-}
-
-function writeNeighbor(
-  writer: MessageWriter,
-  spec: NeighborSpec,
-  index: number,
-): void {
-  const address = parseIp(spec.address);
-  writeHeader(writer, {
-    family: familyOf(address),
-    index,
-    state: STATES[spec.state ?? "permanent"],
-    flags: spec.proxy ? NTF.PROXY : 0,
-  });
-  writer.attribute(NDA.DST, address);
-  writeFields<Plain>(writer, PLAIN, { mac: spec.mac });
-}
-
-function writeForwarding(
-  writer: MessageWriter,
-  spec: ForwardingSpec,
-  index: number,
-): void {
-  writeHeader(writer, {
-    family: AF_BRIDGE,
-    index,
-    state: STATES.permanent | STATES.noarp,
-    flags: spec.table === "self" ? NTF.SELF : NTF.MASTER,
-  });
-  if (spec.destination !== undefined) {
-    writer.attribute(NDA.DST, parseIp(spec.destination));
-  }
-  writeFields<Plain>(writer, PLAIN, { mac: spec.mac, vlan: spec.vlan });
-}
 
 function describe(spec: NeighborSpec | ForwardingSpec): string {
   const what = "address" in spec ? spec.address : spec.mac;
   return `neighbour ${what} on ${describeLink(spec.link)}`;
-}
-
-function write(
-  writer: MessageWriter,
-  spec: NeighborSpec | ForwardingSpec,
-  index: number,
-): void {
-  if ("address" in spec) writeNeighbor(writer, spec, index);
-  else writeForwarding(writer, spec, index);
 }
 
 /**
@@ -212,7 +74,7 @@ export function addNeighbor(
     operation: `add ${describe(spec)}`,
     type: RTM.NEWNEIGH,
     links: [spec.link],
-    body: (writer, indexOf) => write(writer, spec, indexOf(spec.link)),
+    body: (writer, indexOf) => writeNeighbor(writer, spec, indexOf(spec.link)),
     ...creation(options.ifExists),
   };
 }
@@ -242,7 +104,7 @@ export function deleteNeighbor(
     type: RTM.DELNEIGH,
     flags: 0,
     links: [spec.link],
-    body: (writer, indexOf) => write(writer, spec, indexOf(spec.link)),
+    body: (writer, indexOf) => writeNeighbor(writer, spec, indexOf(spec.link)),
     ...deleted(["ENOENT"]),
   };
 }
@@ -278,7 +140,7 @@ export function listNeighbors(
     ...(link !== undefined && { links: [link] }),
     body(writer, indexOf) {
       const index = link === undefined ? 0 : indexOf(link);
-      writeHeader(writer, {
+      writeNeighborHeader(writer, {
         family: bridge ? AF_BRIDGE : familyNumber(family),
         flags: proxy ? NTF.PROXY : 0,
         // The list of forwarding tables takes its link here, the others as an attribute.
