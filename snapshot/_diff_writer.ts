@@ -1,11 +1,9 @@
 /** Turns changes into the entries of a layer, hard links and parents included. */
-import { errno } from "@containerkit/libc";
 import type { IdMap } from "@containerkit/mount";
 import { encodeTarHeader, TypeFlag } from "@containerkit/tar";
 import { WHITEOUT_PREFIX } from "@containerkit/tar/layer";
 import { CAPABILITY, mapCapability } from "./_capability.ts";
 import {
-  EINTR,
   procPath,
   readLinkAt,
   refused,
@@ -21,14 +19,14 @@ import {
 } from "./_files.ts";
 import { layerSymbols } from "./_layer_symbols.ts";
 import { openContent } from "./_open_content.ts";
+import { readSmall } from "./_read_content.ts";
+import type { Step } from "./_run_steps.ts";
 import { unmapId } from "./_unmap_id.ts";
 import { dirOf } from "./_walk_dir.ts";
 import { getXattr, listXattrs } from "./_xattrs.ts";
 import { DiffError } from "./diff_error.ts";
 
 const BLOCK = 512;
-/** Output is handed over in pieces of about this size. */
-const PIECE = 1 << 18;
 /** Reading more than this at once is worth a thread of its own. */
 const ELSEWHERE = 1 << 17;
 
@@ -41,23 +39,6 @@ const FLAGS: Readonly<Record<number, string>> = {
   [S_IFIFO]: TypeFlag.FIFO,
 };
 
-/**
- * Attributes of the host, not of the file: a label or a measurement of this
- * machine would be wrong on another.
- */
-const HOST_XATTRS: ReadonlySet<string> = new Set([
-  "security.selinux",
-  "security.ima",
-  "security.evm",
-  "security.apparmor",
-]);
-
-/** Whether an attribute belongs in a layer. */
-export function isPortableXattr(key: string): boolean {
-  return !key.startsWith("trusted.") && !key.startsWith("user.overlay.") &&
-    !HOST_XATTRS.has(key);
-}
-
 /** A file somewhere: the open directory it lies in, and its name there. */
 export interface Place {
   readonly dirfd: number;
@@ -67,16 +48,6 @@ export interface Place {
   readonly stat: Stat;
   /** Where its content is, if elsewhere. */
   readonly data?: { readonly dirfd: number; readonly name: string };
-}
-
-/** A step of making a layer: bytes of it, or a pause in which others may work. */
-export type Step = Uint8Array | undefined | ReadRequest;
-
-/** Bytes to be read on another thread. */
-export interface ReadRequest {
-  readonly fd: number;
-  readonly size: number;
-  readonly path: string;
 }
 
 /** Options of what is written. */
@@ -263,83 +234,4 @@ function linkKey(stat: Stat): string | undefined {
   return stat.nlink > 1 && (stat.mode & S_IFMT) !== S_IFDIR
     ? `${stat.dev}:${stat.ino}`
     : undefined;
-}
-
-function tooShort(path: string): DiffError {
-  return new DiffError(path, "it became shorter while being read");
-}
-
-function readSmall(fd: number, size: number, path: string): Uint8Array {
-  const bytes = new Uint8Array(size);
-  const libc = layerSymbols();
-  for (let at = 0; at < size;) {
-    const length = Number(
-      libc.read(fd, bytes.subarray(at), BigInt(size - at)),
-    );
-    if (length < 0) {
-      const code = errno();
-      if (code === EINTR) continue;
-      throw refused("read", "read", code, path);
-    }
-    if (length === 0) throw tooShort(path);
-    at += length;
-  }
-  return bytes;
-}
-
-/** Reads a large file piece by piece, each on another thread. */
-async function* readLarge(
-  { fd, size, path }: ReadRequest,
-): AsyncGenerator<Uint8Array> {
-  const libc = layerSymbols();
-  for (let at = 0; at < size;) {
-    const want = Math.min(PIECE, size - at);
-    const bytes = new Uint8Array(want);
-    const length = Number(
-      await libc.pread_elsewhere(fd, bytes, BigInt(want), BigInt(at)),
-    );
-    if (length < 0) throw refused("read", "pread", 5, path);
-    if (length === 0) throw tooShort(path);
-    at += length;
-    yield bytes.subarray(0, length);
-  }
-}
-
-/** Runs the steps: small pieces are joined, pauses let others work. */
-export async function* runSteps(
-  steps: Iterable<Step>,
-  signal: AbortSignal | undefined,
-): AsyncGenerator<Uint8Array> {
-  let piece = new Uint8Array(PIECE);
-  let filled = 0;
-  for (const step of steps) {
-    if (step === undefined) {
-      signal?.throwIfAborted();
-      await new Promise((resolve) => setTimeout(resolve));
-      continue;
-    }
-    if (!(step instanceof Uint8Array)) {
-      if (filled > 0) yield piece.subarray(0, filled);
-      piece = new Uint8Array(PIECE);
-      filled = 0;
-      for await (const bytes of readLarge(step)) {
-        signal?.throwIfAborted();
-        yield bytes;
-      }
-      continue;
-    }
-    if (filled + step.length > PIECE) {
-      signal?.throwIfAborted();
-      if (filled > 0) yield piece.subarray(0, filled);
-      piece = new Uint8Array(PIECE);
-      filled = 0;
-    }
-    if (step.length > PIECE) yield step;
-    else {
-      piece.set(step, filled);
-      filled += step.length;
-    }
-  }
-  if (filled > 0) yield piece.subarray(0, filled);
-  yield new Uint8Array(2 * BLOCK);
 }

@@ -1,6 +1,6 @@
 /** Compares two directories name by name. */
 import { errno } from "@containerkit/libc";
-import type { DiffWriter, Place, Step } from "./_diff_writer.ts";
+import type { DiffWriter, Place } from "./_diff_writer.ts";
 import {
   EINTR,
   listDir,
@@ -15,6 +15,7 @@ import {
 import { layerSymbols } from "./_layer_symbols.ts";
 import { type Level, Levels } from "./_levels.ts";
 import { openContent } from "./_open_content.ts";
+import type { Step } from "./_run_steps.ts";
 import { closing, compareNames, joined, statAt } from "./_walk_dir.ts";
 import { getXattr, listXattrs } from "./_xattrs.ts";
 

@@ -1,13 +1,9 @@
 /** From steps to a layer. */
 import { type LayerReader, writeLayer } from "@containerkit/tar/layer";
-import {
-  DiffWriter,
-  isPortableXattr,
-  type Place,
-  runSteps,
-  type Step,
-} from "./_diff_writer.ts";
+import { DiffWriter, type Place } from "./_diff_writer.ts";
+import { isPortableXattr } from "./_is_portable_xattr.ts";
 import { layerSymbols } from "./_layer_symbols.ts";
+import { runSteps, type Step } from "./_run_steps.ts";
 import { joined, openDir, openPath, statAt } from "./_walk_dir.ts";
 import type { DiffLayersOptions } from "./diff_layers_options.ts";
 

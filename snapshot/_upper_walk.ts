@@ -1,6 +1,6 @@
 /** Reads an upper directory, with what it keeps in the layers below. */
 import { OPAQUE_WHITEOUT } from "@containerkit/tar/layer";
-import type { DiffWriter, Place, Step } from "./_diff_writer.ts";
+import type { DiffWriter, Place } from "./_diff_writer.ts";
 import { listDir, procPath, S_IFDIR, S_IFMT, S_IFREG } from "./_files.ts";
 import { Levels } from "./_levels.ts";
 import type {
@@ -9,6 +9,7 @@ import type {
   LowerPlace,
   LowerStack,
 } from "./_lower_stack.ts";
+import type { Step } from "./_run_steps.ts";
 import { closing, compareNames, joined, openDir, statAt } from "./_walk_dir.ts";
 import { DiffError } from "./diff_error.ts";
 

@@ -5,11 +5,11 @@
  */
 
 import type { LayerReader } from "@containerkit/tar/layer";
-import type { Step } from "./_diff_writer.ts";
 import { walkBoth } from "./_double_walk.ts";
 import { layerOf, makeWriter } from "./_layer_of.ts";
 import { layerSymbols } from "./_layer_symbols.ts";
 import { openRoot } from "./_parent_layers.ts";
+import type { Step } from "./_run_steps.ts";
 import type { DiffLayersOptions } from "./diff_layers_options.ts";
 
 /**
