@@ -6,8 +6,9 @@
 
 import type { Wire } from "./_exchange.ts";
 import { writeComment } from "./_nft_comment.ts";
-import { writeExpressions, writeVerdictData } from "./_nft_codec.ts";
-import { ELEMENT, nftFamily, nftType } from "./_nft_message.ts";
+import { writeExpressions } from "./_nft_codec.ts";
+import { nftFamily, nftType } from "./_nft_message.ts";
+import { writeElement, writeSet } from "./_nft_set.ts";
 import type { Way } from "./_pace.ts";
 import type { MessageWriter } from "./message_writer.ts";
 import type { NftExpression } from "./nft_expression.ts";
@@ -30,11 +31,6 @@ const HOOKS: Readonly<Record<NftHook, number>> = {
   postrouting: 4,
 };
 const TABLE_OWNER = 2;
-/** What a map of verdicts maps to; it is no type that `nft` knows by number. */
-const TYPE_VERDICT = 0xffffff00;
-const SET_INTERVAL = 4;
-const SET_MAP = 8;
-const SET_CONCATENATION = 0x80;
 /** A list of elements is an attribute, and so below 64 KiB; the largest element has about 230 bytes. */
 const ELEMENTS_PER_MESSAGE = 250;
 
@@ -205,31 +201,12 @@ export class NftBatch {
    */
   createSet(name: string, spec: NftSetSpec): void {
     const id = ++this.#sets;
-    const { dataLength, fields, interval, verdicts } = spec;
-    const dataType = verdicts ? TYPE_VERDICT : spec.dataType;
-    const flags = (dataType === undefined ? 0 : SET_MAP) |
-      (interval ? SET_INTERVAL : 0) |
-      (interval && fields ? SET_CONCATENATION : 0);
     this.#add(
       `create set "${name}"`,
       { type: "NEWSET", flags: CREATE },
       (writer) => {
         writer.string(2, name);
-        writer.attributeBe32(3, flags);
-        writer.attributeBe32(4, spec.keyType);
-        writer.attributeBe32(5, spec.keyLength);
-        if (dataType !== undefined) {
-          writer.attributeBe32(6, dataType);
-          writer.attributeBe32(7, dataLength ?? 0);
-        }
-        if (fields !== undefined) {
-          writer.nest(9, () =>
-            writer.nest(2, () => {
-              for (const length of fields) {
-                writer.nest(1, () => writer.attributeBe32(1, length));
-              }
-            }));
-        }
+        writeSet(writer, spec);
         writer.attributeBe32(10, id);
       },
     );
@@ -292,18 +269,4 @@ export class NftBatch {
       );
     }
   }
-}
-
-function writeElement(writer: MessageWriter, element: NftElement): void {
-  const { key, keyEnd, data, verdict, comment } = element;
-  const flags = (element.intervalEnd ? ELEMENT.INTERVAL_END : 0) |
-    (key.length === 0 ? ELEMENT.CATCHALL : 0);
-  if (key.length > 0) writer.nest(1, () => writer.attribute(1, key));
-  if (keyEnd !== undefined) writer.nest(10, () => writer.attribute(1, keyEnd));
-  if (data !== undefined) writer.nest(2, () => writer.attribute(1, data));
-  if (verdict !== undefined) {
-    writer.nest(2, () => writeVerdictData(writer, verdict));
-  }
-  if (flags !== 0) writer.attributeBe32(3, flags);
-  if (comment !== undefined) writeComment(writer, { type: 6, comment });
 }
