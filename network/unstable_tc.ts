@@ -20,6 +20,7 @@ import {
 } from "./_fields.ts";
 import { describeLink } from "./_link_message.ts";
 import { deleted, nothing } from "./_route_request.ts";
+import { readRate, writeTokenBucket } from "./_token_bucket.ts";
 import type { LinkRef } from "./link.ts";
 import type { MessageWriter } from "./message_writer.ts";
 import { parseAttributes } from "./parse_attributes.ts";
@@ -61,15 +62,10 @@ export interface Qdisc {
 
 const RTM = { NEWQDISC: 36, DELQDISC: 37, GETQDISC: 38 };
 const TCA = { KIND: 1, OPTIONS: 2 };
-const TBF = { PARMS: 1, RATE64: 4, BURST: 6 };
 const CREATE_REPLACE = 0x400 | 0x100;
 const PARENTS = { root: 0xffffffff, ingress: 0xfffffff1 };
-/** A tick of the kernel's packet scheduler, in nanoseconds. */
-const TICK = 64;
 /** What a packet and its header have at most, or one larger never passes. */
 const SMALLEST_BURST = 65536;
-const LINKLAYER_ETHERNET = 1;
-const U32 = 2 ** 32;
 
 /** `struct tcmsg` */
 function writeHeader(writer: MessageWriter, index: number, parent = 0): void {
@@ -83,12 +79,6 @@ function check(name: string, value: number): number {
     );
   }
   return value;
-}
-
-/** `struct tc_ratespec` of a rate that stands in full in an attribute of its own. */
-function writeRate(writer: MessageWriter, rate: number): void {
-  writer.u8(0).u8(LINKLAYER_ETHERNET).u16(0).u16(0).u16(0);
-  writer.u32(Math.min(rate, U32 - 1));
 }
 
 /**
@@ -119,8 +109,6 @@ export function limitLink(
     check("burst", bandwidth.burst ?? Math.max(SMALLEST_BURST, rate / 100)),
   );
   const latency = check("latency", bandwidth.latency ?? 100);
-  const limit = Math.min(U32 - 1, Math.round(rate * latency / 1000) + burst);
-  const ticks = Math.min(U32 - 1, Math.round(burst * 1e9 / rate / TICK));
   return {
     operation: `limit ${describeLink(link)} to ${rate} bytes per second`,
     type: RTM.NEWQDISC,
@@ -130,15 +118,10 @@ export function limitLink(
     body(writer, indexOf) {
       writeHeader(writer, indexOf(link), PARENTS.root);
       writer.string(TCA.KIND, "tbf");
-      writer.nest(TCA.OPTIONS, () => {
-        writer.group(TBF.PARMS, () => {
-          writeRate(writer, rate);
-          writer.u32(0).u32(0).u32(0);
-          writer.u32(limit).u32(ticks).u32(0);
-        });
-        if (rate >= U32) writer.attribute64(TBF.RATE64, BigInt(rate));
-        writer.attribute32(TBF.BURST, burst);
-      });
+      writer.nest(
+        TCA.OPTIONS,
+        () => writeTokenBucket(writer, { rate, burst, latency }),
+      );
     },
     decode: nothing,
   };
@@ -295,13 +278,4 @@ export function parseQdisc(payload: Uint8Array<ArrayBuffer>): Qdisc {
       ? readFields(FAIR_QUEUE, options)
       : undefined,
   };
-}
-
-function readRate(
-  options: ReadonlyMap<number, Uint8Array<ArrayBuffer>>,
-): number | undefined {
-  const long = options.get(TBF.RATE64);
-  if (long !== undefined) return Number(view(long, 8).getBigUint64(0, true));
-  const parameters = options.get(TBF.PARMS);
-  return parameters && view(parameters, 12).getUint32(8, true);
 }
