@@ -17,38 +17,16 @@ import { type LogEntry, verifyLogEntry } from "./_log_entry.ts";
 import { verifySct } from "./_sct.ts";
 import { verifyEd25519ph } from "./_ed25519ph.ts";
 import { hashesFor, verifySignature } from "./_signature.ts";
-import { verifyTimestamp } from "./_timestamp.ts";
 import type {
-  Identity,
-  IdentityRule,
-  KeyAuthority,
-  KeylessAuthority,
-} from "./policy.ts";
-import { parsePublicKey, type PublicKey } from "./public_key.ts";
-import { parseTrustedRoot, type TrustedRoot } from "./trusted_root.ts";
+  ReadyKey,
+  ReadyKeyless,
+  ReadySigner,
+} from "./_sigstore_authority.ts";
+import { verifyTimestamp } from "./_timestamp.ts";
+import type { Identity } from "./policy.ts";
+import type { PublicKey } from "./public_key.ts";
+import type { TrustedRoot } from "./trusted_root.ts";
 import { authorityCertificates, isWithin } from "./_trust.ts";
-
-/** A key that is trusted, ready to check with. */
-export interface ReadyKey {
-  readonly type: "key";
-  readonly name: string;
-  readonly key: PublicKey;
-  readonly trust: TrustedRoot | undefined;
-}
-
-/** Identities that are trusted, ready to check with. */
-export interface ReadyKeyless {
-  readonly type: "keyless";
-  readonly name: string;
-  readonly trust: TrustedRoot;
-  readonly identities: readonly IdentityRule[];
-  readonly requireLog: boolean;
-  readonly requireTimestamp: boolean;
-  readonly requireCertificateLog: boolean;
-}
-
-/** Either of them. */
-export type ReadySigner = ReadyKey | ReadyKeyless;
 
 /** A signature and what came with it, read but not verified. */
 export interface Material {
@@ -72,54 +50,6 @@ export interface Proven {
   readonly identity?: Identity;
   /** When it was made at the latest, in milliseconds since 1970, if that is known. */
   readonly time?: number;
-}
-
-/** Reads an authority of a policy. */
-export function prepareKey(authority: KeyAuthority): ReadyKey {
-  const { name, key, trustedRoot } = authority;
-  const parsed = parsePublicKey(key);
-  return {
-    type: "key",
-    name: name ?? `key ${parsed.fingerprint.slice(0, 16)}`,
-    key: parsed,
-    trust: trustedRoot === undefined
-      ? undefined
-      : parseTrustedRoot(trustedRoot),
-  };
-}
-
-function checkRule({ subject, subjectPattern, issuer }: IdentityRule): void {
-  if (
-    typeof issuer !== "string" || issuer === "" ||
-    (subject === undefined && subjectPattern === undefined)
-  ) {
-    throw new TypeError(
-      "Cannot use policy: an identity needs an issuer and a subject",
-    );
-  }
-  if (subjectPattern !== undefined) new RegExp(subjectPattern, "u");
-}
-
-/** Reads an authority of a policy. */
-export function prepareKeyless(authority: KeylessAuthority): ReadyKeyless {
-  const { identities, name, trustedRoot } = authority;
-  if (identities.length === 0) {
-    throw new TypeError(
-      "Cannot use policy: a keyless authority has no identities",
-    );
-  }
-  identities.forEach(checkRule);
-  return {
-    type: "keyless",
-    name: name ??
-      identities.map(({ subject, subjectPattern }) => subject ?? subjectPattern)
-        .join(" or "),
-    trust: parseTrustedRoot(trustedRoot),
-    identities,
-    requireLog: authority.requireLog ?? true,
-    requireTimestamp: authority.requireTimestamp ?? false,
-    requireCertificateLog: authority.requireCertificateLog ?? true,
-  };
 }
 
 /** Whether a key signed. */

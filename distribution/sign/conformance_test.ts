@@ -1,12 +1,12 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { readBundle } from "./_bundle.ts";
 import { hashBytes } from "./_bytes.ts";
+import { verifyMaterial } from "./_material.ts";
 import {
   prepareKey,
   prepareKeyless,
   type ReadySigner,
-  verifyMaterial,
-} from "./_material.ts";
+} from "./_sigstore_authority.ts";
 import { parseStatement } from "./statement.ts";
 
 interface Case {

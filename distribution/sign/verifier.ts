@@ -10,17 +10,16 @@ import { parseReference } from "../parse_reference.ts";
 import { type Candidate, findCandidates } from "./_candidates.ts";
 import { parseSimpleSigning } from "./_cosign.ts";
 import { IN_TOTO, SIGNED } from "./_dsse.ts";
-import {
-  type Material,
-  prepareKey,
-  prepareKeyless,
-  type ReadySigner,
-  verifyMaterial,
-} from "./_material.ts";
+import { type Material, verifyMaterial } from "./_material.ts";
 import {
   prepareCertificates,
   type ReadyCertificates,
 } from "./_notation_authority.ts";
+import {
+  prepareKey,
+  prepareKeyless,
+  type ReadySigner,
+} from "./_sigstore_authority.ts";
 import { verifyNotation } from "./_verify_notation.ts";
 import type { Authority, Policy, SignatureFormat } from "./policy.ts";
 import { parseStatement } from "./statement.ts";
