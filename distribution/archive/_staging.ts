@@ -4,22 +4,18 @@
  * @module
  */
 
-import {
-  digestBytes,
-  DigestMismatchError,
-  parseDigest,
-} from "@containerkit/oci";
-import { concat } from "../_concat.ts";
+import { DigestMismatchError } from "@containerkit/oci";
 import type { BlobStore, BlobWriter } from "../blob_store.ts";
+import {
+  createDocumentWriter,
+  MAX_DOCUMENT,
+} from "./_create_document_writer.ts";
 
-/** Larger blobs are no documents. */
-const MAX_DOCUMENT = 4 * 1024 * 1024;
 const MAX_DOCUMENTS = 64 * 1024 * 1024;
 /** Of so many others the writers stay open, with their buffers. Further ones are closed, and hashed again once they are let in. */
 const MAX_OPEN = 128;
 /** Where a writer that is closed starts anew, so many are open files. */
 const MAX_FILES = 4096;
-const BRACE = 0x7b;
 
 /** Where that goes which no admitted image is made of. */
 const NOWHERE: BlobWriter = {
@@ -106,7 +102,10 @@ export class Staging implements BlobStore, AsyncDisposable {
     if (digest === undefined || size > MAX_DOCUMENT) {
       return await this.#hold({ ref, options });
     }
-    return this.#gather(ref, options);
+    return createDocumentWriter(ref, {
+      hold: () => this.#hold({ ref, options }),
+      keep: (digest, bytes) => this.#keep(digest, bytes),
+    });
   }
 
   /** A writer whose commit waits; so it waits for nobody else: two that hold back what the other one wants would wait for ever. */
@@ -151,49 +150,6 @@ export class Staging implements BlobStore, AsyncDisposable {
     }
     this.#open++;
     return true;
-  }
-
-  /** A writer of what may be a document. */
-  #gather(
-    ref: string,
-    options: Attempt["options"],
-  ): BlobWriter {
-    let chunks: Uint8Array[] = [];
-    let length = 0;
-    return {
-      offset: 0,
-      write(chunk) {
-        if (length + chunk.length > MAX_DOCUMENT) {
-          throw new RangeError(
-            `Cannot write "${ref}": it is larger than it was said to be`,
-          );
-        }
-        chunks.push(chunk.slice());
-        length += chunk.length;
-        return Promise.resolve();
-      },
-      abort() {
-        chunks = [];
-        return Promise.resolve();
-      },
-      commit: async (size, digest) => {
-        const bytes = concat(chunks, length);
-        if (bytes[0] !== BRACE) {
-          // The store proves it once it is let in.
-          const writer = await this.#hold({ ref, options });
-          await writer.write(bytes.subarray(writer.offset));
-          return await writer.commit(size, digest);
-        }
-        const actual = digestBytes(bytes, parseDigest(digest).algorithm);
-        if (length !== size || actual !== digest) {
-          throw new DigestMismatchError(`commit "${digest}"`, {
-            expected: length === size ? digest : `${size} bytes`,
-            actual: length === size ? actual : `${length} bytes`,
-          });
-        }
-        this.#keep(digest, bytes);
-      },
-    };
   }
 
   #keep(digest: string, bytes: Uint8Array<ArrayBuffer>): void {
