@@ -46,6 +46,7 @@ export * from "./mac.ts";
 export * from "./message_writer.ts";
 export * from "./nat_entries.ts";
 export * from "./nat_table.ts";
+export * from "./nat_table_options.ts";
 export * from "./neighbor.ts";
 export * from "./neighbor_spec.ts";
 export * from "./net_ns.ts";

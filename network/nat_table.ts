@@ -4,74 +4,25 @@
  * @module
  */
 
+import { listPublished } from "./_list_published.ts";
+import { forgetLed, forgetStale } from "./_nat_flows.ts";
 import { isSame, NatMemory, toState } from "./_nat_memory.ts";
-import {
-  addMissing,
-  FAMILY,
-  isName,
-  listIsolated,
-  listNatRules,
-  listPorts,
-  type NatView,
-} from "./_nat_plan.ts";
-import { type CheckedPort, PORT_MAPS } from "./_nat_ports.ts";
-import {
-  BASE_RULES,
-  createStructure,
-  ISOLATED,
-  isRuleOf,
-} from "./_nat_rules.ts";
+import { addMissing, FAMILY, type NatView } from "./_nat_plan.ts";
+import type { CheckedPort } from "./_nat_ports.ts";
+import { removePorts, removeRules } from "./_nat_removal.ts";
+import { createStructure } from "./_nat_rules.ts";
 import { changeNft } from "./_nft_change.ts";
-import { forgetFlows } from "./_port_flows.ts";
 import type { NatEntries } from "./nat_entries.ts";
-import type { NetNs } from "./net_ns.ts";
+import type {
+  NatTableOptions,
+  RemoveBridgeOptions,
+  UnpublishOptions,
+} from "./nat_table_options.ts";
 import type { NftBatch } from "./nft_batch.ts";
-import type { NftRule } from "./nft_list.ts";
 import { type NftEvent, NftMonitor } from "./nft_monitor.ts";
 import { NftSocket } from "./nft_socket.ts";
 import type { PortSpec, PublishedPort } from "./published_port.ts";
 import type { RequestOptions } from "./route_socket.ts";
-import type { Flow } from "./unstable_conntrack.ts";
-
-/** Options of {@linkcode NatTable}. */
-export interface NatTableOptions {
-  /**
-   * The name of the table, in the family `inet`.
-   *
-   * @default {"containerkit"}
-   */
-  readonly table?: string | undefined;
-  /**
-   * The namespace it is in, for life.
-   *
-   * @default {the one the thread is in}
-   */
-  readonly netns?: NetNs | undefined;
-  /**
-   * Whether the table goes when this object is closed, or the program ends.
-   * Nobody else can change it then.
-   *
-   * @default {false}
-   */
-  readonly owned?: boolean | undefined;
-}
-
-/** Options of {@linkcode NatTable.unpublish}. */
-export interface UnpublishOptions extends RequestOptions {
-  /**
-   * Whether the flows through the ports are ended before it returns, or are
-   * left to `endFlows()`.
-   *
-   * @default {"end"}
-   */
-  readonly flows?: "end" | "keep" | undefined;
-}
-
-/** Options of {@linkcode NatTable.removeBridge}. */
-export interface RemoveBridgeOptions extends RequestOptions {
-  /** Is asked within the transaction, and again if somebody has changed the rules meanwhile; without consent nothing is removed. */
-  readonly onlyIf?: (() => Promise<boolean>) | undefined;
-}
 
 /**
  * A table of nftables for containers: who gets out with the host's address,
@@ -240,12 +191,7 @@ export class NatTable implements Disposable {
    * @returns The ports.
    */
   async published(options: RequestOptions = {}): Promise<PublishedPort[]> {
-    const ports: PublishedPort[] = [];
-    for (const map of PORT_MAPS) {
-      const found = await listPorts(this.#view(options), map);
-      ports.push(...found.map(({ port }) => port));
-    }
-    return ports;
+    return await listPublished(this.#view(options));
   }
 
   /**
@@ -265,22 +211,7 @@ export class NatTable implements Disposable {
       : (port: PublishedPort) => port.owner === which.owner;
     let closed: PublishedPort[] = [];
     const plan = async (batch: NftBatch) => {
-      closed = [];
-      let left = 0;
-      for (const map of PORT_MAPS) {
-        const ports = await listPorts(this.#view(options), map);
-        const found = ports.filter(({ port }) => fits(port));
-        left += ports.length - found.length;
-        if (found.length === 0) continue;
-        closed.push(...found.map(({ port }) => port));
-        batch.deleteElements(
-          map.name,
-          found.map(({ element: { key } }) => ({ key })),
-        );
-      }
-      if (batch.isEmpty || left > 0) return;
-      const rules = await listNatRules(this.#view(options));
-      if (!rules.some(isOwn)) batch.deleteTable();
+      closed = await removePorts(this.#view(options), batch, fits);
     };
     await this.#change(plan, options, () => this.#memory.forgetPorts(fits));
     // It is done: what follows is not to be aborted.
@@ -297,7 +228,7 @@ export class NatTable implements Disposable {
    * @throws {NetlinkError} If the kernel refuses.
    */
   async endFlows(ports: readonly PublishedPort[]): Promise<void> {
-    await forgetFlows(this.#nft, ports, isLedBy);
+    await forgetLed(this.#nft, ports);
   }
 
   /**
@@ -314,19 +245,7 @@ export class NatTable implements Disposable {
     const { onlyIf } = options;
     const plan = async (batch: NftBatch) => {
       if (onlyIf !== undefined && !await onlyIf()) return;
-      const rules = await listNatRules(this.#view(options));
-      const gone = rules.filter(({ comment }) => isRuleOf(bridge, comment));
-      const rest = rules.filter((rule) => !gone.includes(rule) && isOwn(rule));
-      const isLast = rules.length > 0 && rest.length === 0 &&
-        (await this.published(options)).length === 0;
-      if (isLast) {
-        batch.deleteTable();
-        return;
-      }
-      for (const { chain, handle } of gone) batch.deleteRules(chain, handle);
-      const isolated = await listIsolated(this.#view(options));
-      const element = isolated.find(({ key }) => isName(key, bridge));
-      if (element !== undefined) batch.deleteElements(ISOLATED, [element]);
+      await removeRules(this.#view(options), batch, bridge);
     };
     await this.#change(plan, options, () => this.#memory.forgetBridge(bridge));
   }
@@ -346,9 +265,8 @@ export class NatTable implements Disposable {
    * The ports are open by now: no signal may end this, and an error closes them.
    */
   async #forgetStale(ports: readonly CheckedPort[]): Promise<void> {
-    const datagrams = ports.filter(({ protocol }) => protocol === "udp");
     try {
-      await forgetFlows(this.#nft, datagrams, isStale);
+      await forgetStale(this.#nft, ports);
     } catch (error) {
       await this.unpublish((port) => ports.some((one) => isSame(one, port)));
       throw error;
@@ -378,20 +296,4 @@ export class NatTable implements Disposable {
     const { table } = this;
     return { nft: this.#nft, table, owned: this.#owned, wait: options };
   }
-}
-
-/** Whether a rule is there for somebody, and not in every table. */
-function isOwn({ comment }: NftRule): boolean {
-  return BASE_RULES.every((rule) => rule.comment !== comment);
-}
-
-/** Whether a flow goes to a port of the host and is not led on. */
-function isStale(flow: Flow): boolean {
-  return flow.reply.source === flow.original.destination;
-}
-
-/** Whether a flow is led by a port. */
-function isLedBy(flow: Flow, port: PublishedPort): boolean {
-  return flow.reply.source === port.target &&
-    flow.reply.sourcePort === port.targetPort;
 }
