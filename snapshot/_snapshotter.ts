@@ -3,7 +3,7 @@ import type { LayerReader } from "@containerkit/tar/layer";
 import type { Mount } from "@containerkit/mount";
 import { checkLabels, checkOptions } from "./_arguments.ts";
 import type { DiffLayersOptions } from "./diff_layers_options.ts";
-import { checkCommitted, checkMountable } from "./_checks.ts";
+import { checkCommitted } from "./_checks.ts";
 import { collectableOf } from "./_collectable.ts";
 import { commitAll } from "./_commit.ts";
 import { matches } from "./_filter.ts";
@@ -11,11 +11,12 @@ import { ending } from "./_ending.ts";
 import { fsck } from "./_fsck.ts";
 import { Handle, type HandleOwner } from "./_handle.ts";
 import { type Made, makeSnapshot } from "./_make.ts";
+import { mountableRow, openSnapshot } from "./_open_snapshot.ts";
 import { recover } from "./_recover.ts";
 import { removeRow } from "./_remove.ts";
 import { repairRow } from "./_repair.ts";
-import { type Row, SEALING, toInfo } from "./_rows.ts";
-import { isNotFound, type Store } from "./_store.ts";
+import { toInfo } from "./_rows.ts";
+import type { Store } from "./_store.ts";
 import type { LayerSource } from "./layer_source.ts";
 import type {
   SnapshotFilter,
@@ -41,12 +42,6 @@ import type {
 } from "./snapshotter.ts";
 
 const trace = tracer("containerkit:snapshot");
-
-function changing(row: Row): Error {
-  return new Deno.errors.Busy(
-    `Cannot open snapshot "${row.key}": another process changes it`,
-  );
-}
 
 /** The calls of a snapshotter on a store, the same for every driver. */
 export class StoreSnapshotter implements Snapshotter, HandleOwner {
@@ -100,50 +95,17 @@ export class StoreSnapshotter implements Snapshotter, HandleOwner {
   }
 
   open(key: string): Promise<Snapshot> {
-    return this.#traced("open", key, async () => {
-      const row = await this.#mountable("open", key);
-      this.#hold(row);
-      try {
-        this.#store.confirm("open", row);
-        this.#checkWhole(row);
-        const place = this.#store.place(row);
-        this.#store.driver.reopen?.(place);
-        return this.#handle({ row, place });
-      } catch (error) {
-        this.#store.release(row.id);
-        throw error;
-      }
-    });
-  }
-
-  /** The row of what can be mounted. What a commit that died left is taken back first. */
-  async #mountable(action: string, key: string): Promise<Row> {
-    const isCut = this.#store.require(action, key).creating === SEALING;
-    if (isCut) await recover(this.#store);
-    const row = this.#store.require(action, key);
-    checkMountable(action, row);
-    return row;
-  }
-
-  #hold(row: Row): void {
-    try {
-      if (this.#store.hold(row.id)) return;
-    } catch (error) {
-      throw isNotFound(error) ? this.#store.lost("open", row) : error;
-    }
-    throw changing(row);
-  }
-
-  /** The process that was committing it may have died just before it was locked. */
-  #checkWhole({ id }: Row): void {
-    const row = this.#store.rows.get(id);
-    const isFirst = this.#store.holds(id) === 1;
-    if (row?.creating === SEALING && isFirst) throw changing(row);
+    const toHandle = (made: Made) => this.#handle(made);
+    return this.#traced(
+      "open",
+      key,
+      () => openSnapshot(this.#store, key, toHandle),
+    );
   }
 
   mounts(key: string): Promise<readonly Mount[]> {
     return this.#traced("mounts", key, async () => {
-      const row = await this.#mountable("mount", key);
+      const row = await mountableRow(this.#store, "mount", key);
       return this.#store.driver.mounts(this.#store.place(row));
     });
   }
