@@ -4,7 +4,7 @@
  * @module
  */
 
-import { STATE } from "./_bundle.ts";
+import { readExit, STATE } from "./_bundle.ts";
 import { ContainerImpl } from "./_container.ts";
 import type { Container } from "./container.ts";
 import { findContainer } from "./_find_container.ts";
@@ -12,6 +12,7 @@ import { attachMonitor } from "./_monitor_client.ts";
 import type { MonitorOptions } from "./monitor_options.ts";
 import type { OpenContainerOptions } from "./open_container.ts";
 import { holdProcess } from "./_process.ts";
+import { RuntimeError } from "./runtime_error.ts";
 
 /** Options of {@linkcode attachContainer}. */
 export interface AttachContainerOptions extends OpenContainerOptions {
@@ -33,7 +34,7 @@ export interface AttachContainerOptions extends OpenContainerOptions {
  * @param id Its id.
  * @param options Where it is kept.
  * @returns The container; disposing it lets go.
- * @throws {RuntimeError} If there is none (`NotFound`).
+ * @throws {RuntimeError} If there is none (`NotFound`), or it has ended and the monitor let go of it (`NotRunning`).
  * @throws {TypeError} If it was made without a monitor.
  *
  * @example Usage
@@ -59,7 +60,16 @@ export async function attachContainer(
     stdin,
     outputs: record.terminal ? ["stdout"] : ["stdout", "stderr"],
     terminal: record.terminal,
-  }, options.monitor);
+  }, options.monitor).catch((cause) => {
+    if (readExit(bundle) === undefined) throw cause;
+    throw new RuntimeError(`attach to container "${id}"`, {
+      code: "NotRunning",
+      runtime: "",
+      args: [],
+      exitCode: null,
+      detail: "it has ended",
+    }, { cause });
+  });
   return new ContainerImpl({
     containerId: id,
     files: bundle,

@@ -217,6 +217,23 @@ rootTest("run() with a monitor throws what the runtime said", async () => {
   assertEquals(error.code, "BadBundle");
 }, missing);
 
+rootTest("attachContainer() says that a container has ended", async () => {
+  await using bench = makeMonitored();
+  const { state } = bench;
+  await using container = await run("a", await bench.spec("true"), {
+    state,
+    monitor: true,
+  });
+  await container.status;
+  await drainLog("a", { state });
+  const error = await assertRejects(
+    () => attachContainer("a", { state }),
+    RuntimeError,
+    'Cannot attach to container "a": it has ended',
+  );
+  assertEquals(error.code, "NotRunning");
+}, missing);
+
 rootTest(
   "attachContainer() joins a terminal that another program left",
   async () => {
