@@ -43,7 +43,7 @@ export interface ExportOptions {
    * @default {"fail"}
    */
   readonly missing?: "skip" | "fail";
-  /** Finds what else goes along with an image, such as its signatures. By default nothing. */
+  /** Finds what else goes along with an image, such as its signatures; all of it has to be in the store. By default nothing. */
   readonly referrers?: (
     descriptor: Descriptor,
   ) => AsyncIterable<Descriptor> | Iterable<Descriptor>;
