@@ -1,3 +1,0 @@
-export declare function concatReadableStreams<T>(
-  ...streams: ReadableStream<T>[]
-): ReadableStream<T>;
