@@ -2,6 +2,7 @@
  * The commands of ckit about containers, as a user calls them: from scripts, and
  * at a terminal, which is tmux's.
  */
+import { prctl, PrctlOption } from "@containerkit/libc";
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { exportArchive } from "@containerkit/distribution/archive";
 import { packImage } from "@containerkit/distribution/pack";
@@ -26,6 +27,8 @@ const IMAGE = "example.org/box:1";
 
 /** A folder of ckit's with an image of busybox in it. */
 async function setUp() {
+  // A shell, unlike the tests of this process that ran containers, gets no orphans to reap.
+  prctl(PrctlOption.SET_CHILD_SUBREAPER, 0);
   const temp = tempDir();
   const rootfs = `${temp.path}/rootfs`;
   Deno.mkdirSync(rootfs);

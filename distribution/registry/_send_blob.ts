@@ -2,6 +2,9 @@ import { ApiError } from "./_api_error.ts";
 import type { Call } from "./_context.ts";
 import { parseRange } from "./_range.ts";
 
+/** From so many bytes on the runtime moves a file by itself; less is read at once, and the file is closed before anybody asks for it. */
+const LARGE = 1024 * 1024;
+
 /** Answers with stored content, whole or a part. */
 export async function sendBlob(
   call: Call,
@@ -37,7 +40,7 @@ export async function sendBlob(
   }
   const body = await context.store.open(
     digest,
-    { offset: start, length: end - start, direct: true },
+    { offset: start, length: end - start, direct: end - start >= LARGE },
   );
   return new Response(body as ReadableStream<Uint8Array<ArrayBuffer>>, {
     status,
