@@ -11,7 +11,8 @@ import type { NatState } from "./_nat_memory.ts";
 import { createStructure, ISOLATED, linkName } from "./_nat_rules.ts";
 import type { NftBatch } from "./nft_batch.ts";
 import type { NftElement } from "./nft_types.ts";
-import { listNftElements, listNftRules, type NftRule } from "./nft_list.ts";
+import { listNftElements, listNftRules } from "./nft_list.ts";
+import { type NftRuleName, parseRuleName } from "./_nft_rule_name.ts";
 import type { NftSocket } from "./nft_socket.ts";
 import { PortInUseError } from "./port_in_use_error.ts";
 import type { PublishedPort } from "./published_port.ts";
@@ -34,11 +35,14 @@ interface FoundPort {
   readonly port: PublishedPort;
 }
 
-/** The rules that are there. */
+/** The rules that are there, by their names: what they do is known, and reading it takes longer than the kernel. */
 export function listNatRules(
   { nft, table, wait }: NatView,
-): Promise<NftRule[]> {
-  return nft.request(listNftRules({ family: FAMILY, table }), wait);
+): Promise<NftRuleName[]> {
+  return nft.request({
+    ...listNftRules({ family: FAMILY, table }),
+    decode: (messages) => messages.map(({ payload }) => parseRuleName(payload)),
+  }, wait);
 }
 
 /** The bridges that are kept apart. */

@@ -10,11 +10,11 @@ import {
 import { PORT_MAPS } from "./_nat_ports.ts";
 import { BASE_RULES, ISOLATED, isRuleOf } from "./_nat_rules.ts";
 import type { NftBatch } from "./nft_batch.ts";
-import type { NftRule } from "./nft_list.ts";
+import type { NftRuleName } from "./_nft_rule_name.ts";
 import type { PublishedPort } from "./published_port.ts";
 
 /** Whether a rule is there for somebody, and not in every table. */
-function isOwn({ comment }: NftRule): boolean {
+function isOwn({ comment }: NftRuleName): boolean {
   return BASE_RULES.every((rule) => rule.comment !== comment);
 }
 

@@ -13,7 +13,9 @@ const SAME_AS: Readonly<Record<string, Readonly<Record<number, number>>>> = {
 };
 
 function isEqual(a: Bytes, b: Bytes | undefined): boolean {
-  return a.length === b?.length && a.every((byte, at) => byte === b[at]);
+  if (a.length !== b?.length) return false;
+  for (let at = 0; at < a.length; at++) if (a[at] !== b[at]) return false;
+  return true;
 }
 
 /**
@@ -22,13 +24,18 @@ function isEqual(a: Bytes, b: Bytes | undefined): boolean {
  */
 function isWhole(
   expression: NftExpression,
-  name: string,
-  attributes: Attributes,
+  { name, body, attributes }: {
+    name: string;
+    body: Bytes;
+    attributes: Attributes;
+  },
 ): boolean {
   const writer = takeWriter();
   let sent: Attributes;
   try {
     writeBody(writer, expression);
+    // As most are.
+    if (isEqual(body, writer.bytes)) return true;
     sent = parseAttributes(writer.bytes.slice());
   } catch {
     // It has something that has no word here.
@@ -60,5 +67,5 @@ export function readExpression(data: Bytes): NftExpression {
   if (!isTyped(name)) return raw;
   const attributes = parseAttributes(body);
   const typed = readTyped(name, attributes);
-  return isWhole(typed, name, attributes) ? typed : raw;
+  return isWhole(typed, { name, body, attributes }) ? typed : raw;
 }

@@ -4,10 +4,11 @@
  * @module
  */
 
-import { be32, be64, readFields, readText, view } from "./_fields.ts";
+import { be32, readFields, readText, view } from "./_fields.ts";
 import { DATA, readVerdictData } from "./_nft_codec.ts";
 import { readComment } from "./_nft_comment.ts";
 import { ELEMENT, nftFamily, nftType } from "./_nft_message.ts";
+import { parseRuleName } from "./_nft_rule_name.ts";
 import { readExpression } from "./_nft_read.ts";
 import type { MessageWriter } from "./message_writer.ts";
 import type { NftElement, NftFamily } from "./nft_types.ts";
@@ -195,20 +196,12 @@ export function listNftRules(
  * ```
  */
 export function parseNftRule(payload: Uint8Array<ArrayBuffer>): NftRule {
-  const attributes = parseAttributes(payload, NFGEN);
-  const chain = attributes.get(2);
-  const { handle } = readFields({ handle: be64(3) }, attributes);
-  if (chain === undefined || handle === undefined) {
-    throw new SyntaxError("Cannot parse an nftables rule: its name is missing");
-  }
-  const list = attributes.get(4);
+  const list = parseAttributes(payload, NFGEN).get(4);
   return {
-    chain: readText(chain),
-    handle,
+    ...parseRuleName(payload),
     expressions: list === undefined
       ? []
       : listAttributes(list).map(({ data }) => readExpression(data)),
-    comment: readComment(attributes.get(7)),
   };
 }
 
