@@ -353,7 +353,11 @@ rootTest(
     let ended = false;
     child.status.then(() => ended = true);
     await until("the end", () => {
-      if (!ended) child.kill("SIGTERM");
+      try {
+        if (!ended) child.kill("SIGTERM");
+      } catch {
+        // It has ended just now.
+      }
       return ended;
     });
     assertEquals((await child.status).code, 137);
