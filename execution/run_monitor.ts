@@ -102,5 +102,7 @@ export async function runMonitor(options: RunMonitorOptions): Promise<void> {
     removeEventListener("unhandledrejection", survive);
     await monitor.close();
     await Promise.allSettled(served);
+    // Who came as the listener closed may have had a container made since: the next monitor takes that over.
+    await monitor.close();
   }
 }
