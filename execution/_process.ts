@@ -18,6 +18,7 @@ import type {
   ContainerStatus,
   OutputOptions,
 } from "./container_process.ts";
+import { isThere } from "./_is_there.ts";
 import { type KnownExit, reap, waitExit } from "./_exit.ts";
 import { ExitLostError } from "./exit_lost_error.ts";
 import { type OomCounters, oomCounters, oomSince } from "./_oom.ts";
@@ -153,7 +154,10 @@ export abstract class Process implements ContainerProcess {
     };
     try {
       // First recorded, then reaped: whoever looks in between finds one of both.
-      if (claimJson(this.files.exit, status)) this.onStatus(status);
+      // One that is being deleted was told already: its record goes first, the exit that others left with its folder.
+      if (claimJson(this.files.exit, status) && isThere(this.files.record)) {
+        this.onStatus(status);
+      }
     } catch (error) {
       // Where there is no room to tell others, the one who asks is told all the same.
       if (!isFull(error)) throw error;

@@ -2,7 +2,14 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { mount } from "@containerkit/mount";
 import { need, rootTest, until, withCrunsCgroups } from "@containerkit/tests";
 import { makeBench, processesWith } from "./_bench_test.ts";
-import { create, createRuntime, exec, run, RuntimeError } from "./mod.ts";
+import {
+  create,
+  createRuntime,
+  exec,
+  readEvents,
+  run,
+  RuntimeError,
+} from "./mod.ts";
 
 const missing = need("runc", "busybox");
 const decoder = new TextDecoder();
@@ -205,6 +212,25 @@ rootTest(
     fill();
     await container.stdin.close();
     assertEquals((await container.status).code, 3);
+  },
+  missing,
+);
+
+rootTest(
+  "status of a container that another program is deleting tells no end for a second time",
+  async () => {
+    using bench = makeBench();
+    const { state } = bench;
+    await using container = await run("a", await bench.spec("sleep 1000"), {
+      state,
+      stderr: "null",
+    });
+    // What a deletion has removed when somebody sees the end late: the record, then what is in the folder.
+    Deno.removeSync(`${container.bundle}/record.json`);
+    container.kill("SIGKILL");
+    assertEquals((await container.status).signal, "SIGKILL");
+    const events = await Array.fromAsync(readEvents({ state }));
+    assertEquals(events.map(({ type }) => type), ["create", "start"]);
   },
   missing,
 );
