@@ -48,8 +48,9 @@ export function processesWith(word: string): number[] {
 /** A bench whose monitor ends with it. */
 export function makeMonitored() {
   const bench = makeBench();
-  const { state, spec } = bench;
+  const { folder, state, spec } = bench;
   return {
+    folder,
     state,
     spec,
     async [Symbol.asyncDispose]() {

@@ -72,7 +72,10 @@ export async function runMonitor(options: RunMonitorOptions): Promise<void> {
   await Deno.remove(paths.socket).catch(() => {});
   using listener = Deno.listen({ transport: "unix", path: paths.socket });
   let timer: ReturnType<typeof setTimeout> | undefined;
+  let isOver = false;
   const stop = () => {
+    if (isOver) return;
+    isOver = true;
     clearTimeout(timer);
     // No new ones: who comes now starts the next monitor.
     Deno.removeSync(paths.socket);
@@ -80,6 +83,7 @@ export async function runMonitor(options: RunMonitorOptions): Promise<void> {
   };
   const rest = () => {
     clearTimeout(timer);
+    if (isOver) return;
     timer = setTimeout(() => {
       if (monitor.isIdle) stop();
     }, idle);
@@ -89,9 +93,15 @@ export async function runMonitor(options: RunMonitorOptions): Promise<void> {
   addEventListener("unhandledrejection", survive);
   const served = new Set<Promise<void>>();
   try {
-    monitor.adopt();
+    if (signal?.aborted) stop();
+    else monitor.adopt();
     if (monitor.isIdle) rest();
     for await (const connection of listener) {
+      if (isOver) {
+        // It came as the listener closed: a container made for it would be held by nobody.
+        connection.close();
+        continue;
+      }
       const serving = monitor.serve(connection);
       served.add(serving);
       serving.finally(() => served.delete(serving));
@@ -102,7 +112,7 @@ export async function runMonitor(options: RunMonitorOptions): Promise<void> {
     removeEventListener("unhandledrejection", survive);
     await monitor.close();
     await Promise.allSettled(served);
-    // Who came as the listener closed may have had a container made since: the next monitor takes that over.
+    // What was still being made, for who came before.
     await monitor.close();
   }
 }

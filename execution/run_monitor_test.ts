@@ -1,6 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { need, rootTest, tempDir, until } from "@containerkit/tests";
 import { makeMonitored, monitorPids, processesWith } from "./_bench_test.ts";
+import { isThere } from "./_is_there.ts";
 import {
   attachContainer,
   deleteContainer,
@@ -196,6 +197,78 @@ rootTest(
     await stopped;
     assertEquals(processesWith("12348.5"), []);
     assertEquals([...Deno.readDirSync(`${state}/containers`)], []);
+  },
+  missing,
+);
+
+rootTest("runMonitor() that was told to stop before ends", async () => {
+  await using temp = tempDir();
+  await runMonitor({
+    state: temp.path,
+    idle: 600_000,
+    signal: AbortSignal.abort(),
+  });
+  assertEquals(isThere(`${temp.path}/monitor.sock`), false);
+});
+
+rootTest(
+  "runMonitor() that is told to stop lets go of a container that is still being made",
+  async () => {
+    await using bench = makeMonitored();
+    const { state, folder } = bench;
+    const program = `${folder}/monitor.ts`;
+    Deno.writeTextFileSync(
+      program,
+      `import { runMonitor } from ${
+        JSON.stringify(import.meta.resolve("./mod.ts"))
+      };
+      const stop = new AbortController();
+      const abort = () => stop.abort();
+      Deno.addSignalListener("SIGTERM", abort);
+      await runMonitor({ state: Deno.args[0], idle: 60_000, signal: stop.signal });
+      Deno.removeSignalListener("SIGTERM", abort);`,
+    );
+    const hook = {
+      path: "/bin/sh",
+      args: [
+        "sh",
+        "-c",
+        `touch ${folder}/begun; until [ -e ${folder}/go ]; do sleep 0.02; done`,
+      ],
+    };
+    const running = run(
+      "a",
+      await bench.spec("sleep 1000", { hooks: { createRuntime: [hook] } }),
+      {
+        state,
+        monitor: {
+          command: [
+            Deno.execPath(),
+            "run",
+            "-Aq",
+            `--config=${import.meta.dirname}/../deno.json`,
+            program,
+          ],
+        },
+      },
+    );
+    await until("the hook", () => isThere(`${folder}/begun`));
+    const [monitor] = processesWith(program);
+    Deno.kill(monitor!, "SIGTERM");
+    await until(
+      "the end of its socket",
+      () => !isThere(`${state}/monitor.sock`),
+    );
+    Deno.writeTextFileSync(`${folder}/go`, "");
+    // Its answer may be lost as the monitor ends.
+    const container = await running.catch(() => openContainer("a", { state }));
+    try {
+      await until("the end", () => processesWith(program).length === 0);
+      assertEquals(isThere(`/proc/${container.pid}`), true);
+    } finally {
+      await container[Symbol.asyncDispose]();
+      await deleteContainer("a", { state, force: true }).catch(() => {});
+    }
   },
   missing,
 );
