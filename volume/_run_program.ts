@@ -1,3 +1,5 @@
+import { TextLineStream } from "@std/streams/text-line-stream";
+
 /** A system program that is to be run. */
 interface Program {
   /** What it is run for, in errors. */
@@ -45,12 +47,10 @@ export async function eachLineOf(
 ): Promise<{ code: number; stderr: string }> {
   const child = await start(program, (command) => command.spawn());
   const stderr = new Response(child.stderr).text();
-  let rest = "";
-  for await (const piece of child.stdout.pipeThrough(new TextDecoderStream())) {
-    const lines = (rest + piece).split("\n");
-    rest = lines.pop()!;
-    lines.forEach(onLine);
-  }
+  const lines = child.stdout
+    .pipeThrough(new TextDecoderStream())
+    .pipeThrough(new TextLineStream());
+  for await (const line of lines) onLine(line);
   const { code } = await child.status;
   const complaint = await stderr;
   program.signal?.throwIfAborted();
