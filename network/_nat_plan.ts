@@ -12,8 +12,10 @@ import { createStructure, ISOLATED, linkName } from "./_nat_rules.ts";
 import type { NftBatch } from "./nft_batch.ts";
 import type { NftElement } from "./nft_types.ts";
 import { listNftElements, listNftRules } from "./nft_list.ts";
-import { type NftRuleName, parseRuleName } from "./_nft_rule_name.ts";
+import { NFGEN } from "./_nft_message.ts";
+import { type NftRuleName, readRuleName } from "./_nft_rule_name.ts";
 import type { NftSocket } from "./nft_socket.ts";
+import { parseAttributes } from "./parse_attributes.ts";
 import { PortInUseError } from "./port_in_use_error.ts";
 import type { PublishedPort } from "./published_port.ts";
 import type { RequestOptions } from "./route_socket.ts";
@@ -41,7 +43,10 @@ export function listNatRules(
 ): Promise<NftRuleName[]> {
   return nft.request({
     ...listNftRules({ family: FAMILY, table }),
-    decode: (messages) => messages.map(({ payload }) => parseRuleName(payload)),
+    decode: (messages) =>
+      messages.map(({ payload }) =>
+        readRuleName(parseAttributes(payload, NFGEN))
+      ),
   }, wait);
 }
 

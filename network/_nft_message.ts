@@ -28,6 +28,9 @@ const FAMILIES: Readonly<Record<NftFamily, number>> = {
   ip6: 10,
 };
 
+/** Bytes of the header (`nfgenmsg`) before the attributes of every message. */
+export const NFGEN = 4;
+
 /** `NFT_SET_ELEM_*`: what an element is beside a key. */
 export const ELEMENT = { INTERVAL_END: 1, CATCHALL: 2 };
 

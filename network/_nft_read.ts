@@ -24,18 +24,13 @@ function isEqual(a: Bytes, b: Bytes | undefined): boolean {
  */
 function isWhole(
   expression: NftExpression,
-  { name, body, attributes }: {
-    name: string;
-    body: Bytes;
-    attributes: Attributes;
-  },
+  name: string,
+  attributes: Attributes,
 ): boolean {
   const writer = takeWriter();
   let sent: Attributes;
   try {
     writeBody(writer, expression);
-    // As most are.
-    if (isEqual(body, writer.bytes)) return true;
     sent = parseAttributes(writer.bytes.slice());
   } catch {
     // It has something that has no word here.
@@ -67,5 +62,5 @@ export function readExpression(data: Bytes): NftExpression {
   if (!isTyped(name)) return raw;
   const attributes = parseAttributes(body);
   const typed = readTyped(name, attributes);
-  return isWhole(typed, { name, body, attributes }) ? typed : raw;
+  return isWhole(typed, name, attributes) ? typed : raw;
 }

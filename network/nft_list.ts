@@ -7,8 +7,8 @@
 import { be32, readFields, readText, view } from "./_fields.ts";
 import { DATA, readVerdictData } from "./_nft_codec.ts";
 import { readComment } from "./_nft_comment.ts";
-import { ELEMENT, nftFamily, nftType } from "./_nft_message.ts";
-import { parseRuleName } from "./_nft_rule_name.ts";
+import { ELEMENT, NFGEN, nftFamily, nftType } from "./_nft_message.ts";
+import { readRuleName } from "./_nft_rule_name.ts";
 import { readExpression } from "./_nft_read.ts";
 import type { MessageWriter } from "./message_writer.ts";
 import type { NftElement, NftFamily } from "./nft_types.ts";
@@ -36,7 +36,6 @@ export interface NftRule {
   readonly comment: string | undefined;
 }
 
-const NFGEN = 4;
 const ENOENT = "ENOENT";
 
 function writeTable(writer: MessageWriter, family: NftFamily): MessageWriter {
@@ -196,9 +195,10 @@ export function listNftRules(
  * ```
  */
 export function parseNftRule(payload: Uint8Array<ArrayBuffer>): NftRule {
-  const list = parseAttributes(payload, NFGEN).get(4);
+  const attributes = parseAttributes(payload, NFGEN);
+  const list = attributes.get(4);
   return {
-    ...parseRuleName(payload),
+    ...readRuleName(attributes),
     expressions: list === undefined
       ? []
       : listAttributes(list).map(({ data }) => readExpression(data)),

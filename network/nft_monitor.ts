@@ -7,7 +7,7 @@
 import { Channel } from "./_channel.ts";
 import { be32, readFields, text } from "./_fields.ts";
 import { Monitor } from "./_monitor.ts";
-import { nftType } from "./_nft_message.ts";
+import { NFGEN, nftType } from "./_nft_message.ts";
 import type { NetNs } from "./net_ns.ts";
 import { parseAttributes } from "./parse_attributes.ts";
 import { parseMessages } from "./parse_messages.ts";
@@ -49,7 +49,6 @@ export interface NftMonitorOptions {
 
 const NETLINK_NETFILTER = 12;
 const NFNLGRP_NFTABLES = 7;
-const NFGEN = 4;
 const GENERATION = { generation: be32(1), pid: be32(2), program: text(3) };
 
 /**
