@@ -119,8 +119,7 @@ export class FileStore implements Store {
         `Cannot open "${digest}" at ${offset}: it has ${size} bytes`,
       );
     }
-    const isWhole = length >= size - offset;
-    if (direct && isWhole && file.statSync().size === size) {
+    if (direct && length >= size - offset) {
       file.seekSync(offset, Deno.SeekMode.Start);
       return file.readable;
     }
