@@ -40,9 +40,7 @@ async function runStep(
   args: readonly string[],
 ): Promise<Image> {
   const id = `build-${crypto.randomUUID()}`;
-  const { chainId } = await unpack(image.layers, snapshots, {
-    lease: lease.id,
-  });
+  const { chainId } = await unpack(image.layers, snapshots, { lease });
   await using work = await snapshots.prepare(id, chainId, { volatile: true });
   await using cleanup = new AsyncDisposableStack();
   await Deno.mkdir(`${state}/${id}`, { recursive: true });

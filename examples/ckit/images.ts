@@ -1,4 +1,9 @@
-import type { CollectableReference, Lease, Store } from "@containerkit/content";
+import type {
+  CollectableReference,
+  Lease,
+  NamedImage,
+  Store,
+} from "@containerkit/content";
 import {
   formatReference,
   type Image,
@@ -35,6 +40,19 @@ export interface UnpackedImage {
 /** The full name of an image, as the store has it. */
 export function fullName(reference: string): string {
   return formatReference(parseReference(reference));
+}
+
+/** The stored image of a full name, which has to be there for an action such as `push`. */
+export async function requireImage(
+  content: Store,
+  name: string,
+  action: string,
+): Promise<NamedImage> {
+  const found = await content.images.get(name);
+  if (found !== undefined) return found;
+  throw new Deno.errors.NotFound(
+    `Cannot ${action} image "${name}": there is no such name`,
+  );
 }
 
 /** What an image keeps besides its blobs: it may be unpacked by any of the drivers. */

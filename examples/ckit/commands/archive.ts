@@ -1,4 +1,3 @@
-import type { Store } from "@containerkit/content";
 import {
   exportArchive,
   importArchive,
@@ -16,7 +15,7 @@ import {
   type Context,
   UsageError,
 } from "../command.ts";
-import { fullName } from "../images.ts";
+import { fullName, requireImage } from "../images.ts";
 import { readStdin } from "../read_stdin.ts";
 import { readAdmit } from "../signing.ts";
 import { openContent } from "../stores.ts";
@@ -130,7 +129,8 @@ const exportCommand: Command = {
     const images = [];
     for (const word of args.words) {
       const name = fullName(word);
-      images.push({ descriptor: await find(content, name), names: [name] });
+      const { descriptor } = await requireImage(content, name, "export");
+      images.push({ descriptor, names: [name] });
     }
     const platforms = args.list("platform");
     const archive = exportArchive(content, images, {
@@ -143,14 +143,6 @@ const exportCommand: Command = {
     else await writeFile(path, archive);
   },
 };
-
-async function find(content: Store, name: string) {
-  const found = await content.images.get(name);
-  if (found !== undefined) return found.descriptor;
-  throw new Deno.errors.NotFound(
-    `Cannot find image "${name}": there is no such name`,
-  );
-}
 
 function convertOptions(args: Arguments, context: Context): ConvertOptions {
   const compression = args.string("compression");
@@ -184,10 +176,12 @@ const convert: Command = {
     }
     const options = convertOptions(args, context);
     using content = await openContent(context);
+    const name = fullName(reference);
+    const source = await requireImage(content, name, "convert");
     await using lease = await content.leases.create();
     const { descriptor, changes } = await convertImage(
       lease.store,
-      await find(content, fullName(reference)),
+      source.descriptor,
       options,
     );
     await content.images.create(fullName(target), descriptor, {

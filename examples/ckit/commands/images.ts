@@ -1,5 +1,5 @@
 import { type Command, UsageError, withEach } from "../command.ts";
-import { fullName } from "../images.ts";
+import { fullName, requireImage } from "../images.ts";
 import { formatSize } from "../progress.ts";
 import { openContent } from "../stores.ts";
 import { formatTable } from "../table.ts";
@@ -43,13 +43,8 @@ export const tag: Command = {
     }
     using content = await openContent(context);
     const name = fullName(reference);
-    const found = await content.images.get(name);
-    if (found === undefined) {
-      throw new Deno.errors.NotFound(
-        `Cannot tag image "${name}": there is no such name`,
-      );
-    }
-    await content.images.create(fullName(target), found.descriptor, {
+    const { descriptor } = await requireImage(content, name, "tag");
+    await content.images.create(fullName(target), descriptor, {
       replace: true,
     });
     context.print(fullName(target));

@@ -5,7 +5,7 @@ import {
 } from "@containerkit/distribution";
 import { openClient } from "../client.ts";
 import { type Command, UsageError } from "../command.ts";
-import { fullName } from "../images.ts";
+import { fullName, requireImage } from "../images.ts";
 import { withProgress } from "../progress.ts";
 import { openContent } from "../stores.ts";
 
@@ -22,13 +22,8 @@ export const push: Command = {
     }
     using content = await openContent(context);
     const name = fullName(reference);
-    const found = await content.images.get(name);
-    if (found === undefined) {
-      throw new Deno.errors.NotFound(
-        `Cannot push "${name}": there is no such image`,
-      );
-    }
-    const image = await openImage(content, found.descriptor);
+    const { descriptor } = await requireImage(content, name, "push");
+    const image = await openImage(content, descriptor);
     using client = openClient({ plainHttp: args.flag("plain-http") });
     const { digest } = await withProgress((onProgress) =>
       pushImage(image, fullName(target), {
