@@ -35,9 +35,6 @@ function makeFolder({ id, path }: Bundle): void {
     if (!(cause instanceof Deno.errors.AlreadyExists)) throw cause;
     throw new RuntimeError(`create container "${id}"`, {
       code: "AlreadyExists",
-      runtime: "",
-      args: [],
-      exitCode: null,
       detail: "there is a container of that id",
     }, { cause });
   }

@@ -119,7 +119,6 @@ export async function launchByConmon(
       code,
       runtime: command,
       args,
-      exitCode: null,
       detail,
     }, { cause });
   Deno.mkdirSync(exitFolder(bundle), { mode: 0o700 });

@@ -140,9 +140,6 @@ export class ContainerImpl extends Process implements Container {
     if (this.state() !== "paused") return;
     throw new RuntimeError(`start container "${this.id}"`, {
       code: "Paused",
-      runtime: "",
-      args: [],
-      exitCode: null,
       detail: "it is paused",
     });
   }
@@ -195,9 +192,6 @@ export class ContainerImpl extends Process implements Container {
     if (this.state() === "stopped") {
       throw new RuntimeError(`update container "${this.id}"`, {
         code: "NotRunning",
-        runtime: "",
-        args: [],
-        exitCode: null,
         detail: "it has ended",
       });
     }

@@ -78,9 +78,6 @@ function checkNamespaces(id: string, { linux }: Spec): void {
 function badBundle(id: string, detail: string): RuntimeError {
   return new RuntimeError(`create container "${id}"`, {
     code: "BadBundle",
-    runtime: "",
-    args: [],
-    exitCode: null,
     detail,
   });
 }
@@ -91,9 +88,6 @@ function requireHost(runtime: Runtime, spec: Spec, id: string): void {
   if (missing === undefined) return;
   throw new RuntimeError(`create container "${id}"`, {
     code: "NotSupported",
-    runtime: "",
-    args: [],
-    exitCode: null,
     detail: missing,
   });
 }

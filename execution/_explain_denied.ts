@@ -5,21 +5,20 @@ import { type StdioOwner, stdioOwner } from "./_stdio_owner.ts";
 
 const SEARCH = { owner: 0o100, group: 0o010, others: 0o001 };
 
-function canEnter(path: string, { uid, gid }: StdioOwner): boolean {
-  const info = Deno.statSync(path);
-  const bit = info.uid === uid
-    ? SEARCH.owner
-    : info.gid === gid
-    ? SEARCH.group
-    : SEARCH.others;
-  return (info.mode! & bit) !== 0;
-}
-
 /** The topmost folder on the way to a path, and of it, that a user cannot enter. */
-function findClosed(path: string, user: StdioOwner): string | undefined {
+function findClosed(
+  path: string,
+  user: StdioOwner,
+): { path: string; mode: number } | undefined {
   const above = path === "/" ? undefined : findClosed(dirname(path), user);
   if (above !== undefined) return above;
-  return canEnter(path, user) ? undefined : path;
+  const { uid, gid, mode } = Deno.statSync(path);
+  const bit = uid === user.uid
+    ? SEARCH.owner
+    : gid === user.gid
+    ? SEARCH.group
+    : SEARCH.others;
+  return (mode! & bit) === 0 ? { path, mode: mode! & 0o7777 } : undefined;
 }
 
 /**
@@ -35,17 +34,18 @@ export function explainDenied(
     user === undefined || !(error instanceof RuntimeError) ||
     !/permission denied/i.test(error.detail)
   ) return error;
-  let closed: string | undefined;
+  let closed;
   try {
     closed = findClosed(rootfs, user);
   } catch {
     return error;
   }
   if (closed === undefined) return error;
-  const mode = (Deno.statSync(closed).mode! & 0o7777).toString(8);
   return new RuntimeError(`create container "${id}"`, {
     ...error,
     detail:
-      `${error.detail} (its root is user ${user.uid} of the host, who cannot enter "${closed}": its mode is ${mode})`,
+      `${error.detail} (its root is user ${user.uid} of the host, who cannot enter "${closed.path}": its mode is ${
+        closed.mode.toString(8)
+      })`,
   }, { cause: error });
 }

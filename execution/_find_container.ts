@@ -21,9 +21,6 @@ export function findContainer(
   if (record === undefined) {
     throw new RuntimeError(`${action} container "${id}"`, {
       code: "NotFound",
-      runtime: "",
-      args: [],
-      exitCode: null,
       detail: "there is none of that id",
     });
   }

@@ -89,9 +89,6 @@ export async function freeze(
       `${frozen ? "pause" : "resume"} container "${record.id}"`,
       {
         code,
-        runtime: "",
-        args: [],
-        exitCode: null,
         detail: `it is ${status}`,
       },
     );

@@ -232,9 +232,6 @@ export abstract class Process implements ContainerProcess {
     }
     throw new RuntimeError(`signal a process of "${this.containerId}"`, {
       code: "NotRunning",
-      runtime: "",
-      args: [],
-      exitCode: null,
       detail: "it has ended",
     });
   }

@@ -3,6 +3,7 @@ import type {
   ContainerStatus,
   OutputOptions,
 } from "./container_process.ts";
+import { unlessAborted } from "./_unless_aborted.ts";
 
 /** What is kept of each stream at most, in bytes, unless said otherwise. */
 const LIMIT = 64 * 1024 * 1024;
@@ -54,27 +55,20 @@ export async function readOutput(
   },
   { limit = LIMIT, signal }: OutputOptions = {},
 ): Promise<ContainerOutput> {
-  const ended = Promise.withResolvers<never>();
   const failed = new AbortController();
   const stop = signal === undefined
     ? failed.signal
     : AbortSignal.any([signal, failed.signal]);
-  const onStop = () => ended.reject(stop.reason);
-  stop.addEventListener("abort", onStop, { once: true });
-  ended.promise.catch(() => {});
-  if (stop.aborted) onStop();
   const options = { limit, id, signal: stop };
   try {
     const [stdout, stderr, status] = await Promise.all([
       readAll(from.stdout, options),
       readAll(from.stderr, options),
-      Promise.race([from.status, ended.promise]),
+      unlessAborted(from.status, stop),
     ]);
     return { ...status, stdout, stderr };
   } catch (error) {
     failed.abort(error);
     throw error;
-  } finally {
-    stop.removeEventListener("abort", onStop);
   }
 }

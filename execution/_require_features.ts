@@ -64,7 +64,6 @@ export async function requireFeatures(
       code: "NotSupported",
       runtime: runtime.options.command,
       args: ["features"],
-      exitCode: null,
       detail:
         `the runtime "${runtime.options.command}" does not say that it supports ${what}`,
     });

@@ -14,8 +14,6 @@ function taken(
   return new RuntimeError(`create container "${id}"`, {
     code: "AlreadyExists",
     runtime: options.command,
-    args: [],
-    exitCode: null,
     detail,
   });
 }

@@ -103,7 +103,6 @@ export function runtimeCalls(full: Required<RuntimeOptions>): RuntimeCalls {
       code: "NotSupported",
       runtime: command,
       args,
-      exitCode: null,
       detail: missing,
     });
   }
@@ -188,7 +187,6 @@ export function runtimeCalls(full: Required<RuntimeOptions>): RuntimeCalls {
       code: missing ? "NotSupported" : "Failed",
       runtime: command,
       args: line,
-      exitCode: null,
       detail: missing
         ? `the runtime "${command}" is not installed`
         : `the runtime "${command}" does not start`,

@@ -136,8 +136,6 @@ async function startProcess(
     throw new RuntimeError(action, {
       code: status === "paused" ? "Paused" : "NotRunning",
       runtime: container.runtime.command,
-      args: [],
-      exitCode: null,
       detail: `the container is ${status}`,
     });
   }
@@ -206,9 +204,6 @@ function deletedMeanwhile(
   if (!isMissing || isThere(bundle.path)) return undefined;
   return new RuntimeError(action, {
     code: "NotFound",
-    runtime: "",
-    args: [],
-    exitCode: null,
     detail: "it was deleted meanwhile",
   }, { cause: error });
 }

@@ -35,9 +35,6 @@ function failed(
 ): RuntimeError {
   return new RuntimeError(`update container "${id}"`, {
     code,
-    runtime: "",
-    args: [],
-    exitCode: null,
     detail,
   }, { cause });
 }

@@ -64,9 +64,6 @@ export async function attachContainer(
     if (readExit(bundle) === undefined) throw cause;
     throw new RuntimeError(`attach to container "${id}"`, {
       code: "NotRunning",
-      runtime: "",
-      args: [],
-      exitCode: null,
       detail: "it has ended",
     }, { cause });
   });

@@ -71,8 +71,6 @@ async function remove(
       throw new RuntimeError(`delete container "${id}"`, {
         code: "NotStopped",
         runtime: record.runtime.command,
-        args: [],
-        exitCode: null,
         detail: `it is ${status}`,
       });
     }

@@ -8,6 +8,7 @@ import { bundleOf, STATE } from "./_bundle.ts";
 import { loggedHere } from "./_logged_here.ts";
 import { monitorDrained } from "./_monitor_client.ts";
 import type { OpenContainerOptions } from "./open_container.ts";
+import { unlessAborted } from "./_unless_aborted.ts";
 
 /** Options of {@linkcode drainLog}. */
 export interface DrainLogOptions extends OpenContainerOptions {
@@ -41,13 +42,5 @@ export async function drainLog(
   const { state = STATE, signal } = options;
   const own = loggedHere.get(bundleOf(state, id).path);
   if (own === undefined) return await monitorDrained(state, id, signal);
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  const abort = () => reject(signal!.reason);
-  signal?.addEventListener("abort", abort, { once: true });
-  try {
-    signal?.throwIfAborted();
-    await Promise.race([own.drained(), aborted]);
-  } finally {
-    signal?.removeEventListener("abort", abort);
-  }
+  await unlessAborted(own.drained(), signal);
 }

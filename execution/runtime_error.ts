@@ -25,11 +25,11 @@ export type RuntimeErrorCode =
 export interface RuntimeFailure {
   /** Why, for programs. */
   readonly code: RuntimeErrorCode;
-  /** Program of the runtime, such as `runc`. */
+  /** Program of the runtime, such as `runc`; empty if none was called. */
   readonly runtime: string;
   /** The arguments it was called with. */
   readonly args: readonly string[];
-  /** Its exit code; `null` when a signal ended it. */
+  /** Its exit code; `null` when a signal ended it, or none was called. */
   readonly exitCode: number | null;
   /** Its own words. */
   readonly detail: string;
@@ -54,11 +54,11 @@ export class RuntimeError extends Error implements RuntimeFailure {
   override readonly name = "RuntimeError";
   /** Why, for programs. */
   readonly code: RuntimeErrorCode;
-  /** Program of the runtime, such as `runc`. */
+  /** Program of the runtime, such as `runc`; empty if none was called. */
   readonly runtime: string;
   /** The arguments it was called with. */
   readonly args: readonly string[];
-  /** Its exit code; `null` when a signal ended it. */
+  /** Its exit code; `null` when a signal ended it, or none was called. */
   readonly exitCode: number | null;
   /** Its own words. */
   readonly detail: string;
@@ -67,19 +67,21 @@ export class RuntimeError extends Error implements RuntimeFailure {
    * Describes a refusal.
    *
    * @param action What was being done, as in `start container "web"`.
-   * @param failure What the runtime was called with and how it ended.
+   * @param failure Why; of a runtime that was called also with what, and how it ended.
    * @param options The error behind it.
    */
   constructor(
     action: string,
-    failure: RuntimeFailure,
+    failure:
+      & Pick<RuntimeFailure, "code" | "detail">
+      & Partial<RuntimeFailure>,
     options: ErrorOptions = {},
   ) {
     super(`Cannot ${action}: ${failure.detail}`, options);
     this.code = failure.code;
-    this.runtime = failure.runtime;
-    this.args = failure.args;
-    this.exitCode = failure.exitCode;
+    this.runtime = failure.runtime ?? "";
+    this.args = failure.args ?? [];
+    this.exitCode = failure.exitCode ?? null;
     this.detail = failure.detail;
   }
 }
