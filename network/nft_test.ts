@@ -33,6 +33,15 @@ function started(): NftBatch {
   return batch;
 }
 
+/** Whether nft(8) shows these parts in the table, however it breaks lines. */
+function assertListed(netns: NetNs, parts: readonly string[]): void {
+  const list = output(netns, "nft", ["list", "table", "inet", "t"]);
+  const text = list.replace(/\s+/g, " ");
+  for (const part of parts) {
+    assert(text.includes(part), `${part} is not in ${text}`);
+  }
+}
+
 rootTest(
   "a batch makes tables, chains, rules, sets and elements as nft(8) shows them",
   async () => {
@@ -60,19 +69,13 @@ rootTest(
     batch.appendRule("input", expressions, { comment: "no entry" });
     batch.appendRule("other", [{ type: "verdict", verdict: "drop" }]);
     await nft.commit(batch);
-    const text = output(netns, "nft", ["list", "table", "inet", "t"]).replace(
-      /\s+/g,
-      " ",
-    );
-    for (
-      const part of [
-        'set blocked { type ipv4_addr elements = { 192.0.2.1 comment "one", 192.0.2.2 } }',
-        "set ranges { type inet_service flags interval elements = { 80-89 } }",
-        "chain input { type filter hook input priority filter; policy accept; ",
-        'ip saddr @blocked counter packets 0 bytes 0 jump other comment "no entry"',
-        "chain other { drop }",
-      ]
-    ) assert(text.includes(part), `${part} is not in ${text}`);
+    assertListed(netns, [
+      'set blocked { type ipv4_addr elements = { 192.0.2.1 comment "one", 192.0.2.2 } }',
+      "set ranges { type inet_service flags interval elements = { 80-89 } }",
+      "chain input { type filter hook input priority filter; policy accept; ",
+      'ip saddr @blocked counter packets 0 bytes 0 jump other comment "no entry"',
+      "chain other { drop }",
+    ]);
     const rules = await nft.request(listNftRules({ ...REF, chain: "input" }));
     assertEquals(rules.length, 1);
     assertEquals(rules[0]!.comment, "no entry");
@@ -361,16 +364,10 @@ rootTest(
     batch.addElements("places", places);
     batch.addElements("fate", fates);
     await nft.commit(batch);
-    const text = output(netns, "nft", ["list", "table", "inet", "t"]).replace(
-      /\s+/g,
-      " ",
-    );
-    for (
-      const part of [
-        "set places { type ipv4_addr . inet_service flags interval elements = { 10.0.0.0/8 . 80-90 } }",
-        "elements = { 80 : accept, * : drop }",
-      ]
-    ) assert(text.includes(part), `${part} is not in ${text}`);
+    assertListed(netns, [
+      "set places { type ipv4_addr . inet_service flags interval elements = { 10.0.0.0/8 . 80-90 } }",
+      "elements = { 80 : accept, * : drop }",
+    ]);
     const read = async (set: string) =>
       (await nft.request(listNftElements({ ...REF, set })))
         .toSorted((a, b) => a.key.length - b.key.length);
@@ -414,16 +411,10 @@ rootTest(
       { type: "lookup", set: "fate", register: 1, into: 0 },
     ]);
     await nft.commit(batch);
-    const text = output(netns, "nft", ["list", "table", "inet", "t"]).replace(
-      /\s+/g,
-      " ",
-    );
-    for (
-      const part of [
-        "map fate { type inet_service : verdict elements = { 22 : accept, 80 : jump other, 256 : drop } }",
-        "tcp dport vmap @fate",
-      ]
-    ) assert(text.includes(part), `${part} is not in ${text}`);
+    assertListed(netns, [
+      "map fate { type inet_service : verdict elements = { 22 : accept, 80 : jump other, 256 : drop } }",
+      "tcp dport vmap @fate",
+    ]);
     const found = await nft.request(listNftElements({ ...REF, set: "fate" }));
     assertEquals(
       found.map(({ key, verdict }) => ({ key, verdict }))
