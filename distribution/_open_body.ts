@@ -1,4 +1,4 @@
-/** How much is read at once at most, in bytes: somewhat more than the runtime has at hand at once. */
+/** Somewhat more than the runtime has at hand at once of an answer, in bytes. */
 const SIZE = 512 * 1024;
 
 /** Reads a body. */
@@ -29,16 +29,19 @@ export function isOfBytes(body: ReadableStream<Uint8Array>): boolean {
 /**
  * Into one buffer again and again: a fresh one for each chunk, which is what a body does by itself, takes three times
  * the time.
+ *
+ * @param size How much is read at once at most, in bytes.
  */
 export function openBody(
   body: ReadableStream<Uint8Array<ArrayBuffer>>,
+  size = SIZE,
 ): BodyReader {
   const reader = bytesReader(body);
   if (reader === undefined) {
     const plain = body.getReader();
     return { read: () => plain.read(), cancel: () => plain.cancel() };
   }
-  let buffer = new ArrayBuffer(SIZE);
+  let buffer = new ArrayBuffer(size);
   return {
     read: async () => {
       const result = await reader.read(new Uint8Array(buffer));

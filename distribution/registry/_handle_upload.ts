@@ -193,8 +193,8 @@ async function append(call: Call, upload: Upload): Promise<void> {
   };
   const length = statedLength(request);
   if (length !== Infinity) await check(writer.offset + length);
-  const isBounded = length !== Infinity || blobLimit === Infinity;
-  if (isBounded && writer.readFrom !== undefined) {
+  // Of a body in chunks the runtime would keep a part in memory.
+  if (length !== Infinity && writer.readFrom !== undefined) {
     return await writer.readFrom(body, { onProgress() {} }).catch((cause) => {
       // What Deno says of a client that went away.
       const isBody = cause instanceof Deno.errors.BadResource;
