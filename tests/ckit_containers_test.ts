@@ -318,6 +318,47 @@ rootTest(
 );
 
 rootTest(
+  "ckit commit makes an image of what a container changed, and top shows its processes",
+  async () => {
+    await using box = await setUp();
+    const { call, options } = box;
+    const start = ["run", "-d", "--network", "none", "--name"];
+    await call(...start, "a", IMAGE, "sleep", "1000");
+    await call("exec", "a", "sh", "-c", "echo new >/added; rm /bin/cat");
+    const lines = (await call("top", "a")).split("\n");
+    assertEquals(lines.length, 2);
+    assertMatch(lines[1]!, /^\d+ +\d+ +0 +S +sleep 1000$/);
+
+    assertMatch(
+      await call("commit", "a", "example.org/made:1"),
+      /^example\.org\/made:1@sha256:[0-9a-f]{64}$/,
+    );
+    assertMatch(await call("ps"), /running/);
+    const list = "ls /bin/cat; read line </added; echo $line";
+    const made = ["run", "--rm", "--network", "none", "example.org/made:1"];
+    const { stdout, stderr } = await ckit(
+      [...made, "sh", "-c", list],
+      options,
+    );
+    assertEquals(stdout, "new\n");
+    assertStringIncludes(stderr, "No such file");
+    // Of one that has ended, and of an image that was made so.
+    await call(...start, "b", "example.org/made:1", "sh", "-c", "echo b >/b");
+    await call("wait", "b");
+    await call("commit", "b", "example.org/made:1");
+    const last = await ckit([...made, "sh", "-c", "ls /added /b"], options);
+    assertEquals(last.stdout, "/added\n/b\n");
+    const failed = await ckit(["commit", "c", "example.org/made:2"], options);
+    assertEquals([failed.code, failed.stderr], [
+      1,
+      'ckit: Cannot find container "c": there is none\n',
+    ]);
+    await call("rm", "-f", "a", "b");
+  },
+  need("runc", "busybox"),
+);
+
+rootTest(
   "ckit exec is not left: the keys are the program's, and the second signal kills it",
   async () => {
     await using box = await setUp();

@@ -88,6 +88,7 @@ export async function runContainer(
   const { hostname = id } = options.spec;
   await using sandbox = await openSandbox(context, id, snapshots, {
     image: name,
+    descriptor: image.descriptor,
     chainId,
     hostname,
     network: options.network,

@@ -11,6 +11,7 @@ import {
   NetNs,
   removeNetNs,
 } from "@containerkit/network";
+import type { Descriptor } from "@containerkit/oci";
 import type { Snapshotter } from "@containerkit/snapshot";
 import { openVolumes } from "@containerkit/volume";
 import type { Context } from "./command.ts";
@@ -24,6 +25,8 @@ export interface SandboxRecord {
   readonly id: string;
   /** The full name of its image. */
   readonly image: string;
+  /** Its manifest: the name may come to mean another. */
+  readonly descriptor: Descriptor;
   /** The driver of its snapshot, whose key is the id. */
   readonly snapshotter: string;
   /** `bridge` has an address, `none` only loopback, `host` the host's. */
@@ -37,6 +40,7 @@ export interface SandboxRecord {
 /** Options of {@linkcode openSandbox}. */
 export interface SandboxOptions {
   readonly image: string;
+  readonly descriptor: Descriptor;
   readonly chainId: string;
   readonly hostname: string;
   readonly network: SandboxRecord["network"];
@@ -206,6 +210,7 @@ export async function openSandbox(
   const record: SandboxRecord = {
     id,
     image: options.image,
+    descriptor: options.descriptor,
     snapshotter: snapshots.driver,
     network: options.network,
     folder,

@@ -1,17 +1,21 @@
 import type { Command } from "../command.ts";
+import { commit } from "./commit.ts";
 import { exec } from "./exec.ts";
 import { lifecycle } from "./lifecycle.ts";
 import { logs } from "./logs.ts";
 import { ps } from "./ps.ts";
+import { top } from "./top.ts";
 import { update } from "./update.ts";
 import { events, stats } from "./watch.ts";
 
 /** Commands about containers that exist. */
 export const containers: readonly Command[] = [
+  commit,
   exec,
   ...lifecycle,
   logs,
   ps,
+  top,
   update,
   events,
   stats,
