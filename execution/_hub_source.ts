@@ -1,4 +1,4 @@
-import type { LogStream } from "./_log_writer.ts";
+import type { LogStream } from "./_log_formats.ts";
 import type { OutputHub } from "./_output_hub.ts";
 
 /**

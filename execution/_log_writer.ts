@@ -1,23 +1,15 @@
 import { isThere } from "./_is_there.ts";
+import { countLines, LOG_FORMATS, type LogStream } from "./_log_formats.ts";
 import type { ContainerLog, LogFormat } from "./log_options.ts";
 
-/** Which of the two a byte came from. */
-export type LogStream = "stdout" | "stderr";
-
-/** A mark of the byte order is part of the text. */
-const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
-const encoder = new TextEncoder();
 const NEWLINE = 10;
 const BLOCK = 65536;
 
-/** Splits after each newline. */
-function* lines(chunk: Uint8Array): Iterable<Uint8Array> {
-  for (let start = 0; start < chunk.length;) {
-    const at = chunk.indexOf(NEWLINE, start);
-    const end = at < 0 ? chunk.length : at + 1;
-    yield chunk.subarray(start, end);
-    start = end;
-  }
+/** Where the nth line from somewhere on ends. */
+function afterLines(bytes: Uint8Array, from: number, count: number): number {
+  let at = from;
+  for (; count > 0; count--) at = bytes.indexOf(NEWLINE, at) + 1;
+  return at;
 }
 
 /** How many bytes at the end begin a character that is not complete. */
@@ -32,28 +24,6 @@ function unfinished(bytes: Uint8Array): number {
   }
   return 0;
 }
-
-function cri(stream: LogStream, line: Uint8Array, time: string): Uint8Array {
-  const full = line.at(-1) === NEWLINE;
-  const head = encoder.encode(`${time} ${stream} ${full ? "F" : "P"} `);
-  const record = new Uint8Array(head.length + line.length + (full ? 0 : 1));
-  record.set(head);
-  record.set(line, head.length);
-  if (!full) record[record.length - 1] = NEWLINE;
-  return record;
-}
-
-function json(stream: LogStream, line: Uint8Array, time: string): Uint8Array {
-  const log = decoder.decode(line);
-  return encoder.encode(`${JSON.stringify({ log, stream, time })}\n`);
-}
-
-const FORMATS: Readonly<
-  Record<
-    Exclude<LogFormat, "raw">,
-    (stream: LogStream, line: Uint8Array, time: string) => Uint8Array
-  >
-> = { cri, json };
 
 /** Where the last record of a file ends: one that was cut off by a crash is written again. */
 function completeSize(file: Deno.FsFile): number {
@@ -111,7 +81,7 @@ export class LogWriter implements Disposable {
         `Cannot write the log "${this.#path}": expected maxSize and maxFiles of at least 1`,
       );
     }
-    if (this.#format !== "raw" && !(this.#format in FORMATS)) {
+    if (this.#format !== "raw" && !(this.#format in LOG_FORMATS)) {
       throw new TypeError(
         `Cannot write the log "${this.#path}": expected raw, cri or json, not "${this.#format}"`,
       );
@@ -177,48 +147,59 @@ export class LogWriter implements Disposable {
     }
   }
 
+  /** One write for all that fits: this is the hot path of a chatty container. */
   #records(
     format: Exclude<LogFormat, "raw">,
     stream: LogStream,
     bytes: Uint8Array,
   ): void {
-    const time = new Date().toISOString();
-    const render = (line: Uint8Array) => FORMATS[format](stream, line, time);
-    if (this.#maxSize === Infinity) {
-      // One write for all: this is the hot path of a chatty container.
-      this.#append(concat([...lines(bytes)].map(render)), bytes.length);
-      return;
-    }
-    for (const line of lines(bytes)) {
-      const record = render(line);
-      if (this.#size > 0 && !this.#fits(record)) this.#rotate();
-      this.#append(record, line.length);
+    const records = LOG_FORMATS[format](
+      stream,
+      bytes,
+      new Date().toISOString(),
+    );
+    let taken = 0;
+    for (let from = 0; from < records.length;) {
+      let end = this.#fitting(records, from);
+      if (end === from && this.#size > 0) {
+        this.#rotate();
+        continue;
+      }
+      // A record that is longer than a file has one of its own.
+      if (end === from) end = afterLines(records, from, 1);
+      const batch = records.subarray(from, end);
+      const next = end === records.length
+        ? bytes.length
+        : afterLines(bytes, taken, countLines(batch));
+      this.#append(batch, next - taken);
+      taken = next;
+      from = end;
     }
   }
 
   /** A file ends with a line, if that is not longer than a file. */
   #raw(chunk: Uint8Array): void {
-    if (this.#maxSize === Infinity) {
-      this.#append(chunk);
-      return;
-    }
-    for (let line of lines(chunk)) {
-      if (this.#size > 0 && this.#betweenLines && !this.#fits(line)) {
+    for (let from = 0; from < chunk.length;) {
+      let end = this.#fitting(chunk, from);
+      if (end === from && this.#size > 0 && this.#betweenLines) {
         this.#rotate();
+        continue;
       }
-      this.#betweenLines = line.at(-1) === NEWLINE;
-      while (!this.#fits(line)) {
-        const room = Math.max(0, this.#maxSize - this.#size);
-        this.#append(line.subarray(0, room));
-        line = line.subarray(room);
-        this.#rotate();
-      }
-      this.#append(line);
+      const isCut = end === from;
+      if (isCut) end += Math.max(0, this.#maxSize - this.#size);
+      this.#append(chunk.subarray(from, end));
+      this.#betweenLines = chunk[end - 1] === NEWLINE;
+      if (isCut) this.#rotate();
+      from = end;
     }
   }
 
-  #fits(bytes: Uint8Array): boolean {
-    return this.#size + bytes.length <= this.#maxSize;
+  /** The end of all that fits into the file, or else of the lines that do. */
+  #fitting(bytes: Uint8Array, from: number): number {
+    const end = from + Math.max(0, this.#maxSize - this.#size);
+    if (end >= bytes.length) return bytes.length;
+    const newline = bytes.subarray(from, end).lastIndexOf(NEWLINE);
+    return from + newline + 1;
   }
 
   /** @param count How many bytes of the output they stand for. */

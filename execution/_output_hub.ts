@@ -1,10 +1,7 @@
 import { setImmediate } from "node:timers";
 import { type Fd, pipe, read, tee, waitReadable } from "@containerkit/libc";
-import {
-  type LogStream,
-  LogWriter,
-  type LogWriterOptions,
-} from "./_log_writer.ts";
+import type { LogStream } from "./_log_formats.ts";
+import { LogWriter, type LogWriterOptions } from "./_log_writer.ts";
 import type { ContainerLog } from "./log_options.ts";
 
 /** What a pipe holds by default, so that one look sees all of it. */

@@ -214,6 +214,39 @@ Deno.test("LogWriter rotates what is raw at a line, or where a line has no end",
   assertEquals(read(), ["x".repeat(8), "x".repeat(8), "xxxxy"]);
 });
 
+Deno.test("LogWriter makes the same files of lines at once as one by one", () => {
+  const text = Array.from(
+    { length: 300 },
+    (_, at) =>
+      "ä".repeat(at * 7 % 40) + (at % 50 === 49 ? "x".repeat(500) : ""),
+  ).join("\n");
+  const parts = text.match(/[^\n]*\n|[^\n]+$/g)!;
+  for (const format of ["cri", "json", "raw"] as const) {
+    const files = (parts: readonly string[]) => {
+      using temp = tempDir();
+      const path = `${temp.path}/log`;
+      using log = new LogWriter({ path, format, maxSize: 400, maxFiles: 500 });
+      for (const part of parts) log.write("stdout", encoder.encode(part));
+      assertEquals(log.lost, 0);
+      return [...Deno.readDirSync(temp.path)].map(({ name }) => [
+        name,
+        // The times alone differ.
+        Deno.readTextFileSync(`${temp.path}/${name}`)
+          .replaceAll(/\d{4}-\S+?Z/g, "TIME"),
+      ]).sort();
+    };
+    const expected = files(parts);
+    assertEquals(expected.length > 10, true);
+    for (const size of [1, 7, 100, 10_000]) {
+      const pieces = [];
+      for (let at = 0; at < parts.length; at += size) {
+        pieces.push(parts.slice(at, at + size).join(""));
+      }
+      assertEquals(files(pieces), expected, `${format}, ${size} lines at once`);
+    }
+  }
+});
+
 Deno.test("LogWriter goes on where it cannot rotate, once it can", async () => {
   using temp = tempDir();
   const path = `${temp.path}/log`;

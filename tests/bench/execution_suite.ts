@@ -12,6 +12,7 @@ import { peer, program } from "../need.ts";
 import { peerCgroups } from "../peer_cgroups.ts";
 import { tempDir } from "../temp_dir.ts";
 import type { Bench } from "./bench.ts";
+import { benchLogs } from "./_log_output.ts";
 
 /** Containers started for the comparison of many. */
 const MANY = 100;
@@ -255,6 +256,8 @@ runc --root ${root} delete b`,
       rounds: ROUNDS,
     });
   }
+
+  await benchLogs(bench, { state, make });
 
   const kept = await Promise.all(
     Array.from({ length: 10 }, async (_, index) => {
