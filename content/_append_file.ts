@@ -150,11 +150,11 @@ export class AppendFile {
 
   /**
    * Appends a stream that the runtime has the source of to its end: `onGrowth` is called now and then, and a last time
-   * before this ends.
+   * before this ends. After the signal nothing is written any more.
    */
   async appendFrom(
     body: ReadableStream<Uint8Array>,
-    onGrowth: () => void,
+    { signal, onGrowth }: { signal: AbortSignal; onGrowth: () => void },
   ): Promise<void> {
     await this.flush();
     let failure: { readonly error: unknown } | undefined;
@@ -172,7 +172,7 @@ export class AppendFile {
     const file = await Deno.open(this.#path, { append: true });
     const timer = setInterval(look, LOOK);
     try {
-      await body.pipeTo(file.writable);
+      await body.pipeTo(file.writable, { signal });
     } finally {
       clearInterval(timer);
       look();

@@ -70,6 +70,9 @@ export class FileWriter implements BlobWriter {
   #busy = false;
   /** Whether more than the total is refused. */
   #limited = true;
+  /** What {@linkcode readFrom} is at, or was last, and what calls it off. */
+  #reading: Promise<void> | undefined;
+  readonly #end = new AbortController();
 
   constructor(parts: WriterParts) {
     this.ref = parts.row.ref;
@@ -106,12 +109,14 @@ export class FileWriter implements BlobWriter {
   }
 
   #open(): FileLock {
-    if (this.#lock === undefined) {
-      throw new Deno.errors.BadResource(
-        `Cannot use the writer of "${this.ref}": it is closed`,
-      );
-    }
+    if (this.#lock === undefined) throw this.#closed();
     return this.#lock;
+  }
+
+  #closed(): Error {
+    return new Deno.errors.BadResource(
+      `Cannot use the writer of "${this.ref}": it is closed`,
+    );
   }
 
   get offset(): number {
@@ -225,28 +230,50 @@ export class FileWriter implements BlobWriter {
     body: ReadableStream<Uint8Array>,
     { onProgress }: ReadFromOptions = {},
   ): Promise<void> {
-    return this.#exclusively(async () => {
-      await this.#unshare();
-      const before = this.#file.size;
-      try {
-        if (isOfRuntime(body)) {
-          await this.#file.appendFrom(body, () => {
-            this.#touch();
-            this.#hasher.advance(this.#file.written);
-            onProgress?.(this.#file.written);
-          });
-          this.#refuse(this.#file.size);
-          return;
-        }
-        for await (const chunk of body) {
-          await this.#write(chunk);
-          onProgress?.(this.#file.size);
-        }
-      } catch (error) {
-        if (error instanceof DigestMismatchError) await this.#cut(before);
-        throw isOfDisk(error) ? this.#failure(error) : error;
-      }
-    });
+    return this.#exclusively(() =>
+      this.#reading = this.#read(body, onProgress)
+    );
+  }
+
+  async #read(
+    body: ReadableStream<Uint8Array>,
+    onProgress: ReadFromOptions["onProgress"],
+  ): Promise<void> {
+    await this.#unshare();
+    const before = this.#file.size;
+    try {
+      await this.#readAll(body, onProgress);
+    } catch (error) {
+      if (error instanceof DigestMismatchError) await this.#cut(before);
+      throw isOfDisk(error) ? this.#failure(error) : error;
+    }
+  }
+
+  async #readAll(
+    body: ReadableStream<Uint8Array>,
+    onProgress: ReadFromOptions["onProgress"],
+  ): Promise<void> {
+    const signal = AbortSignal.any([
+      this.#end.signal,
+      ...(this.#signal === undefined ? [] : [this.#signal]),
+    ]);
+    if (isOfRuntime(body)) {
+      await this.#file.appendFrom(body, {
+        signal,
+        onGrowth: () => {
+          this.#touch();
+          this.#hasher.advance(this.#file.written);
+          onProgress?.(this.#file.written);
+        },
+      });
+      this.#refuse(this.#file.size);
+      return;
+    }
+    const write = async (chunk: Uint8Array) => {
+      await this.#write(chunk);
+      onProgress?.(this.#file.size);
+    };
+    await body.pipeTo(new WritableStream({ write }), { signal });
   }
 
   async #cut(size: number): Promise<void> {
@@ -397,6 +424,9 @@ export class FileWriter implements BlobWriter {
 
   async abort(): Promise<void> {
     if (this.#lock === undefined) return;
+    // Otherwise it would go on writing to a file that is another's then.
+    this.#end.abort(this.#closed());
+    await this.#reading?.catch(() => {});
     try {
       await this.#file.idle();
       if (this.#shared === undefined) {

@@ -77,7 +77,7 @@ export interface BlobWriter extends AsyncDisposable {
    * Appends a stream to its end. Where the stream is the body of an answer of `fetch()`, or a file's, the bytes do not pass
    * through the program, which takes less processor time than {@linkcode write}.
    *
-   * It ends when the stream does; to call it off, end the stream.
+   * It ends when the stream does. The signal of the writer and {@linkcode abort} call it off, and the stream with it.
    *
    * @param body The bytes.
    * @throws {DigestMismatchError} If there are more than the descriptor says; none of them stays.
@@ -111,6 +111,6 @@ export interface BlobWriter extends AsyncDisposable {
     digest?: string,
     options?: CommitOptions,
   ): Promise<void>;
-  /** Gives up writing; what was written stays and may be resumed later. A second call does nothing. */
+  /** Gives up writing, also what is being read; what was written stays and may be resumed later. A second call does nothing. */
   abort(): Promise<void>;
 }

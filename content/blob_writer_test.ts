@@ -1,4 +1,10 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertInstanceOf,
+  assertRejects,
+  assertThrows,
+} from "@std/assert";
 import {
   digestBytes,
   DigestMismatchError,
@@ -437,6 +443,43 @@ Deno.test("readFrom() passes on what the stream fails with, and what came before
   assertEquals(writer.offset, 100_000);
   await writer.readFrom(new Blob([bytes.subarray(100_000)]).stream());
   await writer.commit(bytes.length, digestBytes(bytes));
+});
+
+Deno.test("abort() and the signal call readFrom() off, and nothing of the stream is written any more", async () => {
+  await using temp = tempDir();
+  using store = await openStore({ root: temp.path });
+  const ended = new Error("ended");
+  for (const type of ["bytes", undefined] as const) {
+    for (const by of ["abort", "signal"] as const) {
+      let more = () => {};
+      const cancelled = Promise.withResolvers<unknown>();
+      const body = new ReadableStream<Uint8Array>({
+        type,
+        start(controller: ReadableStreamDefaultController<Uint8Array>) {
+          more = () => controller.enqueue(new Uint8Array(200_000));
+          more();
+        },
+        cancel: cancelled.resolve,
+      } as UnderlyingSource<Uint8Array>);
+      const caller = new AbortController();
+      const { signal } = caller;
+      await using writer = await store.writer("stalls", { signal });
+      const read = assertRejects(() => writer.readFrom(body));
+      while (writer.offset < 200_000) {
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+      if (by === "signal") caller.abort(ended);
+      await writer.abort();
+      assertThrows(more, TypeError);
+      const error = await read;
+      assertEquals(await cancelled.promise, error);
+      if (by === "signal") assertEquals(error, ended);
+      else assertInstanceOf(error, Deno.errors.BadResource);
+      await using again = await store.writer("stalls");
+      assertEquals(again.offset, 200_000);
+      await again.truncate(0);
+    }
+  }
 });
 
 Deno.test("readFrom() takes nothing of a stream that has more than the descriptor says", async () => {
