@@ -76,54 +76,56 @@ export type Rows = ReturnType<typeof openRows>;
 
 /** Prepares the statements. */
 export function openRows(db: State) {
-  const byKey = db.prepare(`SELECT ${COLUMNS} FROM snapshots s WHERE key = ?`);
-  const byId = db.prepare(`SELECT ${COLUMNS} FROM snapshots s WHERE id = ?`);
-  const page = db.prepare(
+  // Asked for each time: a state that is closed says so then.
+  const prepared = (sql: string) => () => db.prepare(sql);
+  const byKey = prepared(`SELECT ${COLUMNS} FROM snapshots s WHERE key = ?`);
+  const byId = prepared(`SELECT ${COLUMNS} FROM snapshots s WHERE id = ?`);
+  const page = prepared(
     `SELECT ${COLUMNS} FROM snapshots s WHERE id > ? ORDER BY id LIMIT ${PAGE}`,
   );
-  const chain = db.prepare(
+  const chain = prepared(
     `WITH RECURSIVE chain (id, parent, depth) AS (
       SELECT id, parent, 0 FROM snapshots WHERE id = ?
       UNION ALL
       SELECT s.id, s.parent, depth + 1 FROM snapshots s JOIN chain c ON s.id = c.parent
     ) SELECT id FROM chain ORDER BY depth`,
   );
-  const children = db.prepare(
+  const children = prepared(
     "SELECT count(*) AS count FROM snapshots WHERE parent = ?",
   );
-  const unsettled = db.prepare(
+  const unsettled = prepared(
     `SELECT ${COLUMNS} FROM snapshots s WHERE kind <> 'committed'
       AND (creating <> 0 OR transient = 1 OR boot_id IS NOT ?)`,
   );
-  const users = db.prepare(
+  const users = prepared(
     `WITH RECURSIVE above (id) AS (
       SELECT ?1 UNION ALL SELECT s.id FROM snapshots s JOIN above a ON s.parent = a.id
     ) SELECT key FROM snapshots WHERE id IN (SELECT id FROM above) AND id <> ?1 AND kind <> 'committed'`,
   );
-  const insert = db.prepare(
+  const insert = prepared(
     `INSERT INTO snapshots (key, kind, creating, transient, parent, labels, lease, options, boot_id, created, updated)
       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   );
-  const ready = db.prepare("UPDATE snapshots SET creating = 0 WHERE id = ?");
-  const sealing = db.prepare(
+  const ready = prepared("UPDATE snapshots SET creating = 0 WHERE id = ?");
+  const sealing = prepared(
     `UPDATE snapshots SET creating = ${SEALING} WHERE id = ?`,
   );
-  const commit = db.prepare(
+  const commit = prepared(
     `UPDATE snapshots SET key = ?, kind = 'committed', creating = 0, transient = 0, boot_id = NULL, parent = ?, labels = ?, lease = ?,
       diff_id = ?, size = ?, inodes = ?, created = ?, updated = ? WHERE id = ?`,
   );
-  const label = db.prepare(
+  const label = prepared(
     "UPDATE snapshots SET labels = ?, updated = ? WHERE id = ?",
   );
-  const settle = db.prepare(
+  const settle = prepared(
     "UPDATE snapshots SET creating = 0, boot_id = ? WHERE id = ?",
   );
-  const measure = db.prepare(
+  const measure = prepared(
     "UPDATE snapshots SET size = ?, inodes = ? WHERE id = ?",
   );
-  const remove = db.prepare("DELETE FROM snapshots WHERE id = ?");
+  const remove = prepared("DELETE FROM snapshots WHERE id = ?");
 
-  const last = db.prepare(
+  const last = prepared(
     "SELECT seq FROM sqlite_sequence WHERE name = 'snapshots'",
   );
 
@@ -131,27 +133,27 @@ export function openRows(db: State) {
   const many = (value: unknown) => value as Row[];
   return {
     /** The row of a key or name. */
-    find: (key: string) => one(byKey.get(key)),
+    find: (key: string) => one(byKey().get(key)),
     /** The row of an id. */
-    get: (id: number) => one(byId.get(id)),
+    get: (id: number) => one(byId().get(id)),
     /** The highest id that was ever given out. */
     last: () =>
-      (last.get() as unknown as { seq: number } | undefined)?.seq ?? 0,
+      (last().get() as unknown as { seq: number } | undefined)?.seq ?? 0,
     /** The ids from a row down to the lowest layer. */
     chain: (id: number) =>
-      (chain.all(id) as unknown as { id: number }[]).map((row) => row.id),
+      (chain().all(id) as unknown as { id: number }[]).map((row) => row.id),
     /** How many rows are built on one. */
     children: (id: number) =>
-      (children.get(id) as unknown as { count: number }).count,
+      (children().get(id) as unknown as { count: number }).count,
     /** Rows of another boot, those that live no longer than a process, and those that one is at work on. */
-    unsettled: (bootId: string) => many(unsettled.all(bootId)),
+    unsettled: (bootId: string) => many(unsettled().all(bootId)),
     /** Keys of the active snapshots and views somewhere above a row. */
     users: (id: number) =>
-      (users.all(id) as unknown as { key: string }[]).map((row) => row.key),
+      (users().all(id) as unknown as { key: string }[]).map((row) => row.key),
     /** Adds a row, and gives its id. */
     insert: (row: NewRow) =>
       Number(
-        insert.run(
+        insert().run(
           row.key,
           row.kind,
           row.creating,
@@ -166,9 +168,9 @@ export function openRows(db: State) {
         ).lastInsertRowid,
       ),
     /** Notes that the files of a row are what they are to be. */
-    ready: (id: number) => void ready.run(id),
+    ready: (id: number) => void ready().run(id),
     /** Notes that a layer is being made of the files of a row. */
-    sealing: (id: number) => void sealing.run(id),
+    sealing: (id: number) => void sealing().run(id),
     /** Makes a row committed. */
     commit: (
       id: number,
@@ -178,7 +180,7 @@ export function openRows(db: State) {
       >,
       now: number,
     ) =>
-      void commit.run(
+      void commit().run(
         to.key,
         to.parent,
         to.labels,
@@ -192,18 +194,18 @@ export function openRows(db: State) {
       ),
     /** Changes labels. */
     label: (id: number, labels: string, now: number) =>
-      void label.run(labels, now, id),
+      void label().run(labels, now, id),
     /** Takes a row over into this boot. */
-    settle: (id: number, bootId: string) => void settle.run(bootId, id),
+    settle: (id: number, bootId: string) => void settle().run(bootId, id),
     /** Notes what a row takes on disk. */
     measure: (id: number, usage: SnapshotUsage) =>
-      void measure.run(usage.size, usage.inodes ?? null, id),
+      void measure().run(usage.size, usage.inodes ?? null, id),
     /** Removes a row. */
-    remove: (id: number) => void remove.run(id),
+    remove: (id: number) => void remove().run(id),
     /** All rows, a page at a time, so that the table may change meanwhile. */
     *all(): Generator<Row> {
       for (let last = 0;;) {
-        const rows = many(page.all(last));
+        const rows = many(page().all(last));
         yield* rows;
         if (rows.length < PAGE) return;
         last = rows.at(-1)!.id;

@@ -107,6 +107,34 @@ rootTest(
 );
 
 rootTest(
+  "a closed store says that it is, also while the process has it open again",
+  async () => {
+    await using temp = tempDir();
+    for (const others of [0, 1]) {
+      const open = () => openOverlay({ root: `${temp.path}/${others}` });
+      const snapshots = await open();
+      const work = await snapshots.prepare("work");
+      await using _others = new AsyncDisposableStack();
+      for (let count = 0; count < others; count++) _others.use(await open());
+      await snapshots.close();
+      for (
+        const call of [
+          () => snapshots.prepare("more"),
+          () => snapshots.stat("work"),
+          () => snapshots.remove("work"),
+          () => Array.fromAsync(snapshots.walk()),
+          () => Array.fromAsync(snapshots.collectable.list()),
+          () => work.diff(),
+          () => work[Symbol.asyncDispose](),
+        ]
+      ) {
+        await assertRejects(call, Deno.errors.BadResource, "it is closed");
+      }
+    }
+  },
+);
+
+rootTest(
   "keep() of one handle leaves the snapshot locked for the others",
   async () => {
     await using temp = tempDir({ dir: "/var/tmp" });
