@@ -127,7 +127,8 @@ async function applyTogether(
       }
     }
   };
-  const workers = Array.from({ length: Math.max(1, parallel) }, worker);
+  const length = Math.min(parallel, claimed.length);
+  const workers = Array.from({ length }, worker);
   const results = await Promise.allSettled(workers);
   if (failed.signal.aborted) throw failed.signal.reason;
   for (const result of results) {
@@ -232,6 +233,7 @@ async function flatten({ to, committed }: Work, name: string): Promise<void> {
  * @param options How, and whom to tell.
  * @returns The name of the topmost layer in the store.
  * @throws {TypeError} If there are no layers.
+ * @throws {RangeError} If `parallel` is less than 1, or no number.
  * @throws {DigestMismatchError} If a layer is not what it was said to be.
  *
  * @example Usage
@@ -253,6 +255,12 @@ export async function unpack(
   const chainId = chain.at(-1);
   if (chainId === undefined) {
     throw new TypeError("Cannot unpack an image without layers");
+  }
+  const { parallel = 1 } = options;
+  if (!(parallel >= 1)) {
+    throw new RangeError(
+      `Cannot unpack ${parallel} layers at the same time: expected a number from 1`,
+    );
   }
   const signal = options.signal ?? new AbortController().signal;
   signal.throwIfAborted();

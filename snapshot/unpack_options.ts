@@ -49,7 +49,7 @@ export interface UnpackLease {
 /** Options of `unpack()`. */
 export interface UnpackOptions {
   /**
-   * How many layers to work on at the same time, where the driver can.
+   * How many layers to work on at the same time, where the driver can; `Infinity` is all of them.
    *
    * @default {navigator.hardwareConcurrency}
    */

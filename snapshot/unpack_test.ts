@@ -1,0 +1,49 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { describe } from "@containerkit/oci";
+import { rootTest, tempDir } from "@containerkit/tests";
+import { archive, file, stream } from "./_test_layers.ts";
+import { type LayerSource, openOverlay, unpack } from "./mod.ts";
+
+async function source(name: string): Promise<LayerSource> {
+  const bytes = archive([file(name)]);
+  const mediaType = "application/vnd.oci.image.layer.v1.tar";
+  const { digest, size } = await describe(mediaType, bytes);
+  const open = () => Promise.resolve(stream(bytes));
+  return { mediaType, digest, size, diffId: digest, open };
+}
+
+rootTest(
+  "unpack() works on as many layers at the same time as it is told, and refuses what is no number of them",
+  async () => {
+    await using temp = tempDir();
+    const layers = await Promise.all(["a", "b", "c"].map(source));
+    for (const [parallel, most] of [[1, 1], [2, 2], [8, 3], [Infinity, 3]]) {
+      await using snapshots = await openOverlay({
+        root: `${temp.path}/${parallel}`,
+      });
+      let [open, found] = [0, 0];
+      const watched = layers.map((layer) => ({
+        ...layer,
+        async open() {
+          found = Math.max(found, ++open);
+          // Until each that may be has been opened.
+          await new Promise((resolve) => setTimeout(resolve));
+          return await layer.open();
+        },
+      }));
+      await unpack(watched, snapshots, {
+        parallel: parallel!,
+        onProgress({ type }) {
+          if (type === "applied") open--;
+        },
+      });
+      assertEquals(found, most, `${parallel}`);
+    }
+    await using snapshots = await openOverlay({ root: temp.path });
+    for (const parallel of [0, -1, NaN]) {
+      const call = () => unpack(layers, snapshots, { parallel });
+      await assertRejects(call, RangeError, `Cannot unpack ${parallel} layers`);
+    }
+    assertEquals(await Array.fromAsync(snapshots.walk()), []);
+  },
+);
