@@ -37,11 +37,11 @@ function sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
 
 /** Whether a layer is there; then it counts as used just now. */
 export async function touchLayer(
-  { to }: Work,
+  { to, signal }: Work,
   chainId: string,
 ): Promise<boolean> {
   try {
-    await to.update(chainId, { labels: {} });
+    await to.update(chainId, { labels: {}, signal });
     return true;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return false;

@@ -270,14 +270,14 @@ export async function commitAll(
     }
     if (durability !== "none") await syncFilesystem(store.root);
     signal?.throwIfAborted();
-    await store.referring(() =>
+    const settleAll = () =>
       store.state.transaction(() => {
         for (const [index, pending] of all.entries()) {
           confirmParent(store, pending, all.slice(0, index));
           settle(store, pending, created);
         }
-      })
-    );
+      });
+    await store.referring(settleAll, signal);
   } catch (error) {
     throw undo(store, all, error);
   }

@@ -129,10 +129,10 @@ export async function makeSnapshot(
   const begin = () => beginSnapshot(store, key, make);
   const made = parent === undefined
     ? begin()
-    : await store.referring(begin).catch(async (error) => {
+    : await store.referring(begin, signal).catch(async (error) => {
       if (!(error instanceof Displaced)) throw error;
       await recover(store);
-      return await store.referring(begin);
+      return await store.referring(begin, signal);
     }).catch((error) => {
       if (!(error instanceof Displaced)) throw error;
       throw lost(action, key, parent);

@@ -193,10 +193,14 @@ export class StoreSnapshotter implements Snapshotter, HandleOwner {
   update(name: string, options: UpdateOptions): Promise<SnapshotInfo> {
     return this.#traced("update", name, () => {
       checkLabels("update", name, options.labels);
-      checkOptions("update", name, options, ["labels", "replace"]);
+      checkOptions("update", name, options, [
+        "labels",
+        "replace",
+        "signal",
+      ]);
       const { rows, state } = this.#store;
       // What was just updated is kept for a while.
-      return this.#store.referring(() =>
+      const change = () =>
         state.transaction(() => {
           const row = this.#store.require("update", name);
           const old = options.replace === true ? {} : JSON.parse(row.labels);
@@ -208,8 +212,8 @@ export class StoreSnapshotter implements Snapshotter, HandleOwner {
             Date.now(),
           );
           return toInfo(rows.get(row.id)!);
-        })
-      );
+        });
+      return this.#store.referring(change, options.signal);
     });
   }
 

@@ -64,8 +64,14 @@ export class Store implements Disposable {
    * Does something that refers to a layer, or needs it to stay. Garbage collection, of whatever process, removes nothing
    * meanwhile, and looks again before it goes on.
    */
-  async referring<T>(fn: () => Synchronous<T>): Promise<T> {
-    using _lock = await lockFile(this.#gcLock, { exclusive: false });
+  async referring<T>(
+    fn: () => Synchronous<T>,
+    signal?: AbortSignal,
+  ): Promise<T> {
+    using _lock = await lockFile(this.#gcLock, {
+      exclusive: false,
+      ...(signal === undefined ? {} : { signal }),
+    });
     return fn() as T;
   }
 

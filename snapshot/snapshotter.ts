@@ -108,6 +108,8 @@ export interface UpdateOptions {
    * @default {false}
    */
   readonly replace?: boolean;
+  /** Aborts it. */
+  readonly signal?: AbortSignal;
 }
 
 /** Options of {@linkcode Snapshot.apply}. */

@@ -11,6 +11,7 @@ import {
   touchLayer,
   type Work,
 } from "./_claim_layer.ts";
+import { unlessAborted } from "./_unless_aborted.ts";
 import type { LayerSource } from "./layer_source.ts";
 import { LayerError } from "./layer_error.ts";
 import { RebaseError } from "./rebase_error.ts";
@@ -272,7 +273,8 @@ export async function unpack(
   }));
   if (typeof options.lease === "object") {
     const { type } = to.collectable;
-    await options.lease.add(...chain.map((id) => ({ type, id })));
+    const items = chain.map((id) => ({ type, id }));
+    await unlessAborted(options.lease.add(...items), signal);
   }
   // What is built upon cannot go: the highest layer there is keeps those below it.
   let there = all.length;

@@ -1,5 +1,6 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { describe } from "@containerkit/oci";
+import { tryLockFile } from "@containerkit/state";
 import { rootTest, tempDir } from "@containerkit/tests";
 import { archive, file, stream } from "./_test_layers.ts";
 import { type LayerSource, openOverlay, unpack } from "./mod.ts";
@@ -45,5 +46,49 @@ rootTest(
       await assertRejects(call, RangeError, `Cannot unpack ${parallel} layers`);
     }
     assertEquals(await Array.fromAsync(snapshots.walk()), []);
+  },
+);
+
+rootTest(
+  "a call that waits for garbage collection ends with its signal",
+  async () => {
+    await using temp = tempDir();
+    const root = temp.path;
+    await using snapshots = await openOverlay({ root });
+    const layers = [await source("a")];
+    const { chainId } = await unpack(layers, snapshots);
+    await using work = await snapshots.prepare("work");
+    const reason = new Error("enough");
+    const added: Promise<unknown>[] = [];
+    const lease = {
+      id: "mine",
+      async add() {
+        const adding = snapshots.update(chainId, { labels: {} });
+        added.push(adding);
+        await adding;
+      },
+    };
+    for (
+      const call of [
+        (signal: AbortSignal) => snapshots.prepare("a", chainId, { signal }),
+        (signal: AbortSignal) => snapshots.view("v", chainId, { signal }),
+        (signal: AbortSignal) => work.commit("layer", { signal }),
+        (signal: AbortSignal) =>
+          snapshots.update(chainId, { labels: {}, signal }),
+        (signal: AbortSignal) => unpack(layers, snapshots, { signal }),
+        (signal: AbortSignal) => unpack(layers, snapshots, { signal, lease }),
+      ]
+    ) {
+      const controller = new AbortController();
+      using _lock = tryLockFile(`${root}/gc.lock`);
+      const called = call(controller.signal);
+      const timer = setTimeout(() => controller.abort(reason), 20);
+      assertEquals(await assertRejects(() => called), reason);
+      clearTimeout(timer);
+    }
+    // What the caller was asked to do goes on.
+    await Promise.all(added);
+    const left = await Array.fromAsync(snapshots.walk());
+    assertEquals(left.map(({ name }) => name), [chainId, "work"]);
   },
 );
