@@ -113,56 +113,87 @@ export class TarStream implements TransformStream<TarStreamInput, Uint8Array> {
   readonly readable: ReadableStream<Uint8Array>;
   /** Takes the entries. */
   readonly writable: WritableStream<TarStreamInput>;
+  /** What is being read, and what ends it: a body may stand still. */
+  #body: ReadableStreamDefaultReader<Uint8Array> | undefined;
+  readonly #end = new AbortController();
 
   /** Makes an empty archive that ends when the writable is closed. */
   constructor() {
-    const { readable, writable } = new TransformStream<
-      TarStreamInput,
-      Uint8Array
-    >({
-      async transform(entry, controller) {
-        await writeEntry(entry, controller);
-      },
-      flush(controller) {
-        controller.enqueue(new Uint8Array(2 * BLOCK));
+    let entries: WritableStreamDefaultController;
+    const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>({
+      // Whoever reads no further has no use for more.
+      cancel: (reason) => {
+        this.#end.abort(reason);
+        entries.error(reason);
       },
     });
+    const archive = writable.getWriter();
     this.readable = readable;
-    this.writable = writable;
+    this.writable = new WritableStream<TarStreamInput>({
+      start: (controller) => {
+        entries = controller;
+        const { signal } = controller;
+        signal.addEventListener("abort", () => this.#end.abort(signal.reason));
+      },
+      write: async (entry) => {
+        try {
+          await this.#write(entry, archive);
+        } catch (error) {
+          if (this.#end.signal.aborted) throw error;
+          this.#end.abort(error);
+          await archive.abort(error);
+          throw error;
+        }
+      },
+      async close() {
+        await archive.write(new Uint8Array(2 * BLOCK));
+        await archive.close();
+      },
+      abort: (reason) => archive.abort(reason),
+    });
+    const { signal } = this.#end;
+    signal.addEventListener("abort", () => {
+      this.#body?.cancel(signal.reason).catch(() => {});
+    });
   }
-}
 
-async function writeEntry(
-  entry: TarStreamInput,
-  controller: TransformStreamDefaultController<Uint8Array>,
-): Promise<void> {
-  const size = entry.type === "file" ? entry.size : 0;
-  const name = entry.type === "directory" && !entry.path.endsWith("/")
-    ? `${entry.path}/`
-    : entry.path;
-  controller.enqueue(encodeTarHeader({
-    ...entry.options,
-    name,
-    size,
-    typeflag: FLAGS[entry.type],
-    ...("linkname" in entry ? { linkname: entry.linkname } : {}),
-  }));
-  if (entry.type !== "file") return;
-  let written = 0;
-  for await (const chunk of entry.readable) {
-    written += chunk.length;
-    if (written > size) {
+  async #write(
+    entry: TarStreamInput,
+    archive: WritableStreamDefaultWriter<Uint8Array>,
+  ): Promise<void> {
+    const size = entry.type === "file" ? entry.size : 0;
+    const name = entry.type === "directory" && !entry.path.endsWith("/")
+      ? `${entry.path}/`
+      : entry.path;
+    await archive.write(encodeTarHeader({
+      ...entry.options,
+      name,
+      size,
+      typeflag: FLAGS[entry.type],
+      ...("linkname" in entry ? { linkname: entry.linkname } : {}),
+    }));
+    if (entry.type !== "file") return;
+    const body = this.#body = entry.readable.getReader();
+    let written = 0;
+    for (;;) {
+      const { done, value } = await body.read();
+      if (done) break;
+      written += value.length;
+      if (written > size) {
+        throw new RangeError(
+          `Cannot write the entry "${name}": its body is longer than ${size} bytes`,
+        );
+      }
+      await archive.write(value);
+    }
+    this.#end.signal.throwIfAborted();
+    body.releaseLock();
+    if (written < size) {
       throw new RangeError(
-        `Cannot write the entry "${name}": its body is longer than ${size} bytes`,
+        `Cannot write the entry "${name}": its body has ${written} bytes, expected ${size}`,
       );
     }
-    controller.enqueue(chunk);
+    const padding = (BLOCK - size % BLOCK) % BLOCK;
+    if (padding > 0) await archive.write(new Uint8Array(padding));
   }
-  if (written < size) {
-    throw new RangeError(
-      `Cannot write the entry "${name}": its body has ${written} bytes, expected ${size}`,
-    );
-  }
-  const padding = (BLOCK - size % BLOCK) % BLOCK;
-  if (padding > 0) controller.enqueue(new Uint8Array(padding));
 }

@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import {
   createTarParser,
   decodeText,
@@ -549,6 +549,63 @@ function body(
 ): { size: number; readable: ReadableStream<Uint8Array> } {
   const bytes = encodeText(text);
   return { size: bytes.length, readable: ReadableStream.from([bytes]) };
+}
+
+pureTest(
+  "TarStream reads a body no faster than its archive is read",
+  async () => {
+    let pulls = 0;
+    const readable = new ReadableStream<Uint8Array>({
+      pull(controller) {
+        controller.enqueue(new Uint8Array(512));
+        if (++pulls === 1000) controller.close();
+      },
+    });
+    const archive = write({ type: "file", path: "f", size: 512_000, readable });
+    const reader = archive.getReader();
+    const { value: header } = await reader.read();
+    assertEquals(header?.length, 512);
+    await new Promise((resolve) => setTimeout(resolve));
+    assert(pulls < 5, `${pulls}`);
+    let rest = 0;
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      rest += value.length;
+    }
+    assertEquals(rest, 512_000 + 1024);
+  },
+);
+
+for (const by of ["who reads it", "who writes it"]) {
+  pureTest(
+    `TarStream lets go of a body that stands still when ${by} gives up`,
+    async () => {
+      const reason = new Error("enough");
+      const ended = Promise.withResolvers<unknown>();
+      const begun = Promise.withResolvers<void>();
+      const readable = new ReadableStream<Uint8Array>({
+        pull: () => begun.resolve(),
+        cancel: ended.resolve,
+      }, { highWaterMark: 0 });
+      const archive = new TarStream();
+      const writer = archive.writable.getWriter();
+      const written = assertRejects(() =>
+        writer.write({ type: "file", path: "f", size: 9, readable })
+      );
+      const reader = archive.readable.getReader();
+      await reader.read();
+      await begun.promise;
+      if (by === "who reads it") await reader.cancel(reason);
+      else {
+        await writer.abort(reason);
+        assertEquals(await assertRejects(() => reader.read()), reason);
+      }
+      assertEquals(await ended.promise, reason);
+      assertEquals(await written, reason);
+      assertEquals(await assertRejects(() => writer.closed), reason);
+    },
+  );
 }
 
 pureTest(
