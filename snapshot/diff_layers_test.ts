@@ -392,7 +392,7 @@ rootTest(
 );
 
 rootTest(
-  "diffLayers() can be cancelled before and while it is read",
+  "diffLayers() can be cancelled or aborted before and while it is read",
   async () => {
     using pair = await trees(":", "seq 300000 > f");
     await diffLayers(pair.a, pair.b).readable.cancel();
@@ -400,6 +400,9 @@ rootTest(
     const reader = readable.getReader();
     await reader.read();
     await reader.cancel();
+    const signal = AbortSignal.abort(new Error("enough"));
+    const aborted = diffLayers(pair.a, pair.b, { signal });
+    await assertRejects(() => new Response(aborted.readable).bytes());
     assertThrows(
       () => diffLayers(pair.a, `${pair.b}/missing`),
       Error,

@@ -20,13 +20,13 @@ export async function* readChunks(
   source: ByteSource,
   { reuse = false, signal }: ReadChunksOptions = {},
 ): AsyncGenerator<Uint8Array> {
-  signal?.throwIfAborted();
   const reader = openReader(source, reuse);
   const abort = () => void reader.cancel(signal!.reason).catch(() => {});
   signal?.addEventListener("abort", abort);
   let ended = false;
   let ahead: Promise<Uint8Array | undefined> | undefined;
   try {
+    signal?.throwIfAborted();
     ahead = reader.read();
     for (;;) {
       const chunk = await ahead;
@@ -41,7 +41,7 @@ export async function* readChunks(
   } finally {
     signal?.removeEventListener("abort", abort);
     if (!ended) {
-      await reader.cancel().catch(() => {});
+      await reader.cancel(signal?.reason).catch(() => {});
       await ahead?.catch(() => {});
     }
     reader.release();

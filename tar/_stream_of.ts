@@ -15,6 +15,9 @@ export function streamOf(
   const { promise, resolve, reject } = Promise.withResolvers<LayerDigests>();
   // Whoever reads the stream sees the error there.
   promise.catch(() => {});
+  const end = async (reason: unknown) => {
+    if (source instanceof ReadableStream) await source.cancel(reason);
+  };
   const chunks = generate(resolve);
   let begun = false;
   const readable = new ReadableStream<Uint8Array>({
@@ -26,13 +29,15 @@ export function streamOf(
         else controller.enqueue(value);
       } catch (error) {
         reject(error);
+        // It may have failed before it looked at the source.
+        await end(error).catch(() => {});
         throw error;
       }
     },
     async cancel(reason) {
       reject(reason ?? new DOMException("The layer was let go", "AbortError"));
       if (begun) await chunks.return(undefined);
-      else if (source instanceof ReadableStream) await source.cancel(reason);
+      else await end(reason);
     },
   }, { highWaterMark: 0 });
   return { readable, digests: promise };

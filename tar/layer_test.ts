@@ -9,6 +9,7 @@ import {
   parseWhiteout,
   readLayer,
   readLayerChunks,
+  writeLayer,
 } from "./layer.ts";
 import { LimitError, TarError } from "./mod.ts";
 
@@ -220,6 +221,50 @@ pureTest("readLayer() stops when aborted", async () => {
   await assertRejects(() => bytesOf(readable), Error, "enough");
   assertEquals(cancelled, true);
 });
+
+for (
+  const [name, call] of Object.entries<
+    (
+      source: ReadableStream<Uint8Array>,
+      signal: AbortSignal,
+    ) => Promise<unknown>
+  >({
+    "readLayer()": (source, signal) =>
+      bytesOf(readLayer(source, { signal }).readable),
+    "readLayerChunks()": (source, signal) =>
+      readLayerChunks(source, () => {}, { signal }),
+    "writeLayer()": (source, signal) =>
+      bytesOf(writeLayer(source, { signal }).readable),
+    "decompress()": (source, signal) => bytesOf(decompress(source, { signal })),
+  })
+) {
+  pureTest(
+    `${name} lets go of its source when it is aborted before it begins`,
+    async () => {
+      let cancelled: unknown;
+      const source = new ReadableStream<Uint8Array>({
+        cancel: (reason) => void (cancelled = reason),
+      });
+      const reason = new Error("enough");
+      const called = call(source, AbortSignal.abort(reason));
+      assertEquals(await assertRejects(() => called), reason);
+      assertEquals(cancelled, reason);
+    },
+  );
+}
+
+pureTest(
+  "writeLayer() lets go of its source when there is no such level",
+  async () => {
+    let cancelled: unknown;
+    const source = new ReadableStream<Uint8Array>({
+      cancel: (reason) => void (cancelled = reason),
+    });
+    const { readable } = writeLayer(source, { level: 99 });
+    const error = await assertRejects(() => bytesOf(readable), RangeError);
+    assertEquals(cancelled, error);
+  },
+);
 
 pureTest(
   "readLayerChunks() reads what fills a buffer, with buffers that are used again",
