@@ -243,7 +243,7 @@ export class Sweeper {
           const id = left.shift()!;
           const node = { namespace: NOWHERE, type: collectable.type, id };
           if (this.#marker.isKept(node)) continue;
-          await collectable.remove(id);
+          if (await collectable.remove(id) === false) continue;
           this.#report({ type: collectable.type, id });
         }
       }

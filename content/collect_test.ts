@@ -228,6 +228,20 @@ Deno.test("collect() removes things of other components after what refers to the
   );
 });
 
+Deno.test("collect() does not count what another component leaves, as it is used", async () => {
+  await using temp = tempDir();
+  using store = await openStore({ root: temp.path });
+  const base = fakeCollectable("snapshot/x", new Map([["a", {}], ["b", {}]]));
+  const { removed } = await collect(store, {
+    ...NOW,
+    collectables: [{
+      ...base,
+      remove: async (id) => id !== "a" && await base.remove(id),
+    }],
+  });
+  assertEquals(removed, [{ type: "snapshot/x", id: "b" }]);
+});
+
 Deno.test("collect() keeps things of other components that come up while it runs", async () => {
   await using temp = tempDir();
   using store = await openStore({ root: temp.path });

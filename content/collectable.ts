@@ -42,6 +42,8 @@ export interface Collectable {
   references(id: string): AsyncIterable<CollectableReference>;
   /**
    * Removes one thing. It is no error if it is gone, or cannot be removed as it is in use again. The lock is held by the caller.
+   *
+   * @returns `false` if it removed nothing.
    */
-  remove(id: string): Promise<void>;
+  remove(id: string): Promise<boolean | void>;
 }

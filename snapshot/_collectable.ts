@@ -25,15 +25,16 @@ export function collectableOf(store: Store): SnapshotCollectable {
     async remove(id) {
       const row = store.rows.find(id);
       // What a handle of this process is open for is no garbage. The lock tells other processes only.
-      if (row === undefined || store.holds(row.id) > 0) return;
+      if (row === undefined || store.holds(row.id) > 0) return false;
       try {
         await removeRow(store, row);
+        return true;
       } catch (error) {
         // Built upon, or in use, since it was marked: then it is no garbage.
         if (
           error instanceof SnapshotStateError ||
           error instanceof Deno.errors.Busy
-        ) return;
+        ) return false;
         throw error;
       }
     },

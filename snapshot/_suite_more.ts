@@ -483,9 +483,12 @@ export const MORE_CASES: Readonly<Record<string, SuiteCase>> = {
       "what top refers to",
     );
     same(await Array.fromAsync(collectable.references("base")), [], "base");
-    await collectable.remove("base");
+    same(await collectable.remove("base"), false, "removed below another");
     await snapshotter.stat("base");
-    for (const id of ["top", "base", "base"]) await collectable.remove(id);
+    for (const id of ["top", "base"]) {
+      same(await collectable.remove(id), true, "removed");
+    }
+    same(await collectable.remove("base"), false, "removed again");
     same(await names(snapshotter), [], "what is left");
   },
 

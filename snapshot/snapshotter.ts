@@ -234,8 +234,8 @@ export interface SnapshotCollectable {
   references(
     id: string,
   ): AsyncIterable<{ readonly type: string; readonly id: string }>;
-  /** Removes one; nothing happens if it is gone or others are built on it. */
-  remove(id: string): Promise<void>;
+  /** Removes one, and says whether it did: nothing happens if it is gone, in use, or others are built on it. */
+  remove(id: string): Promise<boolean>;
 }
 
 /**

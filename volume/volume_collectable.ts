@@ -25,6 +25,6 @@ export interface VolumeCollectable {
   references(
     id: string,
   ): AsyncIterable<{ readonly type: string; readonly id: string }>;
-  /** Removes a volume; nothing happens if it is gone or in use. */
-  remove(id: string): Promise<void>;
+  /** Removes a volume, and says whether it did: nothing happens if it is gone or in use. */
+  remove(id: string): Promise<boolean>;
 }

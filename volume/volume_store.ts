@@ -59,10 +59,7 @@ export class VolumeStore implements AsyncDisposable {
    */
   constructor(store: Store) {
     this.#store = store;
-    this.collectable = collectableOf(
-      store,
-      async (name) => void await this.#collect(name),
-    );
+    this.collectable = collectableOf(store, (name) => this.#collect(name));
   }
 
   /**

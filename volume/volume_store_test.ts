@@ -346,7 +346,9 @@ rootTest(
       ["a", undefined, true],
       ["b", "l", undefined],
     ]);
+    assertEquals(await volumes.collectable.remove("a"), false);
     assertEquals(await volumes.prune(), ["b"]);
+    assertEquals(await volumes.collectable.remove("b"), false);
   },
 );
 
