@@ -170,13 +170,13 @@ export class Sweeper {
   async #sweepBlobs(): Promise<void> {
     const { state } = this.#context;
     for (let last = 0;;) {
-      this.#options.signal?.throwIfAborted();
       const rows = state.prepare(
         `SELECT blobs.id, namespace, blobs.digest AS digestId, digests.digest, size FROM blobs
          JOIN digests ON digests.id = blobs.digest WHERE blobs.id > ? ORDER BY blobs.id LIMIT ${PAGE}`,
       ).all(last) as unknown as Candidate[];
       const garbage = rows.filter((row) => this.#isGarbage(row));
       for (let at = 0; at < garbage.length; at += BATCH) {
+        this.#options.signal?.throwIfAborted();
         await this.#removeBatch(garbage.slice(at, at + BATCH));
       }
       if (rows.length < PAGE) return;

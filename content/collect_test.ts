@@ -314,6 +314,22 @@ Deno.test("collect() ends early with the signal's reason", async () => {
   assertEquals((await digests(store)).length, 1);
 });
 
+Deno.test("collect() ends early, however little there is to remove", async () => {
+  await using temp = tempDir();
+  using store = await openStore({ root: temp.path });
+  for (let count = 0; count < 200; count++) await putBlob(store);
+  const reason = new Error("enough");
+  const controller = new AbortController();
+  const onProgress = () => controller.abort(reason);
+  const { signal } = controller;
+  const error = await assertRejects(() =>
+    collect(store, { ...NOW, signal, onProgress })
+  );
+  assertEquals(error, reason);
+  const left = (await digests(store)).length;
+  assert(left > 0 && left < 200, `${left}`);
+});
+
 Deno.test("collect() leaves other programs' files alone, and orphans() lists them", async () => {
   await using temp = tempDir();
   using store = await openStore({ root: temp.path });
