@@ -212,7 +212,9 @@ export async function readContents(
   const heads = new Map<string, Uint8Array>();
   const seen = new Set<string>();
   let documentBytes = 0;
-  for await (const entry of archive.pipeThrough(new UntarStream())) {
+  // An archive that stands still ends with the signal as well.
+  const entries = archive.pipeThrough(new UntarStream(), withSignal(options));
+  for await (const entry of entries) {
     options.signal?.throwIfAborted();
     const { header, readable } = entry;
     const path = cleanPath(entry.path);

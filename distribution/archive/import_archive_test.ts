@@ -237,6 +237,26 @@ Deno.test("importArchive() ends when it is told to", async () => {
   );
 });
 
+Deno.test("importArchive() of an archive that stands still ends when it is told to, and lets go of it", async () => {
+  const { store, named } = await packed();
+  const bytes = await new Response(exportArchive(store, [named])).bytes();
+  const reason = new Error("enough");
+  for (const length of [0, 600, bytes.length - 2000]) {
+    const controller = new AbortController();
+    let cancelled: unknown;
+    const archive = new ReadableStream<Uint8Array>({
+      start: (stream) => stream.enqueue(bytes.subarray(0, length)),
+      pull: () => controller.abort(reason),
+      cancel: (reason) => void (cancelled = reason),
+    });
+    const { signal } = controller;
+    const error = await assertRejects(() =>
+      importArchive(archive, createMemoryStore(), { signal })
+    );
+    assertEquals([error, cancelled], [reason, reason]);
+  }
+});
+
 Deno.test("importArchive() makes names of bare tags only when told of which repository", async () => {
   const { store, image } = await packed();
   const files = await untar(
