@@ -34,6 +34,8 @@ export class Handle implements Snapshot {
   readonly #id: number;
   readonly #owner: HandleOwner;
   #done = false;
+  /** The commit that is under way, or was last. */
+  #commit: Promise<void> | undefined;
 
   constructor(
     row: Row,
@@ -69,7 +71,8 @@ export class Handle implements Snapshot {
 
   async commit(name: string, options: CommitOptions = {}): Promise<void> {
     this.#check("commit");
-    await this.#owner.commit(name, this.key, options);
+    this.#commit = this.#owner.commit(name, this.key, options);
+    await this.#commit;
     this.#done = true;
   }
 
@@ -80,6 +83,8 @@ export class Handle implements Snapshot {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    // Who left before it ended hears of what failed, not of this.
+    await this.#commit?.catch(() => {});
     if (this.#done) return;
     this.#done = true;
     await this.#owner.discard(this.#id);

@@ -405,7 +405,13 @@ export const MORE_CASES: Readonly<Record<string, SuiteCase>> = {
     const again = await snapshotter.open("kept");
     await again[Symbol.asyncDispose]();
     await refused(() => again.commit("late"), Deno.errors.BadResource);
-    same(await names(snapshotter), ["layer"], "what is left");
+    let late: Promise<void>;
+    {
+      await using work = await snapshotter.prepare("work");
+      late = work.commit("late");
+    }
+    await late;
+    same(await names(snapshotter), ["late", "layer"], "what is left");
   },
 
   async TwoOwners(context) {
