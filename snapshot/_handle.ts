@@ -1,5 +1,6 @@
 import type { LayerReader } from "@containerkit/tar/layer";
 import type { Mount } from "@containerkit/mount";
+import { ending } from "./_ending.ts";
 import type { Row } from "./_rows.ts";
 import type { DiffLayersOptions } from "./diff_layers_options.ts";
 import type {
@@ -60,8 +61,10 @@ export class Handle implements Snapshot {
     layer: ReadableStream<Uint8Array>,
     options: ApplyOptions = {},
   ): Promise<AppliedLayer> {
-    this.#check("apply a layer to");
-    return await this.#owner.apply(this.#id, layer, options);
+    return await ending(layer, () => {
+      this.#check("apply a layer to");
+      return this.#owner.apply(this.#id, layer, options);
+    });
   }
 
   async diff(options: DiffLayersOptions = {}): Promise<LayerReader> {

@@ -7,7 +7,6 @@ import { checkCommitted } from "./_checks.ts";
 import { collectableOf } from "./_collectable.ts";
 import { commitAll } from "./_commit.ts";
 import { matches } from "./_filter.ts";
-import { ending } from "./_ending.ts";
 import { fsck } from "./_fsck.ts";
 import { Handle, type HandleOwner } from "./_handle.ts";
 import { type Made, makeSnapshot } from "./_make.ts";
@@ -128,7 +127,7 @@ export class StoreSnapshotter implements Snapshotter, HandleOwner {
       const place = this.#store.place(row);
       return await this.#store.driver.apply(place, layer, options);
     };
-    return this.#traced("apply", key, () => ending(layer, apply));
+    return this.#traced("apply", key, apply);
   }
 
   diff(id: number, options: DiffLayersOptions): Promise<LayerReader> {

@@ -405,6 +405,12 @@ export const MORE_CASES: Readonly<Record<string, SuiteCase>> = {
     const again = await snapshotter.open("kept");
     await again[Symbol.asyncDispose]();
     await refused(() => again.commit("late"), Deno.errors.BadResource);
+    let isEnded = false;
+    const layer = new ReadableStream<Uint8Array>({
+      cancel: () => void (isEnded = true),
+    });
+    await refused(() => again.apply(layer), Deno.errors.BadResource);
+    check(isEnded, "a layer that is refused stays open");
     let late: Promise<void>;
     {
       await using work = await snapshotter.prepare("work");
