@@ -7,10 +7,12 @@ import type { LayerDigests, LayerReader } from "./read_layer.ts";
  * @param source What the generator reads: a generator that never began cannot let go of it.
  */
 export function streamOf(
-  source: ByteSource,
+  source: ByteSource | undefined,
   generate: (
     done: (digests: LayerDigests) => void,
+    signal: AbortSignal,
   ) => AsyncGenerator<Uint8Array>,
+  options: { readonly signal?: AbortSignal } = {},
 ): LayerReader {
   const { promise, resolve, reject } = Promise.withResolvers<LayerDigests>();
   // Whoever reads the stream sees the error there.
@@ -18,7 +20,13 @@ export function streamOf(
   const end = async (reason: unknown) => {
     if (source instanceof ReadableStream) await source.cancel(reason);
   };
-  const chunks = generate(resolve);
+  // What the generator waits for may stand still.
+  const cancelled = new AbortController();
+  const signal = AbortSignal.any([
+    cancelled.signal,
+    ...(options.signal === undefined ? [] : [options.signal]),
+  ]);
+  const chunks = generate(resolve, signal);
   let begun = false;
   const readable = new ReadableStream<Uint8Array>({
     async pull(controller) {
@@ -36,6 +44,7 @@ export function streamOf(
     },
     async cancel(reason) {
       reject(reason ?? new DOMException("The layer was let go", "AbortError"));
+      cancelled.abort(reason);
       if (begun) await chunks.return(undefined);
       else await end(reason);
     },

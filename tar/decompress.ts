@@ -47,11 +47,12 @@ export function decompress(
 ): ReadableStream<Uint8Array> {
   return streamOf(
     stream,
-    (done) =>
+    (done, signal) =>
       layerChunks(
         stream,
-        { ...options, reuse: false, engine: NO_HASHES },
+        { ...options, signal, reuse: false, engine: NO_HASHES },
         done,
       ),
+    options,
   ).readable;
 }

@@ -253,6 +253,38 @@ for (
   );
 }
 
+for (
+  const [name, call] of Object.entries<
+    (source: ReadableStream<Uint8Array>) => ReadableStream<Uint8Array>
+  >({
+    "readLayer()": (source) => readLayer(source).readable,
+    "writeLayer()": (source) => writeLayer(source).readable,
+    "decompress()": (source) => decompress(source),
+  })
+) {
+  pureTest(
+    `${name} lets go of a source that stands still when it is cancelled`,
+    async () => {
+      const reason = new Error("enough");
+      const begun = Promise.withResolvers<void>();
+      let cancelled: unknown;
+      const source = new ReadableStream<Uint8Array>({
+        start: (controller) => controller.enqueue(pattern(1000)),
+        pull: () => begun.resolve(),
+        cancel: (reason) => void (cancelled = reason),
+      });
+      const reader = call(source).getReader();
+      const read = (async () => {
+        while (!(await reader.read()).done);
+      })();
+      await begun.promise;
+      await reader.cancel(reason);
+      await read;
+      assertEquals(cancelled, reason);
+    },
+  );
+}
+
 pureTest(
   "writeLayer() lets go of its source when there is no such level",
   async () => {

@@ -7,6 +7,7 @@
 import { DigestMismatchError } from "@containerkit/oci";
 import { keyOf, type Plan, type Write } from "./_layer_plan.ts";
 import { LayerTree } from "./_layer_tree.ts";
+import { streamOf } from "./_stream_of.ts";
 import { encodeTarHeader } from "./encode_tar_header.ts";
 import { readLayer } from "./read_layer.ts";
 import type { TarHeader } from "./tar_header.ts";
@@ -159,5 +160,9 @@ export async function mergeLayers(
   for (const layer of layers) await tree.add(readHeaders(layer, options));
   const { whiteouts, ...rest } = tree.plan();
   const plan = { ...rest, whiteouts: keepWhiteouts ? whiteouts : [] };
-  return ReadableStream.from(writeAll(layers, plan, options));
+  return streamOf(
+    undefined,
+    (_done, signal) => writeAll(layers, plan, { ...options, signal }),
+    options,
+  ).readable;
 }

@@ -198,3 +198,38 @@ Deno.test({
     assertEquals(await pathsOf(true), ["a/.wh.b", ".wh.d", "a/c"]);
   },
 });
+
+Deno.test({
+  name:
+    "mergeLayers() lets go of a layer that stands still when its stream is cancelled",
+  permissions: "none",
+  async fn() {
+    const bytes = await new Response(await layer(file("a")).open()).bytes();
+    const reason = new Error("enough");
+    const begun = Promise.withResolvers<void>();
+    let opened = 0;
+    let cancelled: unknown;
+    const merged = await mergeLayers([{
+      open: () =>
+        Promise.resolve(
+          new ReadableStream<Uint8Array>({
+            start(controller) {
+              controller.enqueue(bytes);
+              // The first time it is read for what it holds.
+              if (++opened === 1) controller.close();
+            },
+            pull: () => begun.resolve(),
+            cancel: (reason) => void (cancelled = reason),
+          }),
+        ),
+    }]);
+    const reader = merged.getReader();
+    const read = (async () => {
+      while (!(await reader.read()).done);
+    })();
+    await begun.promise;
+    await reader.cancel(reason);
+    await read;
+    assertEquals(cancelled, reason);
+  },
+});

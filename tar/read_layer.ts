@@ -91,6 +91,8 @@ export function readLayer(
 ): LayerReader {
   return streamOf(
     layer,
-    (done) => layerChunks(layer, { ...options, reuse: false }, done),
+    (done, signal) =>
+      layerChunks(layer, { ...options, signal, reuse: false }, done),
+    options,
   );
 }

@@ -54,7 +54,11 @@ export function writeLayer(
   archive: ByteSource,
   options: CompressOptions = {},
 ): LayerReader {
-  return streamOf(archive, (done) => compressAndHash(archive, options, done));
+  return streamOf(
+    archive,
+    (done, signal) => compressAndHash(archive, { ...options, signal }, done),
+    options,
+  );
 }
 
 async function* compressAndHash(
