@@ -85,6 +85,29 @@ function engineTest(
   }
 }
 
+engineTest(
+  "is not waited for when its user has failed and the source stands still",
+  async (engine) => {
+    const begun = Promise.withResolvers<void>();
+    let isCancelled = false;
+    const stored = LAYERS["gzip"]!;
+    const source = new ReadableStream<Uint8Array>({
+      start: (controller) => controller.enqueue(stored.slice(0, -10)),
+      pull: () => begun.resolve(),
+      cancel: () => void (isCancelled = true),
+    });
+    const failure = new Error("disk full");
+    const handle = async () => {
+      await begun.promise;
+      throw failure;
+    };
+    const error = await assertRejects(() =>
+      readLayerChunks(source, handle, { engine })
+    );
+    assertEquals([error, isCancelled], [failure, true]);
+  },
+);
+
 engineTest("does what the default does", async (engine) => {
   for (const [name, layer] of Object.entries(LAYERS)) {
     for (const size of [1 << 20, 40_000, 1777]) {

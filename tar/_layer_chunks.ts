@@ -52,7 +52,13 @@ export async function* layerChunks(
   done: (digests: LayerDigests) => void,
 ): AsyncGenerator<Uint8Array> {
   const { digestAlgorithm = "sha256", diffIdAlgorithm = "sha256" } = options;
-  const { signal, onProgress, reuse, engine, storedDigest } = options;
+  const { onProgress, reuse, engine, storedDigest } = options;
+  // What decompresses reads ahead: it may wait for a source that stands still when nobody wants more.
+  const ended = new AbortController();
+  const signal = AbortSignal.any([
+    ended.signal,
+    ...(options.signal === undefined ? [] : [options.signal]),
+  ]);
   const ratio = options.limits?.ratio ?? Infinity;
   let size = 0;
   let diffSize = 0;
@@ -79,14 +85,20 @@ export async function* layerChunks(
     ? counted
     : decompressChunks(counted, compression, { signal, engine });
   for await (const chunk of uncompressed) {
-    diffSize += chunk.length;
-    if (diffSize > RATIO_FREE && diffSize > size * ratio) {
-      throw new LimitError("ratio", ratio);
+    let isRead = false;
+    try {
+      diffSize += chunk.length;
+      if (diffSize > RATIO_FREE && diffSize > size * ratio) {
+        throw new LimitError("ratio", ratio);
+      }
+      const hashed = plain?.update(chunk);
+      onProgress?.(size, diffSize);
+      yield chunk;
+      await hashed;
+      isRead = true;
+    } finally {
+      if (!isRead) ended.abort();
     }
-    const hashed = plain?.update(chunk);
-    onProgress?.(size, diffSize);
-    yield chunk;
-    await hashed;
   }
   const digest = stored === undefined
     ? await storedDigest!()
@@ -102,7 +114,7 @@ async function* decompressChunks(
   chunks: AsyncIterable<Uint8Array>,
   compression: "gzip" | "zstd",
   { signal, engine }: {
-    signal: AbortSignal | undefined;
+    signal: AbortSignal;
     engine: LayerEngine | undefined;
   },
 ): AsyncGenerator<Uint8Array> {
@@ -122,7 +134,7 @@ async function* decompressChunks(
     yield* runCodec(whole, createDecompressor(compression));
   } catch (error) {
     if (sourceError !== undefined) throw sourceError.error;
-    signal?.throwIfAborted();
+    signal.throwIfAborted();
     throw new TarError(`its ${compression} compression is damaged`, -1, {
       cause: error,
     });
