@@ -29,6 +29,7 @@ export interface WithTempOptions {
  * @param options Where.
  * @returns What the function gave.
  * @throws {SyscallError} If the kernel refuses.
+ * @throws {AggregateError} If the function failed, and the mount could not be taken away either: of both.
  *
  * @example Usage
  * ```ts ignore
@@ -53,10 +54,26 @@ export async function withTemp<T>(
     remove();
     throw error;
   });
-  try {
-    return await use(path);
-  } finally {
+  const end = async () => {
     await mounted.unmount();
     remove();
+  };
+  let result: T;
+  try {
+    result = await use(path);
+  } catch (error) {
+    // What failed may have left something open, which keeps the mount busy.
+    await end().catch((second) => {
+      throw new AggregateError(
+        [error, second],
+        `Cannot clear "${path}" after what it was mounted for failed: ${
+          second instanceof Error ? second.message : second
+        }`,
+        { cause: error },
+      );
+    });
+    throw error;
   }
+  await end();
+  return result;
 }

@@ -42,6 +42,28 @@ rootTest("withTemp() removes its own folder, and only empty", async () => {
   await unmount(place);
   Deno.removeSync(place);
 
+  // What failed left it open: both are said.
+  {
+    const failure = new RangeError("no such thing");
+    let held: Deno.FsFile | undefined;
+    const error = await assertRejects(
+      () =>
+        withTemp(bind, (path) => {
+          place = path;
+          held = Deno.openSync(path);
+          throw failure;
+        }, { dir }),
+      AggregateError,
+      "was mounted for failed: Cannot unmount",
+    );
+    using _held = held!;
+    const [first, second] = error.errors;
+    assertEquals([first, error.cause], [failure, failure]);
+    assertEquals((second as SyscallError).code, "EBUSY");
+  }
+  await unmount(place);
+  Deno.removeSync(place);
+
   // Somebody unmounted it and put a file into the folder.
   const error = await assertRejects(
     () =>
