@@ -554,6 +554,14 @@ export const MORE_CASES: Readonly<Record<string, SuiteCase>> = {
       () => snapshotter.prepare("k", undefined, { sizeLimit: -1 }),
       RangeError,
     );
+    await makeLayer(context, { name: "base" }, (mounted) => {
+      writeFiles(mounted, { "/below": "1" });
+    });
+    await using above = await snapshotter.prepare("above", "base", options);
+    await withMounts(context, above.mounts, (mounted) => {
+      same(Deno.readTextFileSync(`${mounted}/below`), "1", "what is below");
+      Deno.writeFileSync(`${mounted}/large`, new Uint8Array(40 << 20));
+    });
   },
 
   async Idmap(context) {

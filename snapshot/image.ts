@@ -10,7 +10,7 @@
  * @module
  */
 
-import { ioctl, openAt, OpenFlag } from "@containerkit/libc";
+import { ioctl, openAt, OpenFlag, SyscallError } from "@containerkit/libc";
 import { open as openMount } from "@containerkit/mount";
 import { cloneFile } from "@containerkit/mount/reflink";
 import { checkFilesystem } from "./_filesystem.ts";
@@ -39,13 +39,16 @@ export interface OpenImageOptions extends OpenSnapshotterOptions {
 
 const imageOf = ({ dir }: { dir: string }) => `${dir}/image`;
 
-/** Makes an empty filesystem. Its own tool is the one way: the format is not ours. */
-async function makeFilesystem(path: string): Promise<void> {
+/** Runs one of the filesystem's own tools: the format is not ours. */
+async function runTool(
+  tool: string,
+  args: readonly string[],
+  action: string,
+): Promise<void> {
   let output: Deno.CommandOutput;
   try {
-    output = await new Deno.Command("mkfs.ext4", {
-      // deno-fmt-ignore
-      args: ["-q", "-F", "-m", "0", "-b", String(BLOCK), "-E", "lazy_itable_init=1,nodiscard,root_owner=0:0", path],
+    output = await new Deno.Command(tool, {
+      args: [...args],
       env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" },
       clearEnv: true,
       stdin: "null",
@@ -55,13 +58,20 @@ async function makeFilesystem(path: string): Promise<void> {
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
     throw new Deno.errors.NotSupported(
-      "Cannot make a snapshot in a file: the program mkfs.ext4 of e2fsprogs is missing",
+      `Cannot ${action}: the program ${tool} of e2fsprogs is missing`,
       { cause: error },
     );
   }
   if (output.success) return;
   const reason = new TextDecoder().decode(output.stderr).trim();
-  throw new Error(`Cannot make a filesystem in "${path}": ${reason}`);
+  throw new Error(`Cannot ${action}: ${reason}`);
+}
+
+/** Makes an empty filesystem. */
+async function makeFilesystem(path: string): Promise<void> {
+  // deno-fmt-ignore
+  const args = ["-q", "-F", "-m", "0", "-b", String(BLOCK), "-E", "lazy_itable_init=1,nodiscard,root_owner=0:0", path];
+  await runTool("mkfs.ext4", args, `make a filesystem in "${path}"`);
 }
 
 /** Two mounts of one filesystem through two devices destroy it. */
@@ -112,16 +122,24 @@ function sizeOf(folder: Folder): number {
   return Deno.statSync(imageOf(folder)).size;
 }
 
-/** Makes the filesystem as large as its file, while it is mounted. */
+/** Makes the filesystem as large as its file. */
 async function grow(folder: Folder): Promise<void> {
-  await using content = await openMounted(folder, { readonly: false });
-  using root = openAt(undefined, content.path, OpenFlag.DIRECTORY);
-  const blocks = BigInt(Math.floor(sizeOf(folder) / BLOCK));
-  ioctl(root, EXT4_IOC_RESIZE_FS, {
-    argument: new Uint8Array(BigUint64Array.of(blocks).buffer),
-    name: "EXT4_IOC_RESIZE_FS",
-    action: `make the filesystem in "${imageOf(folder)}" larger`,
-  });
+  const path = imageOf(folder);
+  const action = `make the filesystem in "${path}" larger`;
+  try {
+    await using content = await openMounted(folder, { readonly: false });
+    using root = openAt(undefined, content.path, OpenFlag.DIRECTORY);
+    const blocks = BigInt(Math.floor(sizeOf(folder) / BLOCK));
+    ioctl(root, EXT4_IOC_RESIZE_FS, {
+      argument: new Uint8Array(BigUint64Array.of(blocks).buffer),
+      name: "EXT4_IOC_RESIZE_FS",
+      action,
+    });
+  } catch (error) {
+    if (!(error instanceof SyscallError) || error.code !== "EPERM") throw error;
+    // While it is mounted that takes CAP_SYS_RESOURCE; unmounted in order, it needs no check.
+    await runTool("resize2fs", ["-f", path], action);
+  }
 }
 
 function checkSize(size: number): number {
