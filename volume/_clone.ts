@@ -21,6 +21,12 @@ export async function cloneVolume(
   name: string,
   options: Cloning,
 ): Promise<Row> {
+  const { kind } = requireRow(store.state, source, "clone");
+  if (kind === "foreign" || kind === "view") {
+    throw new Deno.errors.NotSupported(
+      `Cannot clone volume "${source}": a volume of kind "${kind}" is kept elsewhere`,
+    );
+  }
   // Held, so that nobody removes it meanwhile.
   await using held = await attach(
     store,
@@ -30,11 +36,6 @@ export async function cloneVolume(
   const from = requireRow(store.state, source, "clone");
   const driver = driverOf(from.kind);
   const place = placeOf(store, from);
-  if (from.kind === "foreign" || from.kind === "view") {
-    throw new Deno.errors.NotSupported(
-      `Cannot clone volume "${source}": a volume of kind "${from.kind}" is kept elsewhere`,
-    );
-  }
   const { size, inodes } = from;
   const { owner, mode, fstype } = from.options;
   return await createVolume(store, name, {

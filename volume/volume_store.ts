@@ -172,6 +172,7 @@ export class VolumeStore implements AsyncDisposable {
    * btrfs and xfs, else as a copy. The other one may be in use; an image is frozen meanwhile.
    *
    * @throws {Deno.errors.NotFound} If there is no such volume.
+   * @throws {Deno.errors.NotSupported} If it is kept elsewhere, as foreign volumes and views are.
    * @throws {Deno.errors.AlreadyExists} If the new name is taken.
    */
   async clone(

@@ -288,6 +288,26 @@ rootTest(
 );
 
 rootTest(
+  "VolumeStore.clone() says that it cannot, whether the volume can be mounted or not",
+  async () => {
+    await using fixture = await open();
+    const { volumes } = fixture;
+    const gone: Mount = { type: "bind", source: "/none" };
+    await volumes.create("foreign", { kind: "foreign", mounts: [gone] });
+    await assertRejects(
+      () => volumes.clone("foreign", "copy"),
+      Deno.errors.NotSupported,
+      'Cannot clone volume "foreign": a volume of kind "foreign" is kept elsewhere',
+    );
+    await assertRejects(
+      () => volumes.clone("none", "copy"),
+      Deno.errors.NotFound,
+      'Cannot clone volume "none": there is no such volume',
+    );
+  },
+);
+
+rootTest(
   "VolumeStore.usage() counts each file once, at any depth and by any name",
   async () => {
     await using fixture = await open();
