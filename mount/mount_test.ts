@@ -18,7 +18,7 @@ import {
   overlayMode,
 } from "./_overlay_mode.ts";
 import { refusedMountApi } from "./_mount_api.ts";
-import { rootTest, tempDir } from "../tests/mod.ts";
+import { rootTest, runProgram, tempDir } from "../tests/mod.ts";
 
 /** Why nothing can be made without being attached; refused_test.ts runs all of this where a filter refuses it. */
 const REFUSED = Deno.build.os === "linux" ? refusedMountApi() : undefined;
@@ -424,6 +424,26 @@ rootTest(
     await unmount(target, { all: true });
   },
 );
+
+rootTest("unmount() of what somebody moved says so", async () => {
+  await using temp = layers();
+  const place = `${temp.path}/target`;
+  // What lies on a shared mount cannot be moved.
+  await using _place = await mount(
+    { type: "tmpfs", propagation: "private" },
+    place,
+  );
+  for (const name of ["from", "to"]) Deno.mkdirSync(`${place}/${name}`);
+  const mounted = await mount({ type: "tmpfs" }, `${place}/from`);
+  await runProgram("mount", ["--move", `${place}/from`, `${place}/to`]);
+  await assertRejects(
+    () => mounted.unmount(),
+    Deno.errors.Busy,
+    `Cannot unmount "${place}/from": it was moved elsewhere`,
+  );
+  await unmount(`${place}/to`);
+  await mounted.unmount();
+});
 
 rootTest(
   "unmount() says who holds it, tries again, and detaches when told",

@@ -9,6 +9,7 @@ import { applyPropagationByCall } from "./_classic_attributes.ts";
 import { unmountHere } from "./_long_calls.ts";
 import { mountExists } from "./_mount_exists.ts";
 import { mountNumber } from "./_mount_number.ts";
+import { isMountPoint } from "./is_mount_point.ts";
 import { unmount, type UnmountOptions } from "./unmount.ts";
 
 const trace = tracer("containerkit:mount");
@@ -60,7 +61,7 @@ export class Mounted implements AsyncDisposable {
    * Takes it away; of a recursive bind also what is mounted below. What somebody else took away already is fine.
    *
    * @param options How.
-   * @throws {Deno.errors.Busy} If something else was mounted on top of it.
+   * @throws {Deno.errors.Busy} If something else was mounted on top of it, or it was moved.
    * @throws {SyscallError} If the kernel refuses, such as `EBUSY`. It can be tried again.
    */
   async unmount(options: Omit<UnmountOptions, "all"> = {}): Promise<void> {
@@ -69,9 +70,10 @@ export class Mounted implements AsyncDisposable {
       const found = topMount(this.target);
       if (found === expected) await this.#unmountTop(options);
       else if (mountExists(expected)) {
-        throw new Deno.errors.Busy(
-          `Cannot unmount "${this.target}": something else is mounted on top of it`,
-        );
+        const why = isMountPoint(this.target)
+          ? "something else is mounted on top of it"
+          : "it was moved elsewhere, or lies below another mount";
+        throw new Deno.errors.Busy(`Cannot unmount "${this.target}": ${why}`);
       }
       this.#ids.pop();
     }
