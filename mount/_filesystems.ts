@@ -16,6 +16,8 @@ export interface Filesystem {
   readonly type: string;
   /** Sets the options. */
   configure(context: FilesystemOptions): void;
+  /** The file it is in, where its source is a device that was made for it. */
+  readonly file?: string;
   /** Whether the filesystem itself, not only this mount of it, refuses writes. */
   readonly isReadonly?: boolean;
 }
@@ -70,6 +72,7 @@ export function image(mount: ImageMount, device: LoopDevice): Filesystem {
   const isReadonly = isReadonlyImage(mount);
   return {
     type: mount.fstype,
+    file: mount.source,
     isReadonly,
     configure(context) {
       context.set("source", device.path);

@@ -35,9 +35,12 @@ export class FsContext implements FilesystemOptions, Disposable {
   readonly fd: Fd;
   /** Kept open until the filesystem is made, for values by way of `/proc/self/fd`. */
   #files: Fd[] = [];
+  /** The file or device that it is in. */
+  #file: string | undefined;
 
-  constructor(type: string) {
+  constructor(type: string, file?: string) {
     this.type = type;
+    this.#file = file;
     const number = symbols().fsopen(
       Sys.FSOPEN,
       cStringOnce(type),
@@ -61,6 +64,7 @@ export class FsContext implements FilesystemOptions, Disposable {
 
   /** Sets an option that is a file, of any length of path. */
   setPath(key: string, path: string): void {
+    if (key === "source" && path.startsWith("/")) this.#file ??= path;
     if (fitsValue(path)) return this.set(key, path);
     const file = openAt(undefined, path, OpenFlag.PATH);
     this.#files.push(file);
@@ -99,12 +103,16 @@ export class FsContext implements FilesystemOptions, Disposable {
     const log = this.#log();
     const reason = explain(code, { call: syscall, type: this.type, option });
     const detail = [log, reason].filter(Boolean).join("; ");
+    const name = this.#file === undefined
+      ? this.type
+      : `${this.type} "${this.#file}"`;
     const action = option === undefined
-      ? `mount ${this.type}`
-      : `mount ${this.type} with ${option}`;
+      ? `mount ${name}`
+      : `mount ${name} with ${option}`;
     return new SyscallError(action, {
       syscall,
       errno: code,
+      path: this.#file,
       detail: detail === "" ? undefined : detail,
     });
   }

@@ -137,10 +137,10 @@ async function build(mount: Mount, workshop: Workshop): Promise<string> {
 }
 
 async function mountFilesystem(
-  { type, configure, isReadonly }: Filesystem,
+  { type, file, configure, isReadonly }: Filesystem,
   stage: StageDirectory,
 ): Promise<string> {
-  using words = new MountWords(type);
+  using words = new MountWords(type, file);
   configure(words);
   if (isReadonly) words.flag("ro");
   const place = stage.makeDirectory();

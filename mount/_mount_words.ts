@@ -25,13 +25,16 @@ const FLAGS: Readonly<Record<string, number>> = {
 export class MountWords implements FilesystemOptions, Disposable {
   #type: string;
   #source: string;
+  /** The file or device that it is in. */
+  #file: string | undefined;
   #flags = 0;
   readonly #words: string[] = [];
   /** Kept open until the filesystem is mounted, for names by way of `/proc/self/fd`. */
   readonly #files: Fd[] = [];
 
-  constructor(type: string) {
+  constructor(type: string, file?: string) {
     this.#type = type;
+    this.#file = file;
     this.#source = type;
   }
 
@@ -42,6 +45,7 @@ export class MountWords implements FilesystemOptions, Disposable {
   }
 
   setPath(key: string, path: string): void {
+    if (key === "source" && path.startsWith("/")) this.#file ??= path;
     if (key === "source" || !path.includes(",")) return this.set(key, path);
     const file = openAt(undefined, path, OpenFlag.PATH);
     this.#files.push(file);
@@ -72,10 +76,11 @@ export class MountWords implements FilesystemOptions, Disposable {
     // Once more from here, to learn why not.
     if (symbols().mount(source, target, type, flags, data) === 0) return;
     const code = errno();
-    throw new SyscallError(`mount ${this.#type}`, {
+    const file = this.#file === undefined ? "" : ` "${this.#file}"`;
+    throw new SyscallError(`mount ${this.#type}${file}`, {
       syscall: "mount",
       errno: code,
-      path: this.#source.startsWith("/") ? this.#source : undefined,
+      path: this.#file,
       detail: explain(code, { call: "fsconfig", type: this.#type }),
     });
   }

@@ -10,10 +10,10 @@ const ENOTBLK = 15;
 
 /** Makes a filesystem and a mount of it that is attached nowhere. */
 export function openFilesystem(
-  { type, configure, isReadonly = false }: Filesystem,
+  { type, file, configure, isReadonly = false }: Filesystem,
   attributes: MountAttributes,
 ): Fd {
-  using context = new FsContext(type);
+  using context = new FsContext(type, file);
   configure(context);
   if (isReadonly) context.flag("ro");
   context.create();
@@ -26,7 +26,7 @@ export async function openLargeFilesystem(
   attributes: MountAttributes,
 ): Promise<Fd> {
   {
-    using context = new FsContext(filesystem.type);
+    using context = new FsContext(filesystem.type, filesystem.file);
     filesystem.configure(context);
     if (filesystem.isReadonly) context.flag("ro");
     if (await createOnPool(context.fd.number)) {
@@ -54,5 +54,5 @@ export async function makeErofs<T>(
   const [first, ...rest] = [source, ...devices].map((file) =>
     stack.use(openLoopDevice(file, { readonly: true })).path
   );
-  return await make(erofs(first!, rest));
+  return await make({ ...erofs(first!, rest), file: source });
 }

@@ -532,9 +532,16 @@ rootTest(
       [
         { type: "erofs", source: `${path}/a/file` },
         target,
-        `Cannot mount erofs on "${target}": ${
+        `Cannot mount erofs "${path}/a/file" on "${target}": ${
           by("fsconfig")
         } failed with EINVAL`,
+      ],
+      [
+        { type: "image", source: `${path}/a/file`, fstype: "ext4" },
+        target,
+        `Cannot mount ext4 "${path}/a/file" on "${target}": ${
+          by("fsconfig")
+        } failed with E`,
       ],
       [
         { type: "tmpfs", size: -1 },
