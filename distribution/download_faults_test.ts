@@ -8,6 +8,7 @@ import { cutBody, type FaultyRegistry } from "./_test_faults.ts";
 import type { BlobStore } from "./blob_store.ts";
 import {
   NetworkError,
+  openRepository,
   ProtocolError,
   pull,
   RegistryClient,
@@ -38,6 +39,30 @@ Deno.test("pull() goes on where a download stands still, and reads no byte twice
     .map((text) => text.split(" ")[2]);
   assertEquals(ranges.length, 4);
   assert(ranges.slice(1).every((range) => /^bytes=\d+-499999$/.test(range!)));
+});
+
+Deno.test("a repository's stream that is cancelled asks for no more, and waits for nothing", async () => {
+  await using faulty = await start(
+    times(
+      100,
+      async (_, answer) => cutBody(await answer(), 100_000, { stall: true }),
+    ),
+    { client: { stallTimeout: 60_000 } },
+  );
+  const repository = openRepository(`${faulty.host}/app`, {
+    client: faulty.client,
+  });
+  const reader = (await repository.open(layer)).getReader();
+  for (let read = 0; read < 100_000;) {
+    read += (await reader.read()).value!.length;
+  }
+  const asked = faulty.requests.length;
+  const next = reader.read();
+  // Until it waits for the server.
+  await new Promise((resolve) => setTimeout(resolve));
+  await reader.cancel(new Error("enough"));
+  assertEquals((await next).done, true);
+  assertEquals(faulty.requests.length, asked);
 });
 
 Deno.test("pull() gives up when a connection breaks again and again", async () => {

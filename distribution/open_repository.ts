@@ -7,6 +7,7 @@
 import type { RegistryCallOptions } from "./registry_call_options.ts";
 import type { Descriptor } from "@containerkit/oci";
 import { download } from "./_download.ts";
+import { generatedStream } from "./_generated_stream.ts";
 import { headManifest } from "./_manifests.ts";
 import { fetchSmall } from "./_small_blobs.ts";
 import { toTarget } from "./_target.ts";
@@ -90,9 +91,12 @@ export function openRepository(
     },
     read: (descriptor, { limit = LIMIT, signal } = {}) =>
       fetchSmall(during(signal), descriptor, limit),
-    open: (descriptor, { offset = 0, signal } = {}) =>
+    open: (descriptor, { offset = 0, signal = target.signal } = {}) =>
       Promise.resolve(
-        ReadableStream.from(download(during(signal), descriptor, { offset })),
+        generatedStream(
+          (signal) => download(during(signal), descriptor, { offset }),
+          { signal },
+        ),
       ),
     referrers: (subject, { artifactType, signal } = {}) => {
       const { tag: _tag, ...repository } = target;

@@ -12,6 +12,7 @@ import {
   type Platform,
 } from "@containerkit/oci";
 import type { BlobStore } from "../blob_store.ts";
+import { generatedStream } from "../_generated_stream.ts";
 import { encodeJson, withSignal } from "../_store.ts";
 import {
   blobFile,
@@ -181,5 +182,9 @@ export function exportArchive(
   const platforms = options.platforms?.map((platform) =>
     typeof platform === "string" ? parsePlatform(platform) : platform
   );
-  return ReadableStream.from(write(images, { store, options, platforms }));
+  return generatedStream(
+    (signal) =>
+      write(images, { store, options: { ...options, signal }, platforms }),
+    options,
+  );
 }

@@ -111,6 +111,36 @@ Deno.test("exportArchive() proves what it writes", async () => {
   );
 });
 
+Deno.test("exportArchive() lets go of a blob that stands still when it is cancelled", async () => {
+  const { store, image, named } = await packed();
+  const layer = image.layers[0]!;
+  const begun = Promise.withResolvers<void>();
+  let isEnded = false;
+  const slow = {
+    ...store,
+    open: (digest: string, { signal }: { signal?: AbortSignal } = {}) => {
+      if (digest !== layer.digest) return store.open(digest);
+      begun.resolve();
+      const stalled = new ReadableStream<Uint8Array>({
+        start: (controller) =>
+          signal?.addEventListener("abort", () => {
+            isEnded = true;
+            controller.error(signal.reason);
+          }),
+      });
+      return Promise.resolve(stalled);
+    },
+  };
+  const reader = exportArchive(slow, [named]).getReader();
+  const read = (async () => {
+    while (!(await reader.read()).done);
+  })();
+  await begun.promise;
+  await reader.cancel(new Error("enough"));
+  await read;
+  assert(isEnded);
+});
+
 Deno.test("exportArchive() leaves out what is not there, and platforms nobody wants", async () => {
   const store = createMemoryStore();
   const images = [];
