@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { type Fd, openAt, OpenFlag } from "@containerkit/libc";
 import { parseDigest } from "@containerkit/oci";
 import { readLayerChunks } from "@containerkit/tar/layer";
-import { exists } from "./_folders.ts";
+import { exists, removeIfThere } from "./_folders.ts";
 import { createEntryReader, type LayerEntry } from "./_layer_entries.ts";
 import { LargeWrites } from "./_large_writes.ts";
 import { nativeEngine } from "./_native_engine.ts";
@@ -115,8 +115,8 @@ export async function receiveArchive(
     await writes.pending;
     throw error;
   } finally {
-    Deno.removeSync(temporary);
     file.close();
+    removeIfThere(temporary);
   }
 }
 

@@ -37,6 +37,9 @@ export class Handle implements Snapshot {
   #done = false;
   /** The commit that is under way, or was last. */
   #commit: Promise<void> | undefined;
+  /** The layer that is being applied, or was last, and what ends it. */
+  #applied: Promise<AppliedLayer> | undefined;
+  readonly #end = new AbortController();
 
   constructor(
     row: Row,
@@ -51,8 +54,11 @@ export class Handle implements Snapshot {
   }
 
   #check(action: string): void {
-    if (!this.#done) return;
-    throw new Deno.errors.BadResource(
+    if (this.#done) throw this.#gone(action);
+  }
+
+  #gone(action: string): Error {
+    return new Deno.errors.BadResource(
       `Cannot ${action} snapshot "${this.key}": it was committed, kept or disposed`,
     );
   }
@@ -63,7 +69,15 @@ export class Handle implements Snapshot {
   ): Promise<AppliedLayer> {
     return await ending(layer, () => {
       this.#check("apply a layer to");
-      return this.#owner.apply(this.#id, layer, options);
+      const signal = AbortSignal.any([
+        this.#end.signal,
+        ...(options.signal === undefined ? [] : [options.signal]),
+      ]);
+      this.#applied = this.#owner.apply(this.#id, layer, {
+        ...options,
+        signal,
+      });
+      return this.#applied;
     });
   }
 
@@ -90,6 +104,8 @@ export class Handle implements Snapshot {
     await this.#commit?.catch(() => {});
     if (this.#done) return;
     this.#done = true;
+    this.#end.abort(this.#gone("apply a layer to"));
+    await this.#applied?.catch(() => {});
     await this.#owner.discard(this.#id);
   }
 }

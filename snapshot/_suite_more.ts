@@ -417,6 +417,20 @@ export const MORE_CASES: Readonly<Record<string, SuiteCase>> = {
       late = work.commit("late");
     }
     await late;
+    const { promise: begun, resolve: pull } = Promise.withResolvers<void>();
+    let isCalledOff = false;
+    let applied: Promise<unknown>;
+    {
+      await using work = await snapshotter.prepare("work");
+      const endless = new ReadableStream<Uint8Array>({
+        pull: () => pull(),
+        cancel: () => void (isCalledOff = true),
+      });
+      applied = refused(() => work.apply(endless), Deno.errors.BadResource);
+      await begun;
+    }
+    check(isCalledOff, "a layer is applied to what is gone");
+    await applied;
     same(await names(snapshotter), ["late", "layer"], "what is left");
   },
 
