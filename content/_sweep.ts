@@ -5,7 +5,7 @@ import {
   finishRemovals,
   sweepFiles,
 } from "./_after_crash.ts";
-import { breathe, type Context } from "./_context.ts";
+import { breathe, type Context, reason } from "./_context.ts";
 import { takeInManifests } from "./_foreign.ts";
 import { writeIndex } from "./_index_json.ts";
 import { discardIngest, type IngestRow } from "./_ingests.ts";
@@ -45,6 +45,7 @@ export class Sweeper {
   readonly #now = Date.now();
   readonly #marker: Marker;
   readonly #removed: Removed[] = [];
+  readonly #failures: unknown[] = [];
   readonly #names: Map<number, string>;
   #bytes = 0;
 
@@ -93,7 +94,16 @@ export class Sweeper {
       bytes: this.#bytes,
       milliseconds: performance.now() - start,
     });
-    return { removed: this.#removed, bytes: this.#bytes };
+    const [failure] = this.#failures;
+    if (failure === undefined) {
+      return { removed: this.#removed, bytes: this.#bytes };
+    }
+    throw new AggregateError(
+      this.#failures,
+      `Cannot remove ${this.#failures.length} of the things of other components: ${
+        reason(failure)
+      }`,
+    );
   }
 
   #report(removed: Removed): void {
@@ -243,10 +253,21 @@ export class Sweeper {
           const id = left.shift()!;
           const node = { namespace: NOWHERE, type: collectable.type, id };
           if (this.#marker.isKept(node)) continue;
-          if (await collectable.remove(id) === false) continue;
-          this.#report({ type: collectable.type, id });
+          if (await this.#remove(collectable, id)) {
+            this.#report({ type: collectable.type, id });
+          }
         }
       }
+    }
+  }
+
+  /** Removes a thing of another component. What cannot go must not keep all others for good: it is said at the end. */
+  async #remove(collectable: Collectable, id: string): Promise<boolean> {
+    try {
+      return await collectable.remove(id) !== false;
+    } catch (error) {
+      this.#failures.push(error);
+      return false;
     }
   }
 

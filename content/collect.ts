@@ -67,6 +67,7 @@ export interface Collected {
  * @param store The store; all of its namespaces are collected.
  * @param options What else keeps things, and how long what is new is left alone.
  * @returns What was removed.
+ * @throws {AggregateError} If things of other components cannot be removed; all else is.
  *
  * @example Usage
  * ```ts

@@ -242,6 +242,32 @@ Deno.test("collect() does not count what another component leaves, as it is used
   assertEquals(removed, [{ type: "snapshot/x", id: "b" }]);
 });
 
+Deno.test("collect() goes on where another component cannot remove something, and says so at the end", async () => {
+  await using temp = tempDir();
+  using store = await openStore({ root: temp.path });
+  await putBlob(store);
+  const base = fakeCollectable("volume", new Map([["a", {}], ["b", {}]]));
+  const failure = new Error("Cannot remove a: it is in use");
+  const removed: string[] = [];
+  const error = await assertRejects(
+    () =>
+      collect(store, {
+        ...NOW,
+        collectables: [{
+          ...base,
+          remove: (id) =>
+            id === "a" ? Promise.reject(failure) : base.remove(id),
+        }],
+        onProgress: ({ type, id }) => removed.push(type === "blob" ? type : id),
+      }),
+    AggregateError,
+    failure.message,
+  );
+  assertEquals(error.errors, [failure]);
+  assertEquals(removed, ["b", "blob"]);
+  assertEquals(await digests(store), []);
+});
+
 Deno.test("collect() keeps things of other components that come up while it runs", async () => {
   await using temp = tempDir();
   using store = await openStore({ root: temp.path });
