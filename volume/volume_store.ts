@@ -127,13 +127,23 @@ export class VolumeStore implements AsyncDisposable {
    * Removes the volumes that nobody uses, all or those that the filter chooses.
    *
    * @returns The names of those removed.
+   * @throws {AggregateError} If some cannot be removed; the others are.
    */
   async prune(filter: VolumeFilter = {}): Promise<string[]> {
     const removed: string[] = [];
+    const failures: unknown[] = [];
     for (const { name } of this.list(filter)) {
-      if (await this.#collect(name)) removed.push(name);
+      try {
+        if (await this.#collect(name)) removed.push(name);
+      } catch (error) {
+        failures.push(error);
+      }
     }
-    return removed;
+    if (failures.length === 0) return removed;
+    throw new AggregateError(
+      failures,
+      `Cannot remove ${failures.length} of the volumes: ${failures[0]}`,
+    );
   }
 
   /**

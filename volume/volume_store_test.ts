@@ -1,6 +1,12 @@
-import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertInstanceOf,
+  assertRejects,
+  assertThrows,
+} from "@std/assert";
 import { mkdirAt, openAt, OpenFlag, type Trace } from "@containerkit/libc";
-import { type Mount, mount } from "@containerkit/mount";
+import { listMounts, type Mount, mount, unmount } from "@containerkit/mount";
 import { need, rootTest, runProgram, tempDir } from "@containerkit/tests";
 import { channel } from "node:diagnostics_channel";
 import { MIB, open } from "./_test_store.ts";
@@ -369,6 +375,25 @@ rootTest(
     assertEquals(await volumes.collectable.remove("a"), false);
     assertEquals(await volumes.prune(), ["b"]);
     assertEquals(await volumes.collectable.remove("b"), false);
+  },
+);
+
+rootTest(
+  "VolumeStore.prune() goes on where a volume cannot be removed",
+  async () => {
+    await using fixture = await open();
+    const { volumes, path } = fixture;
+    for (const name of ["a", "b", "c"]) await volumes.create(name);
+    const busy = `${path}/lib/volumes/data/2/busy`;
+    await Deno.mkdir(busy);
+    (await mount({ type: "tmpfs" }, busy)).keep();
+    const error = await assertRejects(() => volumes.prune());
+    // It has gone along into the trash.
+    for (const { target } of listMounts({ under: path })) await unmount(target);
+    assertInstanceOf(error, AggregateError);
+    assertEquals(error.errors.length, 1);
+    assertEquals(volumes.list(), []);
+    await volumes.remove("b");
   },
 );
 
