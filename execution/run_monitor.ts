@@ -14,7 +14,7 @@ export interface RunMonitorOptions {
   /** Folder for what belongs to this boot. */
   readonly state: string;
   /**
-   * Milliseconds after which a monitor without containers ends.
+   * Milliseconds after which a monitor without containers ends; with `Infinity` it stays.
    *
    * @default {1000}
    */
@@ -29,6 +29,8 @@ function survive(event: PromiseRejectionEvent): void {
   console.error(new Date().toISOString(), event.reason);
 }
 
+/** Longer than any timer lasts. */
+const FOR_EVER_MS = 2 ** 31;
 /** One that is being killed holds the lock a little longer than it answers. */
 const LOCK_MS = 2000;
 
@@ -83,7 +85,7 @@ export async function runMonitor(options: RunMonitorOptions): Promise<void> {
   };
   const rest = () => {
     clearTimeout(timer);
-    if (isOver) return;
+    if (isOver || idle >= FOR_EVER_MS) return;
     timer = setTimeout(() => {
       if (monitor.isIdle) stop();
     }, idle);
