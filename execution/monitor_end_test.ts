@@ -20,3 +20,14 @@ rootTest("runMonitor() that is never idle for too long stays", async () => {
   monitor.stop();
   await monitor.ended;
 });
+
+rootTest("runMonitor() ends when its folder has gone", async () => {
+  await using temp = tempDir();
+  const state = `${temp.path}/state`;
+  for (const idle of [50, 600_000]) {
+    const monitor = await begin(state, idle);
+    Deno.removeSync(state, { recursive: true });
+    if (idle > 50) monitor.stop();
+    await monitor.ended;
+  }
+});

@@ -45,6 +45,14 @@ async function takeLock(path: string): Promise<FileLock | undefined> {
   }
 }
 
+function ifThere(remove: () => void): void {
+  try {
+    remove();
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
 /**
  * Is the monitor of a folder: holds terminals, logs output, keeps exit codes,
  * for any number of containers, until there are none. One folder has at most
@@ -80,7 +88,7 @@ export async function runMonitor(options: RunMonitorOptions): Promise<void> {
     isOver = true;
     clearTimeout(timer);
     // No new ones: who comes now starts the next monitor.
-    Deno.removeSync(paths.socket);
+    ifThere(() => Deno.removeSync(paths.socket));
     listener.close();
   };
   const rest = () => {
