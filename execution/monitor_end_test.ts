@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { rootTest, tempDir, until } from "@containerkit/tests";
+import { FrameChannel } from "./_frames.ts";
 import { isThere } from "./_is_there.ts";
 import { runMonitor } from "./mod.ts";
 
@@ -30,4 +31,42 @@ rootTest("runMonitor() ends when its folder has gone", async () => {
     if (idle > 50) monitor.stop();
     await monitor.ended;
   }
+});
+
+rootTest("a monitor outlasts a lack of descriptors", async () => {
+  await using temp = tempDir();
+  const path = `${temp.path}/monitor.sock`;
+  const child = new Deno.Command("sh", {
+    args: [
+      "-c",
+      'ulimit -n 50; exec "$0" "$@"',
+      Deno.execPath(),
+      "run",
+      "-Aq",
+      `--config=${import.meta.dirname}/../deno.json`,
+      import.meta.resolve("./monitor_main.ts"),
+      temp.path,
+    ],
+    stdin: "null",
+    stdout: "null",
+    stderr: "piped",
+  }).spawn();
+  await until("the monitor", () => isThere(path));
+  const connect = () => Deno.connect({ transport: "unix", path });
+  {
+    using open = new DisposableStack();
+    for (let count = 0; count < 60; count++) open.use(await connect());
+    let said = "";
+    for await (
+      const text of child.stderr.pipeThrough(new TextDecoderStream())
+    ) {
+      said += text;
+      if (said.includes("Too many open files")) break;
+    }
+  }
+  {
+    using channel = new FrameChannel(await connect());
+    assertEquals(await channel.readMessage(), { ok: true });
+  }
+  assertEquals((await child.status).code, 0);
 });

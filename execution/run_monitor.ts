@@ -33,6 +33,8 @@ function survive(event: PromiseRejectionEvent): void {
 const FOR_EVER_MS = 2 ** 31;
 /** One that is being killed holds the lock a little longer than it answers. */
 const LOCK_MS = 2000;
+/** After which it is tried again to let in who could not be let in. */
+const ACCEPT_MS = 100;
 
 async function takeLock(path: string): Promise<FileLock | undefined> {
   try {
@@ -42,6 +44,29 @@ async function takeLock(path: string): Promise<FileLock | undefined> {
       return undefined;
     }
     throw error;
+  }
+}
+
+/** Who comes, until the listener is closed. Where too many files are open they wait until there are fewer. */
+async function* connections(
+  listener: Deno.Listener,
+): AsyncGenerator<Deno.Conn> {
+  for (let isTold = false;;) {
+    let connection: Deno.Conn;
+    try {
+      connection = await listener.accept();
+    } catch (error) {
+      if (
+        error instanceof Deno.errors.BadResource ||
+        error instanceof Deno.errors.Interrupted
+      ) return;
+      if (!isTold) console.error(new Date().toISOString(), error);
+      isTold = true;
+      await new Promise((resolve) => setTimeout(resolve, ACCEPT_MS));
+      continue;
+    }
+    isTold = false;
+    yield connection;
   }
 }
 
@@ -106,7 +131,7 @@ export async function runMonitor(options: RunMonitorOptions): Promise<void> {
     if (signal?.aborted) stop();
     else monitor.adopt();
     if (monitor.isIdle) rest();
-    for await (const connection of listener) {
+    for await (const connection of connections(listener)) {
       if (isOver) {
         // It came as the listener closed: a container made for it would be held by nobody.
         connection.close();
