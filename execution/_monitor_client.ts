@@ -10,6 +10,7 @@ import {
 } from "./_monitor_protocol.ts";
 import { spawnDetached } from "./_spawn.ts";
 import type { OutputEnd, StdinEnd, Streams } from "./_stdio.ts";
+import { unlessAborted } from "./_unless_aborted.ts";
 
 /** A monitor is there within a tenth of a second; a busy machine takes longer. */
 const ATTEMPTS = 1000;
@@ -21,7 +22,10 @@ const PIECE = 1 << 20;
  * Connects to the monitor of a folder; `undefined` if there is none, or it is just
  * ending: its socket is there a little longer, and nobody is served any more.
  */
-async function connect(state: string): Promise<FrameChannel | undefined> {
+async function connect(
+  state: string,
+  signal?: AbortSignal,
+): Promise<FrameChannel | undefined> {
   let paths;
   try {
     paths = monitorPaths(state);
@@ -36,10 +40,12 @@ async function connect(state: string): Promise<FrameChannel | undefined> {
         await Deno.connect({ transport: "unix", path: paths.socket }),
       ),
     );
-    await readAnswer(channel);
+    // One that is stopped says nothing.
+    await unlessAborted(readAnswer(channel), signal);
     stack.move();
     return channel;
   } catch (error) {
+    signal?.throwIfAborted();
     if (
       error instanceof Deno.errors.NotFound ||
       error instanceof Deno.errors.ConnectionRefused ||
@@ -56,17 +62,15 @@ const starts = new Map<string, Promise<void>>();
 async function open(
   state: string,
   options: MonitorOptions,
+  signal?: AbortSignal,
 ): Promise<FrameChannel> {
   for (;;) {
-    const found = await connect(state);
+    const found = await connect(state, signal);
     if (found !== undefined) return found;
-    const start = starts.get(state) ?? startMonitor(state, options);
+    const start = starts.get(state) ??
+      startMonitor(state, options).finally(() => starts.delete(state));
     starts.set(state, start);
-    try {
-      await start;
-    } finally {
-      starts.delete(state);
-    }
+    await unlessAborted(start, signal);
   }
 }
 
@@ -132,7 +136,7 @@ export async function askMonitor(
   options: MonitorOptions = {},
   signal?: AbortSignal,
 ): Promise<void> {
-  using channel = await open(state, options);
+  using channel = await open(state, options, signal);
   signal?.throwIfAborted();
   await channel.writeMessage(request);
   const cancel = () =>
@@ -160,7 +164,7 @@ export async function monitorDrained(
   id: string,
   signal?: AbortSignal,
 ): Promise<void> {
-  using channel = await connect(state);
+  using channel = await connect(state, signal);
   signal?.throwIfAborted();
   if (channel === undefined) return;
   const hangUp = () => channel[Symbol.dispose]();

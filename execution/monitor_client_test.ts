@@ -1,0 +1,31 @@
+import { assertRejects } from "@std/assert";
+import { rootTest, tempDir } from "@containerkit/tests";
+import { create, createSpec, drainLog } from "./mod.ts";
+
+rootTest(
+  "drainLog() and create() wait no longer for a monitor that says nothing once they are told to stop",
+  async () => {
+    await using temp = tempDir();
+    const state = temp.path;
+    using _silent = Deno.listen({
+      transport: "unix",
+      path: `${state}/monitor.sock`,
+    });
+    const spec = await createSpec({ Cmd: ["true"] }, { rootfs: "/" });
+    const calls = [
+      (signal: AbortSignal) => drainLog("a", { state, signal }),
+      (signal: AbortSignal) =>
+        create("a", spec, { state, monitor: true, signal }),
+    ];
+    for (const call of calls) {
+      const stop = new AbortController();
+      const stopped = assertRejects(
+        () => call(stop.signal),
+        RangeError,
+        "enough",
+      );
+      setTimeout(() => stop.abort(new RangeError("enough")), 20);
+      await stopped;
+    }
+  },
+);
