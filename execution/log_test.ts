@@ -146,6 +146,20 @@ Deno.test("readLog() follows across a rotation until told that it is over", asyn
   );
 });
 
+Deno.test("readLog() ends with its signal in the midst of what is there", async () => {
+  using temp = tempDir();
+  const path = `${temp.path}/log`;
+  Deno.writeTextFileSync(path, "0\n1\n2\n");
+  for (const options of [{}, { tail: 3 }, { follow: Promise.resolve() }]) {
+    const stop = new AbortController();
+    const { signal } = stop;
+    const entries = readLog({ path, format: "raw" }, { ...options, signal });
+    assertEquals(decoder.decode((await entries.next()).value?.text), "0\n");
+    stop.abort(new RangeError("enough"));
+    await assertRejects(() => entries.next(), RangeError, "enough");
+  }
+});
+
 Deno.test("readLog() follows a log of the working directory", async () => {
   using temp = tempDir();
   using restored = new DisposableStack();

@@ -33,7 +33,7 @@ export interface ReadEventsOptions {
    * @default {false}
    */
   readonly follow?: boolean;
-  /** Ends the waiting. */
+  /** Ends the reading. */
   readonly signal?: AbortSignal;
 }
 
@@ -78,6 +78,7 @@ export async function* readEvents(
   for (;;) {
     const batch = takeEvents(events, after, BATCH);
     for (const event of batch) {
+      signal?.throwIfAborted();
       after = event.cursor;
       const wanted = (ids === undefined || ids.includes(event.id)) &&
         (types === undefined || types.includes(event.type));

@@ -65,6 +65,19 @@ Deno.test("readEvents() follows from a cursor, and ends with the signal", async 
   assertEquals(seen, ["exit"]);
 });
 
+Deno.test("readEvents() ends with its signal in the midst of what is there", async () => {
+  using temp = tempDir();
+  const state = temp.path;
+  for (const type of ["start", "exit"] as const) {
+    emitEvent(state, { type, id: "a", pid: 1 });
+  }
+  const stop = new AbortController();
+  const events = readEvents({ state, signal: stop.signal });
+  assertEquals((await events.next()).value?.type, "start");
+  stop.abort(new RangeError("enough"));
+  await assertRejects(() => events.next(), RangeError, "enough");
+});
+
 Deno.test("readEvents() refuses a cursor that is not of this boot", async () => {
   using temp = tempDir();
   const state = temp.path;

@@ -173,6 +173,17 @@ function* entriesOf(files: readonly LogFile[]): Generator<LogEntry> {
   for (const file of files) yield* file.entries();
 }
 
+/** Entries, until the reading is ended. */
+function* untilAborted(
+  entries: Iterable<LogEntry>,
+  signal: AbortSignal | undefined,
+): Generator<LogEntry> {
+  for (const entry of entries) {
+    signal?.throwIfAborted();
+    yield entry;
+  }
+}
+
 /** The pieces of the last lines, in the order in which those began. */
 function lastLines(entries: Iterable<LogEntry>, count: number): LogEntry[] {
   const lines: LogEntry[][] = [];
@@ -233,8 +244,11 @@ export async function* readLog(
     dirname(path),
     InotifyMask.MODIFY | InotifyMask.CREATE | InotifyMask.MOVED_TO,
   );
-  if (tail === Infinity) yield* entriesOf(files);
-  else yield* lastLines(entriesOf(files), tail);
+  const there = entriesOf(files);
+  yield* untilAborted(
+    tail === Infinity ? there : lastLines(there, tail),
+    signal,
+  );
   if (watch === undefined || follow === undefined) return;
   const over = new AbortController();
   const end = () => over.abort();
@@ -247,7 +261,7 @@ export async function* readLog(
     // What came after it is opened first: what was written to it is then all there.
     files = [file, ...openLater(path, format, file)];
     file = files.at(-1)!;
-    yield* entriesOf(files);
+    yield* untilAborted(entriesOf(files), signal);
     if (last) return;
     try {
       await watch.next({ signal: either });
