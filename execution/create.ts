@@ -31,9 +31,9 @@ export interface CreateOptions extends ContainerOptions, StdioOptions {
   /**
    * Lets the monitor of the folder hold the container's terminal, input and
    * output: they outlive this program, and its exit code is always known. Of
-   * the streams only `"piped"` and `"null"` are possible, by default `"null"`.
-   * conmon gives up the streams for a process that is far smaller: what is
-   * written goes to the log, as CRI has it.
+   * the streams only `"piped"` and `"null"` are possible, by default `"null"`,
+   * and `preserve` is not. conmon gives up the streams for a process that is far
+   * smaller: what is written goes to the log, as CRI has it.
    *
    * @default {false}
    */
@@ -196,6 +196,11 @@ export async function create(
   options.signal?.throwIfAborted();
   const { monitor = false, ...plain } = resolvePaths(options);
   if (monitor === false) return await createContainer(id, spec, plain);
+  if (plain.preserve !== undefined && plain.preserve.length > 0) {
+    throw new TypeError(
+      `Cannot create container "${id}": with a monitor it gets no further descriptors by 'preserve'`,
+    );
+  }
   if (monitor === true) {
     return await createMonitored(id, spec, { ...plain, monitor: {} });
   }

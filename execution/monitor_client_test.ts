@@ -1,4 +1,4 @@
-import { assertRejects } from "@std/assert";
+import { assertEquals, assertRejects } from "@std/assert";
 import { rootTest, tempDir } from "@containerkit/tests";
 import { create, createSpec, drainLog } from "./mod.ts";
 
@@ -29,3 +29,16 @@ rootTest(
     }
   },
 );
+
+Deno.test("create() refuses descriptors for a container that a monitor makes", async () => {
+  using temp = tempDir();
+  const spec = await createSpec({ Cmd: ["true"] }, { rootfs: temp.path });
+  for (const monitor of [true, { type: "conmon" }] as const) {
+    await assertRejects(
+      () => create("a", spec, { state: temp.path, monitor, preserve: [0] }),
+      TypeError,
+      "preserve",
+    );
+  }
+  assertEquals([...Deno.readDirSync(temp.path)], []);
+});
