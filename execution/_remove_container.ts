@@ -24,7 +24,7 @@ export async function removeContainer(
   if (lock === undefined) return;
   // They outlive the first, and nobody may have been there to see its end.
   if (record.sharedPids) signalCgroup(record.cgroups, SIGKILL);
-  if (record.monitored) await monitorDrained(bundle.state, record.id);
+  if (record.monitored) await monitorDrained(bundle.state, record.id, signal);
   if (record.conmon !== undefined) await conmonEnd(record.conmon);
   // It forgot ours: what it has is left alone.
   if (!await isAnothers(runtime, bundle)) {

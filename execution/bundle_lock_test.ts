@@ -205,6 +205,26 @@ rootTest(
   need("runc", "busybox"),
 );
 
+rootTest(
+  "deleteContainer() that was told to stop before ends nothing",
+  async () => {
+    using bench = makeBench();
+    const { state } = bench;
+    await using container = await run("a", await bench.spec("sleep 1000"), {
+      state,
+      stderr: "null",
+    });
+    const signal = AbortSignal.abort(new RangeError("enough"));
+    await assertRejects(
+      () => deleteContainer("a", { state, force: true, signal }),
+      RangeError,
+      "enough",
+    );
+    assertEquals(container.state(), "running");
+  },
+  need("runc", "busybox"),
+);
+
 Deno.test("writeJson() shares its temporary file with no other writer", () => {
   using temp = tempDir();
   const path = `${temp.path}/resources.json`;

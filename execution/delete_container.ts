@@ -50,7 +50,8 @@ export async function deleteContainer(
   id: string,
   options: DeleteContainerOptions = {},
 ): Promise<void> {
-  const { state = STATE, force = false } = options;
+  const { state = STATE, force = false, signal } = options;
+  signal?.throwIfAborted();
   try {
     await remove(id, { ...options, state, force });
   } catch (error) {

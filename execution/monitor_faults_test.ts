@@ -111,6 +111,32 @@ rootTest(
   missing,
 );
 
+rootTest(
+  "deleteContainer() waits no longer for a monitor that is stopped once its signal is aborted",
+  async () => {
+    await using bench = makeMonitored();
+    const { state } = bench;
+    await using container = await run("a", await bench.spec("sleep 1000"), {
+      state,
+      monitor: true,
+    });
+    container.keep();
+    const [monitor] = monitorPids(state);
+    Deno.kill(monitor!, "SIGSTOP");
+    try {
+      const signal = AbortSignal.timeout(500);
+      await assertRejects(
+        () => deleteContainer("a", { state, force: true, signal }),
+        DOMException,
+      );
+    } finally {
+      Deno.kill(monitor!, "SIGCONT");
+    }
+    await deleteContainer("a", { state });
+  },
+  missing,
+);
+
 for (const monitor of [false, true]) {
   rootTest(
     `create() takes paths that are relative, ${
