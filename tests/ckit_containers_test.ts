@@ -409,6 +409,48 @@ rootTest(
 );
 
 rootTest(
+  "ckit exec -i and attach go on with a program that reads no more",
+  async () => {
+    await using box = await setUp();
+    const { call, options } = box;
+    const script =
+      "exec <&-; >/deaf; until [ -e /go ]; do sleep 0.05; done; echo done; exit 3";
+    const run = ["run", "-d", "-i", "--network", "none", "--name"];
+    await call(...run, "a", IMAGE, "sh", "-c", script);
+    await call(...run, "b", IMAGE, "sleep", "1000");
+    for (
+      const [args, id] of [
+        [["attach", "a"], "a"],
+        [["exec", "-i", "b", "sh", "-c", script], "b"],
+      ] as const
+    ) {
+      const child = startCkit(args, options, "piped");
+      const output = child.output();
+      const has = async (file: string) =>
+        (await ckit(["exec", id, "sh", "-c", `[ -e ${file} ]`], options))
+          .code === 0;
+      await until("the end of its input", () => has("/deaf"));
+      const input = child.stdin.getWriter();
+      // The first is taken by the pipe that nobody reads; who writes the next is told.
+      for (let count = 0; count < 3; count++) {
+        await input.write(new Uint8Array(1));
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+      await call("exec", id, "sh", "-c", ">/go");
+      const { code, stdout } = await output;
+      assertEquals(
+        [code, new TextDecoder().decode(stdout)],
+        [3, "done\n"],
+        args[0],
+      );
+      await input.close().catch(() => {});
+    }
+    await call("rm", "-f", "a", "b");
+  },
+  need("runc", "busybox"),
+);
+
+rootTest(
   "ckit ps -a shows what is left of a container that was not finished, and rm -f removes it",
   async () => {
     await using box = await setUp();

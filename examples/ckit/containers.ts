@@ -149,6 +149,12 @@ async function type(
   await new Promise(() => {}); // the end of the input is not the end of the container
 }
 
+/** What reads no more may go on. */
+function unread(error: unknown): Promise<void> {
+  if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+  return new Promise(() => {});
+}
+
 async function copy(
   from: ReadableStream<Uint8Array>,
   to: { writeSync(bytes: Uint8Array): number },
@@ -188,7 +194,7 @@ export async function join(
     }
     await options.start?.();
     const left = interactive
-      ? Promise.race([type(process, raw && leavable), leaving])
+      ? Promise.race([type(process, raw && leavable).catch(unread), leaving])
       : leaving;
     const outputs = [
       copy(process.stdout, Deno.stdout),
