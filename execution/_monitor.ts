@@ -177,8 +177,10 @@ export class Monitor {
         if (open.size === 0) end(told);
       },
     });
-    if (open.size > 0) await Promise.race([ended, this.#input(channel, held)]);
-    else await this.#input(channel, held);
+    if (open.size === 0) end();
+    // Who has closed its outputs may read on.
+    const over = Promise.all([ended, held.drained]);
+    await Promise.race([over, this.#input(channel, held)]);
     leave();
   }
 
