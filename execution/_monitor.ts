@@ -191,8 +191,10 @@ export class Monitor {
       const frame = await channel.read();
       if (frame === undefined) return;
       if (frame.kind === Frame.STDIN) {
-        // A process that reads no more must not end the attachment.
-        await writer?.write(frame.payload).catch(() => {});
+        const isRead = await writer?.write(frame.payload)
+          .then(() => true, () => false);
+        // That ends the input, and not the attachment.
+        if (!isRead) channel.write(Frame.STDIN_END).catch(() => {});
       } else if (frame.kind === Frame.STDIN_END) {
         await writer?.close().catch(() => {});
       } else if (frame.kind === Frame.MESSAGE) {

@@ -1,22 +1,17 @@
 import { resolve } from "@std/path/posix/resolve";
 import { openAt, OpenFlag } from "@containerkit/libc";
-import { Frame, FrameChannel } from "./_frames.ts";
+import { channelStreams, type WantedStreams } from "./_channel_streams.ts";
+import { FrameChannel } from "./_frames.ts";
 import type { MonitorOptions } from "./monitor_options.ts";
 import { monitorPaths } from "./_monitor_paths.ts";
-import {
-  type AttachRequest,
-  type MonitorRequest,
-  readAnswer,
-} from "./_monitor_protocol.ts";
+import { type MonitorRequest, readAnswer } from "./_monitor_protocol.ts";
 import { spawnDetached } from "./_spawn.ts";
-import type { OutputEnd, StdinEnd, Streams } from "./_stdio.ts";
+import type { Streams } from "./_stdio.ts";
 import { unlessAborted } from "./_unless_aborted.ts";
 
 /** A monitor is there within a tenth of a second; a busy machine takes longer. */
 const ATTEMPTS = 1000;
 const PAUSE_MS = 10;
-/** A frame has a limit, and what one chunk holds has none. */
-const PIECE = 1 << 20;
 
 /**
  * Connects to the monitor of a folder; `undefined` if there is none, or it is just
@@ -180,13 +175,6 @@ export async function monitorDrained(
   }
 }
 
-/** Which streams are wanted. */
-export interface WantedStreams {
-  readonly stdin: boolean;
-  readonly outputs: AttachRequest["outputs"];
-  readonly terminal: boolean;
-}
-
 /** Connects to the streams of a container that the monitor holds. */
 export async function attachMonitor(
   state: string,
@@ -203,88 +191,4 @@ export async function attachMonitor(
     throw error;
   }
   return channelStreams(channel, wanted);
-}
-
-function channelStreams(channel: FrameChannel, wanted: WantedStreams): Streams {
-  const outputs = new Map(
-    wanted.outputs.map((name) => [name, outputEnd(() => wake())]),
-  );
-  let wake: () => void = () => {};
-  const pump = async () => {
-    try {
-      for (;;) {
-        const frame = await channel.read();
-        if (frame === undefined) break;
-        const name =
-          frame.kind === Frame.STDOUT || frame.kind === Frame.STDOUT_END
-            ? "stdout"
-            : "stderr";
-        const output = outputs.get(name);
-        if (frame.kind === Frame.STDOUT || frame.kind === Frame.STDERR) {
-          // Not reading on is how the container is made to wait.
-          while (output !== undefined && !output.give(frame.payload)) {
-            await new Promise<void>((resolve) => wake = resolve);
-          }
-        } else output?.close();
-      }
-    } finally {
-      for (const output of outputs.values()) output.close();
-    }
-  };
-  pump().catch(() => {});
-  const stdin: StdinEnd = {
-    writable: new WritableStream<Uint8Array>({
-      async write(chunk) {
-        for (let at = 0; at < chunk.length; at += PIECE) {
-          await channel.write(Frame.STDIN, chunk.subarray(at, at + PIECE));
-        }
-      },
-      close: () => channel.write(Frame.STDIN_END),
-    }),
-    close() {},
-  };
-  return {
-    ...wanted.stdin ? { stdin } : {},
-    ...Object.fromEntries(outputs),
-    ...wanted.terminal
-      ? {
-        resize: (size) =>
-          void channel.writeMessage({ op: "resize", size }).catch(() => {}),
-      }
-      : {},
-    close() {
-      channel[Symbol.dispose]();
-      for (const output of outputs.values()) output.close();
-      wake();
-    },
-  };
-}
-
-/** One output; `give` says whether there was room. */
-function outputEnd(
-  pulled: () => void,
-): OutputEnd & { give(chunk: Uint8Array<ArrayBuffer>): boolean } {
-  let controller!: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>;
-  let open = true;
-  const readable = new ReadableStream<Uint8Array<ArrayBuffer>>({
-    start: (given) => void (controller = given),
-    pull: pulled,
-    cancel() {
-      open = false;
-      pulled();
-    },
-  }, new ByteLengthQueuingStrategy({ highWaterMark: 65536 }));
-  return {
-    readable,
-    give(chunk) {
-      if (!open) return true;
-      if ((controller.desiredSize ?? 0) <= 0) return false;
-      controller.enqueue(chunk);
-      return true;
-    },
-    close() {
-      if (open) controller.close();
-      open = false;
-    },
-  };
 }

@@ -2,6 +2,7 @@ import { Buffer } from "node:buffer";
 import { Socket } from "node:net";
 import { ReadStream } from "node:tty";
 import type { Fd } from "@containerkit/libc";
+import { brokenPipe, type BrokenPipeReason } from "./_broken_pipe.ts";
 
 /** A descriptor on Deno's own epoll: no thread waits for it, however many there are. */
 export interface Channel {
@@ -65,15 +66,12 @@ function source(stream: Duplex): ReadableStream<Uint8Array<ArrayBuffer>> {
 }
 
 /** How writing ends when nobody reads any more, or the descriptor was closed meanwhile. */
-const GONE: Readonly<Record<string, string>> = {
+const GONE: Readonly<Record<string, BrokenPipeReason>> = {
   EPIPE: "nobody reads it any more",
   ECONNRESET: "nobody reads it any more",
   EIO: "nobody reads it any more",
   ECANCELED: "it is closed",
 };
-
-const brokenPipe = (why: string) =>
-  new Deno.errors.BrokenPipe(`Cannot write to the standard input: ${why}`);
 
 /** Deno's error, without Node's as its cause: that holds all that was being written for as long as it is kept. */
 function toDenoError(error: Error): Error {
