@@ -119,7 +119,7 @@ export class ContainerImpl extends Process implements Container {
       signal?.throwIfAborted();
       this.#requireThawed();
       const native = this.#record.native && this.pidfd !== undefined &&
-        await startNatively(this.#record, this.pidfd, options);
+        await startNatively(this.#record, this.pidfd);
       if (!native) await this.#runtime.start(this.id, options);
       this.#emit({ type: "start", pid: this.pid });
     };

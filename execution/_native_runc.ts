@@ -34,7 +34,6 @@ export function mayBeNative(
 export async function startNatively(
   record: ContainerRecord,
   pidfd: Fd,
-  options: { readonly signal?: AbortSignal } = {},
 ): Promise<boolean> {
   const path = `${record.runtime.root}/${record.id}/exec.fifo`;
   let fifo: Fd;
@@ -45,10 +44,9 @@ export async function startNatively(
     throw error;
   }
   using _ = fifo;
+  // Whoever wants to stop comes too late: init goes on as soon as somebody reads.
   const over = new AbortController();
-  const signal = options.signal === undefined
-    ? over.signal
-    : AbortSignal.any([over.signal, options.signal]);
+  const { signal } = over;
   const waits = [fifo, pidfd].map((fd) => waitReadable(fd, { signal }));
   try {
     await Promise.race(waits);

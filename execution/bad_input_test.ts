@@ -129,6 +129,22 @@ rootTest(
   missing,
 );
 
+rootTest("start() that is told to stop in its midst starts", async () => {
+  using bench = makeBench();
+  const { state } = bench;
+  for (let count = 0; count < 5; count++) {
+    await using container = await create("a", await bench.spec("sleep 1000"), {
+      state,
+      stderr: "null",
+    });
+    const stop = new AbortController();
+    const started = container.start({ signal: stop.signal });
+    stop.abort();
+    await started;
+    assertEquals(container.state(), "running");
+  }
+}, missing);
+
 rootTest(
   "create() whose runtime is killed meanwhile says so and leaves nothing",
   async () => {

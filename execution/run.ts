@@ -41,6 +41,8 @@ export async function run(
     await container.start(
       options.signal === undefined ? {} : { signal: options.signal },
     );
+    // The last of a start is not called off.
+    options.signal?.throwIfAborted();
     return container;
   } catch (error) {
     await container[Symbol.asyncDispose]();
