@@ -20,6 +20,13 @@ interface Held {
   readonly drained: Promise<void>;
 }
 
+/** Aborted when whoever asked does not want it any more, or has gone. */
+function takenBack(channel: FrameChannel): AbortSignal {
+  const stop = new AbortController();
+  channel.read().catch(() => {}).then(() => stop.abort());
+  return stop.signal;
+}
+
 /** The containers of a monitor, and what it answers to those who ask. */
 export class Monitor {
   readonly #state: string;
@@ -93,7 +100,9 @@ export class Monitor {
         await this.#create(channel, request);
         break;
       case "start":
-        await this.#find(request.id).container.start();
+        await this.#find(request.id).container.start({
+          signal: takenBack(channel),
+        });
         await channel.writeMessage({ ok: true });
         break;
       case "attach":
@@ -110,12 +119,10 @@ export class Monitor {
     channel: FrameChannel,
     { id, spec, stdin, ...options }: CreateRequest,
   ): Promise<void> {
-    const stop = new AbortController();
-    // Whoever asked does not want it any more, or has gone.
-    channel.read().catch(() => {}).then(() => stop.abort());
+    const signal = takenBack(channel);
     const container = await createContainer(id, spec, {
       ...options,
-      signal: stop.signal,
+      signal,
       state: this.#state,
       stdin: stdin ? "piped" : "null",
       stdout: "null",
@@ -123,7 +130,7 @@ export class Monitor {
       monitored: true,
     });
     try {
-      stop.signal.throwIfAborted();
+      signal.throwIfAborted();
       await channel.writeMessage({ ok: true });
     } catch {
       // Nobody knows of it.

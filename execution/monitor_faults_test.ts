@@ -2,7 +2,7 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { relative } from "@std/path/posix/relative";
 import { waitId } from "@containerkit/libc";
 import { need, rootTest, until } from "@containerkit/tests";
-import { makeMonitored, monitorPids } from "./_bench_test.ts";
+import { makeMonitored, monitorPids, processesWith } from "./_bench_test.ts";
 import { isThere } from "./_is_there.ts";
 import {
   attachContainer,
@@ -107,6 +107,40 @@ rootTest(
       (await new Response(attached.stdout).text()).startsWith("y\ny\n"),
       true,
     );
+  },
+  missing,
+);
+
+rootTest(
+  "run() with a monitor that is told to stop while it starts leaves nothing",
+  async () => {
+    await using bench = makeMonitored();
+    const { state, folder } = bench;
+    const command = `${folder}/runc`;
+    Deno.writeTextFileSync(
+      command,
+      `#!/bin/sh
+      case "$*" in *" start "*) exec sleep 12348.25;; esac
+      exec runc "$@"`,
+      { mode: 0o755 },
+    );
+    const stop = new AbortController();
+    const stopped = assertRejects(
+      async () =>
+        run("a", await bench.spec("true"), {
+          state,
+          monitor: true,
+          runtime: { command, native: false },
+          signal: stop.signal,
+        }),
+      RangeError,
+      "enough",
+    );
+    await until("the start", () => processesWith("12348.25").length > 0);
+    stop.abort(new RangeError("enough"));
+    await stopped;
+    assertEquals(processesWith("12348.25"), []);
+    assertEquals([...Deno.readDirSync(`${state}/containers`)], []);
   },
   missing,
 );
