@@ -32,6 +32,8 @@ export class Monitor {
   readonly #state: string;
   readonly #held = new Map<string, Held>();
   #writers = new Map<string, WritableStreamDefaultWriter<Uint8Array>>();
+  /** Connections of which nothing is being made. */
+  readonly #idle = new Set<FrameChannel>();
   /** Connections that are open, and containers that are held. */
   #busy = 0;
   #onIdle: () => void;
@@ -83,6 +85,7 @@ export class Monitor {
   async serve(connection: Deno.Conn): Promise<void> {
     this.#enter();
     using channel = new FrameChannel(connection);
+    this.#idle.add(channel);
     try {
       await channel.writeMessage({ ok: true });
       const request = await channel.readMessage<MonitorRequest>();
@@ -90,11 +93,13 @@ export class Monitor {
     } catch (error) {
       await channel.writeMessage(errorAnswer(error)).catch(() => {});
     } finally {
+      this.#idle.delete(channel);
       this.#leave();
     }
   }
 
   async #answer(channel: FrameChannel, request: MonitorRequest): Promise<void> {
+    if (request.op !== "attach") this.#idle.delete(channel);
     switch (request.op) {
       case "create":
         await this.#create(channel, request);
@@ -218,5 +223,10 @@ export class Monitor {
     const held = [...this.#held.values()];
     for (const { container } of held) container.keep();
     await Promise.allSettled(held.map(({ drained }) => drained));
+  }
+
+  /** Closes the connections of those who do not ask, or do not read what is theirs. */
+  hangUp(): void {
+    for (const channel of this.#idle) channel[Symbol.dispose]();
   }
 }

@@ -1,8 +1,9 @@
 import { assertEquals } from "@std/assert";
-import { rootTest, tempDir, until } from "@containerkit/tests";
+import { need, rootTest, tempDir, until } from "@containerkit/tests";
+import { makeBench } from "./_bench_test.ts";
 import { FrameChannel } from "./_frames.ts";
 import { isThere } from "./_is_there.ts";
-import { runMonitor } from "./mod.ts";
+import { run, runMonitor } from "./mod.ts";
 
 /** A monitor of this program, once it listens. */
 async function begin(state: string, idle: number) {
@@ -32,6 +33,35 @@ rootTest("runMonitor() ends when its folder has gone", async () => {
     await monitor.ended;
   }
 });
+
+rootTest(
+  "runMonitor() that is told to stop waits for nobody who does not ask, or does not read",
+  async () => {
+    using bench = makeBench();
+    const { state } = bench;
+    const monitor = await begin(state, 600_000);
+    using _silent = await Deno.connect({
+      transport: "unix",
+      path: `${state}/monitor.sock`,
+    });
+    await using container = await run("a", await bench.spec("yes"), {
+      state,
+      monitor: true,
+      stdout: "piped",
+      log: {},
+    });
+    const log = () => Deno.statSync(container.log!.path).size;
+    // Until nothing is taken from it any more.
+    for (let size = -1; size !== log();) {
+      size = log();
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+    monitor.stop();
+    await monitor.ended;
+    assertEquals(container.state(), "running");
+  },
+  need("runc", "busybox"),
+);
 
 rootTest("a monitor outlasts a lack of descriptors", async () => {
   await using temp = tempDir();

@@ -35,6 +35,8 @@ const FOR_EVER_MS = 2 ** 31;
 const LOCK_MS = 2000;
 /** After which it is tried again to let in who could not be let in. */
 const ACCEPT_MS = 100;
+/** How long those who are still connected at the end have for what is theirs. */
+const HANG_UP_MS = 1000;
 
 async function takeLock(path: string): Promise<FileLock | undefined> {
   try {
@@ -146,7 +148,9 @@ export async function runMonitor(options: RunMonitorOptions): Promise<void> {
     signal?.removeEventListener("abort", stop);
     removeEventListener("unhandledrejection", survive);
     await monitor.close();
+    const patience = setTimeout(() => monitor.hangUp(), HANG_UP_MS);
     await Promise.allSettled(served);
+    clearTimeout(patience);
     // What was still being made, for who came before.
     await monitor.close();
   }
