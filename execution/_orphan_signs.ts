@@ -17,11 +17,11 @@ export function childrenOf(): number[] {
   return text.split(" ").filter((word) => word !== "").map(Number);
 }
 
-/** Children of any thread; by a scan of all processes. */
-export function allChildren(): number[] {
+/** Children of any thread, of this program or another; by a scan of all processes. */
+export function allChildren(parent = Deno.pid): number[] {
   return [...Deno.readDirSync("/proc")]
     .filter(({ name }) => /^\d+$/.test(name)).map(({ name }) => Number(name))
-    .filter((pid) => processStat(pid)?.parent === Deno.pid);
+    .filter((pid) => processStat(pid)?.parent === parent);
 }
 
 /**

@@ -6,6 +6,8 @@ const NAMES: readonly string[] =
 
 /** What nothing can ignore. */
 export const SIGKILL = 9;
+/** What nothing can ignore either. */
+export const SIGSTOP = 19;
 
 /** First and last of the real-time signals that libc leaves to programs. */
 const RTMIN = 34;

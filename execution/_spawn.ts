@@ -5,7 +5,8 @@ import {
   waitReadable,
 } from "@containerkit/libc";
 import { spawn as spawnChild } from "node:child_process";
-import { SIGKILL, signalName } from "./_signals.ts";
+import { allChildren } from "./_orphan_signs.ts";
+import { SIGKILL, signalName, SIGSTOP } from "./_signals.ts";
 import { sweep } from "./_sweep.ts";
 
 /** How a program ended. */
@@ -49,7 +50,13 @@ export async function spawnWith(
     ...cwd === undefined ? {} : { cwd },
   });
   using _ = pidfd;
-  const kill = () => pidfdSendSignal(pidfd, SIGKILL);
+  const made = new Set<number>();
+  const kill = () => {
+    // It stands still first: what it makes has a session of its own, and is told from other children by its parent.
+    pidfdSendSignal(pidfd, SIGSTOP);
+    for (const child of allChildren(pid)) made.add(child);
+    pidfdSendSignal(pidfd, SIGKILL);
+  };
   signal?.addEventListener("abort", kill, { once: true });
   try {
     await waitReadable(pidfd);
@@ -59,7 +66,7 @@ export async function spawnWith(
   const { reason, status } = waitId(pidfd)!;
   if (reason === "exited") return { code: status, signal: null };
   // Who is killed ends neither its hooks nor its other processes.
-  await sweep((_pid, { session }) => session === pid);
+  await sweep((child, { session }) => session === pid || made.has(child));
   return { code: null, signal: signalName(status) };
 }
 
