@@ -1,3 +1,4 @@
+import { allCapabilities } from "./_all_capabilities.ts";
 import type { CapabilityOptions } from "./create_spec_options.ts";
 import type { SpecCapabilities } from "./spec.ts";
 import { ALL_CAPABILITIES } from "./_spec_defaults.ts";
@@ -26,7 +27,7 @@ export function capabilitySets(
     : options.capabilities?.map(name) ?? defaults;
   const held = new Set([
     ...start,
-    ...add.some(isAll) ? ALL_CAPABILITIES : add.map(name),
+    ...add.some(isAll) ? allCapabilities() : add.map(name),
   ]);
   for (const capability of drop) {
     if (!isAll(capability)) held.delete(name(capability));

@@ -1,3 +1,4 @@
+import { allCapabilities } from "./_all_capabilities.ts";
 import {
   type Bundle,
   type ContainerRecord,
@@ -23,7 +24,6 @@ import { endLaunched, launch } from "./_launch.ts";
 import { withSweep } from "./_sweep.ts";
 import { stdioOwner } from "./_stdio_owner.ts";
 import type { Spec, SpecProcess } from "./spec.ts";
-import { ALL_CAPABILITIES } from "./_spec_defaults.ts";
 
 /** A further process of a container. */
 class ExecProcess extends Process {
@@ -80,7 +80,7 @@ async function specProcess(
   const rootfs = root.path.startsWith("/")
     ? root.path
     : `${options.bundle.path}/${root.path}`;
-  const all = [...ALL_CAPABILITIES];
+  const all = options.privileged ? allCapabilities() : [];
   return {
     ...inherited,
     terminal: terminal !== false,

@@ -5,6 +5,7 @@
  */
 
 import type { ContainerConfig } from "@containerkit/oci";
+import { allCapabilities } from "./_all_capabilities.ts";
 import { capabilitySets } from "./_capability_sets.ts";
 import { defined } from "./_defined.ts";
 import type {
@@ -16,12 +17,7 @@ import { mergeEnv } from "./_merge_env.ts";
 import { ociMount } from "./_oci_mount.ts";
 import { resolveUser } from "./resolve_user.ts";
 import type { Spec, SpecMount, SpecProcess } from "./spec.ts";
-import {
-  ALL_CAPABILITIES,
-  CAPABILITIES,
-  defaultMounts,
-  PATH,
-} from "./_spec_defaults.ts";
+import { CAPABILITIES, defaultMounts, PATH } from "./_spec_defaults.ts";
 import { validateSpec } from "./validate_spec.ts";
 
 function containerConfig(config: ProcessConfig): ContainerConfig {
@@ -167,7 +163,7 @@ export async function createSpec(
   );
   if (options.umask !== undefined) user.umask = options.umask;
   const capabilities = capabilitySets(
-    privileged ? ALL_CAPABILITIES : CAPABILITIES,
+    privileged ? allCapabilities() : CAPABILITIES,
     options,
   );
 

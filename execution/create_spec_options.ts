@@ -20,7 +20,7 @@ import type {
 export interface CapabilityOptions {
   /** Exactly these instead of the default ones. */
   readonly capabilities?: readonly string[];
-  /** These too; `ALL` is every one. */
+  /** These too; `ALL` is every one that this program has. */
   readonly addCapabilities?: readonly string[];
   /** Not these; `ALL` is every one, before those of `addCapabilities` are added. */
   readonly dropCapabilities?: readonly string[];
@@ -120,8 +120,9 @@ export interface CreateSpecOptions extends CapabilityOptions {
   /** Interfaces of the host to move in, with their new names; needs runc 1.4. */
   readonly netDevices?: Readonly<Record<string, string>>;
   /**
-   * Lifts what confines a container: all capabilities, nothing hidden or
-   * read-only, no filter of system calls, no profile. Devices are separate.
+   * Lifts what confines a container: all capabilities that this program has,
+   * nothing hidden or read-only, no filter of system calls, no profile. Devices
+   * are separate.
    *
    * @default {false}
    */

@@ -30,7 +30,7 @@ export interface ExecOptions extends StdioOptions {
    */
   readonly terminal?: boolean | ConsoleSize;
   /**
-   * Gives the process every capability of the machine.
+   * Gives the process every capability that this program has.
    *
    * @default {false}
    */
