@@ -4,8 +4,9 @@
  * @module
  */
 
-import { readExit, STATE } from "./_bundle.ts";
+import { STATE } from "./_bundle.ts";
 import { ContainerImpl } from "./_container.ts";
+import { containerStatus } from "./_container_status.ts";
 import type { Container } from "./container.ts";
 import { findContainer } from "./_find_container.ts";
 import { attachMonitor } from "./_monitor_client.ts";
@@ -61,7 +62,7 @@ export async function attachContainer(
     outputs: record.terminal ? ["stdout"] : ["stdout", "stderr"],
     terminal: record.terminal,
   }, options.monitor).catch((cause) => {
-    if (readExit(bundle) === undefined) throw cause;
+    if (containerStatus(record, bundle) !== "stopped") throw cause;
     throw new RuntimeError(`attach to container "${id}"`, {
       code: "NotRunning",
       detail: "it has ended",

@@ -11,6 +11,7 @@ import {
   openContainer,
   recoverContainers,
   run,
+  RuntimeError,
   SpecError,
 } from "./mod.ts";
 
@@ -56,7 +57,7 @@ rootTest(
 );
 
 rootTest(
-  "recoverContainers() starts no monitor for a container that ended after its monitor, unseen",
+  "recoverContainers() starts no monitor for a container that ended after its monitor, unseen; attachContainer() says that it has ended",
   async () => {
     await using bench = makeMonitored();
     const { state } = bench;
@@ -80,6 +81,12 @@ rootTest(
       return !isThere(`/proc/${pid}`);
     });
     assertEquals((await recoverContainers({ state })).monitor, false);
+    const error = await assertRejects(
+      () => attachContainer("a", { state }),
+      RuntimeError,
+      'Cannot attach to container "a": it has ended',
+    );
+    assertEquals(error.code, "NotRunning");
     await deleteContainer("a", { state });
   },
   missing,
