@@ -88,17 +88,27 @@ async function startMonitor(
     import.meta.resolve("./monitor_main.ts"),
   ];
   let ended = false;
+  let failure: Error | undefined;
   await Deno.mkdir(state, { recursive: true, mode: 0o700 });
   using log = openAt(undefined, `${state}/monitor.log`, {
     flags: OpenFlag.WRONLY | OpenFlag.APPEND | OpenFlag.CREAT,
   });
   spawnDetached(command[0]!, [...command.slice(1), resolve(state)], {
     log: log.number,
-    onEnd: () => ended = true,
+    onEnd(error) {
+      ended = true;
+      failure = error;
+    },
   });
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     using channel = await connect(state);
     if (channel !== undefined) return;
+    if (failure !== undefined) {
+      throw new Deno.errors.NotFound(
+        `Cannot start the monitor of "${state}": "${command[0]}" cannot be run`,
+        { cause: failure },
+      );
+    }
     if (ended && attempt > 100) break; // another one was faster, or it cannot
     await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
   }

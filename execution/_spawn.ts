@@ -89,7 +89,7 @@ export function runtimeEnv(): Record<string, string> {
 export function spawnDetached(
   command: string,
   args: readonly string[],
-  options: { readonly log: number; onEnd(): void },
+  options: { readonly log: number; onEnd(failure?: Error): void },
 ): void {
   const { log, onEnd } = options;
   const child = spawnChild(command, [...args], {
@@ -99,6 +99,7 @@ export function spawnDetached(
     detached: true,
   });
   child.once("error", onEnd);
-  child.once("exit", onEnd);
-  child.unref();
+  child.once("exit", () => onEnd());
+  // One that was not started has nothing to let go of.
+  if (child.pid !== undefined) child.unref();
 }

@@ -42,3 +42,17 @@ Deno.test("create() refuses descriptors for a container that a monitor makes", a
   }
   assertEquals([...Deno.readDirSync(temp.path)], []);
 });
+
+rootTest(
+  "create() says that the monitor it was told cannot be run",
+  async () => {
+    await using temp = tempDir();
+    const spec = await createSpec({ Cmd: ["true"] }, { rootfs: temp.path });
+    const monitor = { command: ["/no/such", "monitor"] };
+    await assertRejects(
+      () => create("a", spec, { state: temp.path, monitor }),
+      Deno.errors.NotFound,
+      `Cannot start the monitor of "${temp.path}": "/no/such" cannot be run`,
+    );
+  },
+);
