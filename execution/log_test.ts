@@ -191,6 +191,8 @@ Deno.test("a log refuses what cannot be", async () => {
     () => readAll(`${temp.path}/none`, "json"),
     Deno.errors.NotFound,
   );
+  const log = JSON.parse(`{"path":"${temp.path}/a","format":"x"}`);
+  await assertRejects(() => readLog(log).next(), TypeError, 'not "x"');
   Deno.writeTextFileSync(
     `${temp.path}/cut`,
     '{"log":"a\\n","stream":"stdout","time":"t"}\n{"log":"b',

@@ -208,6 +208,7 @@ function lastLines(entries: Iterable<LogEntry>, count: number): LogEntry[] {
  * @param options How much of it.
  * @returns The entries, the oldest first.
  * @throws {Deno.errors.NotFound} If there is no such log.
+ * @throws {TypeError} If there is no such format.
  *
  * @example Usage
  * ```ts
@@ -229,6 +230,11 @@ export async function* readLog(
   const { path, format = "json" } = log;
   const { signal, tail = Infinity, follow } = options;
   signal?.throwIfAborted();
+  if (!(format in PARSERS)) {
+    throw new TypeError(
+      `Cannot read the log "${path}": expected raw, cri or json, not "${format}"`,
+    );
+  }
   using stack = new DisposableStack();
   let files = openLater(path, format);
   let file = files.at(-1);
