@@ -21,6 +21,8 @@ import { pipeChannel, terminalChannel } from "./_streams.ts";
 
 /** Sets the size of a terminal, see ioctl_tty(2). */
 const TIOCSWINSZ = 0x5414;
+/** What the kernel takes for the size of a pipe at most. */
+const MAX_PIPE = 2 ** 31 - 1;
 
 /** Our end of a standard input. */
 export interface StdinEnd {
@@ -93,6 +95,15 @@ function openPath(kind: Extract<Stdio, { path: string }>, input: boolean): Fd {
   });
 }
 
+function setPipeSize(pipe: Fd, size: number): void {
+  if (!(Number.isInteger(size) && size >= 1 && size <= MAX_PIPE)) {
+    throw new RangeError(
+      `Cannot make a pipe of ${size} bytes: expected an integer from 1 to ${MAX_PIPE}`,
+    );
+  }
+  fcntl(pipe, FcntlCommand.SETPIPE_SZ, size);
+}
+
 /** Opens the end that reads the log's FIFO. */
 export function openLogFifo(folder: string, stream: "stdout" | "stderr"): Fd {
   return openAt(
@@ -129,9 +140,7 @@ export function openStdio(
       const [reader, writer] = pipe();
       stack.use(reader);
       stack.use(writer);
-      if (options.pipeSize !== undefined) {
-        fcntl(writer, FcntlCommand.SETPIPE_SZ, options.pipeSize);
-      }
+      if (options.pipeSize !== undefined) setPipeSize(writer, options.pipeSize);
       const [theirs, mine] = index === 0 ? [reader, writer] : [writer, reader];
       child.push(give(theirs));
       ours.set(name, mine);

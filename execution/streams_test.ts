@@ -1,6 +1,7 @@
-import { assertEquals, assertRejects } from "@std/assert";
-import { pipe, write } from "@containerkit/libc";
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { fcntl, FcntlCommand, Fd, pipe, write } from "@containerkit/libc";
 import { testIf } from "../tests/mod.ts";
+import { openStdio } from "./_stdio.ts";
 import { pipeChannel } from "./_streams.ts";
 
 const NOT_LINUX = Deno.build.os === "linux" ? undefined : "not Linux";
@@ -67,6 +68,22 @@ testIf(
       assertEquals(error.cause, undefined);
       await closed;
       channel.close();
+    }
+  },
+);
+
+testIf(
+  NOT_LINUX,
+  "openStdio() makes pipes of a size, and names one that no pipe has",
+  () => {
+    const open = (pipeSize: number) =>
+      openStdio({ stdout: "piped", stderr: "null", pipeSize }, "/no/such");
+    using stdio = open(8192);
+    const stdout = new Fd(Number(stdio.child[1]));
+    assertEquals(fcntl(stdout, FcntlCommand.GETPIPE_SZ), 8192);
+    stdout.release();
+    for (const size of [0, -1, 1.5, NaN, 2 ** 40]) {
+      assertThrows(() => open(size), RangeError, `a pipe of ${size} bytes`);
     }
   },
 );
