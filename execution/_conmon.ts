@@ -159,11 +159,14 @@ export function findConmon(bundle: Bundle): ProcessIdentity | undefined {
 }
 
 /** Waits for the end of a container's conmon, which comes soon after its last process has closed the output. */
-export async function conmonEnd(conmon: ProcessIdentity): Promise<void> {
+export async function conmonEnd(
+  conmon: ProcessIdentity,
+  signal?: AbortSignal,
+): Promise<void> {
   using pidfd = holdProcess(conmon);
   if (pidfd === undefined) return;
   // Where this program is the subreaper it is its child.
-  await reapAtEnd(conmon.pid, pidfd);
+  await reapAtEnd(conmon.pid, pidfd, signal === undefined ? {} : { signal });
 }
 
 /** What conmon wrote down of the end: the code alone, which is 128 and the signal's number if one ended it. */

@@ -74,8 +74,12 @@ export function keepChild(pid: number, child: KeptChild): void {
 }
 
 /** Waits until a process has ended, and reaps it if it is a child. */
-export async function reapAtEnd(pid: number, pidfd: Fd): Promise<void> {
-  await waitReadable(pidfd);
+export async function reapAtEnd(
+  pid: number,
+  pidfd: Fd,
+  options: { readonly signal?: AbortSignal } = {},
+): Promise<void> {
+  await waitReadable(pidfd, options);
   reap(pidfd);
   if (kept.delete(pid)) rest();
 }

@@ -25,7 +25,7 @@ export async function removeContainer(
   // They outlive the first, and nobody may have been there to see its end.
   if (record.sharedPids) signalCgroup(record.cgroups, SIGKILL);
   if (record.monitored) await monitorDrained(bundle.state, record.id, signal);
-  if (record.conmon !== undefined) await conmonEnd(record.conmon);
+  if (record.conmon !== undefined) await conmonEnd(record.conmon, signal);
   // It forgot ours: what it has is left alone.
   if (!await isAnothers(runtime, bundle)) {
     if (record.native) await deleteNatively(record);

@@ -6,6 +6,7 @@ import { processStat } from "./_process_stat.ts";
 import {
   create,
   deleteContainer,
+  drainLog,
   openContainer,
   readLog,
   recoverContainers,
@@ -81,6 +82,21 @@ rootTest(
   },
   missing,
 );
+
+rootTest("drainLog() waits for what conmon logs", async () => {
+  using bench = makeBench();
+  const { state } = bench;
+  await using container = await run(
+    "a",
+    await bench.spec("until [ -e /tmp/go ]; do sleep 0.05; done; echo last"),
+    { state, monitor: CONMON },
+  );
+  const signal = AbortSignal.timeout(50);
+  await assertRejects(() => drainLog("a", { state, signal }), DOMException);
+  Deno.writeTextFileSync(`${bench.rootfs}/tmp/go`, "");
+  await drainLog("a", { state });
+  assertEquals(await lines(container.log!.path), ["stdout last\n"]);
+}, missing);
 
 /** Lets another program do something with `execution`; gives what it says. */
 async function elsewhere(program: string): Promise<string> {

@@ -4,7 +4,8 @@
  * @module
  */
 
-import { bundleOf, STATE } from "./_bundle.ts";
+import { bundleOf, readRecord, STATE } from "./_bundle.ts";
+import { conmonEnd } from "./_conmon.ts";
 import { loggedHere } from "./_logged_here.ts";
 import { monitorDrained } from "./_monitor_client.ts";
 import type { OpenContainerOptions } from "./open_container.ts";
@@ -17,9 +18,9 @@ export interface DrainLogOptions extends OpenContainerOptions {
 }
 
 /**
- * Waits until a container has ended and its monitor has logged all that it wrote,
- * which is a little later. Without a monitor it is logged by the program that
- * made the container: that one waits here in the same way, and nobody else can.
+ * Waits until a container has ended and its monitor or conmon has logged all that
+ * it wrote, which is a little later. Without either it is logged by the program
+ * that made the container: that one waits here in the same way, and nobody else can.
  *
  * @param id Its id.
  * @param options Where it is kept, and what ends the wait.
@@ -40,7 +41,11 @@ export async function drainLog(
   options: DrainLogOptions = {},
 ): Promise<void> {
   const { state = STATE, signal } = options;
-  const own = loggedHere.get(bundleOf(state, id).path);
-  if (own === undefined) return await monitorDrained(state, id, signal);
-  await unlessAborted(own.drained(), signal);
+  const bundle = bundleOf(state, id);
+  const own = loggedHere.get(bundle.path);
+  if (own !== undefined) return await unlessAborted(own.drained(), signal);
+  const conmon = readRecord(bundle)?.conmon;
+  await (conmon === undefined
+    ? monitorDrained(state, id, signal)
+    : conmonEnd(conmon, signal));
 }
