@@ -1,3 +1,4 @@
+import { resolve } from "@std/path/posix/resolve";
 import { writeFileAtomic } from "@containerkit/state";
 import { checkId } from "./_check_id.ts";
 import type { CgroupPaths } from "./_cgroup_paths.ts";
@@ -100,8 +101,10 @@ function processFiles(path: string): ProcessFiles {
 }
 
 /** The files of a container. */
-export function bundleOf(state: string, id: string): Bundle {
+export function bundleOf(folder: string, id: string): Bundle {
   checkId(id);
+  // Others know it by the whole path, and the working directory may change.
+  const state = resolve(folder);
   const path = `${containersPath(state)}/${id}`;
   return {
     ...processFiles(path),

@@ -201,7 +201,10 @@ for (const monitor of [false, true]) {
         [`${state}/containers/a`, root, path],
       );
       await using found = openContainer("a", { state: here(state) });
-      assertEquals(found.state(), "stopped");
+      assertEquals([found.state(), found.bundle], [
+        "stopped",
+        container.bundle,
+      ]);
     },
     missing,
   );
