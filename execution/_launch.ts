@@ -44,12 +44,25 @@ export interface LaunchOptions extends OpenStdioOptions {
 
 type Call = (options: RuntimeCreateOptions) => Promise<void>;
 
+/** The terminal takes the place of all three: what is named instead would stay empty. */
+function requireTerminal(options: LaunchOptions): void {
+  for (const name of ["stdin", "stdout", "stderr"] as const) {
+    if (typeof options[name] !== "object") continue;
+    throw new TypeError(
+      `Cannot start a process with a terminal: '${name}' is the terminal, and no ${
+        options[name].type
+      }`,
+    );
+  }
+}
+
 async function launchTerminal(
   files: ProcessFiles,
   process: SpecProcess,
   options: LaunchOptions,
   call: Call,
 ): Promise<Streams> {
+  requireTerminal(options);
   using socket = listenConsole(files.path);
   const given = new AbortController();
   const receive = async () => {

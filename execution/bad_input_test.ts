@@ -129,6 +129,36 @@ rootTest(
   missing,
 );
 
+rootTest(
+  "create() and exec() with a terminal refuse to write elsewhere",
+  async () => {
+    using bench = makeBench();
+    const { state } = bench;
+    const stdout = { type: "file", path: `${bench.folder}/out` } as const;
+    const spec = await bench.spec("true", { terminal: true });
+    await assertRejects(
+      () => create("a", spec, { state, stdout }),
+      TypeError,
+      "Cannot start a process with a terminal: 'stdout' is the terminal, and no file",
+    );
+    await using container = await run("a", await bench.spec("sleep 1000"), {
+      state,
+      stderr: "null",
+    });
+    await assertRejects(
+      () =>
+        container.exec(["true"], {
+          terminal: true,
+          stdin: { type: "fd", fd: 0 },
+        }),
+      TypeError,
+      "'stdin' is the terminal, and no fd",
+    );
+    assertEquals([...Deno.readDirSync(`${container.bundle}/exec`)], []);
+  },
+  missing,
+);
+
 rootTest("start() that is told to stop in its midst starts", async () => {
   using bench = makeBench();
   const { state } = bench;

@@ -46,7 +46,8 @@ export interface StdioOptions {
    */
   readonly stdin?: Stdio;
   /**
-   * The standard output. With a terminal `"piped"` and `"null"` mean the terminal itself.
+   * The standard output. With a terminal the words mean the terminal itself, and
+   * files, FIFOs and descriptors are refused for all three.
    *
    * @default {"inherit"}
    */
