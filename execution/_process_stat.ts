@@ -1,9 +1,14 @@
+/** Of the kernel's flags of a process. */
+const PF_EXITING = 4;
+
 /** What `/proc/<pid>/stat` tells, see proc_pid_stat(5). */
 export interface ProcessStat {
   /** Name of its program, cut after 15 bytes. */
   readonly name: string;
   /** `Z` is a zombie. */
   readonly state: string;
+  /** Whether it is about to be a zombie: the first of a pid namespace waits for the end of the others. */
+  readonly isExiting: boolean;
   /** Parent. */
   readonly parent: number;
   /** Session. */
@@ -27,6 +32,7 @@ export function processStat(pid: number): ProcessStat | undefined {
   return {
     name: text.slice(text.indexOf("(") + 1, text.lastIndexOf(")")),
     state: fields[0]!,
+    isExiting: (Number(fields[6]) & PF_EXITING) !== 0,
     parent: Number(fields[1]),
     session: Number(fields[3]),
     startTime: Number(fields[19]),

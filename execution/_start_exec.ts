@@ -17,6 +17,7 @@ import type { ExecOptions } from "./exec_options.ts";
 import { isThere } from "./_is_there.ts";
 import { mergeEnv } from "./_merge_env.ts";
 import { Process, type ProcessParts } from "./_process.ts";
+import { processStat } from "./_process_stat.ts";
 import { resolveUser } from "./resolve_user.ts";
 import { endRuntimes, removeCopies, removeFolder } from "./_runtime_copies.ts";
 import { RuntimeError } from "./runtime_error.ts";
@@ -180,7 +181,8 @@ async function startProcess(
     undo.move();
     return started;
   } catch (error) {
-    throw deletedMeanwhile(error, bundle, action) ?? error;
+    throw deletedMeanwhile(error, bundle, action) ??
+      endedMeanwhile(error, { bundle, container, action }) ?? error;
   }
 }
 
@@ -205,5 +207,29 @@ function deletedMeanwhile(
   return new RuntimeError(action, {
     code: "NotFound",
     detail: "it was deleted meanwhile",
+  }, { cause: error });
+}
+
+/** A runtime that fails because the container ended since it was looked at: its words are of a broken pipe. */
+function endedMeanwhile(
+  error: unknown,
+  { bundle, container, action }: {
+    readonly bundle: Bundle;
+    readonly container: ContainerRecord;
+    readonly action: string;
+  },
+): RuntimeError | undefined {
+  const isVague = error instanceof RuntimeError && error.code === "Failed";
+  if (!isVague) return undefined;
+  const hasEnded = containerStatus(container, bundle) === "stopped" ||
+    processStat(container.pid)?.isExiting;
+  if (!hasEnded) return undefined;
+  const { runtime, args, exitCode } = error;
+  return new RuntimeError(action, {
+    code: "NotRunning",
+    runtime,
+    args,
+    exitCode,
+    detail: "the container ended meanwhile",
   }, { cause: error });
 }

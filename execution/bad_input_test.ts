@@ -159,6 +159,36 @@ rootTest(
   missing,
 );
 
+rootTest(
+  "exec() says that the container ended while the runtime was at it",
+  async () => {
+    using bench = makeBench();
+    const { state, folder, rootfs } = bench;
+    const command = `${folder}/runc`;
+    const script = `#!/bin/sh
+      case "$*" in *" exec "*)
+        touch ${rootfs}/tmp/go
+        while grep -q '^State:.[RSD]' /proc/$(cat ${folder}/pid)/status; do :; done
+        exit 1
+      esac
+      exec runc "$@"`;
+    Deno.writeTextFileSync(command, script, { mode: 0o755 });
+    await using container = await run(
+      "a",
+      await bench.spec("until [ -e /tmp/go ]; do sleep 0.02; done"),
+      { state, stderr: "null", runtime: { command } },
+    );
+    Deno.writeTextFileSync(`${folder}/pid`, `${container.pid}`);
+    const error = await assertRejects(
+      () => container.exec(["true"], { stderr: "null" }),
+      RuntimeError,
+      'Cannot run a process in container "a": the container ended meanwhile',
+    );
+    assertEquals([error.code, error.exitCode], ["NotRunning", 1]);
+  },
+  missing,
+);
+
 rootTest("start() that is told to stop in its midst starts", async () => {
   using bench = makeBench();
   const { state } = bench;
