@@ -1,4 +1,4 @@
-import { openAt, read, waitReadable } from "@containerkit/libc";
+import { openAt, pidfdOpen, read, waitReadable } from "@containerkit/libc";
 import type { Bundle, ContainerRecord } from "./_bundle.ts";
 import type { CgroupPaths } from "./_cgroup_paths.ts";
 import { containerStatus } from "./_container_status.ts";
@@ -42,25 +42,35 @@ export function thawKilled({ freezer }: CgroupPaths): void {
   }
 }
 
-/** Waits until the kernel says that every process is in the wanted state. */
+/** Waits until the kernel says that every process is in the wanted state, or the first has ended. */
 async function waitFrozen(
   unified: string,
+  pid: number,
   frozen: boolean,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const path = `${unified}/cgroup.events`;
-  using events = openAt(undefined, path);
+  using events = openAt(undefined, `${unified}/cgroup.events`);
   const bytes = new Uint8Array(256);
-  for (;;) {
+  const isDone = () => {
     const size = read(events, bytes, { offset: 0 }) ?? 0;
     const line = `frozen ${frozen ? 1 : 0}`;
-    if (decoder.decode(bytes.subarray(0, size)).split("\n").includes(line)) {
-      return;
+    return decoder.decode(bytes.subarray(0, size)).split("\n").includes(line);
+  };
+  if (isDone()) return;
+  using process = pidfdOpen(pid);
+  const over = new AbortController();
+  const end = () => over.abort();
+  // A cgroup that goes wakes nobody who waits for it.
+  waitReadable(process, { signal: over.signal }).then(end, end);
+  const stop = signal === undefined
+    ? over.signal
+    : AbortSignal.any([over.signal, signal]);
+  try {
+    while (!isDone()) {
+      await waitReadable(events, { priority: true, signal: stop });
     }
-    await waitReadable(events, {
-      priority: true,
-      ...signal === undefined ? {} : { signal },
-    });
+  } finally {
+    end();
   }
 }
 
@@ -79,19 +89,14 @@ export async function freeze(
   const { unified } = record.cgroups;
   const status = containerStatus(record, bundle);
   const wanted = frozen ? "running" : "paused";
+  const action = `${frozen ? "pause" : "resume"} container "${record.id}"`;
   if (status !== wanted && !(frozen && status === "created")) {
     const code: RuntimeErrorCode = status === "paused"
       ? "Paused"
       : status === "stopped"
       ? "NotRunning"
       : "NotPaused";
-    throw new RuntimeError(
-      `${frozen ? "pause" : "resume"} container "${record.id}"`,
-      {
-        code,
-        detail: `it is ${status}`,
-      },
-    );
+    throw new RuntimeError(action, { code, detail: `it is ${status}` });
   }
   if (unified === undefined) {
     await (frozen
@@ -101,12 +106,16 @@ export async function freeze(
   }
   options.signal?.throwIfAborted();
   const path = `${unified}/cgroup.freeze`;
-  Deno.writeTextFileSync(path, frozen ? "1" : "0");
   try {
-    await waitFrozen(unified, frozen, options.signal);
-  } catch (error) {
+    Deno.writeTextFileSync(path, frozen ? "1" : "0");
+    await waitFrozen(unified, record.pid, frozen, options.signal);
+  } catch (cause) {
     // As it was before; a cgroup that has gone has nothing to thaw.
     if (isThere(path)) Deno.writeTextFileSync(path, frozen ? "0" : "1");
-    throw error;
+    if (containerStatus(record, bundle) !== "stopped") throw cause;
+    throw new RuntimeError(action, {
+      code: "NotRunning",
+      detail: "it ended meanwhile",
+    }, { cause });
   }
 }
