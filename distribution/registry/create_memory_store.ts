@@ -11,6 +11,7 @@ import {
 } from "@containerkit/oci";
 import { concat } from "../_concat.ts";
 import { streamOf } from "../_stream_of.ts";
+import { unlessAborted } from "../_unless_aborted.ts";
 import type { BlobStore } from "../blob_store.ts";
 
 /** A store in memory. */
@@ -40,6 +41,8 @@ export interface MemoryStore extends BlobStore {
 export function createMemoryStore(): MemoryStore {
   const blobs = new Map<string, Uint8Array<ArrayBuffer>>();
   const ingests = new Map<string, { chunks: Uint8Array[]; size: number }>();
+  /** The ends of the writers that are open, by their refs. */
+  const open = new Map<string, Promise<void>>();
   return {
     stat(digest) {
       const size = blobs.get(digest)?.length;
@@ -56,19 +59,33 @@ export function createMemoryStore(): MemoryStore {
         streamOf(bytes.subarray(offset, offset + length)),
       );
     },
-    writer(ref, { descriptor } = {}) {
+    async writer(ref, { descriptor, wait, signal } = {}) {
       const digest = descriptor?.digest;
-      if (digest !== undefined && blobs.has(digest)) {
-        ingests.delete(ref);
-        return Promise.reject(
-          new Deno.errors.AlreadyExists(
+      for (;;) {
+        const other = open.get(ref);
+        if (digest !== undefined && blobs.has(digest)) {
+          if (other === undefined) ingests.delete(ref);
+          throw new Deno.errors.AlreadyExists(
             `Cannot write "${digest}": it is there`,
-          ),
-        );
+          );
+        }
+        if (other === undefined) break;
+        if (!wait) {
+          throw new Deno.errors.Busy(
+            `Cannot write "${ref}": another writer has it open`,
+          );
+        }
+        await unlessAborted(other, signal);
       }
+      const { promise: end, resolve } = Promise.withResolvers<void>();
+      open.set(ref, end);
+      const close = () => {
+        if (open.get(ref) === end) open.delete(ref);
+        resolve();
+      };
       const ingest = ingests.get(ref) ?? { chunks: [], size: 0 };
       ingests.set(ref, ingest);
-      return Promise.resolve({
+      return {
         get offset() {
           return ingest.size;
         },
@@ -84,6 +101,7 @@ export function createMemoryStore(): MemoryStore {
           return Promise.resolve();
         },
         commit(size: number, digest: string) {
+          close();
           const bytes = concat(ingest.chunks, ingest.size);
           const actual = digestBytes(bytes, parseDigest(digest).algorithm);
           if (ingest.size !== size || actual !== digest) {
@@ -99,10 +117,11 @@ export function createMemoryStore(): MemoryStore {
           return Promise.resolve();
         },
         abort() {
+          close();
           if (ingest.size === 0) ingests.delete(ref);
           return Promise.resolve();
         },
-      });
+      };
     },
     delete: (digest) => Promise.resolve(blobs.delete(digest)),
   };
