@@ -6,6 +6,7 @@
 
 import type { BlobStore } from "../blob_store.ts";
 import type { Image } from "../image.ts";
+import { withSignal } from "../_store.ts";
 import { familyOf } from "./_media_types.ts";
 import { countsLayers, rebuild } from "./_rebuild.ts";
 import { takeLayer } from "./_take_layer.ts";
@@ -58,7 +59,7 @@ export async function appendLayer(
     countsLayers(history, image.layers.length);
   const isFirst = image.layers.length === 0 && step !== undefined;
   return await rebuild(store, image, {
-    ...rest,
+    ...withSignal(options),
     layers: [...image.layers, layer],
     history: isTold || isFirst ? [...history, step ?? {}] : [],
   });

@@ -265,6 +265,18 @@ Deno.test("appendLayer() adds a layer and its step", async () => {
   assertEquals(changed.config.history?.at(-1), { created_by: "more" });
 });
 
+Deno.test("appendLayer() annotates the layer, and leaves the image's annotations", async () => {
+  const store = createMemoryStore();
+  const annotations = { of: "the image" };
+  const image = await packImage(store, { layers: [], annotations });
+  const changed = await appendLayer(store, image, {
+    archive: tar({ b: "2" }),
+    annotations: { of: "the layer" },
+  });
+  assertEquals(changed.manifest.annotations, annotations);
+  assertEquals(changed.layers[0]?.annotations, { of: "the layer" });
+});
+
 Deno.test("setConfig() replaces fields and keeps the others", async () => {
   const { store, image } = await pack({ a: "1" });
   const changed = await setConfig(store, image, {
