@@ -1,6 +1,7 @@
 import type { Endpoint } from "./_endpoint.ts";
 import { isRead } from "./_is_read.ts";
 import { sendRedirected } from "./_send_redirected.ts";
+import { unlessAborted } from "./_unless_aborted.ts";
 import type { WarningReader } from "./_warnings.ts";
 import type { RegistryAnswer, RegistryRequest } from "./registry_request.ts";
 
@@ -36,10 +37,15 @@ export async function sendAuthorized(
       userAgent,
       warnings,
       authorize: async (url) => {
-        authorization = mayAuthorize(url)
-          ? await endpoint.authorizerOf(url, repository)
-            ?.header(scopesOf(url), context)
+        const authorizer = mayAuthorize(url)
+          ? endpoint.authorizerOf(url, repository)
           : undefined;
+        authorization = authorizer === undefined
+          ? undefined
+          : await unlessAborted(
+            authorizer.header(scopesOf(url), context),
+            signal,
+          );
         return authorization;
       },
     });
@@ -56,12 +62,13 @@ export async function sendAuthorized(
       const authorizer = isOwn(url)
         ? endpoint.authorizer
         : endpoint.follow(url, repository);
-      mayHelp = await authorizer.refused(response, scopesOf(url), {
+      const refused = authorizer.refused(response, scopesOf(url), {
         ...context,
         sent: authorization,
         // A source that gives another password each time is not asked without end.
         mayRenew: isOwn(url) && sent < 2,
       });
+      mayHelp = await unlessAborted(refused, signal);
     } catch (error) {
       await response.body?.cancel();
       throw error;

@@ -39,7 +39,7 @@ function imageOf(layer: Descriptor): Image {
 
 /** A registry that wants a token; `give` answers each question of the token server. */
 function withTokens(
-  give: (url: URL, count: number) => Response,
+  give: (url: URL, count: number) => Response | Promise<Response>,
   isEnough: (authorization: string) => boolean = () => true,
 ) {
   const asked: URL[] = [];
@@ -95,6 +95,38 @@ Deno.test("a token is fetched once for all who need it, and anew before it ends"
     // Nobody had to be told that a token is over.
     assert(tokens.refused <= 5, `${tokens.refused}`);
   }
+});
+
+Deno.test("a call that waits for the token of another one ends by its own signal", async () => {
+  const isAsked = Promise.withResolvers<void>();
+  const release = Promise.withResolvers<void>();
+  let isHeld = false;
+  const tokens = withTokens(async () => {
+    if (isHeld) {
+      isAsked.resolve();
+      await release.promise;
+    }
+    return Response.json({ token: "t", expires_in: 300 });
+  });
+  await using faulty = startFaulty(tokens.fault);
+  const { client, host } = faulty;
+  for (const name of ["one:1", "two:1"]) {
+    await push(testImage(), `${host}/${name}`, { client });
+  }
+  using fresh = new RegistryClient();
+  await resolve(`${host}/one:1`, { client: fresh });
+  isHeld = true;
+  const first = resolve(`${host}/two:1`, { client: fresh });
+  await isAsked.promise;
+  const controller = new AbortController();
+  const second = resolve(`${host}/two:1`, {
+    client: fresh,
+    signal: controller.signal,
+  });
+  controller.abort(new Error("no more"));
+  await assertRejects(() => second, Error, "no more");
+  release.resolve();
+  await first;
 });
 
 Deno.test("a token is taken from the field that has one, however long it is said to last", async () => {
