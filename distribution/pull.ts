@@ -193,13 +193,13 @@ async function findRoot(target: Target, store: BlobStore): Promise<Descriptor> {
       await store.images.get(formatReference(target)) === undefined;
     if (!isNew) return await headManifest(target, nameOf(target));
     const { descriptor, bytes } = await getManifest(target, nameOf(target));
-    await saveBlob(store, descriptor, bytes);
+    await saveBlob(store, descriptor, bytes, target);
     return descriptor;
   }
   const there = await store.stat(digest);
   if (there === undefined) {
     const { descriptor, bytes } = await getManifest(target, digest);
-    await saveBlob(store, descriptor, bytes);
+    await saveBlob(store, descriptor, bytes, target);
     return descriptor;
   }
   // A store knows no media types: the document says its own.
