@@ -17,6 +17,7 @@ import { getManifest, headManifest, MANIFEST_LIMIT } from "./_manifests.ts";
 import { CONFIG_LIMIT, readBlob } from "./_read_blob.ts";
 import { Semaphore } from "./_semaphore.ts";
 import { readThrough, saveBlob } from "./_small_blobs.ts";
+import { withSignal } from "./_store.ts";
 import { nameOf, type Target, toTarget } from "./_target.ts";
 import { wantedPlatform } from "./_wanted_platform.ts";
 import type { BlobStore } from "./blob_store.ts";
@@ -34,6 +35,8 @@ export interface Found {
   readonly descriptor: Descriptor;
   /** Where it was found, and where signatures of it may be. */
   readonly registry: Repository;
+  /** Ends the call that asks. */
+  readonly signal?: AbortSignal;
 }
 
 /** Options of {@linkcode pull}. */
@@ -126,6 +129,7 @@ export async function pull(
     reference: name,
     descriptor: root,
     registry: openRepository(name, options),
+    ...withSignal(options),
   });
   const { descriptor, bytes: manifest, ...chosen } = await chooseManifest(
     root,

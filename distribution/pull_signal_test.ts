@@ -1,4 +1,4 @@
-import { assertRejects } from "@std/assert";
+import { assert, assertRejects } from "@std/assert";
 import { startFaulty } from "./_test_faults.ts";
 import { testImage } from "./_test_image.ts";
 import { type BlobStore, pull, push } from "./mod.ts";
@@ -31,4 +31,23 @@ Deno.test("pull() that waits for another one to write the manifest ends by its s
     );
   }
   await other.abort();
+});
+
+Deno.test("pull() hands its signal to whoever admits", async () => {
+  await using faulty = startFaulty();
+  const { host, client } = faulty;
+  await push(testImage(), `${host}/app:1`);
+  const controller = new AbortController();
+  const pulling = pull(`${host}/app:1`, createMemoryStore(), {
+    client,
+    signal: controller.signal,
+    admit({ signal }) {
+      assert(signal !== undefined);
+      const { promise, reject } = Promise.withResolvers<never>();
+      signal.addEventListener("abort", () => reject(signal.reason));
+      controller.abort(new Error("no more"));
+      return promise;
+    },
+  });
+  await assertRejects(() => pulling, Error, "no more");
 });

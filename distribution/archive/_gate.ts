@@ -36,13 +36,13 @@ export interface Gate {
 export async function admitImages(
   store: Pick<BlobStore, "stat" | "open">,
   images: readonly ImportedImage[],
-  { admit }: GateOptions,
+  { admit, ...signal }: GateOptions,
 ): Promise<void> {
   const registry = storeRepository(store, images);
   for (const { descriptor, names, isReferrer } of images) {
     if (isReferrer) continue;
     for (const reference of names.length === 0 ? [descriptor.digest] : names) {
-      await admit({ reference, descriptor, registry });
+      await admit({ reference, descriptor, registry, ...signal });
     }
   }
 }

@@ -12,7 +12,14 @@ import {
   VerificationError,
   verifier,
 } from "../sign/mod.ts";
-import { exportArchive, importArchive, storeRepository } from "./mod.ts";
+import {
+  copyContent,
+  exportArchive,
+  importArchive,
+  importLayout,
+  openLayout,
+  storeRepository,
+} from "./mod.ts";
 import {
   encoder,
   type Files,
@@ -65,6 +72,26 @@ Deno.test("importArchive() takes signatures along, and asks them", async () => {
     VerificationError,
     "there are none",
   );
+});
+
+Deno.test("importArchive() and importLayout() hand their signal to whoever admits", async () => {
+  const { store, named } = await packed();
+  const path = await Deno.makeTempDir();
+  const layout = await openLayout(path, { create: true });
+  await copyContent(store, named.descriptor, { to: layout });
+  await layout.add(named);
+  const { signal } = new AbortController();
+  const given: (AbortSignal | undefined)[] = [];
+  const options = {
+    signal,
+    admit: (found: { signal?: AbortSignal }) =>
+      Promise.resolve(given.push(found.signal)),
+  };
+  const archive = exportArchive(store, [named]);
+  await importArchive(archive, createMemoryStore(), options);
+  await importLayout(layout, createMemoryStore(), options);
+  assertEquals(given, [signal, signal]);
+  await Deno.remove(path, { recursive: true });
 });
 
 Deno.test("importArchive() asks for admission before the first layer, and stores nothing of what is refused", async () => {

@@ -46,7 +46,9 @@ export async function importLayout(
     listed.map(({ descriptor, names = [] }) => ({ descriptor, names })),
     options,
   );
-  if (admit !== undefined) await admitImages(layout, images, { admit });
+  if (admit !== undefined) {
+    await admitImages(layout, images, { admit, ...withSignal(options) });
+  }
   for (const { descriptor } of images) {
     await copyContent(layout, descriptor, {
       to: store,
