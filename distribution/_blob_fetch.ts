@@ -3,6 +3,7 @@ import { fetchBlob } from "./_fetch_blob.ts";
 import { LiveReader } from "./_live_reader.ts";
 import type { Semaphore } from "./_semaphore.ts";
 import type { Target } from "./_target.ts";
+import { unlessAborted } from "./_unless_aborted.ts";
 import type { BlobStore } from "./blob_store.ts";
 import type { TransferEvent } from "./transfer_event.ts";
 
@@ -46,12 +47,14 @@ export class BlobFetch {
   ): Promise<ReadableStream<Uint8Array>> {
     const { store } = this.#context;
     const { digest } = this.#descriptor;
+    const { signal } = options;
     if (await this.#isThere()) return await store.open(digest, options);
+    signal?.throwIfAborted();
     if (this.#isRunning || this.#reader !== undefined) {
-      await this.fetch();
+      await unlessAborted(this.fetch(), signal);
       return await store.open(digest, options);
     }
-    const reader = new LiveReader();
+    const reader = new LiveReader(signal);
     this.#reader = reader;
     this.fetch({ urgent: true }).then(
       () =>

@@ -11,6 +11,8 @@ const PATIENCE = 1000;
  */
 export class LiveReader implements ReadAlong {
   readonly stream: ReadableStream<Uint8Array>;
+  readonly #signal: AbortSignal | undefined;
+  readonly #abort = () => this.fail(this.#signal?.reason);
   #controller!: ReadableStreamDefaultController<Uint8Array>;
   #room = Promise.withResolvers<void>();
   #isGone = false;
@@ -18,16 +20,16 @@ export class LiveReader implements ReadAlong {
   #offset = 0;
   #isAlong = true;
 
-  constructor() {
+  /** @param signal Ends the reading, not the download. */
+  constructor(signal: AbortSignal | undefined) {
+    this.#signal = signal;
+    signal?.addEventListener("abort", this.#abort, { once: true });
     this.stream = new ReadableStream<Uint8Array>({
       start: (controller) => {
         this.#controller = controller;
       },
       pull: () => this.#room.resolve(),
-      cancel: () => {
-        this.#isGone = true;
-        this.#room.resolve();
-      },
+      cancel: () => this.#leave(),
     }, new ByteLengthQueuingStrategy({ highWaterMark: LAG }));
   }
 
@@ -58,14 +60,24 @@ export class LiveReader implements ReadAlong {
           this.#enqueue(chunk);
         }
       }
-      if (!this.#isGone) this.#controller.close();
+      if (this.#isGone) return;
+      this.#controller.close();
+      this.#leave();
     } catch (error) {
       this.fail(error);
     }
   }
 
   fail(error: unknown): void {
-    if (!this.#isGone) this.#controller.error(error);
+    if (this.#isGone) return;
+    this.#controller.error(error);
+    this.#leave();
+  }
+
+  #leave(): void {
+    this.#isGone = true;
+    this.#signal?.removeEventListener("abort", this.#abort);
+    this.#room.resolve();
   }
 
   #enqueue(chunk: Uint8Array): void {

@@ -1,4 +1,4 @@
-import { assert, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { startFaulty } from "./_test_faults.ts";
 import { testImage } from "./_test_image.ts";
 import { type BlobStore, pull, push } from "./mod.ts";
@@ -50,4 +50,52 @@ Deno.test("pull() hands its signal to whoever admits", async () => {
     },
   });
   await assertRejects(() => pulling, Error, "no more");
+});
+
+Deno.test("a lazy layer whose reader calls it off ends for that one only, live or waited for", async () => {
+  const image = testImage({ layers: [1000, 500_000] });
+  const [below, layer] = image.layers;
+  let isHeld = false;
+  const release = Promise.withResolvers<void>();
+  await using faulty = startFaulty(async (request, answer) => {
+    if (!isHeld || !request.url.endsWith(layer!.digest)) return undefined;
+    const response = await answer();
+    const [first, ...rest] = await Array.fromAsync(response.body!);
+    return new Response(
+      ReadableStream.from((async function* () {
+        yield first!;
+        await release.promise;
+        yield* rest;
+      })()),
+      response,
+    );
+  }, { client: { stallTimeout: 60_000 } });
+  const { host, client } = faulty;
+  await push(image, `${host}/app:1`);
+  isHeld = true;
+  const store = createMemoryStore();
+  await using pulled = await pull(`${host}/app:1`, store, {
+    client,
+    lazy: true,
+  });
+  const controller = new AbortController();
+  const { signal } = controller;
+  const reader = (await pulled.layers[1]!.open({ signal })).getReader();
+  assert((await reader.read()).value!.length > 0);
+  const waiting = pulled.layers[1]!.open({ signal });
+  const more = (async () => {
+    while (!(await reader.read()).done);
+  })();
+  controller.abort(new Error("no more"));
+  await assertRejects(() => more, Error, "no more");
+  await assertRejects(() => waiting, Error, "no more");
+  await assertRejects(
+    () => pulled.layers[0]!.open({ signal }),
+    Error,
+    "no more",
+  );
+  release.resolve();
+  await pulled.done();
+  assertEquals(await store.stat(layer!.digest), { size: 500_000 });
+  assertEquals(await store.stat(below!.digest), { size: 1000 });
 });
