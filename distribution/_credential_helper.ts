@@ -1,4 +1,5 @@
 import { isObject } from "./_is_object.ts";
+import { type EndedProgram, runProgram } from "./_run_program.ts";
 import type { Credentials } from "./credentials.ts";
 
 /** A helper that answers nothing for so long, in milliseconds, is ended. */
@@ -20,27 +21,25 @@ async function run(
     );
   }
   const program = `docker-credential-${name}`;
-  let child: Deno.ChildProcess;
+  const signal = AbortSignal.timeout(TIMEOUT);
+  let ended: EndedProgram;
   try {
-    child = new Deno.Command(program, {
-      args: [verb],
-      stdin: "piped",
-      stdout: "piped",
-      stderr: "null",
-      signal: AbortSignal.timeout(TIMEOUT),
-    }).spawn();
+    ended = await runProgram(program, { args: [verb], input, signal });
   } catch (cause) {
+    if (signal.aborted) {
+      throw new Deno.errors.TimedOut(
+        `Cannot ${verb} credentials: "${program}" took longer than ${
+          TIMEOUT / 1000
+        } s`,
+      );
+    }
     if (!(cause instanceof Deno.errors.NotFound)) throw cause;
     throw new Deno.errors.NotFound(
       `Cannot run the credential helper "${program}": it is not installed`,
       { cause },
     );
   }
-  const writer = child.stdin.getWriter();
-  // One that ends without reading breaks the pipe; its exit code says more.
-  await writer.write(new TextEncoder().encode(input)).catch(() => {});
-  await writer.close().catch(() => {});
-  const { success, code, stdout } = await child.output();
+  const { success, code, stdout } = ended;
   const text = new TextDecoder().decode(stdout);
   if (success) return text;
   if (text.trim() === NOT_FOUND) return undefined;

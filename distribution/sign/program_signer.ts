@@ -4,6 +4,7 @@
  * @module
  */
 
+import { runProgram } from "../_run_program.ts";
 import { decodeBase64 } from "./_bytes.ts";
 import type { PublicKey } from "./public_key.ts";
 import type { Signer } from "./signer.ts";
@@ -54,26 +55,16 @@ export function programSigner(
     publicKey,
     ...(certificates === undefined ? {} : { certificates }),
     async sign(message, { hash, padding }, { signal } = {}) {
-      const child = new Deno.Command(program, {
+      const { success, code, stdout, stderr } = await runProgram(program, {
         args: [
           ...args,
           "--hash",
           hash,
           ...(padding === undefined ? [] : ["--padding", padding]),
         ],
-        stdin: "piped",
-        stdout: "piped",
-        stderr: "piped",
-        ...(signal === undefined ? {} : { signal }),
-      }).spawn();
-      const writer = child.stdin.getWriter();
-      // A program that does not read its input says why by its exit code.
-      const written = writer.write(message).then(() => writer.close()).catch(
-        () => {},
-      );
-      const { success, code, stdout, stderr } = await child.output();
-      await written;
-      signal?.throwIfAborted();
+        input: message,
+        signal,
+      });
       if (!success) {
         const text = new TextDecoder().decode(stderr.subarray(0, 1024)).trim();
         throw new Error(

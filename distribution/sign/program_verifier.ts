@@ -4,6 +4,7 @@
  * @module
  */
 
+import { runProgram } from "../_run_program.ts";
 import type { Found } from "./verifier.ts";
 
 /** Options of {@linkcode programVerifier}. */
@@ -59,7 +60,7 @@ async function ask(
     });
   };
   const patience = AbortSignal.timeout(timeout);
-  const child = new Deno.Command(`${folder}/${program}`, {
+  const { success, code, stdout } = await runProgram(`${folder}/${program}`, {
     args: [
       "-name",
       reference,
@@ -68,23 +69,16 @@ async function ask(
       "-stdin-media-type",
       MEDIA_TYPE,
     ],
-    stdin: "piped",
-    stdout: "piped",
-    stderr: "null",
+    input: JSON.stringify(descriptor),
     signal: signal === undefined
       ? patience
       : AbortSignal.any([signal, patience]),
-  }).spawn();
-  const writer = child.stdin.getWriter();
-  // A program need not read it.
-  const written = writer.write(
-    new TextEncoder().encode(JSON.stringify(descriptor)),
-  )
-    .then(() => writer.close()).catch(() => {});
-  const { success, code, stdout } = await child.output();
-  await written;
-  signal?.throwIfAborted();
-  if (patience.aborted) fail(`took longer than ${timeout / 1000} s`);
+  }).catch((cause) => {
+    signal?.throwIfAborted();
+    return patience.aborted
+      ? fail(`took longer than ${timeout / 1000} s`)
+      : Promise.reject(cause);
+  });
   const reason = clip(stdout);
   if (!success) {
     fail(`refuses it (${code})${reason === "" ? "" : `: ${reason}`}`);

@@ -6,9 +6,12 @@ import {
 } from "@std/assert";
 import { describe, MediaType } from "@containerkit/oci";
 import {
+  generateKey,
   keySigner,
   notationVerifier,
+  parsePublicKey,
   type Policy,
+  programSigner,
   programVerifier,
   sign,
   VerificationError,
@@ -80,6 +83,38 @@ Deno.test("programVerifier() admits nothing when one refuses, is slow, or is mis
       Error,
       "took longer than 0.1 s",
     );
+  }));
+
+Deno.test("programVerifier() and programSigner() wait for nothing that a program started once it is ended", () =>
+  withFolder(async (folder) => {
+    const end = `${folder}.end`;
+    // What it starts has its output open until it is told to end.
+    await write(
+      folder,
+      "a",
+      `(while ! rm ${end} 2>/dev/null; do sleep 0.02; done)\ntrue`,
+    );
+    const found = { reference, descriptor, registry: new MemorySource() };
+    const signer = programSigner([`${folder}/a`], {
+      publicKey: parsePublicKey(generateKey().publicKey),
+    });
+    for (
+      const ended of [
+        () => programVerifier(folder, { timeout: 100 })(found),
+        () =>
+          programVerifier(folder)({
+            ...found,
+            signal: AbortSignal.timeout(100),
+          }),
+        () => sign(descriptor, signer, { signal: AbortSignal.timeout(100) }),
+      ]
+    ) {
+      await assertRejects(ended, Error);
+      await Deno.writeTextFile(end, "");
+      while (await Deno.stat(end).then(() => true, () => false)) {
+        await new Promise((resolve) => setTimeout(resolve, 10));
+      }
+    }
   }));
 
 const rule = {
