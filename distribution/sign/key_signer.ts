@@ -35,8 +35,14 @@ function readKey(pem: string, password: string | undefined): KeyObject {
       ...(password === undefined || isCosign ? {} : { passphrase: password }),
     });
   } catch (cause) {
-    if (password === undefined && plain.includes("ENCRYPTED")) {
-      throw new TypeError("Cannot read private key: it needs a password");
+    if (plain.includes("ENCRYPTED")) {
+      if (password === undefined) {
+        throw new TypeError("Cannot read private key: it needs a password");
+      }
+      throw new Deno.errors.PermissionDenied(
+        "Cannot read private key: the password is wrong, or the file was changed",
+        { cause },
+      );
     }
     throw new SyntaxError("Cannot read private key: malformed", { cause });
   }

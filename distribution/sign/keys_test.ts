@@ -57,6 +57,19 @@ Deno.test("keySigner() refuses what is no key, a missing or a wrong password, an
     () => keySigner(privateKey, { password: "" }),
     Deno.errors.PermissionDenied,
   );
+  const sealed = generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey
+    .export({
+      type: "pkcs8",
+      format: "pem",
+      cipher: "aes-256-cbc",
+      passphrase: "secret",
+    }).toString();
+  assertThrows(() => keySigner(sealed), TypeError, "needs a password");
+  assertThrows(
+    () => keySigner(sealed, { password: "Secret" }),
+    Deno.errors.PermissionDenied,
+    "the password is wrong",
+  );
   const weak = generateKeyPairSync("rsa", { modulusLength: 1024 }).privateKey;
   assertThrows(
     () => keySigner(weak.export({ type: "pkcs8", format: "pem" }).toString()),
