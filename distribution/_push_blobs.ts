@@ -22,7 +22,7 @@ export async function pushBlobs(
       ? controller.signal
       : AbortSignal.any([options.signal, controller.signal]),
   });
-  const places = new Semaphore(concurrency);
+  const places = new Semaphore(Math.max(1, concurrency));
   const unique = new Map(
     sources.filter(({ descriptor }) =>
       !isForeignLayerType(descriptor.mediaType)

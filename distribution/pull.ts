@@ -144,7 +144,7 @@ export async function pull(
     name,
     target,
     store,
-    places: new Semaphore(options.concurrency ?? CONCURRENCY),
+    places: new Semaphore(Math.max(1, options.concurrency ?? CONCURRENCY)),
     onProgress,
   }, (reason) => controller.abort(reason));
   const fetchConfig = async () => {

@@ -272,6 +272,14 @@ Deno.test("pull() and push() tell each blob's start and end once", async () => {
   assert(events.every((text) => text.startsWith("exists")));
 });
 
+Deno.test("pull() and push() with a concurrency of 0 send one blob at a time", async () => {
+  await using faulty = startFaulty();
+  const image = testImage();
+  const options = { concurrency: 0 };
+  await push(image, `${faulty.host}/app:1`, options);
+  await pull(`${faulty.host}/app:1`, createMemoryStore(), options);
+});
+
 Deno.test("downloadAhead() fetches parts at once, and gives them in order", async () => {
   const bytes = testBytes(1_000_000);
   const descriptor = describe(MediaType.Layer, bytes);
