@@ -7,6 +7,7 @@
 import {
   choosePlatform,
   type Descriptor,
+  formatPlatform,
   parseManifest,
   type Platform,
 } from "@containerkit/oci";
@@ -40,6 +41,29 @@ function chosen(
     choosePlatform(manifests, platform)
   );
   return manifests.filter((manifest) => found.includes(manifest));
+}
+
+/**
+ * Checks that an index has an image for one of the platforms at least: without any, nothing but the index would be taken.
+ *
+ * @throws {Deno.errors.NotFound} If it has none.
+ */
+export async function checkPlatforms(
+  store: Pick<BlobStore, "open">,
+  descriptor: Descriptor,
+  { platforms, signal }: Pick<WalkOptions, "platforms" | "signal">,
+): Promise<void> {
+  if (platforms === undefined || !isDocument(descriptor)) return;
+  const limit = MANIFEST_LIMIT;
+  const bytes = await readBlob(store, descriptor, { limit, signal });
+  const document = parseManifest(bytes, descriptor);
+  if (!("manifests" in document)) return;
+  if (chosen(document.manifests, platforms).length > 0) return;
+  throw new Deno.errors.NotFound(
+    `Cannot choose from "${descriptor.digest}": it has no image for ${
+      platforms.map(formatPlatform).join(" or ")
+    }`,
+  );
 }
 
 /**

@@ -11,7 +11,7 @@ import {
 } from "@containerkit/oci";
 import type { BlobStore } from "../blob_store.ts";
 import { storeStream, withSignal } from "../_store.ts";
-import { walk } from "./_walk.ts";
+import { checkPlatforms, walk } from "./_walk.ts";
 import type { ArchiveEvent } from "./import_archive.ts";
 
 /** Options of {@linkcode copyContent}. */
@@ -38,7 +38,7 @@ export interface CopyContentOptions {
  * @param from Where it is, such as an image layout.
  * @param descriptor The manifest or index.
  * @param options Where it goes.
- * @throws {Deno.errors.NotFound} If a part of it is missing.
+ * @throws {Deno.errors.NotFound} If a part of it is missing, or an index has no image for the platforms.
  * @throws {DigestMismatchError} If a blob is not what it is named.
  *
  * @example Usage
@@ -63,14 +63,12 @@ export async function copyContent(
   const { to, missing = "fail", onProgress } = options;
   const signal = withSignal(options);
   const found: Descriptor[] = [];
-  const walked = walk(from, descriptor, {
-    ...signal,
-    missing,
-    platforms: options.platforms?.map((platform) =>
-      typeof platform === "string" ? parsePlatform(platform) : platform
-    ),
-  });
+  const platforms = options.platforms?.map((platform) =>
+    typeof platform === "string" ? parsePlatform(platform) : platform
+  );
+  const walked = walk(from, descriptor, { ...signal, missing, platforms });
   for await (const one of walked) found.push(one);
+  await checkPlatforms(from, descriptor, { ...signal, platforms });
   for (const { mediaType, digest, size } of found) {
     if (await to.stat(digest) === undefined) {
       await storeStream(to, await from.open(digest, signal), {

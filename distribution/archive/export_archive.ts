@@ -23,7 +23,7 @@ import {
 } from "./_archive_files.ts";
 import { dockerFiles, layoutManifest } from "./_docker_files.ts";
 import { nameAnnotations } from "./_image_names.ts";
-import { walk } from "./_walk.ts";
+import { checkPlatforms, walk } from "./_walk.ts";
 import type { ArchiveEvent } from "./import_archive.ts";
 import type { NamedDescriptor } from "./store_repository.ts";
 
@@ -147,6 +147,10 @@ async function* write(
   const files = work.options.format === "docker"
     ? byPath(await dockerFiles(images, work))
     : await ociFiles(images, work);
+  const { store, platforms, options: { signal } } = work;
+  for (const { descriptor } of images) {
+    await checkPlatforms(store, descriptor, { platforms, signal });
+  }
   yield* writeTar(files);
 }
 
@@ -156,7 +160,7 @@ async function* write(
  * @param store Where they are.
  * @param images The images, with the names that they are to have.
  * @param options The format, the platforms, and what goes along.
- * @returns The tar. It fails with a `Deno.errors.NotFound` if a part is missing, and with a `DigestMismatchError` if one is damaged.
+ * @returns The tar. It fails with a `Deno.errors.NotFound` if a part is missing or an index has no image for the platforms, and with a `DigestMismatchError` if one is damaged.
  *
  * @see https://github.com/opencontainers/image-spec/blob/main/image-layout.md
  *

@@ -3,7 +3,7 @@ import { digestBytes, DigestMismatchError, MediaType } from "@containerkit/oci";
 import { openImage } from "../open_image.ts";
 import { packImage, packIndex } from "../pack/mod.ts";
 import { createMemoryStore } from "../registry/create_memory_store.ts";
-import { exportArchive, importArchive } from "./mod.ts";
+import { copyContent, exportArchive, importArchive } from "./mod.ts";
 import { encoder, NAME, packed, tar, untar } from "./_test_archives.ts";
 
 Deno.test("exportArchive() and importArchive() keep digests and names, in each format that has them", async () => {
@@ -181,4 +181,32 @@ Deno.test("exportArchive() leaves out what is not there, and platforms nobody wa
       ),
     Deno.errors.NotFound,
   );
+});
+
+Deno.test("exportArchive() and copyContent() refuse an index that has none of the platforms", async () => {
+  const store = createMemoryStore();
+  const image = await packImage(store, {
+    platform: { os: "linux", architecture: "amd64" },
+    layers: [{ archive: tar({ a: encoder.encode("1") }) }],
+  });
+  const descriptor = await packIndex(store, { manifests: [image] });
+  for (const format of ["oci", "oci-docker"] as const) {
+    const options = { format, platforms: ["linux/arm64"] };
+    await assertRejects(
+      () =>
+        new Response(exportArchive(store, [{ descriptor }], options)).bytes(),
+      Deno.errors.NotFound,
+      "no image for linux/arm64",
+    );
+  }
+  const to = createMemoryStore();
+  await assertRejects(
+    () => copyContent(store, descriptor, { to, platforms: ["linux/arm64"] }),
+    Deno.errors.NotFound,
+    "no image for linux/arm64",
+  );
+  assertEquals(await to.stat(descriptor.digest), undefined);
+  const platforms = ["linux/arm64", "linux/amd64"];
+  await copyContent(store, descriptor, { to, platforms });
+  assertEquals((await to.stat(descriptor.digest))?.size, descriptor.size);
 });
