@@ -20,6 +20,7 @@ export type ListRepositoriesOptions = RegistryCallOptions;
  * @param options The client.
  * @returns Their names, in the registry's order.
  * @throws {RegistryError} If the registry has no catalog, or refuses.
+ * @throws {SyntaxError} If the registry is none, such as a URL.
  *
  * @example Usage
  * ```ts ignore

@@ -27,6 +27,7 @@ export interface LoginOptions
  * @returns What to keep: the token that stands for the password where the registry gave one, else what was given.
  * @throws {RegistryError} If the registry refuses them.
  * @throws {TypeError} If `hosts` has mirrors only.
+ * @throws {SyntaxError} If the registry is none, such as a URL.
  *
  * @see https://distribution.github.io/distribution/spec/auth/token/
  *

@@ -1,5 +1,11 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { login, parseHosts, RegistryClient, RegistryError } from "./mod.ts";
+import {
+  listRepositories,
+  login,
+  parseHosts,
+  RegistryClient,
+  RegistryError,
+} from "./mod.ts";
 
 /** A server that wants a password, and keeps what it is told. */
 function serve(isRight: (authorization: string) => boolean) {
@@ -127,4 +133,19 @@ Deno.test("login() keeps the token that the registry gave, wherever a mirror sta
     [right],
     [],
   ]);
+});
+
+Deno.test("login() and listRepositories() say of a URL that it is no registry, and ask nobody", async () => {
+  await using server = serve(() => true);
+  await assertRejects(
+    () => login(`http://me:secret@${server.host}/`, credentials),
+    SyntaxError,
+    `Cannot ask "http://${server.host}/": it is no registry`,
+  );
+  await assertRejects(
+    () => Array.fromAsync(listRepositories(`${server.host}/`)),
+    SyntaxError,
+    "it is no registry",
+  );
+  assertEquals(server.told, []);
 });

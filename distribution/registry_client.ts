@@ -14,6 +14,8 @@ import {
   type RetryPolicy,
 } from "./_retry.ts";
 import { delay } from "./_delay.ts";
+import { REGISTRY_REGEXP } from "./_grammar.ts";
+import { hideSecrets } from "./_hide_secrets.ts";
 import { sendAuthorized } from "./_send_authorized.ts";
 import { toRegistryError } from "./_to_registry_error.ts";
 import { WarningReader } from "./_warnings.ts";
@@ -87,6 +89,7 @@ export class RegistryClient implements Disposable {
    * @throws {NetworkError} If no server can be reached.
    * @throws {Deno.errors.TimedOut} If none answers.
    * @throws {ProtocolError} If one leads where it must not.
+   * @throws {SyntaxError} If the registry is none, such as a URL.
    *
    * @example Usage
    * ```ts ignore
@@ -174,6 +177,13 @@ export class RegistryClient implements Disposable {
     }
     let found = this.#endpoints.get(registry);
     if (found === undefined) {
+      if (!REGISTRY_REGEXP.test(registry)) {
+        throw new SyntaxError(
+          `Cannot ask ${
+            JSON.stringify(hideSecrets(registry).slice(0, 300))
+          }: it is no registry such as localhost:5000`,
+        );
+      }
       found = this.#makeEndpoints(registry);
       this.#endpoints.set(registry, found);
       found.catch(() => this.#endpoints.delete(registry));
