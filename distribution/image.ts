@@ -14,7 +14,8 @@ export interface Layer extends Descriptor {
    * Opens the layer as stored (compressed or not). With a lazy pull the first call starts the download.
    *
    * @param options With `direct` the stream goes to a socket as it is, as `open()` of {@linkcode BlobStore} has it.
-   * @returns The bytes; the end comes only once the digest is proven.
+   * @returns The bytes. What is being fetched ends only once its digest is proven; what is in a store already comes as it is
+   *   there, and whoever reads it has to prove it, as `unpack()` does.
    */
   open(
     options?: { direct?: boolean; signal?: AbortSignal },
