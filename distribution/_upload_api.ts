@@ -123,6 +123,7 @@ export class UploadApi {
     const { repository } = this.#target;
     const path = `${repository}/blobs/uploads/`;
     const own = `repository:${repository}:pull,push`;
+    let session: Session | undefined;
     for (const from of this.#options.mountFrom ?? []) {
       const query = new URLSearchParams({ mount: digest, from });
       let answer: RegistryAnswer;
@@ -140,9 +141,12 @@ export class UploadApi {
         continue;
       }
       await answer.response.body?.cancel();
+      // Where it is not there either, the registry began another upload.
+      if (session !== undefined) await this.cancel(session);
       if (answer.response.status === 201) return "mounted";
-      return await this.keep(answer, { offset: 0, minimum: 0 });
+      session = await this.keep(answer, { offset: 0, minimum: 0 });
     }
+    if (session !== undefined) return session;
     const algorithm = digest.slice(0, digest.indexOf(":"));
     const answer = await this.request({
       path: algorithm === "sha256"

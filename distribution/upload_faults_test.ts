@@ -103,6 +103,25 @@ Deno.test("push() sends what it may not take from another repository, whoever sa
   }
 });
 
+Deno.test("push() takes a blob from whichever repository has it, and begins no upload that it leaves", async () => {
+  await using faulty = startFaulty();
+  const { client, host, requests } = faulty;
+  await push(image, `${host}/old:1`, { client });
+  requests.length = 0;
+  const mountFrom = ["none", "older", "old"];
+  await push(image, `${host}/app:1`, { client, mountFrom });
+  assert(!requests.some((text) => /^(PATCH|PUT .*uploads)/.test(text)));
+  const count = (method: string) =>
+    requests.filter((text) => text.startsWith(`${method} /v2/app/blobs/upl`))
+      .length;
+  // Of both blobs, from each of the three; two of them are called off.
+  assertEquals([count("POST"), count("DELETE")], [6, 4]);
+  await pullRight(faulty);
+  requests.length = 0;
+  await push(image, `${host}/new:1`, { client, mountFrom: ["none", "older"] });
+  assertEquals(requests.filter((text) => text.startsWith("DELETE")).length, 2);
+});
+
 Deno.test("push() goes on where an upload broke, by what the server has", async () => {
   let count = 0;
   await using faulty = startFaulty(async (request, answer) => {
