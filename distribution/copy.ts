@@ -160,7 +160,9 @@ class CopyJob {
     });
     const document = parseManifest(bytes, { mediaType: descriptor.mediaType });
     if (depth === 0) await this.#check(document, digest);
-    if (!await this.#has(digest)) await this.#copyParts(document, depth);
+    if (!await this.#has(digest)) {
+      await this.#copyParts(document, { digest, depth });
+    }
     await putManifest(
       this.#target,
       {
@@ -205,10 +207,12 @@ class CopyJob {
 
   async #copyParts(
     document: ImageManifest | ImageIndex,
-    depth: number,
+    { digest, depth }: { digest: string; depth: number },
   ): Promise<void> {
     if ("manifests" in document) {
-      const children = this.#choose(document, depth);
+      const children = depth === 0
+        ? this.#choose(document, digest)
+        : document.manifests;
       for (const child of children.filter(isDocument)) {
         await this.copy(child, { depth: depth + 1 });
       }
@@ -247,9 +251,9 @@ class CopyJob {
     }
   }
 
-  #choose(index: ImageIndex, depth: number): readonly Descriptor[] {
+  #choose(index: ImageIndex, name: string): readonly Descriptor[] {
     const { platforms } = this.#options;
-    if (platforms === undefined || depth > 0) return index.manifests;
+    if (platforms === undefined) return index.manifests;
     const chosen = platforms.map((platform) => {
       const wanted = wantedPlatform(platform);
       const found = choosePlatform(index.manifests.filter(isDocument), wanted, {
@@ -257,7 +261,9 @@ class CopyJob {
       });
       if (found === undefined) {
         throw new Deno.errors.NotFound(
-          `Cannot copy: there is no image for ${formatPlatform(wanted)}`,
+          `Cannot copy "${name}": it has no image for ${
+            formatPlatform(wanted)
+          }`,
         );
       }
       return found;

@@ -354,6 +354,11 @@ Deno.test("copy() takes some platforms of an index and keeps its digest", async 
     `${faulty.host}/again:1`,
     { platforms: ["linux/riscv64"] },
   );
+  await assertRejects(
+    () => copy(`${faulty.host}/many:1`, to, { platforms: ["linux/s390x"] }),
+    Deno.errors.NotFound,
+    `Cannot copy "${root.digest}": it has no image for linux/s390x`,
+  );
 });
 
 Deno.test("pull() passes over what an index lists besides images, and copy() takes it along", async () => {
