@@ -46,7 +46,11 @@ export function countsLayers(
   return history.filter((step) => !step.empty_layer).length === layers;
 }
 
-/** Stores an image that is another one but for some changes. What is signed or attached to that one does not follow. */
+/**
+ * Stores an image that is another one but for some changes. What is signed or attached to that one does not follow.
+ *
+ * @throws {TypeError} If it is an artifact, whose config says nothing of layers.
+ */
 export async function rebuild(
   store: BlobStore,
   image: Image,
@@ -55,6 +59,12 @@ export async function rebuild(
   const { layers = image.layers, config = image.config } = options;
   const { history = config.history ?? [], annotations } = options;
   const family = familyOf(image.descriptor.mediaType);
+  const { subject, artifactType, config: { mediaType } } = image.manifest;
+  if (Object.values(FAMILIES).every((types) => types.config !== mediaType)) {
+    throw new TypeError(
+      `Cannot change "${image.descriptor.digest}": it is an artifact, not an image`,
+    );
+  }
   const { history: _history, rootfs: _rootfs, ...rest } = config;
   const typed = layers.map((layer) => retype(layer, family));
   const kept = annotations ?? image.manifest.annotations;
@@ -68,6 +78,8 @@ export async function rebuild(
     layers: typed,
     manifest: {
       mediaType: FAMILIES[family].manifest,
+      ...(artifactType === undefined ? {} : { artifactType }),
+      ...(subject === undefined ? {} : { subject }),
       ...(kept === undefined ? {} : { annotations: kept }),
     },
   }, options);

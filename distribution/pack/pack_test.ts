@@ -294,6 +294,26 @@ Deno.test("setConfig() replaces fields and keeps the others", async () => {
   });
 });
 
+Deno.test("setConfig() and appendLayer() keep what an image is about, and refuse artifacts", async () => {
+  const { store, image } = await pack({ a: "1" });
+  const subject = image.descriptor;
+  const about = await packImage(store, { layers: [], subject });
+  const changed = await setConfig(store, about, { annotations: { a: "b" } });
+  assertEquals(changed.manifest.subject, subject);
+  const artifact = await packArtifact(store, {
+    artifactType: "text/plain",
+    subject,
+  });
+  for (
+    const change of [
+      () => setConfig(store, artifact, { annotations: { a: "b" } }),
+      () => appendLayer(store, artifact, { archive: tar({ b: "2" }) }),
+    ]
+  ) {
+    await assertRejects(change, TypeError, "it is an artifact, not an image");
+  }
+});
+
 Deno.test("rebase() exchanges the base and refuses one that is none", async () => {
   const { store, image: from } = await pack({ base: "old" });
   const image = await appendLayer(store, from, {

@@ -34,6 +34,7 @@ export interface SetConfigOptions {
  * @param image The image.
  * @param options What changes.
  * @returns The new image.
+ * @throws {TypeError} If it is an artifact.
  *
  * @see https://github.com/opencontainers/image-spec/blob/main/config.md
  *
