@@ -38,7 +38,7 @@ export interface Layout extends BlobStore {
   readonly path: string;
   /** The images of its index, with their names in full. */
   list(): Promise<NamedDescriptor[]>;
-  /** Adds an image to its index under names, which other images lose; without names it is listed once. One program at a time. */
+  /** Adds an image to its index under names, which other images lose; without names it is listed once, with those that it has. One program at a time. */
   add(image: NamedDescriptor): Promise<void>;
 }
 
@@ -215,10 +215,12 @@ export async function openLayout(
     },
     async add({ descriptor, names = [] }) {
       const index = await readIndex(path);
+      const isListed = index.manifests.some(({ digest }) =>
+        digest === descriptor.digest
+      );
+      if (isListed && names.length === 0) return;
       const kept = index.manifests.filter((entry) =>
-        names.length === 0
-          ? entry.digest !== descriptor.digest
-          : !namesOf(entry, options).some((name) => names.includes(name))
+        !namesOf(entry, options).some((name) => names.includes(name))
       );
       const added = names.length === 0
         ? [toPlain(descriptor)]

@@ -30,6 +30,7 @@ Deno.test("openLayout() is a store that keeps names", async () => {
       descriptor: image.descriptor,
       names: [NAME, "localhost/b:2"],
     });
+    await layout.add({ descriptor: image.descriptor });
     const again = await openLayout(path, { create: true });
     assertEquals(await again.list(), [{
       descriptor: image.descriptor,
