@@ -175,7 +175,7 @@ export async function openLayout(
   options: OpenLayoutOptions = {},
 ): Promise<Layout> {
   if (options.create) await create(path);
-  checkLayoutVersion(await Deno.readFile(`${path}/oci-layout`));
+  checkLayoutVersion(await readMarker(path));
   return {
     path,
     async stat(digest) {
@@ -234,6 +234,18 @@ export async function openLayout(
       );
     },
   };
+}
+
+async function readMarker(path: string): Promise<Uint8Array> {
+  try {
+    return await Deno.readFile(`${path}/oci-layout`);
+  } catch (cause) {
+    if (!(cause instanceof Deno.errors.NotFound)) throw cause;
+    throw new Deno.errors.NotFound(
+      `Cannot open image layout "${path}": it has no file "oci-layout"`,
+      { cause },
+    );
+  }
 }
 
 /** An entry of an index without what is said of it there only. */

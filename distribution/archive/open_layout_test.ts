@@ -22,7 +22,11 @@ Deno.test("openLayout() is a store that keeps names", async () => {
   const { store, image } = await packed();
   const path = await Deno.makeTempDir({ prefix: "containerkit-" });
   try {
-    await assertRejects(() => openLayout(path), Deno.errors.NotFound);
+    await assertRejects(
+      () => openLayout(path),
+      Deno.errors.NotFound,
+      `Cannot open image layout "${path}"`,
+    );
     const layout = await openLayout(path, { create: true });
     await copyContent(store, image.descriptor, { to: layout });
     await layout.add({ descriptor: image.descriptor, names: [NAME] });
