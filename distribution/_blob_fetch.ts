@@ -31,9 +31,15 @@ export class BlobFetch {
     this.#context = context;
   }
 
-  /** Fetches it into the store, unless that was begun. */
+  /** Fetches it into the store, unless that was begun; what failed may go right the next time. */
   fetch(options: { urgent?: boolean } = {}): Promise<void> {
-    return this.#fetched ??= this.#run(options.urgent ?? false);
+    return this.#fetched ??= this.#run(options.urgent ?? false).catch(
+      (error) => {
+        this.#fetched = this.#reader = undefined;
+        this.#isRunning = false;
+        throw error;
+      },
+    );
   }
 
   /** Waits until no fetch is under way. */

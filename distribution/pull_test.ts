@@ -22,6 +22,7 @@ import {
   pull,
   push,
   RegistryClient,
+  RegistryError,
   type TransferEvent,
 } from "./mod.ts";
 import { createMemoryStore } from "./registry/mod.ts";
@@ -212,6 +213,32 @@ Deno.test("a lazy layer that nobody reads on holds nothing up", async () => {
   await pulled.done();
   const bytes = new Uint8Array(await new Response(stream).arrayBuffer());
   assertEquals(digestBytes(bytes), layer!.digest);
+});
+
+Deno.test("a lazy layer that could not be fetched is fetched when it is opened again", async () => {
+  const image = testImage({ layers: [500_000, 1000] });
+  let isDown = false;
+  await using faulty = startFaulty(
+    (request) =>
+      isDown && isBlob(request)
+        ? new Response(null, { status: 503 })
+        : undefined,
+  );
+  const { client, host } = faulty;
+  await push(image, `${host}/app:1`, { client });
+  await using pulled = await pull(`${host}/app:1`, createMemoryStore(), {
+    client,
+    lazy: true,
+  });
+  isDown = true;
+  for (const layer of pulled.layers) {
+    await assertRejects(() => digestOf(layer), RegistryError, "503");
+  }
+  isDown = false;
+  for (const layer of pulled.layers) {
+    assertEquals(await digestOf(layer), layer.digest);
+  }
+  await pulled.done();
 });
 
 Deno.test("a lazy image that is disposed ends its downloads", async () => {
