@@ -363,3 +363,23 @@ Deno.test("pull() ends when it is aborted, and a later one goes on from there", 
     faulty.requests.some((text) => text.endsWith(`bytes=200000-${SIZE - 1}`)),
   );
 });
+
+Deno.test("a blob of a repository that is opened ends when its reader cancels it, whatever is still to come", async () => {
+  await using faulty = await start(
+    async (request, answer) =>
+      isLayer(request)
+        ? cutBody(await answer(), 1000, { stall: true })
+        : undefined,
+    { client: { stallTimeout: 60_000 } },
+  );
+  const { client, host, requests } = faulty;
+  const stream = await openRepository(`${host}/app`, { client }).open(layer);
+  const reader = stream.getReader();
+  assertEquals((await reader.read()).value?.length, 1000);
+  const next = reader.read();
+  // It is being waited for by now.
+  await new Promise((resolve) => setTimeout(resolve, 10));
+  await reader.cancel();
+  assertEquals((await next).done, true);
+  assertEquals(requests.length, 1);
+});
