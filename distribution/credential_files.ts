@@ -12,6 +12,7 @@ import {
   storeByHelper,
 } from "./_credential_helper.ts";
 import { isObject } from "./_is_object.ts";
+import { Locks } from "./_locks.ts";
 import type { CredentialStore } from "./credential_store.ts";
 import type { Credentials } from "./credentials.ts";
 
@@ -226,6 +227,8 @@ export function credentialFiles(
       "Cannot keep credentials: there is no file to keep them in",
     );
   }
+  // Each change writes what it has read: two at once would undo each other.
+  const locks = new Locks();
   async function* readAll() {
     yield parseConfig(
       options.config ?? "",
@@ -245,33 +248,38 @@ export function credentialFiles(
       }
       return undefined;
     },
-    async set(name, credentials) {
-      const config = await readConfig(first) ?? {};
-      const plain = normalize(name);
-      const key = serverOf(plain);
-      const helper = helperFor(config, plain);
-      if (helper !== undefined) await storeByHelper(helper, key, credentials);
-      const auths = isObject(config.auths) ? { ...config.auths } : {};
-      const old = find(auths, [plain])?.key;
-      if (old !== undefined) delete auths[old];
-      // With a helper the file says only that there is something.
-      auths[key] = helper === undefined ? encode(credentials) : {};
-      await writeConfig(first, { ...config, auths });
-    },
+    set: (name, credentials) =>
+      locks.run(first, async () => {
+        const config = await readConfig(first) ?? {};
+        const plain = normalize(name);
+        const key = serverOf(plain);
+        const helper = helperFor(config, plain);
+        if (helper !== undefined) await storeByHelper(helper, key, credentials);
+        const auths = isObject(config.auths) ? { ...config.auths } : {};
+        const old = find(auths, [plain])?.key;
+        if (old !== undefined) delete auths[old];
+        // With a helper the file says only that there is something.
+        auths[key] = helper === undefined ? encode(credentials) : {};
+        await writeConfig(first, { ...config, auths });
+      }),
     async delete(name) {
       const plain = normalize(name);
       let isFound = false;
       for (const path of paths) {
-        const config = await readConfig(path);
-        if (config === undefined) continue;
-        const helper = helperFor(config, plain);
-        if (helper !== undefined) await eraseByHelper(helper, serverOf(plain));
-        const key = find(config.auths, [plain])?.key;
-        if (key === undefined) continue;
-        const auths = { ...config.auths as Record<string, unknown> };
-        delete auths[key];
-        await writeConfig(path, { ...config, auths });
-        isFound = true;
+        await locks.run(path, async () => {
+          const config = await readConfig(path);
+          if (config === undefined) return;
+          const helper = helperFor(config, plain);
+          if (helper !== undefined) {
+            await eraseByHelper(helper, serverOf(plain));
+          }
+          const key = find(config.auths, [plain])?.key;
+          if (key === undefined) return;
+          const auths = { ...config.auths as Record<string, unknown> };
+          delete auths[key];
+          await writeConfig(path, { ...config, auths });
+          isFound = true;
+        });
       }
       return isFound;
     },

@@ -181,6 +181,18 @@ Deno.test("credentialFiles() asks a config that is given as text before its file
   });
 });
 
+Deno.test("credentialFiles() loses no change that comes with others at once", async () => {
+  await withFile({}, async (store) => {
+    const credentials = { username: "me", password: "secret" };
+    const names = ["a.example", "b.example", "c.example"];
+    await Promise.all(names.map((name) => store.set(name, credentials)));
+    assertEquals(await store.list(), names);
+    const deleted = await Promise.all(names.map((name) => store.delete(name)));
+    assertEquals(deleted, [true, true, true]);
+    assertEquals(await store.list(), []);
+  });
+});
+
 Deno.test("credentialFiles() gives a helper no ready token, which would come back as another kind", async () => {
   await withFile({ credsStore: "none-such" }, async (store, path) => {
     await assertRejects(

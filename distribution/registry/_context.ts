@@ -1,4 +1,4 @@
-import type { Locks } from "./_locks.ts";
+import type { Locks } from "../_locks.ts";
 import type { RepositoryIndex } from "./_repository_index.ts";
 import type { Uploads } from "./_uploads.ts";
 import type { RegistryAccess } from "./registry_access.ts";

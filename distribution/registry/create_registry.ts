@@ -14,7 +14,7 @@ import { handleUpload, startUpload } from "./_handle_upload.ts";
 import { handleManifest } from "./_manifests.ts";
 import { handleCatalog, handleReferrers, handleTags } from "./_lists.ts";
 import { RepositoryIndex } from "./_repository_index.ts";
-import { Locks } from "./_locks.ts";
+import { Locks } from "../_locks.ts";
 import { Uploads } from "./_uploads.ts";
 import { createMemoryIndex } from "./create_memory_index.ts";
 import type { RegistryAccess } from "./registry_access.ts";
