@@ -37,7 +37,8 @@ export interface CopySource {
 /** Options of {@linkcode copy}. */
 export interface CopyOptions extends PushOptions {
   /**
-   * Copies the images for these platforms only; the index stays as it is, so that its digest does too. An image without an index has to be for all of them.
+   * Copies the images for these platforms only; the index stays as it is, so that its digest does too, which some registries
+   * refuse then, such as docker-registry. An image without an index has to be for all of them.
    *
    * @default {all}
    */
