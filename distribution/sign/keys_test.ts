@@ -173,7 +173,7 @@ Deno.test("programSigner() asks a program, and says why that fails", async () =>
     const options = { publicKey: parsePublicKey(publicKey) };
     const good = await writeProgram(
       folder,
-      `openssl dgst -"$2" -sign ${folder}/key | base64 -w 0`,
+      `openssl dgst -"$2" -sign ${folder}/key | base64`,
     );
     const signature = await programSigner([good], options).sign(
       message,
@@ -202,6 +202,7 @@ Deno.test("programSigner() asks a program, and says why that fails", async () =>
     await assertRejects(
       () => programSigner([silent], options).sign(message, scheme),
       SyntaxError,
+      `Cannot sign with "${silent}": what it printed is not base64`,
     );
     assertThrows(() => programSigner([], options), TypeError);
     await assertRejects(

@@ -24,7 +24,7 @@ const MAX_OUTPUT = 64 * 1024;
  * Makes a signer of a program, such as one that asks a key management service or a hardware token.
  *
  * The program gets the message on its standard input and `--hash sha256` (and `--padding pss`, where that is wanted) after its own arguments. It prints the
- * signature in base64, of ECDSA as DER, and ends with 0.
+ * signature in base64, in one line or in many, of ECDSA as DER, and ends with 0.
  *
  * Requires `--allow-run`.
  *
@@ -78,7 +78,16 @@ export function programSigner(
           `Cannot sign with "${program}": it printed more than ${MAX_OUTPUT} bytes`,
         );
       }
-      return decodeBase64(new TextDecoder().decode(stdout).trim());
+      try {
+        // Programs such as base64 break long lines.
+        const text = new TextDecoder().decode(stdout).replace(/\s/g, "");
+        return decodeBase64(text);
+      } catch (cause) {
+        throw new SyntaxError(
+          `Cannot sign with "${program}": what it printed is not base64`,
+          { cause },
+        );
+      }
     },
   };
 }
