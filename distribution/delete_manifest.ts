@@ -10,6 +10,7 @@ import { removeReferrer } from "./_put_manifest.ts";
 import { requestFor, toTarget } from "./_target.ts";
 import { parseReference } from "./parse_reference.ts";
 import type { RegistryCallOptions } from "./registry_call_options.ts";
+import { RegistryError } from "./registry_error.ts";
 
 /** Options of {@linkcode deleteManifest}. */
 export type DeleteManifestOptions = RegistryCallOptions;
@@ -45,11 +46,20 @@ export async function deleteManifest(
     );
   }
   const target = toTarget(reference, options);
-  const { bytes, descriptor } = await getManifest(target, digest);
+  const action = `delete "${reference}"`;
+  const { bytes, descriptor } = await getManifest(target, digest).catch(
+    (cause) => {
+      // It is read only to know whom it refers to.
+      if (!(cause instanceof RegistryError && cause.status === 404)) {
+        throw cause;
+      }
+      throw new RegistryError(action, { ...cause }, { cause });
+    },
+  );
   const { subject } = parseManifest(bytes, { mediaType: descriptor.mediaType });
   const { response } = await target.client.request(target.registry, {
     ...requestFor(target, `manifests/${digest}`, "pull,push,delete"),
-    action: `delete "${reference}"`,
+    action,
     capability: "push",
     method: "DELETE",
     expected: [200, 202, 204],
