@@ -27,6 +27,7 @@ import {
 } from "./_archive_files.ts";
 import { pathOfDigest } from "./_archive_path.ts";
 import { walk } from "./_walk.ts";
+import type { ExportOptions } from "./export_archive.ts";
 import type { NamedDescriptor } from "./store_repository.ts";
 
 const LIMIT = 4 * 1024 * 1024;
@@ -104,10 +105,14 @@ async function plainLayer(
   descriptor: Descriptor,
   work: Work,
 ): Promise<File & { diffId: string }> {
-  const signal = withSignal(work.options);
-  const open = () =>
-    readLayer(ReadableStream.from(readProven(descriptor, work)), signal);
-  const { readable, digests } = open();
+  const { onProgress: _onProgress, ...quiet } = work.options;
+  const open = (options: ExportOptions) =>
+    readLayer(
+      ReadableStream.from(readProven(descriptor, { ...work, options })),
+      withSignal(options),
+    );
+  // Told of once, as it is written.
+  const { readable, digests } = open(quiet);
   await readable.pipeTo(new WritableStream());
   const { diffId, diffSize } = await digests;
   const [, hex] = diffId.split(":");
@@ -115,7 +120,7 @@ async function plainLayer(
     path: `${hex}.tar`,
     size: diffSize,
     diffId,
-    open: () => open().readable,
+    open: () => open(work.options).readable,
   };
 }
 

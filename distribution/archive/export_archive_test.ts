@@ -3,7 +3,14 @@ import { digestBytes, DigestMismatchError, MediaType } from "@containerkit/oci";
 import { openImage } from "../open_image.ts";
 import { packImage, packIndex } from "../pack/mod.ts";
 import { createMemoryStore } from "../registry/create_memory_store.ts";
-import { copyContent, exportArchive, importArchive } from "./mod.ts";
+import {
+  type ArchiveEvent,
+  copyContent,
+  exportArchive,
+  importArchive,
+  importLayout,
+  openLayout,
+} from "./mod.ts";
 import { encoder, NAME, packed, tar, untar } from "./_test_archives.ts";
 
 Deno.test("exportArchive() and importArchive() keep digests and names, in each format that has them", async () => {
@@ -85,6 +92,29 @@ Deno.test("exportArchive() gives docker's archives tags only, and a whole tag fo
       "localhost:5000/team/app:2",
     ]);
   }
+});
+
+Deno.test("exportArchive(), importArchive() and importLayout() tell of each blob once", async () => {
+  const { store, image, named } = await packed();
+  const path = await Deno.makeTempDir();
+  const layout = await openLayout(path, { create: true });
+  const index = await packIndex(store, { manifests: [image] });
+  await copyContent(store, index, { to: layout });
+  await layout.add({ descriptor: index });
+  await layout.add({ descriptor: image.descriptor });
+  let told: string[] = [];
+  const onProgress = ({ digest }: ArchiveEvent) => void told.push(digest);
+  const other = createMemoryStore();
+  for (const format of ["oci", "oci-docker", "docker"] as const) {
+    const options = { format, onProgress };
+    await importArchive(exportArchive(store, [named], options), other);
+    assertEquals(new Set(told).size, told.length, format);
+    told = [];
+  }
+  await importLayout(layout, createMemoryStore(), { onProgress });
+  assertEquals(new Set(told).size, told.length);
+  assert(told.includes(image.layers[0]!.digest));
+  await Deno.remove(path, { recursive: true });
 });
 
 Deno.test("exportArchive() proves what it writes", async () => {

@@ -49,12 +49,17 @@ export async function importLayout(
   if (admit !== undefined) {
     await admitImages(layout, images, { admit, ...withSignal(options) });
   }
+  const told = new Set<string>();
   for (const { descriptor } of images) {
     await copyContent(layout, descriptor, {
       to: store,
       missing,
       ...withSignal(options),
-      ...(onProgress === undefined ? {} : { onProgress }),
+      onProgress(event) {
+        // Images may share some.
+        if (!told.has(event.digest)) onProgress?.(event);
+        told.add(event.digest);
+      },
     });
   }
   return images;
