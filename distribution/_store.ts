@@ -44,10 +44,11 @@ export async function storeStream(
   const { descriptor } = options;
   let writer;
   try {
-    writer = await store.writer(`pack-${crypto.randomUUID()}`, {
-      ...withSignal(options),
-      ...(descriptor === undefined ? {} : { descriptor }),
-    });
+    // Without the signal: what was written has to be cut once that is aborted.
+    writer = await store.writer(
+      `pack-${crypto.randomUUID()}`,
+      descriptor === undefined ? {} : { descriptor },
+    );
   } catch (error) {
     await stream.cancel(error);
     if (error instanceof Deno.errors.AlreadyExists) return;

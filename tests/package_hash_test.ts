@@ -1,20 +1,20 @@
 /**
  * How often an import hashes what it reads: each byte once, whoever does it.
  */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { openStore } from "@containerkit/content";
 import {
   exportArchive,
   importArchive,
 } from "@containerkit/distribution/archive";
-import { packImage } from "@containerkit/distribution/pack";
+import { packImage, packLayer } from "@containerkit/distribution/pack";
 import { createMemoryStore } from "@containerkit/distribution/registry";
 import { digestBytes } from "@containerkit/oci";
 import { TarStream, type TarStreamInput } from "@containerkit/tar";
 import { compress } from "@containerkit/tar/layer";
 import { createHash } from "node:crypto";
 import { testBytes } from "../distribution/_test_image.ts";
-import { tempDir } from "./mod.ts";
+import { tempDir, until } from "./mod.ts";
 
 /** Documents and names are hashed as well. */
 const SLACK = 20_000;
@@ -118,4 +118,47 @@ Deno.test("importArchive() hashes each byte of a docker archive once as stored, 
     });
     await check(archive, plain.length + gzip.length + inner.length);
   }
+});
+
+Deno.test("packLayer() and importArchive() that are called off leave no byte in the store", async () => {
+  await using temp = tempDir();
+  using store = await openStore({ root: temp.path });
+  const bytes = await tar({ file: testBytes(3_000_000) });
+  const archive = await tar({ "aaa/layer.tar": bytes });
+  const written = async () =>
+    (await store.ingests.list()).filter(({ offset }) => offset > 0);
+  // All but the end, and no more once some of it is written.
+  const cut = (bytes: Uint8Array, controller: AbortController) => {
+    let isFirst = true;
+    return new ReadableStream<Uint8Array>({
+      async pull(stream) {
+        if (isFirst) stream.enqueue(bytes.slice(0, -4096));
+        else {
+          await until(
+            "that some is written",
+            async () => (await written()).length > 0,
+          );
+          controller.abort(new Error("called off"));
+        }
+        isFirst = false;
+      },
+    });
+  };
+  for (const compression of ["none", "gzip", "zstd"] as const) {
+    const controller = new AbortController();
+    const { signal } = controller;
+    await assertRejects(
+      () => packLayer(store, cut(bytes, controller), { compression, signal }),
+      Error,
+      "called off",
+    );
+  }
+  const controller = new AbortController();
+  const { signal } = controller;
+  await assertRejects(
+    () => importArchive(cut(archive, controller), store, { signal }),
+    Error,
+    "called off",
+  );
+  assertEquals(await written(), []);
 });

@@ -179,10 +179,8 @@ async function storeFile(
   body: ReadableStream<Uint8Array>,
   options: CallOptions,
 ): Promise<LayerDigests> {
-  const writer = await store.writer(
-    `import-${crypto.randomUUID()}`,
-    withSignal(options),
-  );
+  // Without the signal: what was written has to be cut once that is aborted.
+  const writer = await store.writer(`import-${crypto.randomUUID()}`);
   try {
     const found = await writeFile(body, writer, options);
     await writer.commit(found.size, found.digest).catch((error) => {
