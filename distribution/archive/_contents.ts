@@ -101,7 +101,10 @@ async function storeBlob(
       return void await body.cancel();
     }
     await writer?.abort();
-    if (error instanceof DigestMismatchError) await forget(store, digest);
+    if (error instanceof DigestMismatchError) {
+      // Another import may have it by now.
+      await forget(store, digest).catch(() => {});
+    }
     throw error;
   }
 }

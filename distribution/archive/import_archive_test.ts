@@ -1,4 +1,9 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertInstanceOf,
+  assertRejects,
+} from "@std/assert";
 import { digestBytes, DigestMismatchError, MediaType } from "@containerkit/oci";
 import type { BlobStore } from "../blob_store.ts";
 import { openImage } from "../open_image.ts";
@@ -223,6 +228,29 @@ Deno.test("importArchive() waits for another import of the same layer, whether t
     assertEquals(found?.descriptor.digest, image.descriptor.digest);
     assertEquals(await memory.stat(digest), { size: layer.length });
   }
+});
+
+Deno.test("importArchive() of a damaged archive says so beside another one, which goes right if its own is right", async () => {
+  const { store, image, named } = await packed();
+  const bytes = await new Response(exportArchive(store, [named])).bytes();
+  const { digest } = image.layers[0]!;
+  const layer = await new Response(await store.open(digest)).bytes();
+  const damaged = bytes.slice();
+  const at = bytes.findIndex((_, at) =>
+    layer.every((byte, index) => bytes[at + index] === byte)
+  );
+  damaged[at]! ^= 1;
+  const to = createMemoryStore();
+  const [first, second, third] = await Promise.allSettled(
+    [damaged, damaged, bytes].map((archive) =>
+      importArchive(new Blob([archive]).stream(), to)
+    ),
+  );
+  for (const result of [first, second]) {
+    assert(result?.status === "rejected");
+    assertInstanceOf(result.reason, DigestMismatchError);
+  }
+  assertEquals(third?.status, "fulfilled");
 });
 
 Deno.test("importArchive() ends when it is told to", async () => {

@@ -105,6 +105,8 @@ export function createMemoryStore(): MemoryStore {
           const bytes = concat(ingest.chunks, ingest.size);
           const actual = digestBytes(bytes, parseDigest(digest).algorithm);
           if (ingest.size !== size || actual !== digest) {
+            // What is whole, and something else, will not become right.
+            if (ingest.size >= size) ingests.delete(ref);
             return Promise.reject(
               new DigestMismatchError(`commit "${ref}"`, {
                 expected: ingest.size === size ? digest : `${size} bytes`,
