@@ -10,7 +10,7 @@ import { download } from "./_download.ts";
 import { generatedStream } from "./_generated_stream.ts";
 import { headManifest } from "./_manifests.ts";
 import { fetchSmall } from "./_small_blobs.ts";
-import { toTarget } from "./_target.ts";
+import { type Target, toTarget } from "./_target.ts";
 import { listReferrers } from "./list_referrers.ts";
 import { RegistryError } from "./registry_error.ts";
 import type { Reference } from "./parse_reference.ts";
@@ -76,8 +76,8 @@ export function openRepository(
   options: RegistryCallOptions = {},
 ): Repository {
   const target = toTarget(reference, options);
-  const during = (signal: AbortSignal | undefined) =>
-    signal === undefined ? target : { ...target, signal };
+  const during = (signal: AbortSignal | undefined): Target =>
+    signal === undefined ? target : { ...target, signal: both(target, signal) };
   return {
     async resolve(name, { signal } = {}) {
       try {
@@ -91,7 +91,7 @@ export function openRepository(
     },
     read: (descriptor, { limit = LIMIT, signal } = {}) =>
       fetchSmall(during(signal), descriptor, limit),
-    open: (descriptor, { offset = 0, signal = target.signal } = {}) =>
+    open: (descriptor, { offset = 0, signal } = {}) =>
       Promise.resolve(
         generatedStream(
           (signal) => download(during(signal), descriptor, { offset }),
@@ -103,8 +103,13 @@ export function openRepository(
       return listReferrers({ ...repository, digest: subject.digest }, {
         client: target.client,
         ...(artifactType === undefined ? {} : { artifactType }),
-        ...(signal === undefined ? {} : { signal }),
+        ...(signal === undefined ? {} : { signal: both(target, signal) }),
       });
     },
   };
+}
+
+/** Ends with the repository's own signal, and with that of one call. */
+function both({ signal }: Target, other: AbortSignal): AbortSignal {
+  return signal === undefined ? other : AbortSignal.any([signal, other]);
 }

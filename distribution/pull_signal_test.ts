@@ -1,7 +1,13 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { startFaulty } from "./_test_faults.ts";
 import { testImage } from "./_test_image.ts";
-import { type BlobStore, pull, push } from "./mod.ts";
+import {
+  type BlobStore,
+  openRepository,
+  pull,
+  push,
+  type Repository,
+} from "./mod.ts";
 import { createMemoryStore } from "./registry/mod.ts";
 
 Deno.test("pull() that waits for another one to write the manifest ends by its signal", async () => {
@@ -98,4 +104,53 @@ Deno.test("a lazy layer whose reader calls it off ends for that one only, live o
   await pulled.done();
   assertEquals(await store.stat(layer!.digest), { size: 500_000 });
   assertEquals(await store.stat(below!.digest), { size: 1000 });
+});
+
+Deno.test("what openRepository() gives ends by its own signal and by that of a call", async () => {
+  let isHeld = false;
+  let onRequest = () => {};
+  const release = Promise.withResolvers<void>();
+  await using faulty = startFaulty(async () => {
+    if (!isHeld) return undefined;
+    onRequest();
+    await release.promise;
+  });
+  const { host, client } = faulty;
+  const image = testImage();
+  const { descriptor } = image;
+  await push(image, `${host}/app:1`);
+  isHeld = true;
+  for (const which of [0, 1] as const) {
+    for (
+      const ask of [
+        (repository: Repository, signal: AbortSignal) =>
+          repository.resolve("1", { signal }),
+        (repository: Repository, signal: AbortSignal) =>
+          repository.read(descriptor, { signal }),
+        async (repository: Repository, signal: AbortSignal) =>
+          await Array.fromAsync(
+            await repository.open(image.layers[0]!, { signal }),
+          ),
+        (repository: Repository, signal: AbortSignal) =>
+          Array.fromAsync(repository.referrers(descriptor, { signal })),
+      ]
+    ) {
+      const controllers = [
+        new AbortController(),
+        new AbortController(),
+      ] as const;
+      const [own, call] = controllers;
+      onRequest = () => controllers[which].abort(new Error("no more"));
+      const repository = openRepository(`${host}/app`, {
+        client,
+        signal: own.signal,
+      });
+      await assertRejects(
+        () => ask(repository, call.signal),
+        Error,
+        "no more",
+      );
+    }
+  }
+  release.resolve();
 });
