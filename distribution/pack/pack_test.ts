@@ -294,6 +294,22 @@ Deno.test("setConfig() replaces fields and keeps the others", async () => {
   });
 });
 
+Deno.test("setConfig() begins the history of an image without layers", async () => {
+  const store = createMemoryStore();
+  const empty = await packImage(store, { layers: [] });
+  const set = await setConfig(store, empty, {
+    history: { created_by: "ENV A=1" },
+  });
+  const { config } = await appendLayer(store, set, {
+    archive: tar({ a: "1" }),
+    history: { created_by: "COPY" },
+  });
+  assertEquals(config.history, [
+    { created_by: "ENV A=1", empty_layer: true },
+    { created_by: "COPY" },
+  ]);
+});
+
 Deno.test("setConfig() and appendLayer() keep what an image is about, and refuse artifacts", async () => {
   const { store, image } = await pack({ a: "1" });
   const subject = image.descriptor;

@@ -59,6 +59,8 @@ export async function setConfig(
 ): Promise<Image> {
   const { config: changes, author, created, history: step } = options;
   const { history = [] } = image.config;
+  // Without a word of its layers it has no history that could go on.
+  const isTold = history.length > 0 || image.layers.length === 0;
   const fields = Object.entries({ ...image.config.config, ...changes })
     .filter(([, value]) => value !== undefined);
   const config: ImageConfig = {
@@ -70,8 +72,8 @@ export async function setConfig(
   return await rebuild(store, image, {
     ...options,
     config,
-    history: step === undefined || history.length === 0
-      ? history
-      : [...history, { ...step, empty_layer: true }],
+    history: step !== undefined && isTold
+      ? [...history, { ...step, empty_layer: true }]
+      : history,
   });
 }
