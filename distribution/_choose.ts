@@ -7,12 +7,12 @@ import {
   isIndexType,
   isManifestType,
   MediaType,
-  parseImageConfig,
   parseManifest,
   type Platform,
 } from "@containerkit/oci";
 import { isDocument } from "./_is_document.ts";
 import { MANIFEST_LIMIT } from "./_manifests.ts";
+import { parseConfig } from "./_parse_config.ts";
 import { CONFIG_LIMIT } from "./_read_blob.ts";
 
 /** How deep indexes may lie in each other. */
@@ -42,8 +42,9 @@ async function platformOf(
     config.mediaType !== MediaType.Config &&
     config.mediaType !== MediaType.DockerConfig
   ) return undefined;
-  const { os, architecture, variant, ...rest } = parseImageConfig(
+  const { os, architecture, variant, ...rest } = parseConfig(
     await read(config, CONFIG_LIMIT),
+    config,
   );
   if (os === "" || architecture === "") return undefined;
   return {

@@ -10,10 +10,10 @@ import {
   type ImageConfig,
   type ImageManifest,
   MediaType,
-  parseImageConfig,
   parseManifest,
   verifyBytes,
 } from "@containerkit/oci";
+import { parseConfig } from "./_parse_config.ts";
 import type { Image, Layer } from "./image.ts";
 
 /** Options of {@linkcode createImage}. */
@@ -90,7 +90,9 @@ export function createImage(
   const descriptor = parts.descriptor ??
     describe(document.mediaType!, parts.manifest);
   verifyBytes(parts.config, document.config);
-  const config = isImage(document) ? parseImageConfig(parts.config) : NO_CONFIG;
+  const config = isImage(document)
+    ? parseConfig(parts.config, document.config)
+    : NO_CONFIG;
   return {
     descriptor,
     root: parts.root ?? descriptor,

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import {
   describe,
   type Descriptor,
@@ -459,6 +459,19 @@ Deno.test("createImage() refuses parts that do not fit", async () => {
       { manifest: raw.manifest, config: other.raw.config },
       open,
     )
+  );
+  // As some artifacts have it.
+  const config = new TextEncoder().encode("{}");
+  const described = describe(MediaType.Config, config);
+  const manifest = new TextEncoder().encode(JSON.stringify({
+    schemaVersion: 2,
+    config: described,
+    layers: [],
+  }));
+  assertThrows(
+    () => createImage({ manifest, config }, open),
+    SyntaxError,
+    `Cannot parse image config "${described.digest}": "os"`,
   );
 });
 
