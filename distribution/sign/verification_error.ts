@@ -75,7 +75,11 @@ export class VerificationError extends Error {
     const more = refusals.length - reasons.length;
     super(
       `Cannot admit "${reference}" (${digest}): ${found} of ${wanted} signatures hold: ${
-        reasons.length === 0 ? "there are none" : reasons.join("; ")
+        reasons.length > 0
+          ? reasons.join("; ")
+          : found === 0
+          ? "there are none"
+          : "there are no others"
       }${more > 0 ? `; and ${more} more` : ""}`,
       options,
     );

@@ -242,6 +242,12 @@ Deno.test("verifier() wants as many authorities as the threshold says", async ()
     VerificationError,
     "2 of 3 signatures hold",
   );
+  const one = await signedSource({ format: "bundle" }, a);
+  await assertRejects(
+    () => admit({ authorities, threshold: 2 }, one),
+    VerificationError,
+    "1 of 2 signatures hold: there are no others",
+  );
 });
 
 Deno.test("verifier() does not count one key twice", async () => {
