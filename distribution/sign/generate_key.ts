@@ -40,7 +40,7 @@ const CURVES = {
  * @param algorithm What kind; `"ecdsa-p256"` is what cosign makes.
  * @param options The password, and the size.
  * @returns Both keys as PEM.
- * @throws {RangeError} If RSA is to have fewer than 2048 bits.
+ * @throws {RangeError} If RSA is to have fewer than 2048 bits, or more than 8192, which nothing here reads.
  *
  * @example Usage
  * ```ts
@@ -57,9 +57,9 @@ export function generateKey(
   options: GenerateKeyOptions = {},
 ): KeyPair {
   const { bits = 3072, password } = options;
-  if (bits < 2048) {
+  if (bits < 2048 || bits > 8192) {
     throw new RangeError(
-      `Cannot generate key: expected RSA of 2048 bits or more, found ${bits}`,
+      `Cannot generate key: expected RSA of 2048 to 8192 bits, found ${bits}`,
     );
   }
   const pair = algorithm === "ed25519"

@@ -84,6 +84,12 @@ Deno.test("keySigner() refuses what is no key, a missing or a wrong password, an
   );
 });
 
+Deno.test("generateKey() makes no key that nothing here reads", () => {
+  for (const bits of [2047, 8193]) {
+    assertThrows(() => generateKey("rsa", { bits }), RangeError, `${bits}`);
+  }
+});
+
 Deno.test("keySigner() refuses a certificate of another key", async () => {
   const key = await certify();
   assertEquals(keySigner(key.privateKey, key).certificates?.length, 2);
