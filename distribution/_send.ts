@@ -6,6 +6,7 @@ import { NetworkError } from "./network_error.ts";
 
 const events = channel("containerkit:registry");
 
+const NAME_REGEXP = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const VALUE_REGEXP = /^[\t\x20-\x7e\x80-\xff]*$/;
 
 /** One request as it goes over the wire. */
@@ -46,7 +47,12 @@ export async function send(
   { action, method, headers, timeout, dial, ...sending }: Sending,
 ): Promise<Sent> {
   for (const [name, value] of Object.entries(headers)) {
-    // fetch() would quote it, and it may be a token.
+    // fetch() would quote either, and it may be a token.
+    if (!NAME_REGEXP.test(name)) {
+      throw new TypeError(
+        `Cannot ${action}: the name of a header has characters that none may have`,
+      );
+    }
     if (!VALUE_REGEXP.test(value.trim())) {
       throw new TypeError(
         `Cannot ${action}: the value of the header "${name}" has characters that none may have`,

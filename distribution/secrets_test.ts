@@ -211,6 +211,10 @@ Deno.test("what a caller says wrongly is not quoted where it may be a secret", a
       url: "http://127.0.0.1:5/v2/",
       headers: { authorization: `Basic\n${SECRET}` },
     },
+    {
+      url: "http://127.0.0.1:5/v2/",
+      headers: { [`authorization: Basic ${SECRET}`]: "" },
+    },
   ];
   for (const host of hosts) {
     using client = new RegistryClient({ hosts: () => [host] });
