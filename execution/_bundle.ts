@@ -7,6 +7,7 @@ import type { ContainerStatus } from "./container_process.ts";
 import type { ContainerLog } from "./log_options.ts";
 import type { RuntimeOptions } from "./runtime.ts";
 import type { Spec } from "./spec.ts";
+import { specJson } from "./_spec_json.ts";
 import type { SpecResources } from "./spec_linux.ts";
 
 /** Where the default for everything that belongs to this boot is. */
@@ -167,6 +168,11 @@ export function readSpec(bundle: Bundle): Spec {
     );
   }
   return spec;
+}
+
+/** Writes the spec of a container, as {@linkcode writeJson} writes a file. */
+export function writeSpec(bundle: Bundle, spec: Spec): void {
+  writeFileAtomic(bundle.config, specJson(spec), { durable: false });
 }
 
 /**

@@ -1,5 +1,11 @@
 import { FsMagic, statFs } from "@containerkit/libc";
-import { bundleOf, type ContainerRecord, STATE, writeJson } from "./_bundle.ts";
+import {
+  bundleOf,
+  type ContainerRecord,
+  STATE,
+  writeJson,
+  writeSpec,
+} from "./_bundle.ts";
 import { cgroupPathOf } from "./_cgroup_path_of.ts";
 import { containerCgroups } from "./_cgroup_procs.ts";
 import { claimBundle } from "./_claim_bundle.ts";
@@ -154,7 +160,7 @@ async function makeContainer(
     ...spec,
     linux: { ...spec.linux, cgroupsPath },
   }, runtime.options.flavor);
-  writeJson(bundle.config, full);
+  writeSpec(bundle, full);
   undo.defer(() => scrapContainer(runtime, bundle, cgroupsPath));
   const log = options.log === undefined
     ? undefined

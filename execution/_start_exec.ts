@@ -25,6 +25,7 @@ import { endLaunched, launch } from "./_launch.ts";
 import { withSweep } from "./_sweep.ts";
 import { stdioOwner } from "./_stdio_owner.ts";
 import type { Spec, SpecProcess } from "./spec.ts";
+import { specJson } from "./_spec_json.ts";
 
 /** A further process of a container. */
 class ExecProcess extends Process {
@@ -149,7 +150,7 @@ async function startProcess(
   try {
     makeFolder(bundle, files);
     const path = `${files.path}/process.json`;
-    Deno.writeTextFileSync(path, JSON.stringify(process), { mode: 0o600 });
+    Deno.writeTextFileSync(path, specJson(process), { mode: 0o600 });
     const runtime = createRuntime(container.runtime);
     const launched = await launch(
       files,

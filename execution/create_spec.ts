@@ -18,6 +18,7 @@ import { ociMount } from "./_oci_mount.ts";
 import { resolveUser } from "./resolve_user.ts";
 import type { Spec, SpecMount, SpecProcess } from "./spec.ts";
 import { CAPABILITIES, defaultMounts, PATH } from "./_spec_defaults.ts";
+import { NO_LIMIT } from "./_spec_json.ts";
 import { validateSpec } from "./validate_spec.ts";
 
 function containerConfig(config: ProcessConfig): ContainerConfig {
@@ -111,7 +112,11 @@ function rlimits(
 ): NonNullable<SpecProcess["rlimits"]> {
   return Object.entries(limits).map(([type, limit]) => {
     const [soft, hard] = typeof limit === "number" ? [limit, limit] : limit;
-    return { type, soft, hard };
+    return {
+      type,
+      soft: Math.min(soft, NO_LIMIT),
+      hard: Math.min(hard, NO_LIMIT),
+    };
   });
 }
 

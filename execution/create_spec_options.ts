@@ -159,7 +159,7 @@ export interface CreateSpecOptions extends CapabilityOptions {
   /** Where it stands in the cgroup tree, such as `/pods/a`; without it `run()` makes one from the id. */
   readonly cgroup?: string;
   /**
-   * Limits by name, such as `{ RLIMIT_NOFILE: 4096 }` or `{ RLIMIT_CORE: [0, 100] }` with soft and hard.
+   * Limits by name, such as `{ RLIMIT_NOFILE: 4096 }` or `{ RLIMIT_CORE: [0, Infinity] }` with soft and hard.
    *
    * @default {{ RLIMIT_NOFILE: 1024 }}
    */

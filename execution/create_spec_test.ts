@@ -155,7 +155,7 @@ Deno.test("createSpec() expresses each family of options", async () => {
     deviceRules: [{ allow: true, type: "b", access: "r" }],
     resources: { memory: { limit: 1 << 20 }, pids: { limit: 9 } },
     cgroup: "/pods/a",
-    rlimits: { RLIMIT_CORE: [0, 5] },
+    rlimits: { RLIMIT_CORE: [0, 5], RLIMIT_MEMLOCK: [1, Infinity] },
     oomScoreAdj: 100,
     sysctl: { "net.ipv4.ip_forward": "1" },
     seccomp: "unconfined",
@@ -167,7 +167,10 @@ Deno.test("createSpec() expresses each family of options", async () => {
   assertEquals(hostname, "h");
   assertEquals(process?.capabilities?.effective?.includes("CAP_CHOWN"), false);
   assertEquals(process?.capabilities?.ambient, ["CAP_NET_ADMIN"]);
-  assertEquals(process?.rlimits, [{ type: "RLIMIT_CORE", soft: 0, hard: 5 }]);
+  assertEquals(process?.rlimits, [
+    { type: "RLIMIT_CORE", soft: 0, hard: 5 },
+    { type: "RLIMIT_MEMLOCK", soft: 1, hard: 2 ** 64 },
+  ]);
   assertEquals(process?.user.umask, 0o27);
   assertEquals(
     linux?.namespaces?.filter(({ type }) => type !== "cgroup"),
@@ -470,6 +473,12 @@ Deno.test("validateSpec() names the field that breaks a rule", () => {
       process: {
         ...base.process!,
         rlimits: [{ type: "RLIMIT_CORE", soft: 2, hard: 1 }],
+      },
+    }],
+    ["process.rlimits[0]", {
+      process: {
+        ...base.process!,
+        rlimits: [{ type: "RLIMIT_CORE", soft: -1, hard: -1 }],
       },
     }],
     ["process.oomScoreAdj", {

@@ -44,7 +44,7 @@ export interface SpecCapabilities {
 export interface SpecRlimit {
   /** Such as `RLIMIT_NOFILE`. */
   type: string;
-  /** The limit that holds. */
+  /** The limit that holds; `2 ** 64` is none. */
   soft: number;
   /** Up to where it may be raised. */
   hard: number;

@@ -83,6 +83,11 @@ function checkProcess(process: SpecProcess): void {
     const field = `process.rlimits[${index}]`;
     check(/^RLIMIT_[A-Z]+$/.test(type), `${field}.type`, `is "${type}"`);
     check(!types.has(type), `${field}.type`, `names ${type} a second time`);
+    check(
+      [soft, hard].every((n) => Number.isInteger(n) && n >= 0),
+      field,
+      `has soft ${soft} and hard ${hard}, expected integers from 0`,
+    );
     check(soft <= hard, field, `has soft ${soft} above hard ${hard}`);
     types.add(type);
   }
