@@ -5,6 +5,7 @@ import type {
 } from "@containerkit/execution";
 import type { TmpfsMount } from "@containerkit/mount";
 import { type Arguments, type Flags, UsageError } from "./command.ts";
+import { envOf, pair } from "./pairs.ts";
 import { RESOURCE_USAGE, resourceFlags, resourcesOf } from "./resources.ts";
 import { parseSize } from "./size.ts";
 
@@ -40,30 +41,6 @@ export const specFlags: Required<Omit<Flags, "stopEarly">> = {
 /** As the usage of a command shows them. */
 export const SPEC_USAGE =
   `[-e K=V] [--env-file FILE] [-u USER] [--group-add GROUP] [-w DIR] [--entrypoint PROGRAM] [-h NAME] [--read-only] [--tmpfs DIR[:size=64M,mode=755]] [--shm-size 64M] [--privileged] [--cap-add NAME] [--cap-drop NAME] [--device HOST[:CONTAINER[:rwm]]] [--security-opt seccomp=FILE|seccomp=unconfined|apparmor=PROFILE|no-new-privileges=false] [--ulimit nofile=1024:2048] [--sysctl K=V] [--pid host] [--oom-score-adj N] [--annotation K=V] ${RESOURCE_USAGE}`;
-
-/** `K=V`, whose value may hold further equals signs. */
-function pair(flag: string, text: string): [string, string] {
-  const at = text.indexOf("=");
-  if (at < 1) throw new UsageError(`--${flag} takes K=V, not "${text}"`);
-  return [text.slice(0, at), text.slice(at + 1)];
-}
-
-/** `K=V` sets, `K` alone takes ckit's own if it has one. */
-function variable(text: string): [string, string][] {
-  if (text.includes("=")) return [pair("env", text)];
-  const own = Deno.env.get(text);
-  return own === undefined ? [] : [[text, own]];
-}
-
-/** Files hold one variable per line; those given as flags come after them. */
-function envOf(args: Arguments): Record<string, string> {
-  const lines = args.list("env-file")
-    .flatMap((file) => Deno.readTextFileSync(file).split("\n"))
-    .filter((line) => line.trim() !== "" && !line.startsWith("#"));
-  return Object.fromEntries(
-    [...lines, ...args.list("env")].flatMap(variable),
-  );
-}
 
 function deviceOf(text: string): DeviceRequest {
   const [path = "", second, third] = text.split(":");

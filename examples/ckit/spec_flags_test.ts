@@ -85,6 +85,8 @@ Deno.test("specOptionsOf() refuses what it cannot read", () => {
       { tmpfs: ["/t:uid=1"] },
       { ulimit: ["nofile"] },
       { ulimit: ["nofile=many"] },
+      { env: [""] },
+      { env: ["=a"] },
       { sysctl: ["net.core.somaxconn"] },
       { "security-opt": ["label=disable"] },
       { pid: "container:a" },

@@ -1,25 +1,16 @@
 import { openContainer } from "@containerkit/execution";
 import type { Command } from "../command.ts";
 import { findContainer, join, terminalOf } from "../containers.ts";
-
-/** `K=V` sets, `K` alone takes ckit's own. */
-function environment(words: readonly string[]): Record<string, string> {
-  return Object.fromEntries(words.map((word) => {
-    const at = word.indexOf("=");
-    return at < 0
-      ? [word, Deno.env.get(word) ?? ""]
-      : [word.slice(0, at), word.slice(at + 1)];
-  }));
-}
+import { envOf } from "../pairs.ts";
 
 export const exec: Command = {
   name: "exec",
   usage:
-    "[-i] [-t] [-d] [-e K=V] [-u USER] [-w DIR] [--privileged] ID CMD [ARG...]",
+    "[-i] [-t] [-d] [-e K=V] [--env-file FILE] [-u USER] [-w DIR] [--privileged] ID CMD [ARG...]",
   summary: "run a further process in a container, and exit as it does",
   booleans: ["interactive", "tty", "detach", "privileged"],
   strings: ["user", "workdir"],
-  lists: ["env"],
+  lists: ["env", "env-file"],
   alias: {
     i: "interactive",
     t: "tty",
@@ -46,7 +37,7 @@ export const exec: Command = {
       stdout: output,
       stderr: output,
       terminal: terminalOf(terminal && !detach),
-      env: environment(args.list("env")),
+      env: envOf(args),
       privileged: args.flag("privileged"),
       ...(user === undefined ? {} : { user }),
       ...(cwd === undefined ? {} : { cwd }),
