@@ -74,10 +74,20 @@ rootTest("ckit run gives the container what its flags ask for", async (t) => {
 
   await t.step("limits", async () => {
     const text = await run(
-      ["--ulimit", "nofile=100:200", "--memory", "64M", "--pids-limit", "50"],
+      [
+        "--ulimit",
+        "nofile=100:200",
+        "--ulimit",
+        "fsize=65536:-1",
+        "--memory",
+        "64M",
+        "--pids-limit",
+        "50",
+      ],
       "cat /proc/self/limits; cat /proc/self/cgroup",
     );
     assertMatch(text, /^Max open files +100 +200 /m);
+    assertMatch(text, /^Max file size +65536 +unlimited /m);
     assertMatch(text, /containerkit-/);
   });
 

@@ -22,6 +22,12 @@ function number(args: Arguments, flag: string): number | undefined {
   return value;
 }
 
+function integer(args: Arguments, flag: string): number | undefined {
+  const value = number(args, flag);
+  if (value === undefined || Number.isInteger(value)) return value;
+  throw new UsageError(`--${flag} takes a whole number`);
+}
+
 /** The flags of limits, for every command that sets some. */
 export const resourceFlags: readonly string[] = [
   "memory",
@@ -41,9 +47,9 @@ export function resourcesOf(args: Arguments): SpecResources {
   const limit = bytes(args, "memory");
   const swap = bytes(args, "memory-swap");
   const cpus = number(args, "cpus");
-  const shares = number(args, "cpu-shares");
+  const shares = integer(args, "cpu-shares");
   const set = args.string("cpuset-cpus");
-  const pids = number(args, "pids-limit");
+  const pids = integer(args, "pids-limit");
   return {
     ...(limit === undefined && swap === undefined ? {} : {
       memory: {

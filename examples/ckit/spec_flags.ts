@@ -3,7 +3,7 @@ import type {
   DeviceRequest,
   SeccompProfile,
 } from "@containerkit/execution";
-import type { TmpfsMount } from "@containerkit/mount";
+import { parseOptions, type TmpfsMount } from "@containerkit/mount";
 import { type Arguments, type Flags, UsageError } from "./command.ts";
 import { envOf, pair } from "./pairs.ts";
 import { RESOURCE_USAGE, resourceFlags, resourcesOf } from "./resources.ts";
@@ -40,7 +40,9 @@ export const specFlags: Required<Omit<Flags, "stopEarly">> = {
 
 /** As the usage of a command shows them. */
 export const SPEC_USAGE =
-  `[-e K=V] [--env-file FILE] [-u USER] [--group-add GROUP] [-w DIR] [--entrypoint PROGRAM] [-h NAME] [--read-only] [--tmpfs DIR[:size=64M,mode=755]] [--shm-size 64M] [--privileged] [--cap-add NAME] [--cap-drop NAME] [--device HOST[:CONTAINER[:rwm]]] [--security-opt seccomp=FILE|seccomp=unconfined|apparmor=PROFILE|no-new-privileges=false] [--ulimit nofile=1024:2048] [--sysctl K=V] [--pid host] [--oom-score-adj N] [--annotation K=V] ${RESOURCE_USAGE}`;
+  `[-e K=V] [--env-file FILE] [-u USER] [--group-add GROUP] [-w DIR] [--entrypoint PROGRAM] [-h NAME] [--read-only] [--tmpfs DIR[:size=64M,mode=755,noexec]] [--shm-size 64M] [--privileged] [--cap-add NAME] [--cap-drop NAME] [--device HOST[:CONTAINER[:rwm]]] [--security-opt seccomp=FILE|seccomp=unconfined|apparmor=PROFILE|no-new-privileges=false] [--ulimit nofile=1024:2048] [--sysctl K=V] [--pid host] [--oom-score-adj N] [--annotation K=V] ${RESOURCE_USAGE}`;
+
+const LIMIT_REGEXP = /^(\d+|-1)(?::(\d+|-1))?$/;
 
 function deviceOf(text: string): DeviceRequest {
   const [path = "", second, third] = text.split(":");
@@ -55,36 +57,52 @@ function deviceOf(text: string): DeviceRequest {
   };
 }
 
+function modeOf(text: string): number {
+  if (/^[0-7]{1,4}$/.test(text)) return Number.parseInt(text, 8);
+  throw new UsageError(`--tmpfs takes an octal mode, not "${text}"`);
+}
+
+/** The words of mount(8), and of those of the filesystem two. */
 function tmpfsOf(text: string): { destination: string; mount: TmpfsMount } {
   const [destination = "", words = ""] = text.split(":");
-  const options = Object.fromEntries(
-    words.split(",").filter((word) => word !== "").map((word) =>
-      pair("tmpfs", word)
-    ),
+  const { attributes, data } = parseOptions([
+    "nosuid",
+    "nodev",
+    ...words.split(",").filter((word) => word !== ""),
+  ]);
+  const options = data.map((word) => word.split(/=(.*)/s));
+  const strange = options.find(([name, value]) =>
+    value === undefined || name !== "size" && name !== "mode"
   );
-  for (const name of Object.keys(options)) {
-    if (name === "size" || name === "mode") continue;
-    throw new UsageError(`--tmpfs knows size and mode, not "${name}"`);
+  if (strange !== undefined) {
+    throw new UsageError(
+      `--tmpfs knows size=64M, mode=755 and words such as noexec, not "${
+        strange[0]
+      }"`,
+    );
   }
-  const { size, mode } = options;
+  const { size, mode } = Object.fromEntries(options);
   return {
     destination,
     mount: {
       type: "tmpfs",
-      nosuid: true,
-      nodev: true,
+      ...attributes,
       ...(size === undefined ? {} : { size: parseSize(size) }),
-      ...(mode === undefined ? {} : { mode: Number.parseInt(mode, 8) }),
+      ...(mode === undefined ? {} : { mode: modeOf(mode) }),
     },
   };
 }
 
+/** -1 is no limit. */
 function limitOf(text: string): [string, [number, number]] {
   const [name, values] = pair("ulimit", text);
-  const [soft, hard = soft] = values.split(":").map(Number);
-  if (!Number.isInteger(soft) || !Number.isInteger(hard)) {
+  const [, first, second = first] = LIMIT_REGEXP.exec(values) ?? [];
+  if (first === undefined || second === undefined) {
     throw new UsageError(`--ulimit takes NAME=SOFT[:HARD], not "${text}"`);
   }
+  const [soft, hard] = [first, second].map((word) =>
+    word === "-1" ? Infinity : Number(word)
+  );
   return [`RLIMIT_${name.toUpperCase()}`, [soft!, hard!]];
 }
 
@@ -93,14 +111,24 @@ type Security = Pick<
   "seccomp" | "apparmorProfile" | "noNewPrivileges"
 >;
 
+function readProfile(path: string): SeccompProfile {
+  const text = Deno.readTextFileSync(path);
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new SyntaxError(
+      `Cannot read the seccomp profile "${path}": ${(cause as Error).message}`,
+      { cause },
+    );
+  }
+}
+
 function securityOf(text: string): Security {
   const [name, value = "true"] = text.split(/=(.*)/s);
   switch (name) {
     case "seccomp":
       return {
-        seccomp: value === "unconfined"
-          ? value
-          : JSON.parse(Deno.readTextFileSync(value)) as SeccompProfile,
+        seccomp: value === "unconfined" ? value : readProfile(value),
       };
     case "apparmor":
       return { apparmorProfile: value };

@@ -33,8 +33,8 @@ Deno.test("specOptionsOf() reads Docker's forms", () => {
   const options = specOptionsOf(given({
     env: ["A=1=2"],
     device: ["/dev/fuse", "/dev/a:/dev/b:r", "/dev/c:rw"],
-    tmpfs: ["/t", "/u:size=64M,mode=755"],
-    ulimit: ["nofile=10:20", "core=0"],
+    tmpfs: ["/t", "/u:size=64M,mode=755", "/v:rw,noexec,dev"],
+    ulimit: ["nofile=10:20", "core=0", "memlock=-1", "nproc=5:-1"],
     "security-opt": ["no-new-privileges=false", "seccomp=unconfined"],
     entrypoint: "",
     pid: "host",
@@ -51,10 +51,13 @@ Deno.test("specOptionsOf() reads Docker's forms", () => {
   assertEquals(options.mounts, [
     { destination: "/t", mount: common },
     { destination: "/u", mount: { ...common, size: 2 ** 26, mode: 0o755 } },
+    { destination: "/v", mount: { type: "tmpfs", nosuid: true, noexec: true } },
   ]);
   assertEquals(options.rlimits, {
     RLIMIT_NOFILE: [10, 20],
     RLIMIT_CORE: [0, 0],
+    RLIMIT_MEMLOCK: [Infinity, Infinity],
+    RLIMIT_NPROC: [5, Infinity],
   });
   assertEquals(options.noNewPrivileges, false);
   assertEquals(options.seccomp, "unconfined");
@@ -83,10 +86,15 @@ Deno.test("specOptionsOf() refuses what it cannot read", () => {
   for (
     const flags of [
       { tmpfs: ["/t:uid=1"] },
-      { ulimit: ["nofile"] },
-      { ulimit: ["nofile=many"] },
+      { tmpfs: ["/t:size"] },
+      { tmpfs: ["/t:mode=9"] },
       { env: [""] },
       { env: ["=a"] },
+      { ulimit: ["nofile"] },
+      { ulimit: ["nofile=many"] },
+      { ulimit: ["nofile="] },
+      { ulimit: ["nofile=1:2:3"] },
+      { "pids-limit": "1.5" },
       { sysctl: ["net.core.somaxconn"] },
       { "security-opt": ["label=disable"] },
       { pid: "container:a" },
@@ -94,5 +102,16 @@ Deno.test("specOptionsOf() refuses what it cannot read", () => {
     ]
   ) {
     assertThrows(() => specOptionsOf(given(flags)), UsageError);
+  }
+});
+
+Deno.test("specOptionsOf() names the profile that it cannot read", () => {
+  const file = Deno.makeTempFileSync();
+  try {
+    Deno.writeTextFileSync(file, "{");
+    const flags = { "security-opt": [`seccomp=${file}`] };
+    assertThrows(() => specOptionsOf(given(flags)), SyntaxError, file);
+  } finally {
+    Deno.removeSync(file);
   }
 });
