@@ -8,20 +8,11 @@ import { type Command, type Context, UsageError } from "../command.ts";
 import { existing, findContainer } from "../containers.ts";
 import { formatSize } from "../progress.ts";
 import { formatTable } from "../table.ts";
+import { setTimeout as delay } from "node:timers/promises";
 
 const PERIOD_MS = 1000;
 /** Moves to the top of the screen and clears what is below. */
 const CLEAR = "\x1b[H\x1b[J";
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, ms);
-    signal.addEventListener("abort", () => {
-      clearTimeout(timer);
-      reject(signal.reason);
-    }, { once: true });
-  });
-}
 
 function sum(numbers: readonly number[]): number {
   return numbers.reduce((total, value) => total + value, 0);
@@ -83,7 +74,7 @@ export const stats: Command = {
           .map(({ id }) => id);
     let before = await measure(running(), context);
     for (;;) {
-      await pause(PERIOD_MS, signal);
+      await delay(PERIOD_MS, undefined, { signal });
       const now = await measure(running(), context);
       const rows = [...now].map(([id, metrics]) =>
         row(id, before.get(id) ?? metrics, metrics)
