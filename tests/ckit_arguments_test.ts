@@ -38,6 +38,8 @@ Deno.test("ckit takes no wrong call for another", async () => {
     ],
     [["--bogus", "images"], "There is no flag --bogus"],
     [["logs", "a", "-n"], "-n takes a value"],
+    [["--root=", "images"], "--root takes a folder"],
+    [["--state", "", "ps"], "--state takes a folder"],
     [
       ["volume", "resize", "a", "1G", "b"],
       '"b" is a word too many: ckit volume resize NAME SIZE',

@@ -7,6 +7,7 @@
 import { runMonitor, RuntimeError } from "@containerkit/execution";
 import { resolve } from "@std/path/posix/resolve";
 import {
+  type Arguments,
   type Command,
   type Flags,
   Interrupted,
@@ -73,6 +74,13 @@ function answer([group, word]: readonly string[]): number {
   );
 }
 
+/** An empty word, such as that of a variable that is not set, would be the working directory. */
+function folderOf(name: string, globals: Arguments): string | undefined {
+  const path = globals.string(name);
+  if (path === "") throw new UsageError(`--${name} takes a folder`);
+  return path === undefined ? undefined : resolve(path);
+}
+
 /** `/a/b` becomes `a-b`: two roots never share state. */
 function stateFor(root: string): string {
   const name = root.replaceAll("%", "%25").replaceAll("-", "%2D")
@@ -121,8 +129,8 @@ async function call(
           .trimEnd(),
       );
     }
-    const root = resolve(globals.string("root") ?? "/var/lib/containerkit");
-    const state = resolve(globals.string("state") ?? stateFor(root));
+    const root = folderOf("root", globals) ?? "/var/lib/containerkit";
+    const state = folderOf("state", globals) ?? stateFor(root);
     return await command.run(args, { root, state, signal, print, warn }) ?? 0;
   } catch (error) {
     if (signal.aborted) return signal.reason.signal === "SIGTERM" ? 143 : 130;
