@@ -16,6 +16,16 @@ import {
 
 const missing = need("runc", "busybox");
 
+function exists(path: string): boolean {
+  try {
+    Deno.lstatSync(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
 /** A registry that has `busybox:1`, and a way to run examples against it. */
 async function start(folder: string) {
   await using stack = new AsyncDisposableStack();
@@ -178,6 +188,60 @@ rootTest(
     using second = await openStore({ root: `${temp.path}/second` });
     const { layers } = await pull(reference, second);
     assertEquals(layers.length, 1);
+  },
+  missing,
+);
+
+/** The folder of the service of a test that runs: the test holds the lock of that name. */
+function serviceOf(pid: number): string | undefined {
+  try {
+    const links = [...Deno.readDirSync(`/proc/${pid}/fd`)].map(({ name }) =>
+      Deno.readLinkSync(`/proc/${pid}/fd/${name}`)
+    );
+    const [, name] = links.map((link) =>
+      /^\/run\/(containerkit-service-\d+)\.lock$/.exec(link)
+    ).find((found) =>
+      found !== null
+    ) ?? [];
+    return name && `/var/lib/${name}`;
+  } catch (error) {
+    // It opens and closes files meanwhile, or has ended.
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
+rootTest(
+  "examples/service_test.ts runs beside itself, and clears away what one left that was killed",
+  async () => {
+    const { pathname } = new URL(
+      "../examples/service_test.ts",
+      import.meta.url,
+    );
+    const start = () =>
+      new Deno.Command(Deno.execPath(), {
+        args: ["test", "-A", "--no-prompt", "--quiet", pathname],
+        stdin: "null",
+        stdout: "piped",
+        stderr: "piped",
+      }).spawn();
+    const killed = start();
+    let root: string | undefined;
+    await until("a service is on its network", () => {
+      root ??= serviceOf(killed.pid);
+      return root !== undefined && exists(`${root}/netns`);
+    });
+    killed.kill("SIGKILL");
+    await killed.output();
+    for (
+      const { code, stdout } of await Promise.all([
+        start().output(),
+        start().output(),
+      ])
+    ) {
+      assertEquals(code, 0, new TextDecoder().decode(stdout));
+    }
+    assert(!exists(root!));
   },
   missing,
 );
