@@ -52,6 +52,7 @@ export class NatTable implements Disposable {
   readonly #nft: NftSocket;
   readonly #owned: boolean;
   readonly #memory = new NatMemory();
+  readonly #end = new AbortController();
   #last: Promise<void> = Promise.resolve();
 
   /**
@@ -154,7 +155,7 @@ export class NatTable implements Disposable {
 
   /**
    * Puts back what this object added or adopted whenever somebody removes it,
-   * until the signal ends it.
+   * until the signal or the closing of this object ends it.
    *
    * @param options The signal, and how to wait.
    * @returns What happened before something was put back, each time after that; `undefined` if it was missing from the start.
@@ -178,9 +179,15 @@ export class NatTable implements Disposable {
     const { signal } = options;
     using netns = this.#nft.openNetns();
     using monitor = new NftMonitor({ netns, signal });
-    if (await this.ensure(options)) yield undefined;
-    for await (const event of monitor) {
-      if (await this.ensure(options)) yield event;
+    const end = this.#end.signal;
+    end.addEventListener("abort", () => monitor.close());
+    try {
+      if (await this.ensure(options)) yield undefined;
+      for await (const event of monitor) {
+        if (await this.ensure(options)) yield event;
+      }
+    } catch (error) {
+      if (!end.aborted) throw error;
     }
   }
 
@@ -250,8 +257,9 @@ export class NatTable implements Disposable {
     await this.#change(plan, options, () => this.#memory.forgetBridge(bridge));
   }
 
-  /** Closes the socket; what is in the kernel stays unless the table is owned. */
+  /** Closes the socket, and ends `watch()`; what is in the kernel stays unless the table is owned. */
   close(): void {
+    this.#end.abort();
     this.#nft.close();
   }
 

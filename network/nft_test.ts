@@ -488,6 +488,23 @@ rootTest(
   noNft,
 );
 
+rootTest("NatTable.watch() ends when the table is closed", async () => {
+  using netns = NetNs.create();
+  for (const isWaiting of [true, false]) {
+    const nat = new NatTable({ netns });
+    await nat.masquerade("10.77.0.0/24", { bridge: "ckt0" });
+    const watching = nat.watch();
+    if (isWaiting) {
+      const first = watching.next();
+      output(netns, "nft", ["flush", "ruleset"]);
+      await first;
+    }
+    const last = watching.next();
+    nat.close();
+    assertEquals(await last, { done: true, value: undefined });
+  }
+}, noNft);
+
 rootTest("unpublish() can leave the flows to endFlows()", async () => {
   using netns = NetNs.create();
   using nat = new NatTable({ netns });
