@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { SyscallError } from "@containerkit/libc";
+import { SyscallError, type Trace } from "@containerkit/libc";
 import { mount } from "@containerkit/mount";
 import { need, rootTest, until } from "@containerkit/tests";
+import { channel } from "node:diagnostics_channel";
 import { removeIdleBridge } from "./_attachment_undo.ts";
 import { output } from "./_programs_test.ts";
 import {
@@ -314,6 +315,41 @@ rootTest(
     await detach("quick");
     await pruneAttachments(() => true);
   },
+);
+
+rootTest(
+  "release() lets go of the key last, and twice or after disposing touches nothing of who has it next",
+  async () => {
+    using nat = new NatTable();
+    const trace = channel("containerkit:network");
+    const operations: string[] = [];
+    const listener = (message: unknown) =>
+      operations.push((message as Trace).operation);
+    for (const how of ["release", Symbol.asyncDispose] as const) {
+      using netns = NetNs.create();
+      const first = await attach(netns, { ...OPTIONS, key: "again" });
+      trace.subscribe(listener);
+      await first[how]();
+      trace.unsubscribe(listener);
+      using other = NetNs.create();
+      await using second = await attach(other, { ...OPTIONS, key: "again" });
+      await first.release();
+      await first[Symbol.asyncDispose]();
+      const open = await nat.published();
+      assertEquals(
+        open.filter(({ owner }) => owner === "again").length,
+        second.published.length,
+      );
+    }
+    const freed = operations.findIndex((one) =>
+      one.startsWith("take the name")
+    );
+    const closed = operations.findLastIndex((one, index) =>
+      index < freed && one === 'change table inet "containerkit"'
+    );
+    assert(closed >= 0);
+  },
+  need("nft"),
 );
 
 rootTest(

@@ -84,6 +84,7 @@ export class Attachment implements AsyncDisposable {
   readonly entries: NatEntries;
   readonly #checksMac: boolean;
   #held = true;
+  #isOver = false;
 
   /**
    * Describes an attachment; `attach()` makes them.
@@ -120,13 +121,17 @@ export class Attachment implements AsyncDisposable {
    */
   async release(options: RequestOptions = {}): Promise<Released> {
     this.#held = false;
+    if (this.#isOver) return { flowsEnded: Promise.resolve() };
     if (this.#checksMac) await removeMacChecks(this.key, options);
-    await this.#freeKey(options);
-    if (this.published.length === 0) return { flowsEnded: Promise.resolve() };
+    if (this.published.length === 0) {
+      await this.#freeKey(options);
+      return { flowsEnded: Promise.resolve() };
+    }
     const nat = new NatTable();
     try {
       const which = { owner: this.key };
       const closed = await nat.unpublish(which, { ...options, flows: "keep" });
+      await this.#freeKey(options);
       const flowsEnded = endFlowsSoon(nat, closed);
       // Who waits gets the error; for all others it is on the channel of traces.
       flowsEnded.catch(() => {});
@@ -137,7 +142,10 @@ export class Attachment implements AsyncDisposable {
     }
   }
 
-  /** The link may outlive this for a while: the next attachment with the key is not to wait for that. */
+  /**
+   * The link may outlive this for a while: the next attachment with the key is
+   * not to wait for that. Behind all that goes by the key, which is another's then.
+   */
   async #freeKey(options: RequestOptions): Promise<void> {
     using route = new RouteSocket();
     const request = deleteAltName(this.link, keyTag(this.key));
@@ -146,12 +154,14 @@ export class Attachment implements AsyncDisposable {
       ...request,
       recover: (error) => !isGone(error) && request.recover!(error),
     }, options);
+    this.#isOver = true;
   }
 
   /** Takes the namespace off the bridge, closes its ports, and removes a bridge that nobody uses any more. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (!this.#held) return;
     this.#held = false;
+    this.#isOver = true;
     await undoAttachment(this.key, { bridge: this.bridge });
   }
 }
