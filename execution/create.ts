@@ -23,9 +23,10 @@ import { validateSpec } from "./validate_spec.ts";
 /** Options of {@linkcode create} and {@linkcode run}. */
 export interface CreateOptions extends ContainerOptions, StdioOptions {
   /**
-   * Keeps the output in a file too; `"inherit"` and files are then not possible
-   * for it. Without a monitor that ends with this program, or with `keep()`: of
-   * what comes later 64 KiB are taken, then the container waits.
+   * Keeps the output in a file too; only `"piped"` and `"null"` are then
+   * possible for it, by default `"null"`. Without a monitor that ends with this
+   * program, or with `keep()`: of what comes later 64 KiB are taken, then the
+   * container waits.
    */
   readonly log?: LogOptions;
   /**
@@ -74,6 +75,25 @@ function resolvePaths(options: CreateOptions): CreateOptions {
   };
 }
 
+/** Refuses what would be passed over where somebody takes the streams of a process. */
+function checkTaken(
+  id: string,
+  options: StdioOptions,
+  { by, names }: {
+    readonly by: string;
+    readonly names: readonly ("stdin" | "stdout" | "stderr")[];
+  },
+): void {
+  for (const name of names) {
+    if (["null", "piped", undefined].includes(options[name] as string)) {
+      continue;
+    }
+    throw new TypeError(
+      `Cannot create container "${id}": with a ${by} '${name}' is "piped" or "null"`,
+    );
+  }
+}
+
 /** Makes a container as the child of conmon. */
 function createByConmon(
   id: string,
@@ -106,13 +126,10 @@ async function createMonitored(
   { monitor, ...options }: PlainOptions & { readonly monitor: MonitorOptions },
 ): Promise<Container> {
   const { state = STATE, stdin = "null" } = options;
-  for (const name of ["stdin", "stdout", "stderr"] as const) {
-    if (!["null", "piped", undefined].includes(options[name] as string)) {
-      throw new TypeError(
-        `Cannot create container "${id}": with a monitor '${name}' is "piped" or "null"`,
-      );
-    }
-  }
+  checkTaken(id, options, {
+    by: "monitor",
+    names: ["stdin", "stdout", "stderr"],
+  });
   const bundle = bundleOf(state, id);
   const runtime = createRuntime({
     root: `${state}/runtime`,
@@ -195,7 +212,12 @@ export async function create(
   validateSpec(spec);
   options.signal?.throwIfAborted();
   const { monitor = false, ...plain } = resolvePaths(options);
-  if (monitor === false) return await createContainer(id, spec, plain);
+  if (monitor === false) {
+    if (plain.log !== undefined) {
+      checkTaken(id, plain, { by: "log", names: ["stdout", "stderr"] });
+    }
+    return await createContainer(id, spec, plain);
+  }
   if (plain.preserve !== undefined && plain.preserve.length > 0) {
     throw new TypeError(
       `Cannot create container "${id}": with a monitor it gets no further descriptors by 'preserve'`,

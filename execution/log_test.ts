@@ -5,6 +5,7 @@ import { need, rootTest, tempDir, until } from "@containerkit/tests";
 import { makeBench } from "./_bench_test.ts";
 import { LogWriter } from "./_log_writer.ts";
 import {
+  create,
   drainLog,
   type LogEntry,
   type LogFormat,
@@ -371,6 +372,28 @@ rootTest(
       await container.status;
     }
     assertEquals(Deno.statSync(path).size, 100000);
+  },
+  need("runc", "busybox"),
+);
+
+rootTest(
+  "create() with a log refuses output that would go elsewhere",
+  async () => {
+    using bench = makeBench();
+    const path = `${bench.folder}/out`;
+    const spec = await bench.spec("true");
+    for (
+      const options of [
+        { stdout: "inherit" },
+        { stderr: { type: "file", path } },
+      ] as const
+    ) {
+      await assertRejects(
+        () => create("a", spec, { state: bench.state, log: {}, ...options }),
+        TypeError,
+        "with a log 'std",
+      );
+    }
   },
   need("runc", "busybox"),
 );
