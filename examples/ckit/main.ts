@@ -93,6 +93,9 @@ function stateFor(root: string): string {
  * Docker's 127 if there is no such program, 126 if it cannot be run, else 125.
  */
 function exitCodeOf(error: unknown, command?: Command): number {
+  if (error instanceof SuppressedError) {
+    return exitCodeOf(error.suppressed, command);
+  }
   if (command?.stopEarly !== true) return error instanceof UsageError ? 2 : 1;
   if (!(error instanceof RuntimeError && error.code === "CommandNotFound")) {
     return 125;
