@@ -62,6 +62,26 @@ rootTest("ckit run gives the container what its flags ask for", async (t) => {
     );
   });
 
+  await t.step("volumes", async () => {
+    assertEquals(await run(["-v", "data:/d"], "echo a >/d/a"), "");
+    assertEquals(
+      await run(["-v", "data:/d:ro"], "cat /d/a; echo b 2>&1 >/d/b || :"),
+      "a\nsh: can't create /d/b: Read-only file system\n",
+    );
+    const image = "example.org/busybox:1";
+    const flags = ["--name", "user", "--network", "none", "-v", "data:/d"];
+    assertEquals(
+      (await ckit(["create", ...flags, image], options)).stdout,
+      "user\n",
+    );
+    assertEquals(
+      (await ckit(["volume", "rm", "data"], options)).stderr,
+      'ckit: Cannot remove volume "data": it is used by container "user"\n',
+    );
+    assertEquals((await ckit(["rm", "user"], options)).code, 0);
+    assertEquals((await ckit(["volume", "rm", "data"], options)).code, 0);
+  });
+
   await t.step("who it is, and what it may", async () => {
     const text = await run(
       ["-h", "box", "-u", "user", "--cap-drop", "ALL", "-e", "A=1"],

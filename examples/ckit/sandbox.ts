@@ -105,15 +105,31 @@ export function listSandboxes(context: Context): SandboxRecord[] {
   }
 }
 
-/** Lets go of the volumes whose attachments are noted, one file each. */
-async function detachVolumes(context: Context, folder: string): Promise<void> {
-  const notes = [...Deno.readDirSync(folder)]
-    .filter(({ name }) => name.startsWith(VOLUME_NOTE));
-  if (notes.length === 0) return;
+/** The attachments of volumes that are noted, one file each. */
+function attachmentsOf({ folder }: SandboxRecord): string[] {
+  return [...Deno.readDirSync(folder)].map(({ name }) => name)
+    .filter((name) => name.startsWith(VOLUME_NOTE))
+    .map((name) => name.slice(VOLUME_NOTE.length));
+}
+
+/** The id of the container that a volume is attached for. */
+export function holderOf(
+  context: Context,
+  attachment: string,
+): string | undefined {
+  return listSandboxes(context)
+    .find((record) => attachmentsOf(record).includes(attachment))?.id;
+}
+
+/** Lets go of the volumes of a container. */
+async function detachVolumes(
+  context: Context,
+  record: SandboxRecord,
+): Promise<void> {
+  const attachments = attachmentsOf(record);
+  if (attachments.length === 0) return;
   await using volumes = await openVolumes(context);
-  for (const { name } of notes) {
-    await volumes.detach(name.slice(VOLUME_NOTE.length));
-  }
+  for (const attachment of attachments) await volumes.detach(attachment);
 }
 
 /** Undoes a sandbox, however much of it there is. */
@@ -124,7 +140,7 @@ export async function removeSandbox(
   const record = readSandbox(context, id);
   if (record === undefined) return;
   const { folder } = record;
-  await detachVolumes(context, folder);
+  await detachVolumes(context, record);
   if (record.network === "bridge") await detach(keyOf(context, id));
   await removeNetNs(`${folder}/netns`);
   releaseAddresses(context.state, id);

@@ -8,6 +8,7 @@ import {
 } from "../command.ts";
 import { findContainer } from "../containers.ts";
 import { formatSize } from "../progress.ts";
+import { holderOf } from "../sandbox.ts";
 import { parseSize } from "../size.ts";
 import { formatTable } from "../table.ts";
 import { openVolumeStore } from "../volumes.ts";
@@ -47,6 +48,19 @@ async function placeOf(
   const { pid } = await findContainer(context, container);
   if (target === undefined) throw new UsageError("The path is missing");
   return { process: pid, target };
+}
+
+/** Says of what is used by which container it is; the store knows the use alone. */
+function withHolders(error: unknown, context: Context): unknown {
+  if (!(error instanceof Deno.errors.Busy)) return error;
+  const message = error.message.replace(
+    /attachment ([\da-f-]+)/g,
+    (use, id) => {
+      const holder = holderOf(context, id);
+      return holder === undefined ? use : `container "${holder}"`;
+    },
+  );
+  return new Deno.errors.Busy(message, { cause: error });
 }
 
 /** Commands about volumes. */
@@ -176,7 +190,11 @@ export const volume: readonly Command[] = [
       await using volumes = await openVolumeStore(context);
       nameOf(args);
       return await withEach(args.words, context, async (name) => {
-        await volumes.remove(name);
+        try {
+          await volumes.remove(name);
+        } catch (error) {
+          throw withHolders(error, context);
+        }
         context.print(name);
       });
     },
