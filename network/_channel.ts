@@ -60,7 +60,15 @@ export class Channel implements Disposable {
 
   /** The descriptor, to wait for. */
   get descriptor(): Fd {
+    this.#requireOpen();
     return this.#fd;
+  }
+
+  #requireOpen(): void {
+    if (!this.#closing) return;
+    throw new Deno.errors.BadResource(
+      "Cannot use the netlink socket: it is closed",
+    );
   }
 
   /** Lets the socket hold more than the system's default, as far as the kernel lets us. */
@@ -92,6 +100,7 @@ export class Channel implements Disposable {
 
   /** Holds a conversation on this thread. */
   runSync<T>(talk: Talk<T>): T {
+    this.#requireOpen();
     if (this.#pending > 0) {
       throw new Deno.errors.Busy(
         "Cannot use the netlink socket: an asynchronous request is under way on it",
@@ -104,11 +113,7 @@ export class Channel implements Disposable {
 
   /** Holds a conversation after those before it, without keeping the thread from others for long. */
   async run<T>(talk: () => Talk<T>, signal?: AbortSignal): Promise<T> {
-    if (this.#closing) {
-      throw new Deno.errors.BadResource(
-        "Cannot use the netlink socket: it is closed",
-      );
-    }
+    this.#requireOpen();
     const before = this.#pending++ > 0 ? this.#last : undefined;
     const { promise, resolve } = Promise.withResolvers<void>();
     // Who gives up does not let those behind pass those before.

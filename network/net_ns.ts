@@ -67,6 +67,7 @@ export class NetNs implements Disposable {
   #path: string | undefined;
   #owned: boolean;
   #cookie: bigint | undefined;
+  #isClosed = false;
 
   private constructor(fd: Fd, path: string | undefined, owned: boolean) {
     this.#fd = fd;
@@ -163,9 +164,21 @@ export class NetNs implements Disposable {
     return new NetNs(openAt(undefined, CURRENT), undefined, false);
   }
 
-  /** The descriptor's number, for requests that name a namespace. */
+  get #open(): Fd {
+    if (!this.#isClosed) return this.#fd;
+    const where = this.#path === undefined ? "" : ` "${this.#path}"`;
+    throw new Deno.errors.BadResource(
+      `Cannot use the network namespace${where}: it is closed`,
+    );
+  }
+
+  /**
+   * The descriptor's number, for requests that name a namespace.
+   *
+   * @throws {Deno.errors.BadResource} If it is closed.
+   */
   get fd(): number {
-    return this.#fd.number;
+    return this.#open.number;
   }
 
   /** Where it is pinned or was opened. */
@@ -216,6 +229,7 @@ export class NetNs implements Disposable {
    * @returns What the function returns.
    * @throws {TypeError} If the function is asynchronous, or returns a promise.
    * @throws {SyscallError} If the kernel refuses to enter.
+   * @throws {Deno.errors.BadResource} If it is closed.
    */
   run<T>(fn: () => T extends PromiseLike<unknown> ? never : T): T {
     if (isAsync(fn)) {
@@ -223,8 +237,9 @@ export class NetNs implements Disposable {
         "Cannot run an asynchronous function in a network namespace: it would go on in another",
       );
     }
+    const netns = this.#open;
     const result: T = excursion(() => {
-      setNs(this.#fd, CloneFlag.NEWNET);
+      setNs(netns, CloneFlag.NEWNET);
       return fn();
     });
     if (isThenable(result)) {
@@ -242,6 +257,7 @@ export class NetNs implements Disposable {
 
   /** Closes the descriptor; a pin stays. */
   close(): void {
+    this.#isClosed = true;
     this.#fd.close();
   }
 

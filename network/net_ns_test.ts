@@ -9,6 +9,7 @@ import { Worker } from "node:worker_threads";
 import { pidfdOpen, SyscallError } from "@containerkit/libc";
 import { rootTest, tempDir, testIf } from "@containerkit/tests";
 import {
+  attach,
   createLink,
   listLinks,
   listNetNs,
@@ -223,11 +224,23 @@ rootTest("NetNs.run() makes listeners that stay in the namespace", async () => {
   server.close();
 });
 
-rootTest("a closed NetNs refuses use", () => {
-  const netns = NetNs.create();
+rootTest("a closed NetNs refuses use, and says which it is", async () => {
+  using temp = tempDir();
+  const path = `${temp.path}/pin`;
+  const netns = NetNs.create({ path });
   netns.close();
-  netns.close();
-  assertThrows(() => netns.run(() => 1), Deno.errors.BadResource);
+  netns[Symbol.dispose]();
+  netns[Symbol.dispose]();
+  const message = `Cannot use the network namespace "${path}": it is closed`;
+  const { BadResource } = Deno.errors;
+  assertThrows(() => netns.run(() => 1), BadResource, message);
+  assertThrows(() => netns.fd, BadResource, message);
+  assertThrows(() => netns.cookie, BadResource, message);
+  await assertRejects(
+    () => attach(netns, { bridge: "ckt0", address: "10.77.0.2/24" }),
+    BadResource,
+    message,
+  );
 });
 
 rootTest(

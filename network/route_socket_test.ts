@@ -584,10 +584,12 @@ rootTest(
     route.close();
     const links = await Promise.all(many);
     assertEquals(new Set(links.map(({ index }) => index)).size, 20);
-    await assertRejects(
-      () => route.request(listLinks()),
-      Deno.errors.BadResource,
-    );
+    const { BadResource } = Deno.errors;
+    const message = "Cannot use the netlink socket: it is closed";
+    await assertRejects(() => route.request(listLinks()), BadResource, message);
+    const request = () => route.requestSync(listLinks());
+    assertThrows(request, BadResource, message);
+    assertThrows(() => route.netnsCookie, BadResource, message);
   },
 );
 
