@@ -38,6 +38,7 @@ Deno.test("ckit takes no wrong call for another", async () => {
     ],
     [["--bogus", "images"], "There is no flag --bogus"],
     [["logs", "a", "-n"], "-n takes a value"],
+    [["registry", "serve", "--listen", ":0", "a"], "--listen takes HOST:PORT"],
     [["--root=", "images"], "--root takes a folder"],
     [["--state", "", "ps"], "--state takes a folder"],
     [

@@ -245,7 +245,7 @@ const serve: Command = {
   async run(args, { print, warn, signal }) {
     const root = onlyWord(args, "ckit registry serve takes one folder");
     const [, hostname, port] =
-      /^(.*):(\d+)$/.exec(args.string("listen") ?? "127.0.0.1:5000") ?? [];
+      /^(.+):(\d+)$/.exec(args.string("listen") ?? "127.0.0.1:5000") ?? [];
     if (hostname === undefined) {
       throw new UsageError("--listen takes HOST:PORT");
     }
