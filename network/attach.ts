@@ -38,6 +38,12 @@ function checkForwarding(plan: Plan, turnOn: boolean): void {
   }
 }
 
+/** Whether anything passes through this host: what comes by a port of 127.0.0.1 begins here. */
+function needsForwarding({ nat, published }: Plan): boolean {
+  return (nat?.bridges ?? []).some(({ outbound }) => outbound) ||
+    published.some(({ hostAddress }) => !hostAddress.startsWith("127."));
+}
+
 /** Whether the host's own 127.0.0.1 is among what leads here. */
 function usesLoopback(plan: Plan): boolean {
   return plan.published.some(({ hostAddress }) =>
@@ -85,8 +91,11 @@ export async function attach(
   const target = netns instanceof NetNs ? netns : own!;
   using inner = new RouteSocket({ netns: target });
   const plan = makePlan(inner, options);
+  const { forwarding = false } = options;
   const reachesOut = (plan.nat?.bridges?.length ?? 0) > 0;
-  if (reachesOut) checkForwarding(plan, options.forwarding ?? false);
+  if (forwarding ? reachesOut : needsForwarding(plan)) {
+    checkForwarding(plan, forwarding);
+  }
 
   using route = new RouteSocket();
   await using undo = new AsyncDisposableStack();

@@ -249,6 +249,18 @@ rootTest(
         'net.ipv4.ip_forward is 0 on this host; set it, or ask for "forwarding"',
       );
       assertEquals(await world(netns), before);
+      const port = { hostAddress: "127.0.0.1", hostPort: 8080, targetPort: 80 };
+      await using _attachment = await attach(netns, {
+        ...OPTIONS,
+        masquerade: false,
+        forwarding: false,
+        publish: [port],
+      });
+      await using _server = netns.run(() =>
+        Deno.serve({ port: 80, onListen() {} }, () => new Response("here"))
+      );
+      const response = await fetch("http://127.0.0.1:8080/");
+      assertEquals(await response.text(), "here");
     });
     await t.step("a namespace that vanished", async () => {
       await assertRejects(

@@ -45,7 +45,8 @@ export interface AttachOptions {
   /**
    * Turns on the host's forwarding for the families in use, for everything on
    * the host and for good; see `writeSysctl()`. Without it, asking for
-   * `masquerade` or `publish` where it is off is an error.
+   * `masquerade` or `publish` where it is off is an error; not so for ports of
+   * 127.0.0.1, which only this host comes by.
    *
    * @default {false}
    */
