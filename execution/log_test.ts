@@ -176,6 +176,66 @@ Deno.test("readLog() follows a log of the working directory", async () => {
   );
 });
 
+Deno.test("readLog() gives the last lines of a long log with all of their pieces, whatever they are", async () => {
+  let seed = 1;
+  const random = (below: number) => (seed = seed * 48271 % 0x7fffffff) % below;
+  for (const format of ["json", "cri", "raw"] as const) {
+    using temp = tempDir();
+    const path = `${temp.path}/log`;
+    {
+      using log = new LogWriter({
+        path,
+        format,
+        maxSize: 200_000,
+        maxFiles: 9,
+      });
+      for (let at = 0; at < 6000; at++) {
+        // The second stream says little, and ends its lines late.
+        const isRare = random(400) === 0;
+        const end = random(isRare ? 3 : 9) === 0 ? "" : "\n";
+        const text = `${at} ${"x".repeat(random(90))}${end}`;
+        log.write(isRare ? "stderr" : "stdout", encoder.encode(text));
+      }
+    }
+    const lines: LogEntry[][] = [];
+    const begun = new Map<LogEntry["stream"], LogEntry[]>();
+    for await (const entry of readLog({ path, format })) {
+      const line = begun.get(entry.stream) ?? [];
+      if (line.length === 0) lines.push(line);
+      line.push(entry);
+      begun.set(entry.stream, entry.text.at(-1) === 10 ? [] : line);
+    }
+    for (const tail of [0, 1, 2, 3, 10, 100, 1000, 4000, lines.length, 9999]) {
+      // Of what is raw, how lines are cut says nothing.
+      const simple = (entries: readonly LogEntry[]) =>
+        format !== "raw"
+          ? entries
+          : entries.map(({ text }) => decoder.decode(text)).join("");
+      assertEquals(
+        simple(await Array.fromAsync(readLog({ path, format }, { tail }))),
+        simple(tail === 0 ? [] : lines.slice(-tail).flat()),
+        `${format}, ${tail} lines`,
+      );
+    }
+  }
+});
+
+Deno.test("readLog() reads the last lines of a log from its end", async () => {
+  using temp = tempDir();
+  const path = `${temp.path}/log`;
+  // Whoever reads from the beginning refuses this line.
+  using file = Deno.openSync(path, { create: true, write: true });
+  file.truncateSync(17 << 20);
+  file.seekSync(0, Deno.SeekMode.End);
+  const line = "2026-01-01T00:00:00Z stdout F line\n";
+  file.writeSync(encoder.encode(`\n${line.repeat(20_000)}`));
+  const log = { path, format: "cri" } as const;
+  for (const tail of [1, 10_000]) {
+    const entries = await Array.fromAsync(readLog(log, { tail }));
+    assertEquals(entries.length, tail);
+  }
+});
+
 Deno.test("a log refuses what cannot be", async () => {
   using temp = tempDir();
   for (const limits of [{ maxSize: 0 }, { maxSize: 0.5 }, { maxFiles: 0 }]) {

@@ -33,6 +33,7 @@ export * from "./host_devices.ts";
 export * from "./is_apparmor_loaded.ts";
 export * from "./list_containers.ts";
 export * from "./load_apparmor.ts";
+export * from "./log_entry.ts";
 export * from "./log_options.ts";
 export * from "./monitor_options.ts";
 export * from "./next_restart.ts";

@@ -6,17 +6,10 @@
 
 import { dirname } from "@std/path/posix/dirname";
 import { Inotify, InotifyMask } from "@containerkit/libc";
+import { lastLines } from "./_last_lines.ts";
+import type { LogEntry } from "./log_entry.ts";
+import { LogFile, PARSERS } from "./_log_file.ts";
 import type { ContainerLog, LogFormat } from "./log_options.ts";
-
-/** A piece of a log: a line, or the part of one that came at once. */
-export interface LogEntry {
-  /** Which output it came from; what is raw does not say. */
-  readonly stream: "stdout" | "stderr" | undefined;
-  /** When, as RFC 3339; what is raw does not say. */
-  readonly time: string | undefined;
-  /** The text, with the newline if the line is complete. */
-  readonly text: Uint8Array<ArrayBuffer>;
-}
 
 /** Options of {@linkcode readLog}. */
 export interface ReadLogOptions {
@@ -30,99 +23,6 @@ export interface ReadLogOptions {
   readonly tail?: number;
   /** Goes on with what is written later, until this settles and everything is read. */
   readonly follow?: Promise<unknown>;
-}
-
-const encoder = new TextEncoder();
-const decoder = new TextDecoder();
-const NEWLINE = 10;
-const SPACE = 32;
-/** A line that never ends must not fill the memory. */
-const MAX_LINE = 16 << 20;
-const CHUNK = 65536;
-
-function parseJson(line: Uint8Array): LogEntry | undefined {
-  try {
-    const { log, stream, time } = JSON.parse(decoder.decode(line));
-    return { stream, time, text: encoder.encode(log) };
-  } catch {
-    return undefined; // cut off by a crash
-  }
-}
-
-/** `<time> <stream> <F|P> <text>` */
-function parseCri(line: Uint8Array): LogEntry | undefined {
-  const first = line.indexOf(SPACE);
-  const second = line.indexOf(SPACE, first + 1);
-  const third = line.indexOf(SPACE, second + 1);
-  if (first < 0 || second < 0 || third < 0) return undefined;
-  const stream = decoder.decode(line.subarray(first + 1, second));
-  if (stream !== "stdout" && stream !== "stderr") return undefined;
-  const partial = line[second + 1] === 0x50; // P
-  return {
-    stream,
-    time: decoder.decode(line.subarray(0, first)),
-    text: line.slice(third + 1, partial ? -1 : undefined),
-  };
-}
-
-const PARSERS: Readonly<
-  Record<LogFormat, (line: Uint8Array<ArrayBuffer>) => LogEntry | undefined>
-> = {
-  raw: (line) => ({ stream: undefined, time: undefined, text: line }),
-  json: parseJson,
-  cri: parseCri,
-};
-
-/** One file of a log, read as far as it is written. */
-class LogFile implements Disposable {
-  /** What tells it from others while it is open, whatever its name is by now. */
-  readonly inode: number | null;
-  readonly #file: Deno.FsFile;
-  readonly #parse: (line: Uint8Array<ArrayBuffer>) => LogEntry | undefined;
-  readonly #raw: boolean;
-  #rest = new Uint8Array();
-
-  constructor(path: string, format: LogFormat) {
-    this.#file = Deno.openSync(path);
-    this.inode = this.#file.statSync().ino;
-    this.#parse = PARSERS[format];
-    this.#raw = format === "raw";
-  }
-
-  /** What is complete and was not read before. */
-  *entries(): Generator<LogEntry> {
-    const chunk = new Uint8Array(CHUNK);
-    for (;;) {
-      const count = this.#file.readSync(chunk);
-      if (count === null) return;
-      const bytes = new Uint8Array(this.#rest.length + count);
-      bytes.set(this.#rest);
-      bytes.set(chunk.subarray(0, count), this.#rest.length);
-      let start = 0;
-      for (;;) {
-        const at = bytes.indexOf(NEWLINE, start);
-        if (at < 0) break;
-        const entry = this.#parse(bytes.slice(start, at + 1));
-        if (entry !== undefined) yield entry;
-        start = at + 1;
-      }
-      // Raw text has no records: what is there is told, also half a line.
-      if (this.#raw && start < bytes.length) {
-        yield this.#parse(bytes.slice(start))!;
-        start = bytes.length;
-      }
-      this.#rest = bytes.slice(start);
-      if (this.#rest.length > MAX_LINE) {
-        throw new Deno.errors.InvalidData(
-          `Cannot read the log: a line has more than ${MAX_LINE} bytes`,
-        );
-      }
-    }
-  }
-
-  [Symbol.dispose](): void {
-    this.#file.close();
-  }
 }
 
 function open(path: string, format: LogFormat): LogFile | undefined {
@@ -166,11 +66,15 @@ function openLater(
   }
 }
 
-/** What is left of the files; all are closed but the last. */
-function* entriesOf(files: readonly LogFile[]): Generator<LogEntry> {
+/** What is left of the files, or the last lines of that; all are closed but the last. */
+function* entriesOf(
+  files: readonly LogFile[],
+  tail = Infinity,
+): Generator<LogEntry> {
   using stack = new DisposableStack();
   for (const file of files.slice(0, -1)) stack.use(file);
-  for (const file of files) yield* file.entries();
+  if (tail !== Infinity) yield* lastLines(files, tail);
+  else for (const file of files) yield* file.entries();
 }
 
 /** Entries, until the reading is ended. */
@@ -182,22 +86,6 @@ function* untilAborted(
     signal?.throwIfAborted();
     yield entry;
   }
-}
-
-/** The pieces of the last lines, in the order in which those began. */
-function lastLines(entries: Iterable<LogEntry>, count: number): LogEntry[] {
-  const lines: LogEntry[][] = [];
-  const begun = new Map<LogEntry["stream"], LogEntry[]>();
-  for (const entry of entries) {
-    const { stream, text } = entry;
-    const line = begun.get(stream) ?? [];
-    if (!begun.has(stream)) lines.push(line);
-    if (lines.length > count) lines.shift();
-    line.push(entry);
-    if (text.at(-1) === NEWLINE) begun.delete(stream);
-    else begun.set(stream, line);
-  }
-  return lines.flat();
 }
 
 /**
@@ -250,11 +138,8 @@ export async function* readLog(
     dirname(path),
     InotifyMask.MODIFY | InotifyMask.CREATE | InotifyMask.MOVED_TO,
   );
-  const there = entriesOf(files);
-  yield* untilAborted(
-    tail === Infinity ? there : lastLines(there, tail),
-    signal,
-  );
+  const there = entriesOf(files, tail);
+  yield* untilAborted(there, signal);
   if (watch === undefined || follow === undefined) return;
   const over = new AbortController();
   const end = () => over.abort();

@@ -1,0 +1,55 @@
+import type { LogFile } from "./_log_file.ts";
+import type { LogEntry } from "./log_entry.ts";
+
+/** So much of the end is read first, in bytes; four times as much each time that it is not enough. */
+const FIRST = 65536;
+const NEWLINE = 10;
+
+/** The pieces of a line. */
+interface Line {
+  readonly pieces: LogEntry[];
+  /** Whether there are none before what is read. */
+  readonly isWhole: boolean;
+}
+
+function* entriesOf(files: readonly LogFile[]): Generator<LogEntry> {
+  for (const file of files) yield* file.entries();
+}
+
+/** The last lines of what is read, in the order in which they began. */
+function collect(
+  files: readonly LogFile[],
+  { count, isWhole }: { count: number; isWhole: boolean },
+): Line[] {
+  const lines: Line[] = [];
+  const begun = new Map<LogEntry["stream"], Line>();
+  const ended = new Set<LogEntry["stream"]>();
+  for (const entry of entriesOf(files)) {
+    const { stream, text } = entry;
+    const line = begun.get(stream) ??
+      { pieces: [], isWhole: isWhole || ended.has(stream) };
+    if (!begun.has(stream)) lines.push(line);
+    if (lines.length > count) lines.shift();
+    line.pieces.push(entry);
+    if (text.at(-1) === NEWLINE) {
+      begun.delete(stream);
+      ended.add(stream);
+    } else begun.set(stream, line);
+  }
+  return lines;
+}
+
+/** The pieces of the last lines of files, the oldest first; all files are read to their ends then. */
+export function lastLines(
+  files: readonly LogFile[],
+  count: number,
+): LogEntry[] {
+  for (let size = FIRST;; size *= 4) {
+    const left = files.reduceRight((left, file) => file.seekBack(left), size);
+    const isWhole = left > 0;
+    const lines = collect(files, { count, isWhole });
+    const isEnough = lines.length === count &&
+      lines.every(({ isWhole }) => isWhole);
+    if (isWhole || isEnough) return lines.flatMap(({ pieces }) => pieces);
+  }
+}
