@@ -134,11 +134,6 @@ export function openStdio(
   for (const [index, name] of NAMES.entries()) {
     const kind: Stdio = options[name] ?? (index === 0 ? "null" : "inherit");
     if (pump && name !== "stdin") {
-      if (typeof kind === "object") {
-        throw new TypeError(
-          `Cannot log '${name}': what is logged goes to no ${kind.type} besides`,
-        );
-      }
       child.push(give(stack.use(openFifo(`${folder}/${name}`))));
       ours.set(name, stack.use(openLogFifo(folder, name)));
     } else if (kind === "piped") {

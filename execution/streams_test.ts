@@ -87,16 +87,3 @@ testIf(
     }
   },
 );
-
-testIf(
-  NOT_LINUX,
-  "openStdio() refuses a file for what is logged",
-  () => {
-    const file = { type: "file", path: "/no/such" } as const;
-    assertThrows(
-      () => openStdio({ stdout: file, log: { path: "/no/such" } }, "/no/such"),
-      TypeError,
-      "Cannot log 'stdout': what is logged goes to no file besides",
-    );
-  },
-);
