@@ -9,17 +9,27 @@ const SPACE = 32;
 const MAX_LINE = 16 << 20;
 const CHUNK = 65536;
 
-function parseJson(line: Uint8Array): LogEntry | undefined {
+function jsonEntry(record: string): LogEntry | undefined {
   try {
-    const { log, stream, time } = JSON.parse(decoder.decode(line));
+    const { log, stream, time } = JSON.parse(record);
     return { stream, time, text: encoder.encode(log) };
   } catch {
     return undefined; // cut off by a crash
   }
 }
 
+/** All of it is decoded at once: record by record that takes as long as all the rest. */
+function* parseJson(records: Uint8Array): Generator<LogEntry | undefined> {
+  const text = decoder.decode(records);
+  for (let start = 0; start < text.length;) {
+    const end = text.indexOf("\n", start) + 1;
+    yield jsonEntry(text.slice(start, end));
+    start = end;
+  }
+}
+
 /** `<time> <stream> <F|P> <text>` */
-function parseCri(line: Uint8Array): LogEntry | undefined {
+function criEntry(line: Uint8Array<ArrayBuffer>): LogEntry | undefined {
   const first = line.indexOf(SPACE);
   const second = line.indexOf(SPACE, first + 1);
   const third = line.indexOf(SPACE, second + 1);
@@ -34,20 +44,39 @@ function parseCri(line: Uint8Array): LogEntry | undefined {
   };
 }
 
+const rawEntry = (line: Uint8Array<ArrayBuffer>): LogEntry => ({
+  stream: undefined,
+  time: undefined,
+  text: line.slice(),
+});
+
+const eachLine = (
+  toEntry: (line: Uint8Array<ArrayBuffer>) => LogEntry | undefined,
+) =>
+  function* (
+    records: Uint8Array<ArrayBuffer>,
+  ): Generator<LogEntry | undefined> {
+    for (let start = 0; start < records.length;) {
+      const end = records.indexOf(NEWLINE, start) + 1 || records.length;
+      yield toEntry(records.subarray(start, end));
+      start = end;
+    }
+  };
+
+/** What reads records, the last of which is whole unless it is raw; `undefined` is none. */
 export const PARSERS: Readonly<
-  Record<LogFormat, (line: Uint8Array<ArrayBuffer>) => LogEntry | undefined>
-> = {
-  raw: (line) => ({ stream: undefined, time: undefined, text: line }),
-  json: parseJson,
-  cri: parseCri,
-};
+  Record<
+    LogFormat,
+    (records: Uint8Array<ArrayBuffer>) => Iterable<LogEntry | undefined>
+  >
+> = { raw: eachLine(rawEntry), json: parseJson, cri: eachLine(criEntry) };
 
 /** One file of a log, read as far as it is written. */
 export class LogFile implements Disposable {
   /** What tells it from others while it is open, whatever its name is by now. */
   readonly inode: number | null;
   readonly #file: Deno.FsFile;
-  readonly #parse: (line: Uint8Array<ArrayBuffer>) => LogEntry | undefined;
+  readonly #parse: typeof PARSERS[LogFormat];
   readonly #raw: boolean;
   #rest = new Uint8Array();
   /** Whether the next bytes may be the rest of a record. */
@@ -85,18 +114,12 @@ export class LogFile implements Disposable {
         if (start === 0) continue;
         this.#isWithin = false;
       }
-      for (;;) {
-        const at = bytes.indexOf(NEWLINE, start);
-        if (at < 0) break;
-        const entry = this.#parse(bytes.slice(start, at + 1));
-        if (entry !== undefined) yield entry;
-        start = at + 1;
-      }
       // Raw text has no records: what is there is told, also half a line.
-      if (this.#raw && start < bytes.length) {
-        yield this.#parse(bytes.slice(start))!;
-        start = bytes.length;
+      const end = this.#raw ? bytes.length : bytes.lastIndexOf(NEWLINE) + 1;
+      for (const entry of this.#parse(bytes.subarray(start, end))) {
+        if (entry !== undefined) yield entry;
       }
+      start = Math.max(start, end);
       this.#rest = bytes.slice(start);
       if (this.#rest.length > MAX_LINE) {
         throw new Deno.errors.InvalidData(
