@@ -202,7 +202,7 @@ function startStored(
   };
 }
 
-Deno.test("createRegistry() has its store take an upload whole, and goes on where it broke off", async () => {
+Deno.test("createRegistry() goes on with an upload where it broke off", async () => {
   using temp = tempDir();
   using store = await openStore({ root: temp.path });
   const faults: unknown[] = [];
@@ -220,11 +220,8 @@ Deno.test("createRegistry() has its store take an upload whole, and goes on wher
       `content-length: ${bytes.length}\r\n\r\n`;
     await new Blob([head, bytes.subarray(0, 300_000)]).stream()
       .pipeTo(connection.writable, { preventClose: true });
-    await until(
-      "the first part",
-      async () => await offsetOf(url) === 300_000,
-    );
   }
+  await until("the first part", async () => await offsetOf(url) === 300_000);
   // The request that broke off is still being ended.
   await until("the second part", async () => {
     const answer = await fetch(url, {

@@ -1,7 +1,7 @@
 import { parseDigest } from "@containerkit/oci";
 import { ApiError } from "./_api_error.ts";
 import type { Call } from "./_context.ts";
-import { brokenOff, readBody } from "./_read_body.ts";
+import { readBody } from "./_read_body.ts";
 import { tryMount } from "./_try_mount.ts";
 import type { Upload } from "./_uploads.ts";
 
@@ -179,8 +179,6 @@ function statedLength({ headers }: Request): number {
 
 async function append(call: Call, upload: Upload): Promise<void> {
   const { context: { blobLimit, uploads }, request } = call;
-  const { body } = request;
-  if (body === null) return;
   const { writer } = upload;
   const check = async (size: number) => {
     if (size <= blobLimit) return;
@@ -193,14 +191,6 @@ async function append(call: Call, upload: Upload): Promise<void> {
   };
   const length = statedLength(request);
   if (length !== Infinity) await check(writer.offset + length);
-  // Of a body in chunks the runtime would keep a part in memory.
-  if (length !== Infinity && writer.readFrom !== undefined) {
-    return await writer.readFrom(body, { onProgress() {} }).catch((cause) => {
-      // What Deno says of a client that went away.
-      const isBody = cause instanceof Deno.errors.BadResource;
-      throw isBody ? brokenOff(cause) : cause;
-    });
-  }
   for await (const chunk of readBody(request)) {
     await check(writer.offset + chunk.length);
     await writer.write(chunk);

@@ -11,11 +11,6 @@ const READ = 32 * 1024 + 8;
 /** It is handed on in pieces of so much, in bytes: each costs more than copying does. */
 const PIECE = 1024 * 1024;
 
-/** What a body is answered with that broke off: that is no fault of the registry. */
-export function brokenOff(cause: unknown): ApiError {
-  return new ApiError("SIZE_INVALID", "the body broke off", { cause });
-}
-
 /**
  * Reads the body of a request. Each piece is overwritten by the next one.
  *
@@ -32,7 +27,8 @@ export async function* readBody(
   try {
     for (;;) {
       const { done, value } = await reader.read().catch((cause) => {
-        failure = brokenOff(cause);
+        // That is no fault of the registry.
+        failure = new ApiError("SIZE_INVALID", "the body broke off", { cause });
         return { done: true, value: undefined } as const;
       });
       if (size > 0 && (done || size + value.length > PIECE)) {
