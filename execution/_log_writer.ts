@@ -1,3 +1,4 @@
+import { ifThere } from "./_if_there.ts";
 import { isThere } from "./_is_there.ts";
 import { countLines, LOG_FORMATS, type LogStream } from "./_log_formats.ts";
 import type { ContainerLog, LogFormat } from "./log_options.ts";
@@ -238,14 +239,6 @@ export class LogWriter implements Disposable {
 
   [Symbol.dispose](): void {
     this.#file?.close();
-  }
-}
-
-function ifThere(change: () => void): void {
-  try {
-    change();
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
 }
 

@@ -6,6 +6,7 @@
 
 import { type FileLock, lockFile } from "@containerkit/state";
 import { containersPath } from "./_bundle.ts";
+import { ifThere } from "./_if_there.ts";
 import { Monitor } from "./_monitor.ts";
 import { monitorPaths } from "./_monitor_paths.ts";
 
@@ -69,14 +70,6 @@ async function* connections(
     }
     isTold = false;
     yield connection;
-  }
-}
-
-function ifThere(remove: () => void): void {
-  try {
-    remove();
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
 }
 
