@@ -1,4 +1,4 @@
-import type { LogFile } from "./_log_file.ts";
+import { entriesOf, type LogFile } from "./_log_file.ts";
 import type { LogEntry } from "./log_entry.ts";
 
 /** So much of the end is read first, in bytes; four times as much each time that it is not enough. */
@@ -10,10 +10,6 @@ interface Line {
   readonly pieces: LogEntry[];
   /** Whether there are none before what is read. */
   readonly isWhole: boolean;
-}
-
-function* entriesOf(files: readonly LogFile[]): Generator<LogEntry> {
-  for (const file of files) yield* file.entries();
 }
 
 /** The last lines of what is read, in the order in which they began. */

@@ -133,3 +133,8 @@ export class LogFile implements Disposable {
     this.#file.close();
   }
 }
+
+/** What is left of files, one after the other. */
+export function* entriesOf(files: readonly LogFile[]): Generator<LogEntry> {
+  for (const file of files) yield* file.entries();
+}

@@ -8,7 +8,7 @@ import { dirname } from "@std/path/posix/dirname";
 import { Inotify, InotifyMask } from "@containerkit/libc";
 import { lastLines } from "./_last_lines.ts";
 import type { LogEntry } from "./log_entry.ts";
-import { LogFile, PARSERS } from "./_log_file.ts";
+import { entriesOf, LogFile, PARSERS } from "./_log_file.ts";
 import type { ContainerLog, LogFormat } from "./log_options.ts";
 
 /** Options of {@linkcode readLog}. */
@@ -67,14 +67,14 @@ function openLater(
 }
 
 /** What is left of the files, or the last lines of that; all are closed but the last. */
-function* entriesOf(
+function* takeEntries(
   files: readonly LogFile[],
   tail = Infinity,
 ): Generator<LogEntry> {
   using stack = new DisposableStack();
   for (const file of files.slice(0, -1)) stack.use(file);
   if (tail !== Infinity) yield* lastLines(files, tail);
-  else for (const file of files) yield* file.entries();
+  else yield* entriesOf(files);
 }
 
 /** Entries, until the reading is ended. */
@@ -138,7 +138,7 @@ export async function* readLog(
     dirname(path),
     InotifyMask.MODIFY | InotifyMask.CREATE | InotifyMask.MOVED_TO,
   );
-  const there = entriesOf(files, tail);
+  const there = takeEntries(files, tail);
   yield* untilAborted(there, signal);
   if (watch === undefined || follow === undefined) return;
   const over = new AbortController();
@@ -152,7 +152,7 @@ export async function* readLog(
     // What came after it is opened first: what was written to it is then all there.
     files = [file, ...openLater(path, format, file)];
     file = files.at(-1)!;
-    yield* untilAborted(entriesOf(files), signal);
+    yield* untilAborted(takeEntries(files), signal);
     if (last) return;
     try {
       await watch.next({ signal: either });
