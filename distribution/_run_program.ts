@@ -1,4 +1,4 @@
-import { unlessAborted } from "./_unless_aborted.ts";
+import { abortable } from "@std/async/abortable";
 
 /** How a program is run. */
 export interface RunProgramOptions {
@@ -49,7 +49,7 @@ export async function runProgram(
       read(child.stdout),
       read(child.stderr),
     ]);
-    await unlessAborted(written, signal);
+    await abortable(written, signal);
     return { ...await ended, stdout, stderr };
   } catch (error) {
     await ended;

@@ -1,9 +1,9 @@
+import { abortable } from "@std/async/abortable";
 import type {
   ContainerOutput,
   ContainerStatus,
   OutputOptions,
 } from "./container_process.ts";
-import { unlessAborted } from "./_unless_aborted.ts";
 
 /** What is kept of each stream at most, in bytes, unless said otherwise. */
 const LIMIT = 64 * 1024 * 1024;
@@ -64,7 +64,7 @@ export async function readOutput(
     const [stdout, stderr, status] = await Promise.all([
       readAll(from.stdout, options),
       readAll(from.stderr, options),
-      unlessAborted(from.status, stop),
+      abortable(from.status, stop),
     ]);
     return { ...status, stdout, stderr };
   } catch (error) {

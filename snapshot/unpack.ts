@@ -4,6 +4,7 @@
  * @module
  */
 
+import { abortable } from "@std/async/abortable";
 import { chainIds, DigestMismatchError, parseDigest } from "@containerkit/oci";
 import {
   claimLayer,
@@ -11,7 +12,6 @@ import {
   touchLayer,
   type Work,
 } from "./_claim_layer.ts";
-import { unlessAborted } from "./_unless_aborted.ts";
 import type { LayerSource } from "./layer_source.ts";
 import { LayerError } from "./layer_error.ts";
 import { RebaseError } from "./rebase_error.ts";
@@ -274,7 +274,7 @@ export async function unpack(
   if (typeof options.lease === "object") {
     const { type } = to.collectable;
     const items = chain.map((id) => ({ type, id }));
-    await unlessAborted(options.lease.add(...items), signal);
+    await abortable(options.lease.add(...items), signal);
   }
   // What is built upon cannot go: the highest layer there is keeps those below it.
   let there = all.length;

@@ -1,3 +1,4 @@
+import { abortable } from "@std/async/abortable";
 import {
   attachContainer,
   type Container,
@@ -8,7 +9,6 @@ import {
 import {
   type Command,
   type Context,
-  unlessAborted,
   UsageError,
   withEach,
 } from "../command.ts";
@@ -89,7 +89,7 @@ async function stopContainer(
     const timeout = Promise.withResolvers<"late">();
     const timer = setTimeout(() => timeout.resolve("late"), seconds * 1000);
     const first = Promise.race([container.status, timeout.promise]);
-    const winner = await unlessAborted(first, signal)
+    const winner = await abortable(first, signal)
       .finally(() => clearTimeout(timer));
     if (winner === "late") container.kill("SIGKILL");
   } catch (error) {
@@ -98,7 +98,7 @@ async function stopContainer(
       throw error;
     }
   }
-  await unlessAborted(container.status, signal);
+  await abortable(container.status, signal);
 }
 
 const start: Command = {
@@ -188,7 +188,7 @@ const wait: Command = {
     for (const word of args.words) {
       const { id } = await findContainer(context, word);
       await using container = openContainer(id, context);
-      const status = await unlessAborted(container.status, context.signal);
+      const status = await abortable(container.status, context.signal);
       context.print(String(status.code));
     }
   },

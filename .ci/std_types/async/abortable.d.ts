@@ -1,0 +1,4 @@
+export declare function abortable<T>(
+  p: Promise<T>,
+  signal: AbortSignal,
+): Promise<T>;
