@@ -285,6 +285,26 @@ Deno.test("write() of a large blob leaves hashing to another thread, whatever is
   }
 });
 
+Deno.test("a blob of unknown size gets its digest, wherever hashing moves to", async () => {
+  await using temp = tempDir();
+  using store = await openStore({ root: temp.path });
+  const MIB = 1024 * 1024;
+  const bytes = randomBytes(34 * MIB);
+  // Hashed at once, from the file at the end, and by another thread.
+  for (const size of [MIB, MIB + 1, 32 * MIB, 32 * MIB + 1, 34 * MIB]) {
+    await using writer = await store.writer(`unknown-${size}`);
+    const half = Math.ceil(size / 2);
+    await writer.write(bytes.subarray(0, 1));
+    await writer.write(bytes.subarray(1, half));
+    assertEquals(await writer.digest(), digestBytes(bytes.subarray(0, half)));
+    await writer.write(bytes.subarray(half, size - 1));
+    await writer.readFrom(new Blob([bytes.subarray(size - 1, size)]).stream());
+    const digest = digestBytes(bytes.subarray(0, size));
+    assertEquals(await writer.digest(), digest, `${size} bytes`);
+    await writer.commit(size, digest);
+  }
+});
+
 Deno.test("commit() of many large blobs at once gives each its own digest", async () => {
   await using temp = tempDir();
   using store = await openStore({ root: temp.path });
