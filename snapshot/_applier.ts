@@ -1,5 +1,4 @@
 /** Applies the entries of one layer to a directory, in whatever order they come. */
-import { SyscallError } from "@containerkit/libc";
 import { type TarHeader, type TarSink, TypeFlag } from "@containerkit/tar";
 import {
   cleanPath,
@@ -7,29 +6,17 @@ import {
   parseWhiteout,
 } from "@containerkit/tar/layer";
 import { ApplyContext, type ApplyRules, type Owner } from "./_apply_context.ts";
-import {
-  dressDirectory,
-  dressFile,
-  finishDirectories,
-  timesOf,
-  undressDirectory,
-} from "./_attributes.ts";
+import { dressFile, finishDirectories } from "./_attributes.ts";
 import { copyUp } from "./_copy_up.ts";
-import type { Dir, DirTree, MissingHandler } from "./_dir_tree.ts";
-import { lstatAt } from "./_files.ts";
-import { pathIn, removeFrom } from "./_hide.ts";
+import type { Dir, DirTree } from "./_dir_tree.ts";
+import { EntryPlaces } from "./_entry_places.ts";
+import { removeFrom } from "./_hide.ts";
 import { hideInRoot } from "./_hide_in_root.ts";
-import {
-  findMarks,
-  type LateMark,
-  makeLateMarks,
-  makeMark,
-} from "./_late_marks.ts";
-import { directoryMarks } from "./_layer_marks.ts";
+import { findMarks, makeLateMarks, makeMark } from "./_late_marks.ts";
 import { layerSymbols } from "./_layer_symbols.ts";
 import {
-  createDirectory,
   createFile,
+  dressRoot,
   makeDirectory,
   makeLink,
   makeNode,
@@ -39,7 +26,6 @@ import {
 } from "./_make_entry.ts";
 import { LargeWrites } from "./_large_writes.ts";
 import type { Pace } from "./_pace.ts";
-import type { Below } from "./_parent_layers.ts";
 import {
   setSize,
   startWriteBack,
@@ -57,8 +43,6 @@ const FLUSHED = 1 << 17;
 const GLANCE = 16;
 /** So much may wait for another thread: each may be a file that is open. */
 const MAX_QUEUED = 64;
-/** How many directories are known by their names. */
-const MAX_KNOWN = 16_384;
 
 interface OpenFile {
   readonly fd: number;
@@ -71,16 +55,8 @@ interface OpenFile {
 export class Applier implements TarSink, Disposable {
   readonly #context: ApplyContext;
   readonly #pace: Pace;
+  readonly #places: EntryPlaces;
   #file: OpenFile | undefined;
-  /** The directory of the last entry by its name as written, for the next one. */
-  #lastPrefix: string | undefined;
-  #lastParent: Dir | undefined;
-  /** Whether no link leads to it, so that it is what its name says until it is removed. */
-  #isDirect = false;
-  /** Such directories, by the names as written. */
-  readonly #known = new Map<string, Dir>();
-  /** Marks behind links, or where nothing is so far: what their paths mean is known when all entries are there. */
-  readonly #late: LateMark[] = [];
   #work: Generator<void> | undefined;
   entries = 0;
   /** What goes on elsewhere with the bytes of the last chunks. */
@@ -93,6 +69,7 @@ export class Applier implements TarSink, Disposable {
   constructor(tree: DirTree, rules: ApplyRules, pace: Pace) {
     this.#context = new ApplyContext(tree, rules);
     this.#pace = pace;
+    this.#places = new EntryPlaces(this.#context);
   }
 
   get warnings() {
@@ -168,13 +145,13 @@ export class Applier implements TarSink, Disposable {
     header: TarHeader,
     isCopied: boolean,
   ): Generator<void> | undefined {
-    const found = this.#locate(header.name);
+    const found = this.#places.locate(header.name);
     if (found === undefined) return;
     const { parent, name } = found;
-    if (name === "") return this.#dressRoot(header);
+    if (name === "") return dressRoot(this.#context, header);
     const whiteout = parseWhiteout(name);
     if (whiteout !== undefined) {
-      this.#lastPrefix = undefined;
+      this.#places.forget();
       return makeMark(this.#context, parent, whiteout);
     }
     const isMade = this.#make(header, parent, name);
@@ -200,9 +177,7 @@ export class Applier implements TarSink, Disposable {
       }
       case TypeFlag.DIRECTORY: {
         const dir = makeDirectory(context, header, { parent, name });
-        if (this.#isDirect && header.name.endsWith("/")) {
-          this.#remember(header.name, dir);
-        }
+        this.#places.made(header.name, dir);
         return true;
       }
       case TypeFlag.SYMLINK:
@@ -225,7 +200,7 @@ export class Applier implements TarSink, Disposable {
     { parent, name }: Spot,
     isCopied: boolean,
   ): Generator<void> {
-    this.#lastPrefix = undefined;
+    this.#places.forget();
     yield* removeFrom(this.#context, parent, name);
     const more = this.#begin(header, isCopied);
     if (more !== undefined) yield* more;
@@ -233,13 +208,13 @@ export class Applier implements TarSink, Disposable {
 
   /** Makes a hard link to what the layers below have, if they do. */
   *#linkBelow(header: TarHeader): Generator<void> {
-    this.#lastPrefix = undefined;
+    this.#places.forget();
     const context = this.#context;
     const names = cleanPath(header.linkname);
     const base = names.pop();
     const dir = base === undefined || context.rules.parents === undefined
       ? undefined
-      : context.tree.walk(names, this.#makeHolder, header.name);
+      : this.#places.holder(names, header.name);
     const isCopied = base !== undefined && dir !== undefined &&
       (yield* copyUp(context, dir, base));
     if (!isCopied) throw missingTarget(header);
@@ -302,9 +277,11 @@ export class Applier implements TarSink, Disposable {
 
   /** Sets what had to wait until nothing more is written. */
   *finish(): Generator<void> {
-    const find = (names: readonly string[]) => this.#parentOfMark(names, true);
+    const { late } = this.#places;
+    const find = (names: readonly string[]) =>
+      this.#places.parentOfMark(names, true);
     const { tree, rules } = this.#context;
-    yield* makeLateMarks(this.#context, this.#late, find);
+    yield* makeLateMarks(this.#context, late, find);
     const { root } = tree;
     if (root.opaque && rules.marks.isRootMerged && rules.parents) {
       hideInRoot(tree.fd(root), rules.parents.names(), rules.marks);
@@ -317,126 +294,5 @@ export class Applier implements TarSink, Disposable {
     this.#work?.return(undefined);
     if (this.#file !== undefined) layerSymbols().close(this.#file.fd);
     this.#context.tree[Symbol.dispose]();
-  }
-
-  /** Where an entry goes, with no name if it is the root itself; `undefined` is a mark where nothing can be hidden. */
-  #locate(path: string): { parent: Dir; name: string } | undefined {
-    const end = path.endsWith("/") ? path.length - 1 : path.length;
-    const slash = path.lastIndexOf("/", end - 1);
-    const prefix = path.slice(0, slash + 1);
-    const name = path.slice(slash + 1, end);
-    if (name !== "" && name !== "." && name !== "..") {
-      const isHere = prefix === this.#lastPrefix &&
-        (this.#isDirect || parseWhiteout(name) === undefined);
-      if (isHere) return { parent: this.#lastParent!, name };
-      const known = this.#known.get(prefix);
-      if (known !== undefined && !known.dead) {
-        this.#lastPrefix = prefix;
-        this.#lastParent = known;
-        this.#isDirect = true;
-        return { parent: known, name };
-      }
-    }
-    const { tree } = this.#context;
-    const { links } = tree;
-    const names = cleanPath(path);
-    const base = names.pop();
-    if (base === undefined) return { parent: tree.root, name: "" };
-    const whiteout = parseWhiteout(base);
-    const parent = whiteout === undefined
-      ? tree.walk(names, this.#makeParent, path)
-      : this.#parentOfMark(names, false);
-    if (parent === undefined) {
-      if (whiteout !== undefined) this.#late.push({ names, whiteout });
-      return undefined;
-    }
-    const isPlain = base === name && !prefix.includes("..");
-    this.#lastPrefix = isPlain ? prefix : undefined;
-    this.#lastParent = parent;
-    this.#isDirect = isPlain && tree.links === links;
-    if (this.#isDirect) this.#remember(prefix, parent);
-    return { parent, name: base };
-  }
-
-  #remember(prefix: string, dir: Dir): void {
-    if (this.#known.size >= MAX_KNOWN) this.#known.clear();
-    this.#known.set(prefix, dir);
-  }
-
-  /** The root is there already, and stays a directory whatever the layer says. */
-  #dressRoot(header: TarHeader): undefined {
-    if (header.typeflag !== TypeFlag.DIRECTORY) return;
-    const context = this.#context;
-    const { root } = context.tree;
-    const owner = context.owner(header);
-    undressDirectory(context, root);
-    const { mode, xattrs } = header;
-    dressDirectory(context, root, { mode, owner, xattrs });
-    root.times = timesOf(header);
-  }
-
-  /** Some writers hide what was in a directory that their layer replaces by a file: nothing is left to do then. */
-  #parentOfMark(names: readonly string[], follow: boolean): Dir | undefined {
-    const { tree } = this.#context;
-    try {
-      return tree.walk(names, this.#makeHolder, names.join("/"), follow);
-    } catch (error) {
-      if (error instanceof SyscallError && error.code === "ENOTDIR") {
-        return undefined;
-      }
-      throw error;
-    }
-  }
-
-  /** A directory that the layer writes into but has no entry for. */
-  readonly #makeParent: MissingHandler = (parent, name) => {
-    const { tree, rules } = this.#context;
-    const found = lstatAt(tree.fd(parent), name);
-    if (typeof found !== "number" && parent.wrote(name)) {
-      // In the way: of what is this layer's nothing but a mark may be replaced.
-      const isHidden = parent.hidden?.has(name) ?? false;
-      if (!isHidden || !rules.marks.isMark(found)) return undefined;
-    }
-    const below = this.#context.findBelow(parent, name);
-    if (below?.kind === "link") return { link: below.target };
-    const dir = this.#makeLike(below, parent, name);
-    parent.write(name);
-    return dir;
-  };
-
-  /** A directory for nothing but marks, which make nothing: there is one only where one is below. */
-  readonly #makeHolder: MissingHandler = (parent, name) => {
-    const { tree, rules } = this.#context;
-    if (rules.marks === directoryMarks) return undefined;
-    const isHidden = parent.opaque || parent.hidden?.has(name);
-    if (isHidden || typeof lstatAt(tree.fd(parent), name) !== "number") {
-      return undefined;
-    }
-    const below = this.#context.findBelow(parent, name);
-    if (below?.kind === "link") return { link: below.target };
-    // Where it is not known what is below, who puts the layer on it looks again.
-    if (rules.parents !== undefined && below?.kind !== "dir") return undefined;
-    const dir = this.#makeLike(below, parent, name);
-    dir.made = false;
-    dir.isHolder = true;
-    return dir;
-  };
-
-  /** Makes a directory look as the one below, if there is one. */
-  #makeLike(below: Below | undefined, parent: Dir, name: string): Dir {
-    const context = this.#context;
-    const like = below?.kind === "dir" ? below : undefined;
-    const owner = like === undefined
-      ? context.plainOwner
-      : context.ownerLike(like.stat, pathIn(parent, name));
-    const dir = createDirectory(context, { parent, name }, 0o755);
-    if (like !== undefined) {
-      const { stat, xattrs } = like;
-      dressDirectory(context, dir, { mode: stat.mode & 0o7777, owner, xattrs });
-      dir.times = stat;
-    } else if (
-      parent.inheritedGid !== undefined || owner.uid !== 0 || owner.gid !== 0
-    ) dressDirectory(context, dir, { mode: 0o755, owner });
-    return dir;
   }
 }

@@ -138,6 +138,17 @@ export function makeDirectory(
   return dir;
 }
 
+/** The root is there already, and stays a directory whatever the layer says. */
+export function dressRoot(context: ApplyContext, header: TarHeader): undefined {
+  if (header.typeflag !== TypeFlag.DIRECTORY) return;
+  const { root } = context.tree;
+  const owner = context.owner(header);
+  undressDirectory(context, root);
+  const { mode, xattrs } = header;
+  dressDirectory(context, root, { mode, owner, xattrs });
+  root.times = timesOf(header);
+}
+
 /** Makes a symbolic link. Gives false if a directory is there. */
 export function makeSymlink(
   context: ApplyContext,
