@@ -1,15 +1,12 @@
-import { Bits } from "./_bits.ts";
 import { breathe, type Context } from "./_context.ts";
-import { type EdgeTable, loadEdges } from "./_edge_table.ts";
+import { Follower } from "./_follower.ts";
 import { Labels } from "./_labelled.ts";
+import { Kept } from "./_kept.ts";
 import {
   type Cause,
-  isOwn,
   type Listed,
   type Node,
-  nodeKey,
   NOWHERE,
-  place,
   type Root,
 } from "./_node.ts";
 import {
@@ -51,22 +48,14 @@ export class Marker {
   readonly #options: MarkerOptions;
   /** The generation up to which everything is marked. */
   #generation = 0;
-  #edges: EdgeTable | undefined;
-  readonly #kept = new Map<number, Bits>();
-  readonly #expanded = new Map<number, Bits>();
-  /** Things that are no blobs: whether only they themselves are kept. */
-  readonly #others = new Map<string, boolean>();
-  readonly #queue: (readonly [node: Node, flat: boolean])[] = [];
-  readonly #blobQueue: (readonly [namespace: number, digest: number])[] = [];
-  #labels: Labels | undefined;
-  /** Digests of which references are stated, or labels say some; `undefined` is any. */
-  #stated: Set<number> | undefined;
+  readonly #kept: Kept;
+  #follower: Follower | undefined;
   readonly #listed = new Map<string, Map<string, Listed>>();
-  #namespaces: readonly number[] = [];
 
   constructor(context: Context, options: MarkerOptions) {
     this.#context = context;
     this.#options = options;
+    this.#kept = new Kept(context, options.onKeep);
   }
 
   /** The things of another component, by id. */
@@ -75,11 +64,11 @@ export class Marker {
   }
 
   isBlobKept(namespace: number, digest: number): boolean {
-    return this.#kept.get(namespace)?.has(digest) ?? false;
+    return this.#kept.isBlobKept(namespace, digest);
   }
 
   isKept(node: Node): boolean {
-    return this.#others.has(nodeKey(node));
+    return this.#kept.isKept(node);
   }
 
   /** Marks everything that is kept now. */
@@ -89,9 +78,7 @@ export class Marker {
       state.prepare("SELECT value FROM meta WHERE key = 'generation'").get()
         ?.value,
     );
-    this.#namespaces = state.prepare("SELECT id FROM namespaces").all()
-      .map(({ id }) => Number(id));
-    this.#edges = await loadEdges(this.#context);
+    this.#kept.findNamespaces();
     for (const collectable of this.#options.collectables) {
       this.#listed.set(
         collectable.type,
@@ -103,8 +90,12 @@ export class Marker {
       this.#listed,
       this.#options.now,
     );
-    this.#labels = labels;
-    this.#findStated();
+    this.#follower = await Follower.open(this.#context, {
+      kept: this.#kept,
+      labels,
+      listed: this.#listed,
+      isTold: this.#options.onKeep !== undefined,
+    });
     this.#markImages(ANY);
     await this.#drain();
     this.#keepAll(leaseRoots(this.#context, this.#options.now, ANY));
@@ -113,8 +104,7 @@ export class Marker {
     this.#keepAll(labels.roots());
     this.#keepAll(listedRoots(this.#context, this.#listed, this.#options));
     await this.#drain();
-    // From here on what is new is read from the database.
-    this.#edges = undefined;
+    this.#follower.readAnew();
     for (;;) {
       const before = this.#generation;
       this.remark();
@@ -134,23 +124,22 @@ export class Marker {
         ?.value,
     );
     if (this.#generation === since) return;
-    this.#namespaces = state.prepare("SELECT id FROM namespaces").all()
-      .map(({ id }) => Number(id));
+    this.#kept.findNamespaces();
     for (
       const row of state.prepare(
         "SELECT namespace, digest, labels FROM blobs WHERE generation > ?",
       ).all(since)
     ) {
       const [namespace, digest] = [Number(row.namespace), Number(row.digest)];
-      this.#keepBlob(namespace, digest, { cause: "it is new" });
+      this.#kept.keepBlob(namespace, digest, { cause: "it is new" });
       for (
         const reference of containerdReferences(JSON.parse(String(row.labels)))
           .references
       ) {
-        this.#keep({ namespace, ...reference }, { cause: "it is new" });
+        this.#kept.keep({ namespace, ...reference }, { cause: "it is new" });
       }
       // It may have been expanded before it got what it refers to now.
-      this.#blobQueue.push([namespace, digest]);
+      this.#kept.blobQueue.push([namespace, digest]);
     }
     this.#markImages(since);
     this.#keepAll(leaseRoots(this.#context, this.#options.now, since));
@@ -159,7 +148,7 @@ export class Marker {
         "SELECT namespace, target_type AS type, target AS id FROM refs WHERE generation > ?",
       ).all(since)
     ) {
-      this.#keep({
+      this.#kept.keep({
         namespace: Number(row.namespace),
         type: String(row.type),
         id: String(row.id),
@@ -191,158 +180,24 @@ export class Marker {
           type: collectable.type,
           id: item.id,
         };
-        this.#others.delete(nodeKey(node));
-        this.#keep(node, { cause: "it is new" });
+        this.#kept.forget(node);
+        this.#kept.keep(node, { cause: "it is new" });
       }
     }
     this.#drainAll();
   }
 
-  #keepBlob(
-    namespace: number,
-    digest: number,
-    options: { cause: Cause; flat?: boolean },
-  ): void {
-    let kept = this.#kept.get(namespace);
-    let expanded = this.#expanded.get(namespace);
-    if (kept === undefined || expanded === undefined) {
-      this.#kept.set(namespace, kept = new Bits());
-      this.#expanded.set(namespace, expanded = new Bits());
-    }
-    if (kept.add(digest) && this.#options.onKeep !== undefined) {
-      this.#options.onKeep(this.#blobNode(namespace, digest), options.cause);
-    }
-    if (options.flat !== true && expanded.add(digest)) {
-      this.#blobQueue.push([namespace, digest]);
-    }
-  }
-
-  #blobNode(namespace: number, digest: number): Node {
-    const row = this.#context.state.prepare(
-      "SELECT digest FROM digests WHERE id = ?",
-    ).get(digest);
-    return { namespace, type: "blob", id: String(row?.digest) };
-  }
-
-  #keep(node: Node, options: { cause: Cause; flat?: boolean }): void {
-    if (isOwn(node.type) && node.namespace === NOWHERE) {
-      // What another component refers to is kept wherever it shows.
-      for (const namespace of this.#namespaces) {
-        this.#keep({ ...node, namespace }, options);
-      }
-      return;
-    }
-    if (node.type === "blob") {
-      const row = this.#context.state.prepare(
-        "SELECT id FROM digests WHERE digest = ?",
-      ).get(node.id);
-      if (row !== undefined) {
-        this.#keepBlob(node.namespace, Number(row.id), options);
-      }
-      return;
-    }
-    const { cause, flat = false } = options;
-    const placed = place(node);
-    const key = nodeKey(placed);
-    const before = this.#others.get(key);
-    if (before === undefined) this.#options.onKeep?.(placed, cause);
-    // What was kept flat may turn out to be kept with all it refers to.
-    if (before === false || (before === true && flat)) return;
-    this.#others.set(key, flat);
-    this.#queue.push([placed, flat]);
-  }
-
   /** Follows what was queued, in steps. */
   async #drain(): Promise<void> {
-    while (this.#queue.length + this.#blobQueue.length > 0) {
+    while (this.#kept.isPending) {
       this.#options.signal?.throwIfAborted();
-      this.#step(PAGE);
+      this.#follower!.step(PAGE);
       await breathe();
     }
   }
 
   #drainAll(): void {
-    while (this.#queue.length + this.#blobQueue.length > 0) this.#step(PAGE);
-  }
-
-  #step(count: number): void {
-    for (let done = 0; done < count; done++) {
-      const blob = this.#blobQueue.pop();
-      if (blob !== undefined) {
-        this.#expandBlob(...blob);
-        continue;
-      }
-      const other = this.#queue.pop();
-      if (other === undefined) return;
-      this.#expand(...other);
-    }
-  }
-
-  #children(digest: number): Iterable<number> {
-    return this.#edges?.children(digest) ??
-      this.#context.state.prepare("SELECT child FROM edges WHERE parent = ?")
-        .all(digest).map(({ child }) => Number(child));
-  }
-
-  #expandBlob(namespace: number, digest: number): void {
-    const cause = this.#options.onKeep === undefined
-      ? ""
-      : this.#blobNode(namespace, digest);
-    for (const child of this.#children(digest)) {
-      this.#keepBlob(namespace, child, { cause });
-    }
-    if (this.#stated === undefined || this.#stated.has(digest)) {
-      this.#expandStated(this.#blobNode(namespace, digest));
-    }
-  }
-
-  /** Follows what a thing is made of, and unless it is kept flat what it refers to. */
-  #expand(node: Node, flat: boolean): void {
-    const { namespace, type, id } = node;
-    if (!flat) this.#expandStated(node);
-    if (type === "image") {
-      const row = this.#context.state.prepare(
-        "SELECT digest FROM images WHERE namespace = ? AND name = ?",
-      ).get(namespace, id);
-      if (row !== undefined) {
-        this.#keepBlob(namespace, Number(row.digest), { cause: node, flat });
-      }
-    } else if (type === "ingest") {
-      const row = this.#context.state.prepare(
-        "SELECT expected FROM ingests WHERE namespace = ? AND ref = ?",
-      ).get(namespace, id);
-      if (typeof row?.expected === "string") {
-        this.#keep({ namespace, type: "blob", id: row.expected }, {
-          cause: node,
-        });
-      }
-    } else {
-      for (
-        const reference of this.#listed.get(type)?.get(id)?.references ?? []
-      ) {
-        this.#keep({ namespace: NOWHERE, ...reference }, { cause: node, flat });
-      }
-    }
-  }
-
-  #expandStated(node: Node): void {
-    if (node.namespace !== NOWHERE) {
-      for (
-        const { type, id } of this.#context.state.prepare(
-          `SELECT target_type AS type, target AS id FROM refs
-           WHERE namespace = ? AND source_type = ? AND source = ?`,
-        ).all(node.namespace, node.type, node.id)
-      ) {
-        this.#keep({
-          namespace: node.namespace,
-          type: String(type),
-          id: String(id),
-        }, { cause: node });
-      }
-    }
-    for (const reference of this.#labels?.targets(node) ?? []) {
-      this.#keep({ namespace: node.namespace, ...reference }, { cause: node });
-    }
+    while (this.#kept.isPending) this.#follower!.step(PAGE);
   }
 
   #markImages(since: number): void {
@@ -350,17 +205,17 @@ export class Marker {
     for (const { node, references } of imageRoots(this.#context, now, since)) {
       if (since >= 0) {
         // It may stand for something else by now, and refer to other things.
-        this.#others.delete(nodeKey(node));
+        this.#kept.forget(node);
         for (const reference of references) {
-          this.#keep({ ...node, ...reference }, { cause: node });
+          this.#kept.keep({ ...node, ...reference }, { cause: node });
         }
       }
-      this.#keep(node, { cause: "it is an image's name" });
+      this.#kept.keep(node, { cause: "it is an image's name" });
     }
   }
 
   #keepAll(roots: Iterable<Root>): void {
-    for (const { node, ...options } of roots) this.#keep(node, options);
+    for (const { node, ...options } of roots) this.#kept.keep(node, options);
   }
 
   #markHeld(): void {
@@ -369,7 +224,7 @@ export class Marker {
       "SELECT namespace, digest FROM blobs WHERE held > ?",
     ).all(Math.max(now - grace, 0));
     for (const { namespace, digest } of rows) {
-      this.#keepBlob(Number(namespace), Number(digest), {
+      this.#kept.keepBlob(Number(namespace), Number(digest), {
         cause: "it was made or found a short time ago",
       });
     }
@@ -379,18 +234,5 @@ export class Marker {
   markIngests(): void {
     const { now, ingestAge } = this.#options;
     this.#keepAll(ingestRoots(this.#context, now - ingestAge));
-  }
-
-  /** Finds the blobs that keep something besides what their content refers to. */
-  #findStated(): void {
-    const { state } = this.#context;
-    const find = state.prepare("SELECT id FROM digests WHERE digest = ?");
-    const stated = state.prepare(
-      "SELECT DISTINCT digests.id FROM refs JOIN digests ON digests.digest = source WHERE source_type = 'blob'",
-    ).all();
-    this.#stated = new Set([
-      ...stated.map(({ id }) => Number(id)),
-      ...this.#labels!.sources().map((digest) => Number(find.get(digest)?.id)),
-    ]);
   }
 }
