@@ -4,10 +4,9 @@ import {
   parseDigest,
 } from "@containerkit/oci";
 import type { FileLock } from "@containerkit/state";
-import { AppendFile } from "./_append_file.ts";
-import { type Context, reason } from "./_context.ts";
-import { FileHasher } from "./_file_hasher.ts";
+import type { Context } from "./_context.ts";
 import { hashFile } from "./_hash_file.ts";
+import { HashedFile } from "./_hashed_file.ts";
 import { currentBoot, type IngestRow } from "./_ingests.ts";
 import { checkLabels } from "./_labels.ts";
 import { blobPath } from "./_layout.ts";
@@ -36,24 +35,6 @@ export interface WriterParts {
   readonly signal: AbortSignal | undefined;
 }
 
-/** Whether it may be a body of `fetch()`, or of a file: they can be read into memory that is given; most others cannot. */
-function isOfRuntime(body: ReadableStream<Uint8Array>): boolean {
-  try {
-    body.getReader({ mode: "byob" }).releaseLock();
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-const DISK_CODES = new Set(["ENOSPC", "EDQUOT", "EFBIG", "EIO"]);
-
-/** Whether it is where the bytes go that failed, and not where they come from. */
-function isOfDisk(error: unknown): boolean {
-  return error instanceof Error && "code" in error &&
-    DISK_CODES.has(String(error.code));
-}
-
 /** The writer of a ref: owns its locked file. */
 export class FileWriter implements BlobWriter {
   readonly ref: string;
@@ -61,15 +42,12 @@ export class FileWriter implements BlobWriter {
   readonly #row: IngestRow;
   readonly #mediaType: string | undefined;
   readonly #signal: AbortSignal | undefined;
-  #hasher: FileHasher;
   #lock: FileLock | undefined;
-  #file: AppendFile;
+  readonly #file: HashedFile;
   #shared: { readonly digest: string; readonly size: number } | undefined;
   #updated: number;
   #changed = false;
   #busy = false;
-  /** Whether more than the total is refused. */
-  #limited = true;
   /** What {@linkcode readFrom} is at, or was last, and what calls it off. */
   #reading: Promise<void> | undefined;
   readonly #end = new AbortController();
@@ -83,28 +61,15 @@ export class FileWriter implements BlobWriter {
     this.#shared = parts.shared;
     this.#signal = parts.signal;
     this.#updated = this.#row.updated;
-    this.#file = this.#append(parts.offset);
-    this.#hasher = this.#hash(parts.algorithm, parts.offset);
-  }
-
-  #hash(algorithm: DigestAlgorithm, size: number): FileHasher {
-    const { path } = this.#open();
-    const total = this.#row.total ?? undefined;
-    return new FileHasher({ path, algorithm, size, total });
-  }
-
-  /** After the file has become another one. */
-  #hashAnew(): void {
-    const { algorithm } = this.#hasher;
-    this.#hasher[Symbol.dispose]();
-    this.#hasher = this.#hash(algorithm, this.#file.written);
-  }
-
-  #append(size: number): AppendFile {
-    return new AppendFile(this.#open().file, {
-      path: this.#open().path,
-      size,
-      onDurable: (offset) => this.#save(offset),
+    this.#file = new HashedFile({
+      ref: this.ref,
+      lock: parts.lock,
+      size: parts.offset,
+      total: this.#row.total ?? undefined,
+      algorithm: parts.algorithm,
+      onChange: () => this.#touch(),
+      onDurable: (size) => this.#save(size),
+      onCut: (size) => this.#save(size, true),
     });
   }
 
@@ -161,37 +126,9 @@ export class FileWriter implements BlobWriter {
   async #unshare(): Promise<void> {
     const shared = this.#shared;
     if (shared === undefined) return;
-    const { path, file } = this.#open();
-    // Into the file that is locked: a copy by name would lose the lock.
-    using source = await Deno.open(blobPath(this.#context.path, shared.digest));
-    await file.truncate(0);
-    await file.seek(0, Deno.SeekMode.Start);
-    const target = this.#append(0);
-    const buffer = new Uint8Array(1024 * 1024);
-    for (;;) {
-      const count = await source.read(buffer);
-      if (count === null) break;
-      await target.append(buffer.subarray(0, count));
-    }
-    await target.flush();
-    if (target.written !== shared.size) {
-      throw new Deno.errors.UnexpectedEof(
-        `Cannot copy "${shared.digest}" to "${path}": it is ${target.written} bytes instead of ${shared.size}`,
-      );
-    }
-    this.#file = target;
+    const { path } = this.#context;
+    await this.#file.copyFrom(blobPath(path, shared.digest), shared.size);
     this.#shared = undefined;
-    this.#limited = false;
-    this.#hashAnew();
-  }
-
-  #refuse(size: number): void {
-    const { total } = this.#row;
-    if (total === null || !this.#limited || size <= total) return;
-    throw new DigestMismatchError(`write "${this.ref}"`, {
-      expected: `${total} bytes`,
-      actual: `${size} or more`,
-    });
   }
 
   #touch(): void {
@@ -199,88 +136,31 @@ export class FileWriter implements BlobWriter {
     this.#updated = Math.max(Date.now(), this.#updated);
   }
 
-  #failure(error: unknown): Error {
-    return new Error(`Cannot write "${this.ref}": ${reason(error)}`, {
-      cause: error,
-    });
-  }
-
   write(chunk: Uint8Array): Promise<void> {
     return this.#exclusively(async () => {
       if (chunk.length === 0) return;
       await this.#unshare();
-      await this.#write(chunk);
+      await this.#file.append(chunk);
     });
-  }
-
-  async #write(chunk: Uint8Array): Promise<void> {
-    this.#refuse(this.#file.size + chunk.length);
-    this.#touch();
-    try {
-      const appended = this.#file.append(chunk);
-      this.#hasher.update(chunk);
-      await appended;
-      this.#hasher.advance(this.#file.written);
-    } catch (error) {
-      throw this.#failure(error);
-    }
   }
 
   readFrom(
     body: ReadableStream<Uint8Array>,
-    { onProgress }: ReadFromOptions = {},
+    options: ReadFromOptions = {},
   ): Promise<void> {
-    return this.#exclusively(() =>
-      this.#reading = this.#read(body, onProgress)
-    );
+    return this.#exclusively(() => this.#reading = this.#read(body, options));
   }
 
   async #read(
     body: ReadableStream<Uint8Array>,
-    onProgress: ReadFromOptions["onProgress"],
+    options: ReadFromOptions,
   ): Promise<void> {
     await this.#unshare();
-    const before = this.#file.size;
-    try {
-      await this.#readAll(body, onProgress);
-    } catch (error) {
-      if (error instanceof DigestMismatchError) await this.#cut(before);
-      throw isOfDisk(error) ? this.#failure(error) : error;
-    }
-  }
-
-  async #readAll(
-    body: ReadableStream<Uint8Array>,
-    onProgress: ReadFromOptions["onProgress"],
-  ): Promise<void> {
     const signal = AbortSignal.any([
       this.#end.signal,
       ...(this.#signal === undefined ? [] : [this.#signal]),
     ]);
-    if (isOfRuntime(body)) {
-      await this.#file.appendFrom(body, {
-        signal,
-        onGrowth: () => {
-          this.#touch();
-          this.#hasher.advance(this.#file.written);
-          onProgress?.(this.#file.written);
-        },
-      });
-      this.#refuse(this.#file.size);
-      return;
-    }
-    const write = async (chunk: Uint8Array) => {
-      await this.#write(chunk);
-      onProgress?.(this.#file.size);
-    };
-    await body.pipeTo(new WritableStream({ write }), { signal });
-  }
-
-  async #cut(size: number): Promise<void> {
-    await this.#file.truncate(size);
-    this.#hashAnew();
-    this.#touch();
-    this.#save(size, true);
+    await this.#file.appendFrom(body, { ...options, signal });
   }
 
   truncate(size: number): Promise<void> {
@@ -291,39 +171,14 @@ export class FileWriter implements BlobWriter {
           `Cannot truncate "${this.ref}" to ${size} bytes: it has ${this.offset}`,
         );
       }
-      await this.#cut(size);
+      await this.#file.truncate(size);
     });
-  }
-
-  async #flush(): Promise<void> {
-    try {
-      await this.#file.flush();
-    } catch (error) {
-      throw this.#failure(error);
-    }
-  }
-
-  async #currentDigest(): Promise<string> {
-    await this.#flush();
-    return await this.#hasher.digest();
-  }
-
-  /** Makes what is written durable while the rest of it is hashed. */
-  async #settle(): Promise<string> {
-    await this.#flush();
-    const synced = this.#file.sync().catch((error) => {
-      throw this.#failure(error);
-    });
-    const digest = this.#hasher.digest();
-    await Promise.allSettled([synced, digest]);
-    await synced;
-    return await digest;
   }
 
   digest(): Promise<string> {
     return this.#exclusively(() =>
       this.#shared === undefined
-        ? this.#currentDigest()
+        ? this.#file.digest()
         : Promise.resolve(this.#shared.digest)
     );
   }
@@ -364,7 +219,7 @@ export class FileWriter implements BlobWriter {
   }
 
   #close(): void {
-    this.#hasher[Symbol.dispose]();
+    this.#file[Symbol.dispose]();
     this.#lock?.close();
     this.#lock = undefined;
   }
@@ -395,11 +250,11 @@ export class FileWriter implements BlobWriter {
       return;
     }
     await this.#unshare();
-    let actual = await this.#settle();
+    let actual = await this.#file.settle();
     const algorithm = digest === undefined
-      ? this.#hasher.algorithm
+      ? this.#file.algorithm
       : parseDigest(digest).algorithm;
-    if (algorithm !== this.#hasher.algorithm) {
+    if (algorithm !== this.#file.algorithm) {
       using file = await Deno.open(this.#open().path);
       actual = (await hashFile(file, algorithm, { signal: this.#signal }))
         .digest;
@@ -428,7 +283,6 @@ export class FileWriter implements BlobWriter {
     this.#end.abort(this.#closed());
     await this.#reading?.catch(() => {});
     try {
-      await this.#file.idle();
       if (this.#shared === undefined) {
         await this.#file.sync();
         this.#save(this.#file.size);
