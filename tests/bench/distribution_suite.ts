@@ -4,7 +4,7 @@
  *
  * What a pull leaves is not the same: ours and skopeo's is durable (synced before a blob gets its name); what crane and
  * oras wrote is in memory only when they end (no fsync in their traces), and a power cut takes it. ctr was not traced.
- * Ours is measured with it.
+ * Ours is measured with it; in a row of its own crane is too.
  */
 import { openStore } from "@containerkit/content";
 import {
@@ -143,6 +143,18 @@ async function benchPull(bench: Bench, reference: string, disk: OwnDisk) {
       rounds: 3,
     });
   }
+  if (lacking("crane") !== undefined) return;
+  await bench.compare({
+    name: "pull 500 MB to the disk (crane, then sync)",
+    before: () => disk.settle(),
+    ours: () => pullOurs(reference, fresh()),
+    peer: async () => {
+      await PULLS["crane"]!(reference, fresh());
+      await disk.settle();
+    },
+    goal: 0.9,
+    rounds: 3,
+  });
 }
 
 async function benchPush(
