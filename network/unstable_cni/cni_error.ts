@@ -19,7 +19,7 @@ export interface CniErrorDetails {
 }
 
 /**
- * A CNI plugin that refused, with its own words.
+ * A CNI plugin that refused, with its own words, or that was killed as it printed too much.
  *
  * @experimental **UNSTABLE**: New API, yet to be vetted.
  *

@@ -376,6 +376,59 @@ wait
 
 testIf(
   Deno.build.os === "linux" ? undefined : "not Linux",
+  "addToNetwork() kills a plugin that prints more than an answer has",
+  async () => {
+    using temp = tempDir();
+    const network = await fakePlugin(temp.path);
+    const options = { pluginPath: [temp.path], cache: `${temp.path}/cache` };
+    await Deno.writeTextFile(
+      `${temp.path}/fake`,
+      `#!/bin/sh
+echo $CNI_COMMAND >>"${temp.path}/calls"
+[ $CNI_COMMAND = DEL ] && exit 0
+head -c 2097152 /dev/zero | tr '\\0' ' '
+echo done >>"${temp.path}/calls"
+echo '{}'
+`,
+    );
+    const error = await assertRejects(
+      () => addToNetwork(network, { containerId: "c1", netns: "/ns" }, options),
+      CniError,
+      'Cannot ADD by the CNI plugin "fake": it printed more than 1048576 bytes',
+    );
+    assertEquals(error.exitCode, 137);
+    assertEquals(await Deno.readTextFile(`${temp.path}/calls`), "ADD\nDEL\n");
+  },
+);
+
+testIf(
+  Deno.build.os === "linux" ? undefined : "not Linux",
+  "CNI errors keep the last of many words",
+  async () => {
+    using temp = tempDir();
+    const network = await fakePlugin(temp.path);
+    await Deno.writeTextFile(
+      `${temp.path}/fake`,
+      `#!/bin/sh
+head -c 2097152 /dev/zero | tr '\\0' x >&2
+echo ' no room' >&2
+exit 1
+`,
+    );
+    const { message } = await assertRejects(
+      () => networkStatus(network, { pluginPath: [temp.path] }),
+      CniError,
+    );
+    const words = `${"x".repeat(16 * 1024 - " no room\n".length)} no room`;
+    assertEquals(
+      message,
+      `Cannot STATUS by the CNI plugin "fake": ${words}`,
+    );
+  },
+);
+
+testIf(
+  Deno.build.os === "linux" ? undefined : "not Linux",
   "addToNetwork() that was refused can be tried again",
   async () => {
     using temp = tempDir();
