@@ -14,8 +14,6 @@ export type ContainerEventType =
   | "pause"
   | "resume"
   | "update"
-  | "checkpoint"
-  | "restore"
   | "oom"
   | "log-lost"
   | "exec-exit"

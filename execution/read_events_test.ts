@@ -1,7 +1,18 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { tempDir } from "@containerkit/tests";
+import {
+  makeBusyboxRootfs,
+  need,
+  rootTest,
+  tempDir,
+} from "@containerkit/tests";
 import { emitEvent } from "./_events.ts";
-import { readEvents, type ReadEventsOptions } from "./mod.ts";
+import {
+  type ContainerEventType,
+  createSpec,
+  readEvents,
+  type ReadEventsOptions,
+  run,
+} from "./mod.ts";
 
 /** Ids of 300 containers, of which each was started and ended. */
 const ids = Array.from({ length: 300 }, (_, index) => `c${index}`);
@@ -88,3 +99,41 @@ Deno.test("readEvents() refuses a cursor that is not of this boot", async () => 
   assertEquals(await cursors({ state, after: 1 }), []);
   await assertRejects(() => cursors({ state, after: 2 }), RangeError);
 });
+
+rootTest("readEvents() gives every kind of event in its order", async () => {
+  using temp = tempDir();
+  const state = `${temp.path}/state`;
+  const rootfs = `${temp.path}/rootfs`;
+  Deno.mkdirSync(rootfs);
+  makeBusyboxRootfs(rootfs);
+  const spec = await createSpec({}, {
+    rootfs,
+    args: ["sleep", "1000"],
+    namespaces: { network: "host" },
+  });
+  {
+    await using container = await run("a", spec, { state });
+    await using process = await container.exec(["true"]);
+    await process.status;
+    await container.pause();
+    await container.resume();
+    await container.update({ pids: { limit: 100 } });
+  }
+  // Those that are left out tell of what is wrong, and have tests of their own.
+  const kinds: Record<
+    Exclude<ContainerEventType, "oom" | "log-lost">,
+    unknown
+  > = {
+    "create": true,
+    "start": true,
+    "exec-start": true,
+    "exec-exit": true,
+    "pause": true,
+    "resume": true,
+    "update": true,
+    "exit": true,
+    "delete": true,
+  };
+  const events = await Array.fromAsync(readEvents({ state }));
+  assertEquals(events.map(({ type }) => type as string), Object.keys(kinds));
+}, need("runc", "busybox"));
