@@ -146,17 +146,25 @@ export function lstatAt(dirfd: number, name: string): Stat | number {
 
 /** Refuses `..`, links and mounts of procfs alike: the name is a child or nothing. */
 const RESOLVE_CHILD = 0x02 | 0x04 | 0x08;
+/** Takes the directory for the root of the path, and of the links on it. */
+export const RESOLVE_IN_ROOT = 0x02 | 0x10;
 const how = new Uint32Array(6);
 
 /**
  * Opens a name in a directory; the kernel sees to it that it is there and no link.
  *
+ * @param resolve How else a path may be resolved.
  * @returns The descriptor, or the error number, negative: `ELOOP` is a link.
  */
-export function openChild(dirfd: number, name: string, flags: number): number {
+export function openChild(
+  dirfd: number,
+  name: string,
+  flags: number,
+  resolve = RESOLVE_CHILD,
+): number {
   const bytes = scratch.set(name);
   how[0] = flags | O_CLOEXEC;
-  how[4] = RESOLVE_CHILD;
+  how[4] = resolve;
   const libc = layerSymbols();
   for (let attempt = 0;; attempt++) {
     const fd = libc.openat2(SYS_OPENAT2, dirfd, bytes, how, 24n);

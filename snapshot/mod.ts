@@ -18,6 +18,7 @@ export * from "./diff_error.ts";
 export * from "./diff_layers.ts";
 export * from "./diff_layers_options.ts";
 export * from "./diff_upper.ts";
+export * from "./extract_entries.ts";
 export * from "./layer_error.ts";
 export * from "./layer_source.ts";
 export * from "./open_overlay.ts";
