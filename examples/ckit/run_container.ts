@@ -64,6 +64,15 @@ function hostnameOf(
     : { HOSTNAME: hostname };
 }
 
+type SpecMount = NonNullable<CreateSpecOptions["mounts"]>[number];
+
+/** What is bound by its path without links: what a container may put there later is not what it was made with. */
+function boundAsIs({ destination, mount }: SpecMount): SpecMount {
+  if (mount.type !== "bind") return { destination, mount };
+  const source = Deno.realPathSync(mount.source);
+  return { destination, mount: { ...mount, source } };
+}
+
 /**
  * Makes a container of an image, and runs it if it was asked for.
  *
@@ -106,7 +115,7 @@ export async function runContainer(
       ...sandbox.mounts,
       ...volumes,
       ...options.spec.mounts ?? [],
-    ],
+    ].map(boundAsIs),
     netns: sandbox.netns === undefined ? "host" : sandbox.netns,
     ...(options.args.length === 0 ? {} : { args: options.args }),
   });

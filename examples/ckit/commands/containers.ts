@@ -1,5 +1,6 @@
 import type { Command } from "../command.ts";
 import { commit } from "./commit.ts";
+import { cp } from "./cp.ts";
 import { exec } from "./exec.ts";
 import { lifecycle } from "./lifecycle.ts";
 import { logs } from "./logs.ts";
@@ -11,6 +12,7 @@ import { events, stats } from "./watch.ts";
 /** Commands about containers that exist. */
 export const containers: readonly Command[] = [
   commit,
+  cp,
   exec,
   ...lifecycle,
   logs,
