@@ -296,6 +296,59 @@ rootTest(
 );
 
 rootTest(
+  "ckit inspect tells all of containers and stored images as JSON",
+  async () => {
+    await using box = await setUp();
+    const { call, options } = box;
+    const make = ["run", "-d", "--network", "none", "--name"];
+    await call(...make, "web", IMAGE, "sleep", "1000");
+    await call(...make, "ended", IMAGE, "sh", "-c", "exit 3");
+    await call("wait", "ended");
+    const [web, ended, image] = JSON.parse(
+      await call("inspect", "we", "ended", IMAGE),
+    );
+    assertEquals([web.kind, web.id, web.state], [
+      "container",
+      "web",
+      "running",
+    ]);
+    assertEquals(Deno.readTextFileSync(`/proc/${web.pid}/comm`), "sleep\n");
+    assertEquals(web.image, { name: IMAGE, digest: image.descriptor.digest });
+    assertEquals(web.network, { mode: "none" });
+    assertEquals(web.spec.process.args, ["sleep", "1000"]);
+    assertEquals([ended.state, ended.exit.code], ["stopped", 3]);
+    assertEquals([image.kind, image.name, image.complete], [
+      "image",
+      IMAGE,
+      true,
+    ]);
+    assertEquals(image.config.config.Cmd, ["sh"]);
+    assertEquals(
+      image.layers.map(({ diffId }: { diffId: string }) => diffId),
+      image.config.rootfs.diff_ids,
+    );
+
+    // What is found is told beside what is not.
+    const { code, stdout, stderr } = await ckit(
+      ["inspect", "web", "none"],
+      options,
+    );
+    assertEquals(
+      JSON.parse(stdout).map(({ id }: { id: string }) => id),
+      ["web"],
+    );
+    assertEquals([code, stderr], [
+      1,
+      'ckit: Cannot inspect "none": there is no such container, and no stored image "docker.io/library/none:latest"\n',
+    ]);
+    const asImage = await ckit(["inspect", "--type", "image", "web"], options);
+    assertEquals([asImage.code, asImage.stdout], [1, "[]\n"]);
+    await call("rm", "-f", "web", "ended");
+  },
+  need("runc", "busybox"),
+);
+
+rootTest(
   "ckit exec is not left: the keys are the program's, and the second signal kills it",
   async () => {
     await using box = await setUp();

@@ -67,6 +67,10 @@ rootTest(
       await run("network", "ls"),
       `127.0.0.1:${port}->80/tcp`,
     );
+    const [{ network }] = JSON.parse(await run("inspect", "web"));
+    assertEquals(network.mode, "bridge");
+    const [{ hostPort, target }] = network.published;
+    assertEquals([hostPort, target], [port, network.address]);
     await run("rm", "-f", "web");
     assertEquals(await run("network", "ls"), "");
     assertEquals(await run("network", "prune"), "");

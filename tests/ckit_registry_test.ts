@@ -64,10 +64,10 @@ Deno.test("ckit serves a registry, logs in, pulls, pushes, copies, lists, inspec
     assertEquals(await ckit(["tags", `${host}/other`]), "2\n");
     assertEquals(await ckit(["catalog", host]), "app\nother\n");
     assertEquals(
-      await ckit(["inspect", "--raw", `${host}/app:1`]),
+      await ckit(["manifest", "inspect", "--raw", `${host}/app:1`]),
       `${new TextDecoder().decode(image.raw.manifest)}\n`,
     );
-    const shown = await ckit(["inspect", `${host}/app:1`]);
+    const shown = await ckit(["manifest", "inspect", `${host}/app:1`]);
     assertStringIncludes(shown, image.layers[0]!.digest);
     assertEquals(await ckit(["referrers", `${host}/app:1`]), "");
     const root = [

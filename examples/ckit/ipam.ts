@@ -147,16 +147,21 @@ export function leaseAddress(
   throw new Error(`Cannot lease an address: all of ${prefix}.0/24 are taken`);
 }
 
-/** Gives back what an owner holds. */
-export function releaseAddresses(state: string, owner: string): void {
+/** The addresses that an owner holds, without their length. */
+export function addressesOf(state: string, owner: string): string[] {
   const folder = `${state}/addresses`;
   try {
-    for (const { name } of Deno.readDirSync(folder)) {
-      if (Deno.readTextFileSync(`${folder}/${name}`) === owner) {
-        Deno.removeSync(`${folder}/${name}`);
-      }
-    }
+    return [...Deno.readDirSync(folder)].map(({ name }) => name)
+      .filter((name) => Deno.readTextFileSync(`${folder}/${name}`) === owner);
   } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw error;
+  }
+}
+
+/** Gives back what an owner holds. */
+export function releaseAddresses(state: string, owner: string): void {
+  for (const address of addressesOf(state, owner)) {
+    Deno.removeSync(`${state}/addresses/${address}`);
   }
 }

@@ -1,6 +1,12 @@
 import { assertEquals, assertNotEquals, assertThrows } from "@std/assert";
 import { tempDir } from "@containerkit/tests";
-import { bridgeOf, leaseAddress, releaseAddresses, subnetOf } from "./ipam.ts";
+import {
+  addressesOf,
+  bridgeOf,
+  leaseAddress,
+  releaseAddresses,
+  subnetOf,
+} from "./ipam.ts";
 
 const prefix = "10.89.7";
 
@@ -46,9 +52,13 @@ Deno.test("leaseAddress() never gives an address twice, and takes it back", () =
 
 Deno.test("releaseAddresses() frees what was kept, of its owner only", () => {
   using temp = tempDir();
+  assertEquals(addressesOf(temp.path, "a"), []);
   leaseAddress(temp.path, { owner: "a", prefix }).keep();
   leaseAddress(temp.path, { owner: "b", prefix }).keep();
+  assertEquals(addressesOf(temp.path, "a"), [`${prefix}.2`]);
   releaseAddresses(temp.path, "a");
+  assertEquals(addressesOf(temp.path, "a"), []);
+  assertEquals(addressesOf(temp.path, "b"), [`${prefix}.3`]);
   using again = leaseAddress(temp.path, { owner: "c", prefix });
   assertEquals(again.address, `${prefix}.2/24`);
 });

@@ -72,7 +72,7 @@ function folderOf({ state }: Context, id: string): string {
 }
 
 /** What the network knows a container by: two roots may have containers of one id. */
-function keyOf({ state }: Context, id: string): string {
+export function keyOf({ state }: Context, id: string): string {
   return `${bridgeOf(state)}@${id}`;
 }
 

@@ -2,6 +2,7 @@ import type { Command } from "../command.ts";
 import { commit } from "./commit.ts";
 import { cp } from "./cp.ts";
 import { exec } from "./exec.ts";
+import { inspect } from "./inspect.ts";
 import { lifecycle } from "./lifecycle.ts";
 import { logs } from "./logs.ts";
 import { ps } from "./ps.ts";
@@ -14,6 +15,7 @@ export const containers: readonly Command[] = [
   commit,
   cp,
   exec,
+  inspect,
   ...lifecycle,
   logs,
   ps,

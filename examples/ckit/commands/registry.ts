@@ -174,12 +174,15 @@ const referrers: Command = {
 };
 
 const inspect: Command = {
-  name: "inspect",
+  name: "manifest inspect",
   usage: "[--raw] [--plain-http] REF",
   summary: "show what a registry has under a reference, without pulling it",
   booleans: ["plain-http", "raw"],
   async run(args, { print, signal }) {
-    const reference = onlyWord(args, "ckit inspect takes one reference");
+    const reference = onlyWord(
+      args,
+      "ckit manifest inspect takes one reference",
+    );
     const { tag = "latest", digest } = parseReference(reference);
     using client = openClient({ plainHttp: args.flag("plain-http") });
     const repository = openRepository(reference, { client, signal });
