@@ -4,6 +4,7 @@ import {
   openContainer,
   readLog,
 } from "@containerkit/execution";
+import { batchOutput } from "../batch_output.ts";
 import { type Command, type Context, UsageError } from "../command.ts";
 import { findContainer } from "../containers.ts";
 import { parseMoment } from "../moment.ts";
@@ -45,8 +46,10 @@ export const logs: Command = {
         `Cannot print the log of container "${id}": it has none, as its output went to a terminal of ckit`,
       );
     }
+    const broken = new AbortController();
+    using output = batchOutput((error) => broken.abort(error));
     const entries = readLog(container.log, {
-      signal: context.signal,
+      signal: AbortSignal.any([context.signal, broken.signal]),
       tail,
       ...(args.flag("follow") ? { follow: drained(container, context) } : {}),
     });
@@ -57,13 +60,11 @@ export const logs: Command = {
       if (at !== undefined && (at < since || at > until)) continue;
       const to = stream === "stderr" ? Deno.stderr : Deno.stdout;
       if (args.flag("timestamps") && !begun.has(stream)) {
-        to.writeSync(encoder.encode(`${time} `));
+        output.write(to, encoder.encode(`${time} `));
       }
       if (text.at(-1) === NEWLINE) begun.delete(stream);
       else begun.add(stream);
-      for (let done = 0; done < text.length;) {
-        done += to.writeSync(text.subarray(done));
-      }
+      output.write(to, text);
     }
   },
 };
