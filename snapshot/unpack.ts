@@ -14,6 +14,7 @@ import {
 } from "./_claim_layer.ts";
 import type { LayerSource } from "./layer_source.ts";
 import { LayerError } from "./layer_error.ts";
+import { nameLayer } from "./_name_layer.ts";
 import { RebaseError } from "./rebase_error.ts";
 import type { Snapshot, SnapshotCommit, Snapshotter } from "./snapshotter.ts";
 import type { UnpackOptions } from "./unpack_options.ts";
@@ -28,13 +29,26 @@ export interface Unpacked {
   readonly chainId: string;
 }
 
+/** Applies a layer; what goes wrong names it, as an image has many. */
 async function apply(
   work: Work,
   step: Step,
   snapshot: Snapshot,
 ): Promise<void> {
-  const { options, signal } = work;
-  const { layer } = step;
+  try {
+    await applyProven(work, step.layer, snapshot);
+  } catch (error) {
+    // What ended it is the caller's, or speaks of another layer.
+    if (!work.signal.aborted) nameLayer(error, step.layer.digest);
+    throw error;
+  }
+}
+
+async function applyProven(
+  { options, signal }: Work,
+  layer: LayerSource,
+  snapshot: Snapshot,
+): Promise<void> {
   const stream = await layer.open({ signal });
   const found = await snapshot.apply(stream, {
     signal,
@@ -227,7 +241,8 @@ async function flatten({ to, committed }: Work, name: string): Promise<void> {
  * Layers that are there are not opened. Several calls for the same layers, also
  * of other processes, do the work once. A layer is committed only when it was
  * proven to be what its descriptor and its diff ID say; when anything fails,
- * nothing is left but layers that were committed before.
+ * nothing is left but layers that were committed before. The message of an error about a layer says
+ * which one, by its digest.
  *
  * @param layers The layers, the lowest first.
  * @param to The store.

@@ -2,11 +2,17 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { describe } from "@containerkit/oci";
 import { tryLockFile } from "@containerkit/state";
 import { rootTest, tempDir } from "@containerkit/tests";
-import { archive, file, stream } from "./_test_layers.ts";
-import { type LayerSource, openOverlay, unpack } from "./mod.ts";
+import { TarError } from "@containerkit/tar";
+import { archive, file, link, stream } from "./_test_layers.ts";
+import { LayerError, type LayerSource, openOverlay, unpack } from "./mod.ts";
 
-async function source(name: string): Promise<LayerSource> {
-  const bytes = archive([file(name)]);
+function source(name: string): Promise<LayerSource> {
+  return sourceOf(archive([file(name)]));
+}
+
+async function sourceOf(
+  bytes: Uint8Array<ArrayBuffer>,
+): Promise<LayerSource> {
   const mediaType = "application/vnd.oci.image.layer.v1.tar";
   const { digest, size } = await describe(mediaType, bytes);
   const open = () => Promise.resolve(stream(bytes));
@@ -46,6 +52,54 @@ rootTest(
       await assertRejects(call, RangeError, `Cannot unpack ${parallel} layers`);
     }
     assertEquals(await Array.fromAsync(snapshots.walk()), []);
+  },
+);
+
+rootTest(
+  "unpack() names the layer that cannot be applied, and throws what it would throw without",
+  async () => {
+    await using temp = tempDir();
+    await using snapshots = await openOverlay({ root: temp.path });
+    const good = await source("a");
+    const linked = await sourceOf(archive([link("nothing", "l")]));
+    const damaged = await sourceOf(new Uint8Array(1024).fill(65));
+    const reason = new TypeError("no more of it");
+    const broken = {
+      ...await source("b"),
+      open: () => Promise.reject(reason),
+    };
+    for (
+      const [layer, kind, why] of [
+        [linked, LayerError, 'Cannot apply "l": it is a link to "nothing"'],
+        [damaged, TarError, "Cannot read the archive at byte 0"],
+        [broken, TypeError, "no more of it"],
+      ] as const
+    ) {
+      for (const layers of [[layer], [good, layer], [layer, good]]) {
+        const error = await assertRejects(
+          () => unpack(layers, snapshots),
+          kind,
+          `Cannot unpack layer "${layer.digest}": ${why}`,
+        );
+        // Once, however often it is met.
+        assertEquals(error.message.split("Cannot unpack").length, 2);
+      }
+    }
+    const controller = new AbortController();
+    const over = new Error("enough");
+    const ended = {
+      ...await source("c"),
+      open() {
+        controller.abort(over);
+        return Promise.reject(over);
+      },
+    };
+    const { signal } = controller;
+    assertEquals(
+      await assertRejects(() => unpack([ended], snapshots, { signal })),
+      over,
+    );
+    assertEquals(over.message, "enough");
   },
 );
 
