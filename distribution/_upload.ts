@@ -92,14 +92,21 @@ export class BlobUpload {
       const next = this.#chunkSize === undefined && session.minimum === 0
         ? await this.#sendStream(session)
         : await this.#sendChunks(session);
-      if (next.offset === size) return await this.#api.finish(next);
-      if (next.offset > 0) {
+      let lost: unknown;
+      if (next.offset === size) {
+        try {
+          return await this.#api.finish(next);
+        } catch (error) {
+          if (!isLost(error)) throw error;
+          lost = error;
+        }
+      } else if (next.offset > 0) {
         session = next;
         continue;
       }
       // The server lost the upload: it is begun anew, but not for ever.
       if (restarts >= this.#target.client.retry.attempts) {
-        throw this.#fail("the registry keeps losing the upload");
+        throw lost ?? this.#fail("the registry keeps losing the upload");
       }
       const again = await this.#api.start();
       if (again === "mounted") return;
@@ -119,9 +126,9 @@ export class BlobUpload {
         return await this.#api.finish(session, body);
       } catch (error) {
         signal?.throwIfAborted();
-        const isLost = error instanceof RegistryError && error.status === 404;
         if (
-          !(isLost || isRecoverable(error)) || attempt >= client.retry.attempts
+          !(isLost(error) || isRecoverable(error)) ||
+          attempt >= client.retry.attempts
         ) throw error;
       }
       await delay(backoff(client.retry, attempt), signal);
@@ -292,6 +299,11 @@ export class BlobUpload {
       if (attempt >= retry.attempts) throw this.#stuck(session);
     }
   }
+}
+
+/** Whether the server knows the upload no longer, as when it was started anew. */
+function isLost(error: unknown): boolean {
+  return error instanceof RegistryError && error.status === 404;
 }
 
 function isRecoverable(error: unknown): boolean {

@@ -170,6 +170,34 @@ Deno.test("push() begins anew when the registry lost an upload", async () => {
   await pullRight(faulty);
 });
 
+Deno.test("push() begins anew when the registry lost an upload that had only to be finished, but not for ever", async () => {
+  const large = testImage({ layers: [3_000_000] });
+  let left = 1;
+  await using faulty = startFaulty(async (request, answer) => {
+    const isLast = request.method === "PUT" &&
+      request.headers.get("content-length") === "0";
+    if (!isLast || left-- <= 0) return undefined;
+    await answer(new Request(request.url, { method: "DELETE" }));
+    return undefined;
+  });
+  const { host, client, requests } = faulty;
+  await push(large, `${host}/app:1`, { client });
+  await pull(`${host}/app:1`, createMemoryStore(), { client });
+  left = Infinity;
+  requests.length = 0;
+  const error = await assertRejects(
+    () =>
+      push(testImage({ layers: [2_000_000], seed: 9 }), host + "/b:1", {
+        client,
+      }),
+    RegistryError,
+    "gave 404 BLOB_UPLOAD_UNKNOWN",
+  );
+  assertEquals(error.status, 404);
+  const sent = requests.filter((text) => text.startsWith("PATCH"));
+  assertEquals(sent.length, 1 + client.retry.attempts);
+});
+
 Deno.test("push() refuses a server that took other bytes than were sent", async () => {
   await using faulty = startFaulty(async (request, answer) => {
     if (request.method !== "PATCH") return undefined;
