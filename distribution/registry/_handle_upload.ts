@@ -193,7 +193,13 @@ async function append(call: Call, upload: Upload): Promise<void> {
   if (length !== Infinity) await check(writer.offset + length);
   for await (const chunk of readBody(request)) {
     await check(writer.offset + chunk.length);
-    await writer.write(chunk);
+    try {
+      await writer.write(chunk);
+    } catch (error) {
+      // The disk is full, or worse: what came of it would take up room, and who sends it is told to begin anew.
+      await uploads.drop(upload);
+      throw error;
+    }
   }
 }
 

@@ -14,6 +14,7 @@ import { handleUpload, startUpload } from "./_handle_upload.ts";
 import { handleManifest } from "./_manifests.ts";
 import { handleCatalog, handleReferrers, handleTags } from "./_lists.ts";
 import { RepositoryIndex } from "./_repository_index.ts";
+import { toApiError } from "./_to_api_error.ts";
 import { Locks } from "../_locks.ts";
 import { Uploads } from "./_uploads.ts";
 import { createMemoryIndex } from "./create_memory_index.ts";
@@ -76,7 +77,7 @@ export interface CreateRegistryOptions {
   readonly pageSize?: number;
   /** Fetches what is not there from another registry, and keeps it. */
   readonly upstream?: Upstream;
-  /** Told of faults that are the registry's own; the client learns nothing of them. */
+  /** Told of faults that are not the client's, who learns only whether it is the disk that is full (507) or the upstream that fails (502). */
   readonly onError?: (error: unknown, request: Request) => void;
 }
 
@@ -141,9 +142,7 @@ export function createRegistry(options: CreateRegistryOptions): Registry {
       await request.body?.cancel().catch(() => {});
       if (error instanceof ApiError) return error.toResponse(request.method);
       options.onError?.(error, request);
-      return new ApiError("UNKNOWN", "the registry failed").toResponse(
-        request.method,
-      );
+      return toApiError(error).toResponse(request.method);
     }
   };
   return Object.assign(handle, {

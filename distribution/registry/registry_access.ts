@@ -6,7 +6,10 @@
 
 /** What a request to a registry wants to do. */
 export interface RegistryAccess {
-  /** What it wants; `ping` is the question whether there is a registry, which clients ask to learn how to log in. */
+  /**
+   * What it wants; `ping` is the question whether there is a registry, which clients ask to learn how to log in: some never do
+   * where it is answered.
+   */
   readonly action: "ping" | "pull" | "push" | "delete" | "catalog";
   /** The repository, where one is concerned. */
   readonly repository?: string;

@@ -2,10 +2,17 @@
  * What a registry holds to beyond what the conformance suite asks.
  */
 import { assertEquals } from "@std/assert";
-import { EMPTY_DESCRIPTOR, MediaType } from "@containerkit/oci";
+import { digestBytes, EMPTY_DESCRIPTOR, MediaType } from "@containerkit/oci";
 import { testBytes } from "../_test_image.ts";
 import { createMemoryStore, createRegistry } from "./mod.ts";
-import { Api, chunk, DataSet, pushSet, REPOSITORY } from "./_test_api.ts";
+import {
+  Api,
+  chunk,
+  DataSet,
+  pushSet,
+  REPOSITORY,
+  withDigest,
+} from "./_test_api.ts";
 
 Deno.test("createRegistry() pages tags, repositories and referrers by links", async () => {
   await using api = new Api({ pageSize: 2 });
@@ -109,6 +116,41 @@ Deno.test("createRegistry() takes a body that breaks off for no fault of its own
   assertEquals(faults, []);
   // What came before is there to go on with.
   assertEquals((await ask("GET", upload)).headers.get("range"), "0-9");
+});
+
+Deno.test("createRegistry() says that its disk is full, and keeps nothing of an upload that found no room", async () => {
+  const faults: unknown[] = [];
+  const kept = new Set<string>();
+  const memory = createMemoryStore();
+  const failure = new Error("Cannot write", {
+    cause: Object.assign(new Error("No space left"), { code: "ENOSPC" }),
+  });
+  await using api = new Api({
+    store: {
+      ...memory,
+      async writer(ref) {
+        kept.add(ref);
+        const writer = await memory.writer(ref);
+        return { ...writer, offset: 0, write: () => Promise.reject(failure) };
+      },
+      ingests: {
+        list: () => Promise.resolve([...kept].map((ref) => ({ ref }))),
+        delete: (ref) => Promise.resolve(kept.delete(ref)),
+      },
+    },
+    onError: (error) => faults.push(error),
+  });
+  for (const method of ["PATCH", "PUT"]) {
+    const location = await api.start();
+    const path = method === "PUT"
+      ? withDigest(location, digestBytes("x"))
+      : location;
+    const { text } = await api.ask(method, path, 507, { body: "x" });
+    assertEquals(JSON.parse(text).errors[0].code, "UNKNOWN");
+    await api.ask("GET", location, 404);
+  }
+  assertEquals(faults, [failure, failure]);
+  assertEquals(kept.size, 0);
 });
 
 Deno.test("createRegistry() is read-only, or asks who it is", async () => {

@@ -86,10 +86,10 @@ Deno.test("createRegistry() with an upstream follows a tag that moved, and serve
   const last = await pull(`${host}/app:1`, createMemoryStore(), { client });
   assertEquals(last.descriptor, images[1]!.descriptor);
   const error = await assertRejects(
-    () => resolve(`${host}/other:1`, { client }),
+    () => pull(`${host}/other:1`, createMemoryStore(), { client }),
     RegistryError,
   );
-  assertEquals(error.status, 500);
+  assertEquals(error.status, 502);
 });
 
 Deno.test("createRegistry() with an upstream says 404 for what nobody has, and serves its own images and referrers", async () => {
@@ -275,6 +275,45 @@ Deno.test("createRegistry() with an upstream lists that one's tags and referrers
   assertEquals(await tags("app"), ["own"]);
   assertEquals(await referrers(), [digests[1]]);
   // What nobody could say is not told to be nothing.
-  const error = await assertRejects(() => tags("nothing"), RegistryError);
-  assertEquals(error.status, 500);
+  const error = await assertRejects(
+    () => tags("nothing"),
+    RegistryError,
+    "gave 502 UNKNOWN the registry behind this one gave 503",
+  );
+  assertEquals(error.status, 502);
+});
+
+Deno.test("createRegistry() with an upstream says whose fault it is that nobody answers", async () => {
+  let fault: Fault = () => undefined;
+  await using front = startFront((request, answer) => fault(request, answer));
+  const { host } = front;
+  const path = `http://${host}/v2/app/blobs/${digestBytes("")}`;
+  const ask = async () => {
+    const response = await fetch(path);
+    return [
+      response.status,
+      response.headers.get("retry-after"),
+      (await response.json()).errors[0].message,
+    ];
+  };
+  fault = () => new Response(null, { status: 500 });
+  assertEquals(await ask(), [
+    502,
+    null,
+    "the registry behind this one gave 500",
+  ]);
+  fault = () => Response.redirect("file:///etc/passwd");
+  assertEquals(await ask(), [
+    502,
+    null,
+    "the registry behind this one answered what it must not",
+  ]);
+  // Others want what is here: that they wait helps nobody.
+  fault = () =>
+    new Response(null, { status: 429, headers: { "retry-after": "600" } });
+  assertEquals(await ask(), [
+    502,
+    null,
+    "the registry behind this one gave 429",
+  ]);
 });
