@@ -11,6 +11,7 @@ import {
   parseManifest,
   type Platform,
 } from "@containerkit/oci";
+import { checkPlatform, type ReadSmall } from "../_choose.ts";
 import { isDocument } from "../_is_document.ts";
 import type { BlobStore } from "../blob_store.ts";
 import { readBlob } from "../_read_blob.ts";
@@ -44,9 +45,10 @@ function chosen(
 }
 
 /**
- * Checks that an index has an image for one of the platforms at least: without any, nothing but the index would be taken.
+ * Checks that there is an image for one of the platforms at least: of an index without any nothing but itself would be
+ * taken, and an image that is alone would be taken for what it is not.
  *
- * @throws {Deno.errors.NotFound} If it has none.
+ * @throws {Deno.errors.NotFound} If there is none.
  */
 export async function checkPlatforms(
   store: Pick<BlobStore, "open">,
@@ -54,13 +56,29 @@ export async function checkPlatforms(
   { platforms, signal }: Pick<WalkOptions, "platforms" | "signal">,
 ): Promise<void> {
   if (platforms === undefined || !isDocument(descriptor)) return;
-  const limit = MANIFEST_LIMIT;
-  const bytes = await readBlob(store, descriptor, { limit, signal });
-  const document = parseManifest(bytes, descriptor);
-  if (!("manifests" in document)) return;
+  const read: ReadSmall = (blob, limit) =>
+    readBlob(store, blob, { limit, signal });
+  const name = descriptor.digest;
+  const document = parseManifest(
+    await read(descriptor, MANIFEST_LIMIT),
+    descriptor,
+  );
+  if (!("manifests" in document)) {
+    let refusal: unknown;
+    for (const wanted of platforms) {
+      try {
+        return await checkPlatform(document, { wanted, read, name });
+      } catch (error) {
+        if (!(error instanceof Deno.errors.NotFound)) throw error;
+        refusal = error;
+      }
+    }
+    if (refusal !== undefined) throw refusal;
+    return;
+  }
   if (chosen(document.manifests, platforms).length > 0) return;
   throw new Deno.errors.NotFound(
-    `Cannot choose from "${descriptor.digest}": it has no image for ${
+    `Cannot choose from "${name}": it has no image for ${
       platforms.map(formatPlatform).join(" or ")
     }`,
   );

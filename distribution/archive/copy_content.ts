@@ -38,7 +38,7 @@ export interface CopyContentOptions {
  * @param from Where it is, such as an image layout.
  * @param descriptor The manifest or index.
  * @param options Where it goes.
- * @throws {Deno.errors.NotFound} If a part of it is missing, or an index has no image for the platforms.
+ * @throws {Deno.errors.NotFound} If a part of it is missing, or there is no image for any of the platforms.
  * @throws {DigestMismatchError} If a blob is not what it is named.
  *
  * @example Usage

@@ -160,7 +160,7 @@ async function* write(
  * @param store Where they are.
  * @param images The images, with the names that they are to have.
  * @param options The format, the platforms, and what goes along.
- * @returns The tar. It fails with a `Deno.errors.NotFound` if a part is missing or an index has no image for the platforms, and with a `DigestMismatchError` if one is damaged.
+ * @returns The tar. It fails with a `Deno.errors.NotFound` if a part is missing or there is no image for any of the platforms, and with a `DigestMismatchError` if one is damaged.
  *
  * @see https://github.com/opencontainers/image-spec/blob/main/image-layout.md
  *

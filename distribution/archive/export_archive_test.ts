@@ -1,12 +1,18 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { digestBytes, DigestMismatchError, MediaType } from "@containerkit/oci";
+import {
+  type Descriptor,
+  digestBytes,
+  DigestMismatchError,
+  MediaType,
+} from "@containerkit/oci";
 import { openImage } from "../open_image.ts";
-import { packImage, packIndex } from "../pack/mod.ts";
+import { packArtifact, packImage, packIndex } from "../pack/mod.ts";
 import { createMemoryStore } from "../registry/create_memory_store.ts";
 import {
   type ArchiveEvent,
   copyContent,
   exportArchive,
+  type ExportOptions,
   importArchive,
   importLayout,
   openLayout,
@@ -239,4 +245,47 @@ Deno.test("exportArchive() and copyContent() refuse an index that has none of th
   const platforms = ["linux/arm64", "linux/amd64"];
   await copyContent(store, descriptor, { to, platforms });
   assertEquals((await to.stat(descriptor.digest))?.size, descriptor.size);
+});
+
+Deno.test("exportArchive() and copyContent() refuse an image without an index that is for none of the platforms", async () => {
+  const store = createMemoryStore();
+  const { descriptor } = await packImage(store, {
+    platform: { os: "linux", architecture: "amd64" },
+    layers: [{ archive: tar({ a: encoder.encode("1") }) }],
+  });
+  const artifact = await packArtifact(store, {
+    artifactType: "application/vnd.example.note",
+    subject: descriptor,
+  });
+  const write = (
+    one: Descriptor,
+    format: ExportOptions["format"],
+    platforms: string[],
+  ) => {
+    const archive = exportArchive(store, [{ descriptor: one }], {
+      format: format!,
+      platforms,
+    });
+    return new Response(archive).bytes();
+  };
+  const to = createMemoryStore();
+  const why = "it is for linux/amd64, not linux/arm64";
+  for (const format of ["oci", "oci-docker", "docker"] as const) {
+    await assertRejects(
+      () => write(descriptor, format, ["linux/arm64"]),
+      Deno.errors.NotFound,
+      why,
+    );
+    await write(descriptor, format, ["linux/arm64", "linux/amd64"]);
+    // What is no image is for no platform.
+    if (format !== "docker") {
+      await write(artifact.descriptor, format, ["linux/arm64"]);
+    }
+  }
+  await assertRejects(
+    () => copyContent(store, descriptor, { to, platforms: ["linux/arm64"] }),
+    Deno.errors.NotFound,
+    why,
+  );
+  assertEquals(await to.stat(descriptor.digest), undefined);
 });
