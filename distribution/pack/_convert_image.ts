@@ -7,7 +7,7 @@ import { compressionOf, FAMILIES, familyOf } from "./_media_types.ts";
 import { retype } from "./_rebuild.ts";
 import type { Change, ConvertOptions } from "./convert.ts";
 import type { MediaTypes } from "./media_types.ts";
-import { packLayer } from "./pack_layer.ts";
+import { storeLayer } from "./_store_layer.ts";
 
 /** One call of `convert()`. */
 export interface Work {
@@ -30,7 +30,7 @@ async function convertLayer(layer: Layer, work: Work): Promise<Layer> {
   if (before === undefined || before === compression) return layer;
   const signal = withSignal(work.options);
   const { annotations, diffId } = layer;
-  const stored = await packLayer(
+  const stored = await storeLayer(
     work.store,
     readLayer(await layer.open(signal), signal).readable,
     {
@@ -38,6 +38,8 @@ async function convertLayer(layer: Layer, work: Work): Promise<Layer> {
       ...(level === undefined ? {} : { level }),
       ...(annotations === undefined ? {} : { annotations }),
       ...signal,
+      // Whoever made it did.
+      mayBeEmpty: true,
     },
   );
   if (stored.diffId !== diffId) {

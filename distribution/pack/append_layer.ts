@@ -26,7 +26,7 @@ export type AppendLayerOptions = Omit<
  * @param image The image.
  * @param options The layer, and how it is compressed.
  * @returns The new image.
- * @throws {TypeError} If the layer is neither an archive nor a layer, or both, or the image is an artifact.
+ * @throws {TypeError} If the layer is neither an archive nor a layer, or both, or its archive has not one byte, or the image is an artifact.
  *
  * @example Usage
  * ```ts

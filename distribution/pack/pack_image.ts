@@ -21,7 +21,10 @@ import { storeImage, withSignal } from "../_store.ts";
 
 /** A layer to pack: a tar that has yet to be stored, or a layer that is in the store. */
 export interface LayerInput {
-  /** The tar, not compressed: a stream, or what opens one. A snapshot's `diff()` gives one. */
+  /**
+   * The tar: a stream, or what opens one. A snapshot's `diff()` gives one. One that is compressed is decompressed first, so
+   * `diff({ compression: "none" })` saves time. A stream is for one call: after one that failed, it is read already.
+   */
   readonly archive?:
     | ReadableStream<Uint8Array>
     | (() =>
@@ -74,7 +77,7 @@ function historyOf(layers: readonly LayerInput[]): History[] {
  * @param parts What it is made of.
  * @param options How layers are compressed, and whose media types are used.
  * @returns The image, which `push()` takes.
- * @throws {TypeError} If a layer is neither an archive nor a layer, or both.
+ * @throws {TypeError} If a layer is neither an archive nor a layer, or both, or its archive has not one byte.
  *
  * @see https://github.com/opencontainers/image-spec/blob/main/manifest.md
  *

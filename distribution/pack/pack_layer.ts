@@ -4,16 +4,11 @@
  * @module
  */
 
-import {
-  type Compression,
-  decompress,
-  writeLayer,
-} from "@containerkit/tar/layer";
+import type { Compression } from "@containerkit/tar/layer";
 import type { BlobStore } from "../blob_store.ts";
 import type { Layer } from "../image.ts";
-import { describeLayer } from "./_describe_layer.ts";
+import { storeLayer } from "./_store_layer.ts";
 import type { MediaTypes } from "./media_types.ts";
-import { storeStream, withSignal } from "../_store.ts";
 
 /** How far packing is. */
 export interface PackEvent {
@@ -45,22 +40,6 @@ export interface PackLayerOptions {
   readonly signal?: AbortSignal;
 }
 
-function count(
-  stream: ReadableStream<Uint8Array>,
-  onProgress: (event: PackEvent) => void,
-): ReadableStream<Uint8Array> {
-  let bytes = 0;
-  return stream.pipeThrough(
-    new TransformStream<Uint8Array, Uint8Array>({
-      transform(chunk, controller) {
-        bytes += chunk.length;
-        onProgress({ bytes });
-        controller.enqueue(chunk);
-      },
-    }),
-  );
-}
-
 /**
  * Stores a tar as a layer: it is read once, and compressed and hashed both ways in that pass. The same tar gives the same layer, whether it comes
  * compressed or not.
@@ -69,6 +48,7 @@ function count(
  * @param archive The tar; by gzip or zstd or not compressed, by its first bytes. One that is compressed is decompressed first.
  * @param options How it is compressed.
  * @returns The layer.
+ * @throws {TypeError} If the archive has not one byte, as a stream that was read before.
  * @throws {TarError} If the archive is compressed in another way, or its compression is damaged.
  *
  * @see https://github.com/opencontainers/image-spec/blob/main/layer.md
@@ -90,16 +70,5 @@ export async function packLayer(
   archive: ReadableStream<Uint8Array>,
   options: PackLayerOptions = {},
 ): Promise<Layer> {
-  const { compression, level, onProgress } = options;
-  const plain = decompress(archive, withSignal(options));
-  const { readable, digests } = writeLayer(
-    onProgress === undefined ? plain : count(plain, onProgress),
-    {
-      ...(compression === undefined ? {} : { compression }),
-      ...(level === undefined ? {} : { level }),
-      ...withSignal(options),
-    },
-  );
-  await storeStream(store, readable, { ...options, digests: () => digests });
-  return describeLayer(store, await digests, options);
+  return await storeLayer(store, archive, options);
 }

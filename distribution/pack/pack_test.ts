@@ -1,5 +1,10 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { type Descriptor, MediaType, parseManifest } from "@containerkit/oci";
+import {
+  type Descriptor,
+  digestBytes,
+  MediaType,
+  parseManifest,
+} from "@containerkit/oci";
 import {
   TarError,
   TarStream,
@@ -11,7 +16,10 @@ import type { Image } from "../image.ts";
 import { openImage } from "../open_image.ts";
 import { listReferrers } from "../list_referrers.ts";
 import { push } from "../push.ts";
-import { createMemoryStore } from "../registry/create_memory_store.ts";
+import {
+  createMemoryStore,
+  type MemoryStore,
+} from "../registry/create_memory_store.ts";
 import { createRegistry } from "../registry/create_registry.ts";
 import { resolve } from "../resolve.ts";
 import {
@@ -166,6 +174,50 @@ Deno.test("packLayer() gives the same layer of a tar that is compressed", async 
     TarError,
     "compressed by xz",
   );
+});
+
+Deno.test("packLayer() makes no layer of a stream that was read before, and convert() one of no bytes", async () => {
+  const blobs: string[] = [];
+  const memory = createMemoryStore();
+  const store: MemoryStore = {
+    ...memory,
+    async writer(ref, options) {
+      const writer = await memory.writer(ref, options);
+      return {
+        ...writer,
+        offset: 0,
+        async commit(size, digest) {
+          blobs.push(digest);
+          await writer.commit(size, digest);
+        },
+      };
+    },
+  };
+  const archive = tar({ a: "1" });
+  const image = await packImage(store, { layers: [{ archive }] });
+  blobs.length = 0;
+  for (
+    const call of [
+      () => packLayer(store, archive),
+      () => appendLayer(store, image, { archive }),
+      () => packImage(store, { layers: [{ archive }] }),
+    ]
+  ) await assertRejects(call, TypeError, "the archive has no bytes");
+  assertEquals(blobs, []);
+  const none = new Uint8Array();
+  const diffId = digestBytes(none);
+  await store.writer("none").then((writer) => writer.commit(0, diffId));
+  const layer = {
+    mediaType: MediaType.Layer,
+    digest: diffId,
+    size: 0,
+    diffId,
+    open: () => store.open(diffId),
+  };
+  const { descriptor } = await packImage(store, { layers: [{ layer }] });
+  const converted = await convert(store, descriptor, { compression: "gzip" });
+  const { layers } = await openImage(store, converted.descriptor);
+  assertEquals(layers[0]?.diffId, diffId);
 });
 
 Deno.test("packLayer() leaves no blob behind when it is aborted", async () => {
