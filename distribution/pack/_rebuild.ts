@@ -46,6 +46,13 @@ export function countsLayers(
   return history.filter((step) => !step.empty_layer).length === layers;
 }
 
+/** The steps that a further one follows. Layers that no history tells of get a step that says nothing: a history counts all. */
+export function stepsOf(
+  { config: { history = [] }, layers }: Image,
+): readonly History[] {
+  return history.length > 0 ? history : layers.map(() => ({}));
+}
+
 /**
  * Stores an image that is another one but for some changes. What is signed or attached to that one does not follow.
  *

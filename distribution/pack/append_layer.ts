@@ -8,7 +8,7 @@ import type { BlobStore } from "../blob_store.ts";
 import type { Image } from "../image.ts";
 import { withSignal } from "../_store.ts";
 import { familyOf } from "./_media_types.ts";
-import { countsLayers, rebuild } from "./_rebuild.ts";
+import { countsLayers, rebuild, stepsOf } from "./_rebuild.ts";
 import { takeLayer } from "./_take_layer.ts";
 import type { LayerInput } from "./pack_image.ts";
 import type { PackLayerOptions } from "./pack_layer.ts";
@@ -55,12 +55,11 @@ export async function appendLayer(
     mediaTypes: familyOf(image.descriptor.mediaType),
   });
   const { history = [] } = image.config;
-  const isTold = history.length > 0 &&
-    countsLayers(history, image.layers.length);
-  const isFirst = image.layers.length === 0 && step !== undefined;
+  const isTold = countsLayers(stepsOf(image), image.layers.length) &&
+    (history.length > 0 || step !== undefined);
   return await rebuild(store, image, {
     ...withSignal(options),
     layers: [...image.layers, layer],
-    history: isTold || isFirst ? [...history, step ?? {}] : [],
+    history: isTold ? [...stepsOf(image), step ?? {}] : [],
   });
 }

@@ -317,6 +317,28 @@ Deno.test("appendLayer() adds a layer and its step", async () => {
   assertEquals(changed.config.history?.at(-1), { created_by: "more" });
 });
 
+Deno.test("appendLayer() and setConfig() tell of their step where nothing tells of the layers below", async () => {
+  const store = createMemoryStore();
+  const image = await packImage(store, {
+    layers: [{ archive: tar({ a: "1" }) }, { archive: tar({ b: "2" }) }],
+  });
+  assertEquals(image.config.history, undefined);
+  const archive = () => tar({ c: "3" });
+  const silent = await appendLayer(store, image, { archive });
+  assertEquals(silent.config.history, undefined);
+  const appended = await appendLayer(store, image, {
+    archive,
+    history: { created_by: "RUN" },
+  });
+  const set = await setConfig(store, image, { history: { created_by: "ENV" } });
+  assertEquals(appended.config.history, [{}, {}, { created_by: "RUN" }]);
+  assertEquals(set.config.history, [
+    {},
+    {},
+    { created_by: "ENV", empty_layer: true },
+  ]);
+});
+
 Deno.test("appendLayer() annotates the layer, and leaves the image's annotations", async () => {
   const store = createMemoryStore();
   const annotations = { of: "the image" };

@@ -7,7 +7,7 @@
 import type { ContainerConfig, History, ImageConfig } from "@containerkit/oci";
 import type { BlobStore } from "../blob_store.ts";
 import type { Image } from "../image.ts";
-import { rebuild } from "./_rebuild.ts";
+import { rebuild, stepsOf } from "./_rebuild.ts";
 
 /** Options of {@linkcode setConfig}: what is given replaces what was there, field by field. */
 export interface SetConfigOptions {
@@ -58,9 +58,6 @@ export async function setConfig(
   options: SetConfigOptions,
 ): Promise<Image> {
   const { config: changes, author, created, history: step } = options;
-  const { history = [] } = image.config;
-  // Without a word of its layers it has no history that could go on.
-  const isTold = history.length > 0 || image.layers.length === 0;
   const fields = Object.entries({ ...image.config.config, ...changes })
     .filter(([, value]) => value !== undefined);
   const config: ImageConfig = {
@@ -72,8 +69,8 @@ export async function setConfig(
   return await rebuild(store, image, {
     ...options,
     config,
-    history: step !== undefined && isTold
-      ? [...history, { ...step, empty_layer: true }]
-      : history,
+    history: step === undefined
+      ? image.config.history ?? []
+      : [...stepsOf(image), { ...step, empty_layer: true }],
   });
 }
