@@ -220,28 +220,32 @@ export class WholeDriver implements Driver {
   }
 }
 
-/** Lets go of something once a stream has ended, in whatever way. */
+/** Lets go of something once a stream has ended, in whatever way, be it that nobody ever read it. */
 function closeAfter(
   stream: ReadableStream<Uint8Array>,
   resource: AsyncDisposable,
 ): ReadableStream<Uint8Array> {
   const reader = stream.getReader();
-  const close = () => resource[Symbol.asyncDispose]();
+  const closed = reader.closed.catch(() => {}).then(() =>
+    resource[Symbol.asyncDispose]()
+  );
+  // Whoever reads it hears of that.
+  closed.catch(() => {});
   return new ReadableStream<Uint8Array>({
     async pull(controller) {
       try {
         const { done, value } = await reader.read();
         if (!done) return controller.enqueue(value);
-        await close();
-        controller.close();
       } catch (error) {
-        await close();
+        await closed;
         throw error;
       }
+      await closed;
+      controller.close();
     },
     async cancel(reason) {
       await reader.cancel(reason);
-      await close();
+      await closed;
     },
   }, { highWaterMark: 0 });
 }

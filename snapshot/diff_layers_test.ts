@@ -16,6 +16,15 @@ import {
   diffUpper,
 } from "./mod.ts";
 
+/** Where a link leads; the descriptor of the folder that is listed is gone by then. */
+function readLinkIfThere(path: string): string | undefined {
+  try {
+    return Deno.readLinkSync(path);
+  } catch {
+    return undefined;
+  }
+}
+
 /** Runs commands in a folder. */
 async function shell(cwd: string, script: string): Promise<void> {
   await runProgram("sh", ["-ec", `umask 022; ${script}`], { cwd });
@@ -408,6 +417,33 @@ rootTest(
       Error,
       "ENOENT",
     );
+  },
+);
+
+rootTest(
+  "diffLayers() closes its folders when it is aborted and nobody reads",
+  async () => {
+    using pair = await trees(":", "seq 300000 > f");
+    const open = () =>
+      [...Deno.readDirSync("/proc/self/fd")].filter(({ name }) => {
+        const path = readLinkIfThere(`/proc/self/fd/${name}`);
+        return path === pair.a || path === pair.b;
+      }).length;
+    const controller = new AbortController();
+    const { readable } = diffLayers(pair.a, pair.b, {
+      signal: controller.signal,
+    });
+    assertEquals(open(), 2);
+    const reason = new Error("enough");
+    controller.abort(reason);
+    assertEquals(open(), 0);
+    const { signal } = controller;
+    // Which does not touch the stream then.
+    await assertRejects(() =>
+      Deno.writeFile("/dev/null", readable, { signal })
+    );
+    diffLayers(pair.a, pair.b, { signal });
+    assertEquals(open(), 0);
   },
 );
 

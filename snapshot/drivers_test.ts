@@ -1,7 +1,7 @@
-import { assertRejects } from "@std/assert";
+import { assertEquals, assertRejects } from "@std/assert";
 import { mount } from "@containerkit/mount";
 import { enableQuota } from "@containerkit/mount/btrfs";
-import { need, program, rootTest, tempDir } from "@containerkit/tests";
+import { need, program, rootTest, tempDir, until } from "@containerkit/tests";
 import { openBtrfs } from "./btrfs.ts";
 import { openImage } from "./image.ts";
 import { openOverlay, openTarindex, type Snapshotter } from "./mod.ts";
@@ -94,6 +94,38 @@ suite("image", small, {
   missing: need("mkfs.ext4"),
   layers: few,
 });
+
+/** How many loop devices show a file of a folder: one is there for as long as its mount. */
+function loopsIn(folder: string): number {
+  return [...Deno.readDirSync("/sys/block")].filter(({ name }) => {
+    try {
+      return Deno.readTextFileSync(`/sys/block/${name}/loop/backing_file`)
+        .startsWith(`${folder}/`);
+    } catch {
+      return false;
+    }
+  }).length;
+}
+
+rootTest(
+  "Snapshot.diff() of the image driver unmounts when it is aborted and nobody reads",
+  async () => {
+    await using temp = tempDir();
+    await using snapshots = await small({ root: temp.path });
+    await using work = await snapshots.prepare("work");
+    const controller = new AbortController();
+    const { readable } = await work.diff({ signal: controller.signal });
+    assertEquals(loopsIn(temp.path), 1);
+    controller.abort(new Error("enough"));
+    await until("the unmounting", () => loopsIn(temp.path) === 0);
+    await assertRejects(
+      () => readable.pipeTo(new WritableStream()),
+      Error,
+      "enough",
+    );
+  },
+  need("mkfs.ext4"),
+);
 
 for (
   const open of [openOverlay, openTarindex, openNative, openBtrfs, openImage]

@@ -28,9 +28,23 @@ export function streamOf(
   ]);
   const chunks = generate(resolve, signal);
   let begun = false;
+  let fail: (reason: unknown) => void;
+  // Who aborts before it reads may never look at the stream.
+  const letGo = () => {
+    reject(options.signal!.reason);
+    fail(options.signal!.reason);
+    end(options.signal!.reason).catch(() => {});
+  };
+  const begin = () => {
+    begun = true;
+    options.signal?.removeEventListener("abort", letGo);
+  };
   const readable = new ReadableStream<Uint8Array>({
+    start(controller) {
+      fail = (reason) => controller.error(reason);
+    },
     async pull(controller) {
-      begun = true;
+      begin();
       try {
         const { done, value } = await chunks.next();
         if (done) controller.close();
@@ -45,9 +59,12 @@ export function streamOf(
     async cancel(reason) {
       reject(reason ?? new DOMException("The layer was let go", "AbortError"));
       cancelled.abort(reason);
-      if (begun) await chunks.return(undefined);
-      else await end(reason);
+      if (begun) return void await chunks.return(undefined);
+      begin();
+      await end(reason);
     },
   }, { highWaterMark: 0 });
+  if (options.signal?.aborted) letGo();
+  else options.signal?.addEventListener("abort", letGo, { once: true });
   return { readable, digests: promise };
 }

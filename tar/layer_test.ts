@@ -255,6 +255,49 @@ for (
 
 for (
   const [name, call] of Object.entries<
+    (
+      source: ReadableStream<Uint8Array>,
+      signal: AbortSignal,
+    ) => ReadableStream<Uint8Array>
+  >({
+    "readLayer()": (source, signal) => readLayer(source, { signal }).readable,
+    "writeLayer()": (source, signal) => writeLayer(source, { signal }).readable,
+    "decompress()": (source, signal) => decompress(source, { signal }),
+  })
+) {
+  pureTest(
+    `${name} lets go of its source when it is aborted and nobody reads`,
+    async () => {
+      for (const isEarly of [true, false]) {
+        let cancelled: unknown;
+        const source = new ReadableStream<Uint8Array>({
+          cancel: (reason) => void (cancelled = reason),
+        });
+        const reason = new Error("enough");
+        const controller = new AbortController();
+        if (isEarly) controller.abort(reason);
+        const readable = call(source, controller.signal);
+        controller.abort(reason);
+        assertEquals(cancelled, reason);
+        assertEquals(await assertRejects(() => bytesOf(readable)), reason);
+      }
+    },
+  );
+}
+
+pureTest(
+  "writeLayer() gives no digests when it is aborted unread",
+  async () => {
+    const reason = new Error("enough");
+    const { digests } = writeLayer(new ReadableStream<Uint8Array>(), {
+      signal: AbortSignal.abort(reason),
+    });
+    assertEquals(await assertRejects(() => digests), reason);
+  },
+);
+
+for (
+  const [name, call] of Object.entries<
     (source: ReadableStream<Uint8Array>) => ReadableStream<Uint8Array>
   >({
     "readLayer()": (source) => readLayer(source).readable,
