@@ -21,31 +21,45 @@ function findClosed(
   return (mode! & bit) === 0 ? { path, mode: mode! & 0o7777 } : undefined;
 }
 
+function whyClosed(rootfs: string, user: StdioOwner): string | undefined {
+  try {
+    const closed = findClosed(rootfs, user);
+    return closed &&
+      `its root is user ${user.uid} of the host, who cannot enter "${closed.path}": its mode is ${
+        closed.mode.toString(8)
+      }`;
+  } catch {
+    return undefined;
+  }
+}
+
+/** A sysfs shows a network namespace, and is mounted by whoever that belongs to: only one made after it is the user namespace's. */
+function whyNoSysfs({ linux }: Spec): string | undefined {
+  const network = linux?.namespaces?.find(({ type }) => type === "network");
+  return network !== undefined && network.path === undefined
+    ? undefined
+    : "its network namespace does not belong to its user namespace: let the runtime make it, and connect it before the start";
+}
+
 /**
- * Names the folder that root of a user namespace cannot enter, where that may be why a runtime failed: its own words
- * are of what lies below. Any other error stays what it is.
+ * Says what keeps a container with a user namespace from being made, where that may be why a runtime failed: its own
+ * words are of what follows from it. Any other error stays what it is.
  */
 export function explainDenied(
   error: unknown,
   { id, spec, rootfs }: { id: string; spec: Spec; rootfs: string },
 ): unknown {
   const user = stdioOwner(spec, { uid: 0, gid: 0 });
-  if (
-    user === undefined || !(error instanceof RuntimeError) ||
-    !/permission denied/i.test(error.detail)
-  ) return error;
-  let closed;
-  try {
-    closed = findClosed(rootfs, user);
-  } catch {
-    return error;
-  }
-  if (closed === undefined) return error;
+  if (user === undefined || !(error instanceof RuntimeError)) return error;
+  const { detail } = error;
+  const why = /permission denied/i.test(detail)
+    ? whyClosed(rootfs, user)
+    : /sysfs.*not permitted/i.test(detail)
+    ? whyNoSysfs(spec)
+    : undefined;
+  if (why === undefined) return error;
   return new RuntimeError(`create container "${id}"`, {
     ...error,
-    detail:
-      `${error.detail} (its root is user ${user.uid} of the host, who cannot enter "${closed.path}": its mode is ${
-        closed.mode.toString(8)
-      })`,
+    detail: `${detail} (${why})`,
   }, { cause: error });
 }

@@ -190,3 +190,32 @@ rootTest(
   },
   need("runc", "busybox"),
 );
+
+rootTest(
+  "run() in a user namespace says that its network namespace has to be its own",
+  async () => {
+    using bench = makeBench();
+    const ranges = [{ inside: 0, outside: RANGE.host, size: RANGE.size }];
+    Deno.mkdirSync(`${bench.folder}/seen`);
+    await using seen = await mount({
+      type: "bind",
+      source: bench.rootfs,
+      idmap: { uids: ranges, gids: ranges },
+    }, `${bench.folder}/seen`);
+    for (const netns of ["/proc/self/ns/net", "host"]) {
+      const error = await assertRejects(
+        () =>
+          bench.run("true", {
+            command: "runc",
+            rootfs: seen.target,
+            userns: { uids: [RANGE], gids: [RANGE] },
+            netns,
+          }),
+        RuntimeError,
+        "its network namespace does not belong to its user namespace: let the runtime make it",
+      );
+      assertEquals(error.runtime.endsWith("runc"), true);
+    }
+  },
+  need("runc", "busybox"),
+);
