@@ -1,5 +1,6 @@
 import { entriesOf, type LogFile } from "./_log_file.ts";
 import type { LogEntry } from "./log_entry.ts";
+import { Turn } from "./_turn.ts";
 
 /** So much of the end is read first, in bytes; four times as much each time that it is not enough. */
 const FIRST = 65536;
@@ -13,14 +14,20 @@ interface Line {
 }
 
 /** The last lines of what is read, in the order in which they began. */
-function collect(
+async function collect(
   files: readonly LogFile[],
-  { count, isWhole }: { count: number; isWhole: boolean },
-): Line[] {
+  { count, isWhole, signal }: {
+    readonly count: number;
+    readonly isWhole: boolean;
+    readonly signal: AbortSignal | undefined;
+  },
+): Promise<Line[]> {
+  const turn = new Turn();
   const lines: Line[] = [];
   const begun = new Map<LogEntry["stream"], Line>();
   const ended = new Set<LogEntry["stream"]>();
   for (const entry of entriesOf(files)) {
+    if (turn.isOver) await turn.pass(signal);
     const { stream, text } = entry;
     const line = begun.get(stream) ??
       { pieces: [], isWhole: isWhole || ended.has(stream) };
@@ -36,14 +43,15 @@ function collect(
 }
 
 /** The pieces of the last lines of files, the oldest first; all files are read to their ends then. */
-export function lastLines(
+export async function lastLines(
   files: readonly LogFile[],
   count: number,
-): LogEntry[] {
+  signal?: AbortSignal,
+): Promise<LogEntry[]> {
   for (let size = FIRST;; size *= 4) {
     const left = files.reduceRight((left, file) => file.seekBack(left), size);
     const isWhole = left > 0;
-    const lines = collect(files, { count, isWhole });
+    const lines = await collect(files, { count, isWhole, signal });
     const isEnough = lines.length === count &&
       lines.every(({ isWhole }) => isWhole);
     if (isWhole || isEnough) return lines.flatMap(({ pieces }) => pieces);

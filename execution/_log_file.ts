@@ -99,12 +99,14 @@ export class LogFile implements Disposable {
     return Math.max(0, bytes - size);
   }
 
-  /** What is complete and was not read before. */
+  /** What is there now, is complete and was not read before: who writes meanwhile does not keep this from its end. */
   *entries(): Generator<LogEntry> {
     const chunk = new Uint8Array(CHUNK);
-    for (;;) {
-      const count = this.#file.readSync(chunk);
+    const at = this.#file.seekSync(0, Deno.SeekMode.Current);
+    for (let left = this.#file.statSync().size - at; left > 0;) {
+      const count = this.#file.readSync(chunk.subarray(0, left));
       if (count === null) return;
+      left -= count;
       const bytes = new Uint8Array(this.#rest.length + count);
       bytes.set(this.#rest);
       bytes.set(chunk.subarray(0, count), this.#rest.length);

@@ -1,13 +1,11 @@
-import { setImmediate } from "node:timers";
 import { type Fd, pipe, read, tee, waitReadable } from "@containerkit/libc";
 import type { LogStream } from "./_log_formats.ts";
 import { LogWriter, type LogWriterOptions } from "./_log_writer.ts";
 import type { ContainerLog } from "./log_options.ts";
+import { Turn } from "./_turn.ts";
 
 /** What a pipe holds by default, so that one look sees all of it. */
 const CHUNK = 65536;
-/** How long a container that writes and writes is listened to at a stretch. */
-const TURN_MS = 5;
 
 /** Somebody who gets the output from now on. */
 export interface Subscriber {
@@ -160,21 +158,17 @@ export class OutputHub implements Disposable {
     using _copy = copy;
     using _intoCopy = intoCopy;
     try {
-      for (let since = performance.now();;) {
+      for (const turn = new Turn();;) {
         // Looked at before it is waited for: where the last writer went before the FIFO was opened, nothing wakes who waits.
         const seen = tee(fifo, intoCopy, CHUNK);
         if (seen === 0) break;
         if (seen === undefined) {
           await waitReadable(fifo, { signal });
-          since = performance.now();
+          turn.begin();
           continue;
         }
-        if (performance.now() - since > TURN_MS) {
-          // It may always have more: others have their turn.
-          await new Promise<void>((resolve) => setImmediate(resolve));
-          signal.throwIfAborted();
-          since = performance.now();
-        }
+        // It may always have more.
+        if (turn.isOver) await turn.pass(signal);
         const chunk = new Uint8Array(seen);
         read(copy, chunk);
         this.#record((log) => log.write(stream, chunk));

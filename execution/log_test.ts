@@ -472,3 +472,36 @@ rootTest("drainLog() waits for what this program logs itself", async () => {
   await drainLog("a", { state: relative(Deno.cwd(), state) });
   assertEquals(Deno.statSync(path).size, 100000);
 }, need("runc", "busybox"));
+
+for (const options of [{}, { tail: 1_000_000 }, { tail: 2 }]) {
+  Deno.test(`readLog() lets the program go on while it reads, ${JSON.stringify(options)}`, async () => {
+    using temp = tempDir();
+    const path = `${temp.path}/log`;
+    // One line, for whom that is of them.
+    const record = "2026-01-01T00:00:00Z stdout P piece\n";
+    await Deno.writeTextFile(path, record.repeat(400_000));
+    const controller = new AbortController();
+    const reason = new Error("enough");
+    const timer = setTimeout(() => controller.abort(reason));
+    const { signal } = controller;
+    const error = await assertRejects(async () => {
+      const log = { path, format: "cri" } as const;
+      for await (const _ of readLog(log, { ...options, signal }));
+    });
+    clearTimeout(timer);
+    assertEquals(error, reason);
+  });
+}
+
+Deno.test("readLog() ends at what was there, however much is written meanwhile", async () => {
+  using temp = tempDir();
+  const path = `${temp.path}/log`;
+  using file = await Deno.open(path, { append: true, create: true });
+  const write = () => file.writeSync(encoder.encode("line\n"));
+  write();
+  let count = 0;
+  for await (const _ of readLog({ path, format: "raw" })) {
+    write();
+    assertEquals(++count, 1);
+  }
+});

@@ -10,6 +10,7 @@ import { lastLines } from "./_last_lines.ts";
 import type { LogEntry } from "./log_entry.ts";
 import { entriesOf, LogFile, PARSERS } from "./_log_file.ts";
 import type { ContainerLog, LogFormat } from "./log_options.ts";
+import { Turn } from "./_turn.ts";
 
 /** Options of {@linkcode readLog}. */
 export interface ReadLogOptions {
@@ -66,26 +67,22 @@ function openLater(
   }
 }
 
-/** What is left of the files, or the last lines of that; all are closed but the last. */
-function* takeEntries(
-  files: readonly LogFile[],
-  tail = Infinity,
-): Generator<LogEntry> {
+/** What is left of the files; all are closed but the last. */
+function* takeEntries(files: readonly LogFile[]): Generator<LogEntry> {
   using stack = new DisposableStack();
   for (const file of files.slice(0, -1)) stack.use(file);
-  if (tail !== Infinity) yield* lastLines(files, tail);
-  else yield* entriesOf(files);
+  yield* entriesOf(files);
 }
 
-/** Entries, until the reading is ended. */
-function* untilAborted(
-  entries: Iterable<LogEntry>,
+/** The last lines of the files; all are closed but the last. */
+async function takeLast(
+  files: readonly LogFile[],
+  tail: number,
   signal: AbortSignal | undefined,
-): Generator<LogEntry> {
-  for (const entry of entries) {
-    signal?.throwIfAborted();
-    yield entry;
-  }
+): Promise<LogEntry[]> {
+  using stack = new DisposableStack();
+  for (const file of files.slice(0, -1)) stack.use(file);
+  return await lastLines(files, tail, signal);
 }
 
 /**
@@ -138,27 +135,33 @@ export async function* readLog(
     dirname(path),
     InotifyMask.MODIFY | InotifyMask.CREATE | InotifyMask.MOVED_TO,
   );
-  const there = takeEntries(files, tail);
-  yield* untilAborted(there, signal);
-  if (watch === undefined || follow === undefined) return;
   const over = new AbortController();
   const end = () => over.abort();
-  follow.then(end, end);
+  follow?.then(end, end);
   const either = signal === undefined
     ? over.signal
     : AbortSignal.any([over.signal, signal]);
-  for (;;) {
-    const last = over.signal.aborted;
-    // What came after it is opened first: what was written to it is then all there.
-    files = [file, ...openLater(path, format, file)];
-    file = files.at(-1)!;
-    yield* untilAborted(takeEntries(files), signal);
-    if (last) return;
+  let entries: Iterable<LogEntry> = tail === Infinity
+    ? takeEntries(files)
+    : await takeLast(files, tail, signal);
+  const turn = new Turn();
+  for (let isLast = watch === undefined;;) {
+    for (const entry of entries) {
+      signal?.throwIfAborted();
+      if (turn.isOver) await turn.pass(signal);
+      yield entry;
+    }
+    if (isLast) return;
     try {
-      await watch.next({ signal: either });
+      await watch!.next({ signal: either });
     } catch (error) {
       signal?.throwIfAborted();
       if (!over.signal.aborted) throw error;
     }
+    isLast = over.signal.aborted;
+    // What came after it is opened first: what was written to it is then all there.
+    files = [file, ...openLater(path, format, file)];
+    file = files.at(-1)!;
+    entries = takeEntries(files);
   }
 }
