@@ -5,6 +5,7 @@ import type { CgroupPaths } from "./_cgroup_paths.ts";
 import { isThere } from "./_is_there.ts";
 import type { ContainerStatus } from "./container_process.ts";
 import type { ContainerLog } from "./log_options.ts";
+import type { OomCounters } from "./_oom.ts";
 import type { RuntimeOptions } from "./runtime.ts";
 import type { Spec } from "./spec.ts";
 import { specJson } from "./_spec_json.ts";
@@ -51,6 +52,8 @@ export interface ContainerRecord extends ProcessRecord {
   readonly native: boolean;
   /** Where its output is kept. */
   readonly log?: ContainerLog;
+  /** What the kernel had counted of its cgroups when it was made: whoever opens it later counts from there too. */
+  readonly oom?: OomCounters;
 }
 
 /** The files of a process: of the container itself, or of an exec. */

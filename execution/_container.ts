@@ -76,7 +76,7 @@ export class ContainerImpl extends Process implements Container {
   constructor(parts: ContainerParts) {
     // What may fail comes before anything is begun that would go on.
     const events = parts.holder ? openTold(parts) : undefined;
-    super(parts);
+    super({ ...parts, oom: parts.record.oom });
     this.id = parts.record.id;
     this.created = parts.record.created;
     this.#bundle = parts.files;

@@ -18,6 +18,7 @@ import { launch } from "./_launch.ts";
 import { explainDenied } from "./_explain_denied.ts";
 import { missingOfHost } from "./_missing_of_host.ts";
 import { mayBeNative } from "./_native_runc.ts";
+import { oomCounters } from "./_oom.ts";
 import { keepChild } from "./_orphans.ts";
 import { requireFeatures } from "./_require_features.ts";
 import { lockNames, requireFree } from "./_require_free.ts";
@@ -190,12 +191,14 @@ async function makeContainer(
       noNewKeyring,
       signal,
     });
+  const cgroups = containerCgroups(launched.record.pid, cgroupsPath);
   const record: ContainerRecord = {
     ...launched.record,
     version: 1,
     id,
     runtime: runtime.options,
-    cgroups: containerCgroups(launched.record.pid, cgroupsPath),
+    cgroups,
+    oom: oomCounters(cgroups),
     ...named === undefined ? {} : { cgroupsPath: named },
     sharedPids: !spec.linux?.namespaces?.some(({ type, path }) =>
       type === "pid" && path === undefined

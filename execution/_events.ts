@@ -29,8 +29,7 @@ export function openEvents(state: string): State {
   return events;
 }
 
-/** Adds an event. */
-export function addEvent(
+function insertEvent(
   events: State,
   { type, id, ...details }: Omit<ContainerEvent, "cursor" | "time">,
 ): void {
@@ -42,6 +41,25 @@ export function addEvent(
       Number(lastInsertRowid) - KEPT,
     );
   }
+}
+
+/** Whether one was told of the container that has the id now. */
+function isOomTold(events: State, id: string): boolean {
+  const last = events.prepare(
+    "SELECT type FROM events WHERE id = ? AND type IN ('create', 'oom') ORDER BY cursor DESC LIMIT 1",
+  ).get(id);
+  return last?.type === "oom";
+}
+
+/** Adds an event. A lack of memory is seen by several programs: the first one tells. */
+export function addEvent(
+  events: State,
+  event: Omit<ContainerEvent, "cursor" | "time">,
+): void {
+  if (event.type !== "oom") return insertEvent(events, event);
+  events.transaction(() => {
+    if (!isOomTold(events, event.id)) insertEvent(events, event);
+  });
 }
 
 /** Adds an event from a program that otherwise has nothing to do with the folder. */

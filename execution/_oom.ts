@@ -57,20 +57,20 @@ function fullV1(memory: string): string | undefined {
 }
 
 /** cgroup v2: how often the limits of a container's cgroup, and of those above it, were hit. */
-function hitsV2(unified: string): Map<string, number> {
-  const found = new Map<string, number>();
+function hitsV2(unified: string): Record<string, number> {
+  const found: Record<string, number> = {};
   for (const folder of upwards(unified, "memory.events.local")) {
     // Those below a container's are part of it; of one above it only that one's own limit counts.
     const file = folder === unified ? "memory.events" : "memory.events.local";
-    found.set(folder, counter(`${folder}/${file}`, "oom") ?? 0);
+    found[folder] = counter(`${folder}/${file}`, "oom") ?? 0;
   }
   return found;
 }
 
-/** What the kernel counted at some time. */
+/** What the kernel counted at some time, as plain data. */
 export interface OomCounters {
   readonly kills: number;
-  readonly hits: ReadonlyMap<string, number>;
+  readonly hits: Readonly<Record<string, number>>;
 }
 
 /** What the kernel has counted up to now. */
@@ -78,9 +78,7 @@ export function oomCounters(cgroups: CgroupPaths): OomCounters {
   const { memory, unified } = cgroups;
   return {
     kills: oomKills(cgroups),
-    hits: memory === undefined && unified !== undefined
-      ? hitsV2(unified)
-      : new Map(),
+    hits: memory === undefined && unified !== undefined ? hitsV2(unified) : {},
   };
 }
 
@@ -90,8 +88,8 @@ function culprit(
 ): string | undefined {
   if (memory !== undefined) return fullV1(memory);
   if (unified === undefined) return undefined;
-  return [...hitsV2(unified)].find(([folder, count]) =>
-    count > (hits.get(folder) ?? 0)
+  return Object.entries(hitsV2(unified)).find(([folder, count]) =>
+    count > (hits[folder] ?? 0)
   )?.[0];
 }
 

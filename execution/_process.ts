@@ -48,6 +48,12 @@ export interface ProcessParts {
   readonly streams: Streams;
   /** The container's cgroups. */
   readonly cgroups: CgroupPaths;
+  /**
+   * What the kernel had counted of them when it was made.
+   *
+   * @default {what it has counted by now}
+   */
+  readonly oom?: OomCounters | undefined;
   /** Whether it was kept by who made it: disposing only lets go. */
   readonly kept?: boolean;
 }
@@ -103,7 +109,7 @@ export abstract class Process implements ContainerProcess {
     this.#pidfd = pidfd;
     if (pidfd !== undefined) hold(record.pid, parts.cgroups);
     this.#streams = streams;
-    this.#oomBefore = oomCounters(parts.cgroups);
+    this.#oomBefore = parts.oom ?? oomCounters(parts.cgroups);
     this.status = this.#watch(record);
     // Who does not ask must not be ended by the answer.
     this.status.catch(() => {});

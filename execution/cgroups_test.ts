@@ -19,6 +19,7 @@ import {
   type CreateSpecOptions,
   deleteContainer,
   listContainers,
+  openContainer,
   readEvents,
   run,
   RuntimeError,
@@ -121,6 +122,44 @@ rootTest(
       types.push(type);
     }
     assertEquals(types, ["create", "start", "oom", "exit", "delete"]);
+  },
+  missing,
+);
+
+rootTest(
+  "status tells of a kill for lack of memory that was before the container was opened, and one event does",
+  async () => {
+    using temp = tempDir();
+    const state = `${temp.path}/state`;
+    const limit = 16 << 20;
+    {
+      await using container = await start(
+        temp.path,
+        "tail /dev/zero; sleep 1000",
+        { memory: { limit, swap: limit } },
+      );
+      const types = ["oom"] as const;
+      const events = readEvents({ state, types, follow: true });
+      await events.next();
+      await events.return(undefined);
+      container.keep();
+    }
+    {
+      await using container = openContainer("a", { state });
+      const { cgroups } = container;
+      container.kill("KILL");
+      const { oomKilled, oomCgroup } = await container.status;
+      assertEquals([oomKilled, oomCgroup], [
+        true,
+        cgroups.memory ?? cgroups.unified,
+      ]);
+    }
+    await deleteContainer("a", { state });
+    const events = await Array.fromAsync(readEvents({ state }));
+    assertEquals(
+      events.map(({ type }) => type),
+      ["create", "start", "oom", "exit", "delete"],
+    );
   },
   missing,
 );
