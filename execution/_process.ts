@@ -158,19 +158,20 @@ export abstract class Process implements ContainerProcess {
       ...oomSince(this.#oomBefore, this.cgroupPaths),
       exitedAt,
     };
+    let told = status;
     try {
       // First recorded, then reaped: whoever looks in between finds one of both.
       // One that is being deleted was told already: its record goes first, the exit that others left with its folder.
-      if (claimJson(this.files.exit, status) && isThere(this.files.record)) {
-        this.onStatus(status);
-      }
+      const isFirst = claimJson(this.files.exit, status);
+      if (isFirst === false) told = readExit(this.files) ?? status;
+      if (isFirst && isThere(this.files.record)) this.onStatus(status);
     } catch (error) {
       // Where there is no room to tell others, the one who asks is told all the same.
       if (!isFull(error)) throw error;
     }
     if (pidfd !== undefined) reap(pidfd);
     this.#end();
-    return status;
+    return told;
   }
 
   async #findExit(record: ProcessRecord): Promise<KnownExit> {

@@ -236,7 +236,7 @@ Deno.test("writeJson() shares its temporary file with no other writer", () => {
 });
 
 rootTest(
-  "openContainer() tells an end that is written down already, before the program is reaped",
+  "status is the end that is written down already, before the program is reaped and for who waits too",
   async () => {
     using bench = makeBench();
     const { state } = bench;
@@ -255,6 +255,9 @@ rootTest(
     await using found = openContainer("a", { state });
     assertEquals(await found.status, exit);
     assertEquals(container.state(), "running");
+    // Who waits for it tells the same, and not what it sees itself.
+    container.kill("KILL");
+    assertEquals(await container.status, exit);
   },
   need("runc", "busybox"),
 );
