@@ -129,7 +129,16 @@ export class ContainerImpl extends Process implements Container {
         { op: "start", id: this.id },
         {},
         signal,
-      )
+      ).catch((cause) => {
+        // The monitor lets go of what has ended.
+        const isGone = cause instanceof Deno.errors.NotFound &&
+          this.state() === "stopped";
+        if (!isGone) throw cause;
+        throw new RuntimeError(`start container "${this.id}"`, {
+          code: "NotRunning",
+          detail: "it has ended",
+        }, { cause });
+      })
       : start();
     this.#starting = started.catch(() => {});
     return started;

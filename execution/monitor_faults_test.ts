@@ -8,6 +8,7 @@ import {
   attachContainer,
   create,
   deleteContainer,
+  drainLog,
   openContainer,
   recoverContainers,
   run,
@@ -237,6 +238,26 @@ for (const monitor of [false, true]) {
         'Cannot use the spec: linux.cgroupsPath is "/../a", expected a path',
       );
       assertEquals(error.field, "linux.cgroupsPath");
+    },
+    missing,
+  );
+}
+
+for (const monitor of [false, true]) {
+  rootTest(
+    `start() of a container that has ended says so, ${
+      monitor ? "with" : "without"
+    } a monitor`,
+    async () => {
+      await using bench = makeMonitored();
+      const { state } = bench;
+      const spec = await bench.spec("true");
+      await using container = await create("a", spec, { state, monitor });
+      container.kill("KILL");
+      await container.status;
+      await drainLog("a", { state });
+      const error = await assertRejects(() => container.start(), RuntimeError);
+      assertEquals(error.code, "NotRunning");
     },
     missing,
   );
