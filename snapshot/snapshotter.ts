@@ -175,7 +175,7 @@ export interface Snapshot extends AsyncDisposable {
    * @throws {Deno.errors.AlreadyExists} If there is such a name.
    */
   commit(name: string, options?: CommitOptions): Promise<void>;
-  /** Lets go of it: disposing no longer removes it, its key does. */
+  /** Lets go of it: disposing no longer removes it, its key does, and garbage collection unless something refers to it. */
   keep(): void;
 }
 

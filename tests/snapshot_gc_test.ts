@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { collect, openStore } from "@containerkit/content";
+import { collect, type Collectable, openStore } from "@containerkit/content";
 import { openOverlay, openTarindex, unpack } from "@containerkit/snapshot";
 import { lockFile } from "@containerkit/state";
 import { DatabaseSync } from "node:sqlite";
@@ -88,6 +88,37 @@ for (
       const { removed } = await collect(content, options);
       assertEquals(removed.length, imageLayers(0).length);
       await assertNone(store.walk());
+    },
+  );
+
+  rootTest(
+    `${driver}: a snapshot that was kept goes when nothing says that it is used`,
+    async () => {
+      await using temp = tempDir({ dir: "/var/tmp" });
+      using content = await openStore({ root: temp.path });
+      await using store = await open({ root: temp.path });
+      const { type } = store.collectable;
+      const labels = { "containerd.io/gc.root": "" };
+      for (const key of ["idle", "labelled", "web"]) {
+        const options = key === "labelled" ? { labels } : {};
+        await using work = await store.prepare(key, undefined, options);
+        work.keep();
+      }
+      const containers: Collectable = {
+        type: "container",
+        async *list() {
+          yield { id: "web", created: new Date(), root: true };
+        },
+        async *references(id) {
+          yield { type, id };
+        },
+        async remove() {},
+      };
+      const { removed } = await collect(content, {
+        grace: 0,
+        collectables: [containers, store.collectable],
+      });
+      assertEquals(removed, [{ type, id: "idle" }]);
     },
   );
 }
