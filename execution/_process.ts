@@ -272,7 +272,7 @@ export abstract class Process implements ContainerProcess {
     this.#kept = true;
     this.#letGo.abort(
       new Deno.errors.Interrupted(
-        `Cannot wait for process ${this.pid}: it was let go`,
+        `Cannot wait for process ${this.pid}: keep() let go of it`,
       ),
     );
     this.#streams.close();

@@ -22,7 +22,7 @@ export type ContainerEventType =
 
 /** Something that happened to a container. */
 export interface ContainerEvent {
-  /** Grows from event to event: where reading goes on. */
+  /** Grows by one from event to event: where reading goes on. */
   readonly cursor: number;
   /** When, as RFC 3339 in UTC. */
   readonly time: string;

@@ -103,6 +103,6 @@ export interface ContainerProcess extends AsyncDisposable {
    * @throws {TypeError} If it has none.
    */
   resize(size: ConsoleSize): void;
-  /** Lets go at disposal: the process goes on without this program. Open streams are closed. */
+  /** Lets go at disposal: the process goes on without this program. Open streams are closed, and nobody waits here for its end any more. */
   keep(): void;
 }

@@ -41,12 +41,13 @@ const BATCH = 256;
 
 /**
  * Reads what happened to the containers of a folder, by any program, in order.
- * The last 100,000 events of this boot are kept; who remembers the cursor of the
- * last one that it has seen misses none.
+ * The last 100,000 events of this boot are kept. Cursors grow by one: who
+ * remembers that of the last one that it has seen sees whether it missed some.
  *
  * @param options From where on, and which.
  * @returns The events, the oldest first.
  * @throws {RangeError} If there was no event of that cursor yet, as it is of an earlier boot.
+ * @throws {DOMException} Of the signal, once it is aborted.
  *
  * @example Usage
  * ```ts ignore

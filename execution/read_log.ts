@@ -94,6 +94,7 @@ async function takeLast(
  * @returns The entries, the oldest first.
  * @throws {Deno.errors.NotFound} If there is no such log.
  * @throws {TypeError} If there is no such format.
+ * @throws {DOMException} Of the signal, once it is aborted.
  *
  * @example Usage
  * ```ts
