@@ -36,8 +36,9 @@ export interface PrunedAttachments {
  * ```ts ignore
  * import { pruneAttachments } from "@containerkit/network";
  *
- * const live = new Set(["web"]);
- * await pruneAttachments(({ key }) => live.has(key));
+ * const live = new Set(["my-app-web"]);
+ * // Those of other programs are theirs.
+ * await pruneAttachments(({ key }) => live.has(key) || !key.startsWith("my-app-"));
  * ```
  */
 export async function pruneAttachments(
