@@ -97,34 +97,35 @@ rootTest(
       assertEquals(one, other);
       Deno.removeSync(back, { recursive: true });
     }
-    for (
-      const [words, why] of [
-        [[`${host}/none`, "down:/x"], "there is no such file"],
-        [[`${host}/one/`, "down:/x"], "it is no folder"],
-        [[`${host}/one`, `down:/none/x`], 'there is no "none" on the way'],
-        [[`${host}/one`, `down:/none/`], "there is no such folder"],
-        [[`${host}/one`, `down:/new/x`], '"/new" is no folder'],
-        [[`${host}/one`, `down:/new/`], "it is no folder"],
-        [[`${host}/tree`, `down:/new`], "it is no folder"],
-        [[`${host}/tree`, `down:/none/x`], 'there is no "none" on the way'],
-        [[`down:/none`, `${host}/x`], "there is no such file"],
-        [[`down:/new`, `${host}/none/x`], 'there is no "none" on the way'],
-        [[`down:/new`, "/dev/null"], "it is no regular file"],
-        [[`down:/made`, `${host}/one`], "it is no folder"],
-      ] as const
-    ) assertStringIncludes(await refusal(...words), why);
+    const refusals = [
+      [[`${host}/none`, "down:/x"], "there is no such file"],
+      [[`${host}/one/`, "down:/x"], "it is no folder"],
+      [[`${host}/one`, "down:/none/x"], 'there is no "none" on the way'],
+      [[`${host}/one`, "down:/none/"], "there is no such folder"],
+      [[`${host}/one`, "down:/new/x"], '"/new" is no folder'],
+      [[`${host}/one`, "down:/new/"], "it is no folder"],
+      [[`${host}/tree`, "down:/new"], "it is no folder"],
+      [[`${host}/tree`, "down:/none/x"], 'there is no "none" on the way'],
+      [["down:/none", `${host}/x`], "there is no such file"],
+      [["down:/new", `${host}/none/x`], 'there is no "none" on the way'],
+      [["down:/new", "/dev/null"], "it is no regular file"],
+      [["down:/made", `${host}/one`], "it is no folder"],
+    ] as const;
+    await Promise.all(refusals.map(async ([words, why]) => {
+      assertStringIncludes(await refusal(...words), why);
+    }));
     // A folder and a file never take each other's place.
-    await cp(`${host}/tree/sub`, `down:/tmp/clash`);
+    await cp(`${host}/tree/sub`, "down:/tmp/clash");
     Deno.mkdirSync(`${folder}/clash/two`, { recursive: true });
     assertStringIncludes(
-      await refusal(`${folder}/clash/.`, `down:/tmp/clash`),
+      await refusal(`${folder}/clash/.`, "down:/tmp/clash"),
       "what is there is no directory",
     );
     Deno.removeSync(`${folder}/clash/two`);
-    await cp(`${host}/tree/sub`, `down:/tmp/clash/clash`);
+    await cp(`${host}/tree/sub`, "down:/tmp/clash/clash");
     Deno.writeTextFileSync(`${folder}/clash/clash`, "");
     assertStringIncludes(
-      await refusal(`${folder}/clash/.`, `down:/tmp/clash`),
+      await refusal(`${folder}/clash/.`, "down:/tmp/clash"),
       "a directory is there",
     );
     Deno.removeSync(`${folder}/clash`, { recursive: true });
@@ -265,7 +266,9 @@ rootTest(
   "ckit cp never leaves the container, nor the folder of the host",
   async () => {
     await using box = await setUp();
-    const { call, cp, refusal, make, host, folder } = await setUpFiles(box);
+    const { call, cp, refusal, make, host, folder, options } = await setUpFiles(
+      box,
+    );
     const run = (script: string) => call("exec", "up", "sh", "-c", script);
     const secret = `${folder}/secret`;
     Deno.mkdirSync(secret);
@@ -336,6 +339,12 @@ rootTest(
       `Cannot open "${folder}/shared/part"`,
     );
     assertEquals(list(secret), { file: "host's" });
+    const flags = ["--rm", "--network", "none", "-v", `${folder}/none:/x`];
+    assertEquals(await ckit(["run", ...flags, IMAGE, "true"], options), {
+      code: 125,
+      stdout: "",
+      stderr: `ckit: Cannot bind "${folder}/none" to "/x": it is not there\n`,
+    });
     // What is a link there stays one here.
     await cp("up:/absolute", `${host}/copied`);
     assertEquals(Deno.readLinkSync(`${host}/copied`), secret);

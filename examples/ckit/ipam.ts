@@ -47,13 +47,18 @@ function routedNetworks(): Set<string> {
   );
 }
 
-function readJson<T>(path: string): T | undefined {
+/** What others may remove meanwhile. */
+function ifThere<T>(read: () => T): T | undefined {
   try {
-    return JSON.parse(Deno.readTextFileSync(path));
+    return read();
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;
   }
+}
+
+function readJson<T>(path: string): T | undefined {
+  return ifThere(() => JSON.parse(Deno.readTextFileSync(path)));
 }
 
 function readSubnet(state: string): Subnet | undefined {
@@ -150,13 +155,10 @@ export function leaseAddress(
 /** The addresses that an owner holds, without their length. */
 export function addressesOf(state: string, owner: string): string[] {
   const folder = `${state}/addresses`;
-  try {
-    return [...Deno.readDirSync(folder)].map(({ name }) => name)
-      .filter((name) => Deno.readTextFileSync(`${folder}/${name}`) === owner);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return [];
-    throw error;
-  }
+  const isOwners = (address: string) =>
+    ifThere(() => Deno.readTextFileSync(`${folder}/${address}`)) === owner;
+  return (ifThere(() => [...Deno.readDirSync(folder)]) ?? [])
+    .map(({ name }) => name).filter(isOwners);
 }
 
 /** Gives back what an owner holds. */

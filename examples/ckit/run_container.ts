@@ -66,11 +66,19 @@ function hostnameOf(
 
 type SpecMount = NonNullable<CreateSpecOptions["mounts"]>[number];
 
-/** What is bound by its path without links: what a container may put there later is not what it was made with. */
-function boundAsIs({ destination, mount }: SpecMount): SpecMount {
+/** What is bound by its path without links: a container that may put one there later leads nobody astray. */
+function withoutLinks({ destination, mount }: SpecMount): SpecMount {
   if (mount.type !== "bind") return { destination, mount };
-  const source = Deno.realPathSync(mount.source);
-  return { destination, mount: { ...mount, source } };
+  try {
+    const source = Deno.realPathSync(mount.source);
+    return { destination, mount: { ...mount, source } };
+  } catch (cause) {
+    if (!(cause instanceof Deno.errors.NotFound)) throw cause;
+    throw new Deno.errors.NotFound(
+      `Cannot bind "${mount.source}" to "${destination}": it is not there`,
+      { cause },
+    );
+  }
 }
 
 /**
@@ -115,7 +123,7 @@ export async function runContainer(
       ...sandbox.mounts,
       ...volumes,
       ...options.spec.mounts ?? [],
-    ].map(boundAsIs),
+    ].map(withoutLinks),
     netns: sandbox.netns === undefined ? "host" : sandbox.netns,
     ...(options.args.length === 0 ? {} : { args: options.args }),
   });
