@@ -1,5 +1,6 @@
 import type { DigestAlgorithm } from "@containerkit/oci";
 import { createHash, type Hash } from "node:crypto";
+import { breathe } from "./_context.ts";
 import { ThreadHash } from "./_thread_hash.ts";
 
 /** So much is hashed on this thread: it takes less than to start another one. */
@@ -11,7 +12,7 @@ const SMALL = 32 * 1024 * 1024;
 const SMALL_START = 1024 * 1024;
 /** So much is read at once. */
 const PART = 1024 * 1024;
-/** The other thread is told each time so much is new. */
+/** The other thread is told each time so much is new, and others have their turn. */
 const STEP = 1024 * 1024;
 
 /** What is hashed. */
@@ -106,7 +107,10 @@ export class FileHasher implements Disposable {
 
   /** The digest of all that was added, which must be in the file. */
   async digest(): Promise<string> {
-    this.#catchUp(this.#done);
+    while (this.#hash !== undefined && this.#hashed < this.#done) {
+      this.#catchUp(Math.min(this.#hashed + STEP, this.#done));
+      await breathe();
+    }
     const hex = this.#hash?.copy().digest("hex") ??
       await this.#started.digest(this.#done);
     return `${this.algorithm}:${hex}`;
