@@ -149,6 +149,10 @@ export function readRecord(bundle: Bundle): ContainerRecord | undefined {
   return record;
 }
 
+/** Reads the record of a process; `undefined` if it is not there yet, or not any more. */
+export const readProcess = (files: ProcessFiles): ProcessRecord | undefined =>
+  readJson(files.record);
+
 /** Reads how a process ended; `undefined` while it is not known. */
 export const readExit = (files: ProcessFiles): ContainerStatus | undefined =>
   readJson(files.exit);

@@ -39,3 +39,8 @@ export function processStat(pid: number): ProcessStat | undefined {
     exitCode: Number(fields[49]),
   };
 }
+
+/** Whether a process is there, or has ended and was not reaped. */
+export const isUnreaped = (
+  { pid, startTime }: { readonly pid: number; readonly startTime: number },
+): boolean => processStat(pid)?.startTime === startTime;

@@ -9,7 +9,6 @@ import {
   type Bundle,
   bundleOf,
   containersPath,
-  type ProcessIdentity,
   readExit,
   readRecord,
   readSpec,
@@ -19,7 +18,8 @@ import { createRuntime } from "./create_runtime.ts";
 import { ensureMonitor, isMonitored } from "./_monitor_client.ts";
 import { tryLockCgroup, tryLockId } from "./_lock_id.ts";
 import type { MonitorOptions } from "./monitor_options.ts";
-import { processStat } from "./_process_stat.ts";
+import { isUnreaped } from "./_process_stat.ts";
+import { removeLostExecs } from "./_remove_lost_execs.ts";
 import type { RuntimeOptions } from "./runtime.ts";
 import { outlastRuntimes } from "./_outlast_runtimes.ts";
 import { removeFolder } from "./_runtime_copies.ts";
@@ -44,10 +44,6 @@ export interface Recovery {
   /** Whether a monitor was started to take over what another left. */
   readonly monitor: boolean;
 }
-
-/** Whether it has not been reaped. */
-const isUnreaped = ({ pid, startTime }: ProcessIdentity) =>
-  processStat(pid)?.startTime === startTime;
 
 /** Undoes a creation whose program has died; `false` if it lives. */
 async function undo(bundle: Bundle): Promise<boolean> {
@@ -113,7 +109,10 @@ export async function recoverContainers(
       const record = readRecord(bundle);
       if (record === undefined) {
         if (await undo(bundle)) undone.push(name);
-      } else if (record.monitored && readExit(bundle) === undefined) {
+        continue;
+      }
+      await removeLostExecs(bundle);
+      if (record.monitored && readExit(bundle) === undefined) {
         // Of one that has ended there is nothing to take over, and nobody can tell how.
         orphaned ||= isUnreaped(record);
       }

@@ -8,7 +8,7 @@ import {
   tempDir,
   until,
 } from "@containerkit/tests";
-import { bundleOf } from "./_bundle.ts";
+import { bundleOf, writeJson } from "./_bundle.ts";
 import { cgroupTrees } from "./_cgroup_paths.ts";
 import { outlastRuntimes } from "./_outlast_runtimes.ts";
 import {
@@ -152,6 +152,37 @@ rootTest(
       assertEquals(exists(container.bundle), false);
       assertEquals(exists(`${state}/runtime/a`), false);
     }
+  },
+  need("runc", "busybox"),
+);
+
+rootTest(
+  "recoverContainers() removes what is left of a further process whose program was killed, once it has ended",
+  async () => {
+    using temp = tempDir();
+    const rootfs = `${temp.path}/rootfs`;
+    Deno.mkdirSync(rootfs);
+    makeBusyboxRootfs(rootfs);
+    const state = `${temp.path}/state`;
+    const sleep = ["sleep", "1000"];
+    await using container = await run(
+      "a",
+      await createSpec({}, { rootfs, args: sleep }),
+      { state },
+    );
+    const execs = `${container.bundle}/exec`;
+    await using one = await container.exec(sleep);
+    const [live] = [...Deno.readDirSync(execs)];
+    // As it is left: nobody wrote down how it ended.
+    const record = { pid: one.pid, startTime: 1 };
+    Deno.mkdirSync(`${execs}/lost`);
+    writeJson(`${execs}/lost/record.json`, record);
+    await recoverContainers({ state });
+    assertEquals([...Deno.readDirSync(execs)], [live]);
+    one.kill("KILL");
+    assertEquals((await one.status).signal, "SIGKILL");
+    await recoverContainers({ state });
+    assertEquals([...Deno.readDirSync(execs)], [live]);
   },
   need("runc", "busybox"),
 );
