@@ -3,6 +3,7 @@ import { cgroupFolders } from "./_cgroup_paths.ts";
 import { cgroupPids, signalCgroup } from "./_cgroup_procs.ts";
 import { conmonEnd, findConmon } from "./_conmon.ts";
 import { isAnothers } from "./_is_anothers.ts";
+import { processStat } from "./_process_stat.ts";
 import { SIGKILL } from "./_signals.ts";
 import { sweep } from "./_sweep.ts";
 import { isThere } from "./_is_there.ts";
@@ -25,17 +26,20 @@ export async function scrapContainer(
   const own = `${runtime.options.root}/${bundle.id}`;
   if (isThere(own) && await isAnothers(runtime, bundle)) return;
   await endRuntimes([bundle.path, own]);
+  // That of a unit of systemd goes with its last process.
+  const paths = cgroupsPath === undefined ? {} : cgroupFolders(cgroupsPath);
+  // A zombie is in no cgroup: they are listed before they are killed.
+  const left = new Map(
+    cgroupPids(paths).map((pid) => [pid, processStat(pid)?.startTime]),
+  );
   try {
     await runtime.delete(bundle.id, { force: true });
   } catch {
     // It knows nothing of it, or half: the rest is done without it.
   }
-  // That of a unit of systemd goes with its last process.
-  const paths = cgroupsPath === undefined ? {} : cgroupFolders(cgroupsPath);
-  const left = new Set(cgroupPids(paths));
   signalCgroup(paths, SIGKILL);
-  // Those that the runtime's end made children of this program.
-  await sweep((pid) => left.has(pid));
+  // Those that the end of who made them made children of this program.
+  await sweep((pid, { startTime }) => left.get(pid) === startTime);
   for (const path of new Set(Object.values(paths))) await removeCgroup(path);
   const conmon = findConmon(bundle);
   if (conmon !== undefined) await conmonEnd(conmon);

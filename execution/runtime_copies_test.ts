@@ -187,45 +187,69 @@ rootTest(
   need("runc", "busybox"),
 );
 
-rootTest(
-  "recoverContainers() does not wait for the first process of a container that nobody will start",
-  async () => {
-    using temp = tempDir();
-    const state = `${temp.path}/state`;
-    const bundle = `${state}/containers/a`;
-    const cgroup = `/containerkit-unstarted-${Deno.pid}`;
-    Deno.mkdirSync(bundle, { recursive: true });
-    await Deno.writeTextFile(
-      `${bundle}/intent.json`,
-      JSON.stringify(createRuntime({ root: `${state}/runtime` }).options),
-    );
-    await Deno.writeTextFile(
-      `${bundle}/config.json`,
-      JSON.stringify({ linux: { cgroupsPath: cgroup } }),
-    );
-    // As crun leaves it when it is killed: with the arguments of `crun create`.
-    const [reader, writer] = pipe();
-    using _writer = writer;
-    const { pid, pidfd } = posixSpawn(
-      "sh",
-      ["-c", "read line", `${bundle}/pid`],
-      { stdio: [reader.number, "ignore", "ignore"], env: {} },
-    );
-    using _pidfd = pidfd;
-    reader.close();
-    for (const { target } of cgroupTrees().values()) {
-      // It takes nobody in before it has processors.
-      if (target.endsWith("/cpuset")) continue;
-      const path = `${target}${cgroup}`;
-      Deno.mkdirSync(path, { recursive: true });
-      Deno.writeTextFileSync(`${path}/cgroup.procs`, String(pid));
-    }
-    assertEquals((await recoverContainers({ state })).undone, ["a"]);
-    // It is a child of this program here, and reaped by it.
-    assertEquals([exists(`/proc/${pid}`), exists(bundle)], [false, false]);
-  },
-  need("runc"),
-);
+/** A program that stands for a runtime which ends, when it is asked to delete, the process whose id is in a file. */
+function endingRuntime(folder: string): string {
+  const path = `${folder}/crun`;
+  Deno.writeTextFileSync(
+    path,
+    `#!/bin/sh
+case " $* " in *" delete "*)
+  read -r pid < ${folder}/pid
+  kill -9 "$pid"
+  until grep -q "^State:.*Z" "/proc/$pid/status"; do :; done
+esac
+`,
+    { mode: 0o755 },
+  );
+  return path;
+}
+
+for (const isKnown of [false, true]) {
+  rootTest(
+    `recoverContainers() does not wait for the first process of a container that nobody will start, and reaps it, one that its runtime ${
+      isKnown ? "ends" : "does not know"
+    }`,
+    async () => {
+      using temp = tempDir();
+      const state = `${temp.path}/state`;
+      const bundle = `${state}/containers/a`;
+      const cgroup = `/containerkit-unstarted-${Deno.pid}`;
+      const command = isKnown ? endingRuntime(temp.path) : "runc";
+      const { options } = createRuntime({ command, root: `${state}/runtime` });
+      Deno.mkdirSync(bundle, { recursive: true });
+      await Deno.writeTextFile(
+        `${bundle}/intent.json`,
+        JSON.stringify(options),
+      );
+      await Deno.writeTextFile(
+        `${bundle}/config.json`,
+        JSON.stringify({ linux: { cgroupsPath: cgroup } }),
+      );
+      // As crun leaves it when it is killed: with the arguments of `crun create`.
+      const [reader, writer] = pipe();
+      using _writer = writer;
+      const { pid, pidfd } = posixSpawn(
+        "sh",
+        ["-c", "read line", `${bundle}/pid`],
+        { stdio: [reader.number, "ignore", "ignore"], env: {} },
+      );
+      using _pidfd = pidfd;
+      reader.close();
+      Deno.writeTextFileSync(`${temp.path}/pid`, `${pid}\n`);
+      for (const { target } of cgroupTrees().values()) {
+        // It takes nobody in before it has processors.
+        if (target.endsWith("/cpuset")) continue;
+        const path = `${target}${cgroup}`;
+        Deno.mkdirSync(path, { recursive: true });
+        Deno.writeTextFileSync(`${path}/cgroup.procs`, String(pid));
+      }
+      assertEquals((await recoverContainers({ state })).undone, ["a"]);
+      // It is a child of this program here, and reaped by it.
+      assertEquals([exists(`/proc/${pid}`), exists(bundle)], [false, false]);
+    },
+    need("runc"),
+  );
+}
 
 rootTest(
   "outlastRuntimes() waits for a runtime, and ends one that goes on for too long",
