@@ -115,7 +115,7 @@ async function startMonitor(
   throw new Deno.errors.TimedOut(
     `Cannot start the monitor of "${state}": ${
       command.join(" ")
-    } does not listen`,
+    } does not listen; what it says is in "${state}/monitor.log"`,
   );
 }
 

@@ -56,3 +56,19 @@ rootTest(
     );
   },
 );
+
+rootTest(
+  "create() tells of a monitor that does not come up where it says why",
+  async () => {
+    await using temp = tempDir();
+    const spec = await createSpec({ Cmd: ["true"] }, { rootfs: temp.path });
+    const monitor = { command: ["sh", "-c", "echo no such flag >&2"] };
+    const log = `${temp.path}/monitor.log`;
+    await assertRejects(
+      () => create("a", spec, { state: temp.path, monitor }),
+      Deno.errors.TimedOut,
+      `does not listen; what it says is in "${log}"`,
+    );
+    assertEquals(Deno.readTextFileSync(log), "no such flag\n");
+  },
+);
