@@ -22,6 +22,7 @@ import { loggedHere } from "./_logged_here.ts";
 import type { ContainerLog } from "./log_options.ts";
 import { startNatively } from "./_native_runc.ts";
 import { Process, type ProcessParts } from "./_process.ts";
+import { readMetrics } from "./read_metrics.ts";
 import { removeContainer } from "./_remove_container.ts";
 import type { Runtime, RuntimeOptions } from "./runtime.ts";
 import type { RuntimeStatus } from "./runtime_state.ts";
@@ -214,6 +215,7 @@ export class ContainerImpl extends Process implements Container {
   }
 
   stats(): ContainerMetrics {
+    if (this.hasEnded) return readMetrics(this.cgroups, this.pid);
     this.#reader ??= new CgroupReader();
     return measure(this.#reader, this.#record.cgroups, this.pid);
   }
@@ -235,6 +237,13 @@ export class ContainerImpl extends Process implements Container {
     await Promise.allSettled([...this.#execs].map(({ status }) => status));
     await this.#starting;
     this.#oom.abort();
+    this.#closeReader();
+  }
+
+  /** What it has open keeps the network namespace of the container. */
+  #closeReader(): void {
+    this.#reader?.[Symbol.dispose]();
+    this.#reader = undefined;
   }
 
   protected override onStatus(status: ContainerStatus): void {
@@ -254,7 +263,7 @@ export class ContainerImpl extends Process implements Container {
 
   protected override release(): void {
     if (loggedHere.get(this.bundle) === this) loggedHere.delete(this.bundle);
-    this.#reader?.[Symbol.dispose]();
+    this.#closeReader();
     this.#oom.abort();
     this.#events?.[Symbol.dispose]();
   }

@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertGreater } from "@std/assert";
 import { need, rootTest, tempDir } from "@containerkit/tests";
 import { makeBench } from "./_bench_test.ts";
 import { CgroupReader } from "./_cgroup_reader.ts";
@@ -48,4 +48,35 @@ rootTest(
     assertEquals(container.stats().network?.length, 2 * pairs + 1);
   },
   need("runc", "busybox", "ip", "nsenter"),
+);
+
+/** Files that this program has open of a container. */
+const openFiles = (id: string) =>
+  [...Deno.readDirSync("/proc/self/fd")].flatMap(({ name }) => {
+    try {
+      const path = Deno.readLinkSync(`/proc/self/fd/${name}`);
+      return path.includes(`/containerkit-${id}-`) ? [path] : [];
+    } catch {
+      return []; // that of the list
+    }
+  });
+
+rootTest(
+  "stats() has no file open of a container that has ended",
+  async () => {
+    using bench = makeBench();
+    await using container = await run(
+      "measured",
+      await bench.spec("sleep 1000"),
+      { state: bench.state, stdout: "null", stderr: "null" },
+    );
+    container.stats();
+    assertGreater(openFiles("measured").length, 0);
+    container.kill("KILL");
+    await container.status;
+    assertEquals(openFiles("measured"), []);
+    assertEquals(typeof container.stats().cpu?.usage, "number");
+    assertEquals(openFiles("measured"), []);
+  },
+  need("runc", "busybox"),
 );
