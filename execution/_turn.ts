@@ -1,7 +1,8 @@
-import { setImmediate } from "node:timers";
-
 /** So long one may go on while the rest of the program waits. */
-const TURN_MS = 5;
+const TURN_MS = 10;
+
+/** When whoever waits now has had its turn. */
+let last = Promise.resolve();
 
 /** The turn of something that always has more to do at once, such as reading what a container never stops to write. */
 export class Turn {
@@ -17,9 +18,16 @@ export class Turn {
     this.#since = performance.now();
   }
 
-  /** Lets others have theirs. */
+  /**
+   * Lets others have theirs: first the rest of the program, then those who wait here, one after the other, so that many
+   * of them do not keep it waiting for longer than one.
+   *
+   * By timers: while there is an immediate to run, Deno looks for what comes by sockets and pipes in one of some fifty
+   * rounds only.
+   */
   async pass(signal?: AbortSignal): Promise<void> {
-    await new Promise<void>((resolve) => setImmediate(resolve));
+    last = last.then(() => new Promise<void>((resolve) => setTimeout(resolve)));
+    await last;
     signal?.throwIfAborted();
     this.begin();
   }
