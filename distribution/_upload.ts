@@ -2,9 +2,10 @@ import { ChunkReader } from "./_chunks.ts";
 import { UploadBody, type UploadSource } from "./_upload_body.ts";
 import { delay } from "./_delay.ts";
 import { patchUpload } from "./_patch_upload.ts";
-import { backoff, mayPass } from "./_retry.ts";
+import { backoff } from "./_retry.ts";
 import type { Target } from "./_target.ts";
 import { type Session, UploadApi } from "./_upload_api.ts";
+import { isLost, isRecoverable, isTooLong } from "./_upload_errors.ts";
 import { ProtocolError } from "./protocol_error.ts";
 import { RegistryError } from "./registry_error.ts";
 import type { TransferEvent } from "./transfer_event.ts";
@@ -39,6 +40,8 @@ export class BlobUpload {
   readonly #source: UploadSource;
   readonly #options: UploadOptions;
   readonly #api: UploadApi;
+  /** All that the server keeps until it is told, or for days. */
+  readonly #begun: Session[] = [];
   #chunkSize: number | undefined;
   #mayBeDirect: boolean;
 
@@ -63,7 +66,7 @@ export class BlobUpload {
     let session = await this.#api.resume();
     if (session !== undefined) this.#tell("retry", session.offset);
     else {
-      const started = await this.#api.start();
+      const started = await this.#start();
       if (started === "mounted") return this.#tell("mounted", descriptor.size);
       session = started;
     }
@@ -71,10 +74,18 @@ export class BlobUpload {
     try {
       await this.#transfer(session);
     } catch (error) {
-      if (this.#options.uploads === undefined) await this.#api.cancel(session);
+      if (this.#options.uploads === undefined) {
+        await Promise.all(this.#begun.map((one) => this.#api.cancel(one)));
+      }
       throw error;
     }
     this.#tell("done", descriptor.size);
+  }
+
+  async #start(): Promise<Session | "mounted"> {
+    const started = await this.#api.start();
+    if (started !== "mounted") this.#begun.push(started);
+    return started;
   }
 
   #tell(type: TransferEvent["type"], offset: number): void {
@@ -108,7 +119,7 @@ export class BlobUpload {
       if (restarts >= this.#target.client.retry.attempts) {
         throw lost ?? this.#fail("the registry keeps losing the upload");
       }
-      const again = await this.#api.start();
+      const again = await this.#start();
       if (again === "mounted") return;
       session = again;
       this.#tell("retry", 0);
@@ -134,7 +145,7 @@ export class BlobUpload {
       await delay(backoff(client.retry, attempt), signal);
       // The answer alone may have been lost.
       if (await this.#api.exists()) return;
-      const again = await this.#api.start();
+      const again = await this.#start();
       if (again === "mounted") return;
       session = again;
       this.#tell("retry", 0);
@@ -253,15 +264,15 @@ export class BlobUpload {
     return session;
   }
 
-  /** Makes chunks smaller where a proxy takes none so large; a registry that says why means the blob. */
+  /** Makes chunks smaller where a proxy takes none so large. */
   #shrink(
     error: unknown,
     length: number,
     { minimum }: Session,
   ): boolean {
-    const isTooLong = error instanceof RegistryError &&
-      error.status === 413 && error.codes.length === 0;
-    if (!isTooLong || length <= Math.max(MIN_CHUNK, minimum)) return false;
+    if (!isTooLong(error) || length <= Math.max(MIN_CHUNK, minimum)) {
+      return false;
+    }
     this.#chunkSize = Math.max(MIN_CHUNK, Math.floor(length / 4));
     return true;
   }
@@ -299,14 +310,4 @@ export class BlobUpload {
       if (attempt >= retry.attempts) throw this.#stuck(session);
     }
   }
-}
-
-/** Whether the server knows the upload no longer, as when it was started anew. */
-function isLost(error: unknown): boolean {
-  return error instanceof RegistryError && error.status === 404;
-}
-
-function isRecoverable(error: unknown): boolean {
-  return mayPass(error) ||
-    error instanceof RegistryError && error.status === 416;
 }

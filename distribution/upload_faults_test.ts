@@ -198,6 +198,34 @@ Deno.test("push() begins anew when the registry lost an upload that had only to 
   assertEquals(sent.length, 1 + client.retry.attempts);
 });
 
+Deno.test("push() that fails cancels every upload that it began", async () => {
+  for (const size of [1000, 2_000_000]) {
+    const begun: string[] = [];
+    await using faulty = startFaulty(async (request, answer) => {
+      const isUpload = request.url.includes("/uploads/");
+      if (request.method === "POST" && isUpload) {
+        const response = await answer();
+        begun.push(response.headers.get("location")!);
+        return response;
+      }
+      // Some of it is kept, and nobody can tell how much.
+      const isSent = ["PATCH", "PUT"].includes(request.method) && isUpload;
+      if (isSent) return new Response(null, { status: 503 });
+      return undefined;
+    });
+    const { host, client, requests } = faulty;
+    await assertRejects(
+      () => push(testImage({ layers: [size] }), `${host}/app:1`, { client }),
+      RegistryError,
+      "gave 503",
+    );
+    const cancelled = requests.filter((text) => text.startsWith("DELETE"))
+      .map((text) => text.slice("DELETE ".length));
+    assert(begun.length > 1);
+    assertEquals(cancelled.toSorted(), begun.toSorted());
+  }
+});
+
 Deno.test("push() refuses a server that took other bytes than were sent", async () => {
   await using faulty = startFaulty(async (request, answer) => {
     if (request.method !== "PATCH") return undefined;
