@@ -106,13 +106,18 @@ async function fetchOnce(
   }
 }
 
+/** What attempts to fetch a blob are called in a store. */
+export function fetchRef(digest: string): string {
+  return `pull-${digest.replace(":", "-")}`;
+}
+
 /** Opens the writer of a blob; while another process writes it, it is waited for. */
 export function openWriter(
   store: BlobStore,
   descriptor: Descriptor,
   signal: AbortSignal | undefined,
 ): Promise<BlobWriter> {
-  return store.writer(`pull-${descriptor.digest.replace(":", "-")}`, {
+  return store.writer(fetchRef(descriptor.digest), {
     descriptor,
     wait: true,
     ...(signal === undefined ? {} : { signal }),

@@ -2,17 +2,7 @@ import { NetworkError } from "../network_error.ts";
 import { ProtocolError } from "../protocol_error.ts";
 import { RegistryError } from "../registry_error.ts";
 import { ApiError } from "./_api_error.ts";
-
-const FULL_CODES: readonly unknown[] = ["ENOSPC", "EDQUOT"];
-
-/** Whether there is no room left, by any of its causes. Databases have no code for it. */
-function isFull(error: unknown): boolean {
-  for (let one = error; one instanceof Error; one = one.cause) {
-    if ("code" in one && FULL_CODES.includes(one.code)) return true;
-    if (one.message.includes("disk is full")) return true;
-  }
-  return false;
-}
+import { isFull } from "./_is_full.ts";
 
 /** What is wrong with the registry behind this one, if it is that. */
 function troubleBehind(error: unknown): string | undefined {

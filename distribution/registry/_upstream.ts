@@ -1,10 +1,11 @@
 import { type Descriptor, isDigest, parseManifest } from "@containerkit/oci";
-import { fetchBlob } from "../_fetch_blob.ts";
+import { fetchBlob, fetchRef } from "../_fetch_blob.ts";
 import { getManifest, headManifest } from "../_manifests.ts";
 import { requestFor, type Target } from "../_target.ts";
 import { isMute } from "../_to_registry_error.ts";
 import { RegistryError } from "../registry_error.ts";
 import type { Call } from "./_context.ts";
+import { isFull } from "./_is_full.ts";
 import { saveManifest } from "./_save_manifest.ts";
 
 /** So much of the other registry's lists is told. */
@@ -149,6 +150,10 @@ export async function pullBlob(
     });
   } catch (error) {
     if (isMissing(error)) return undefined;
+    // What is there of it is good for another time, unless it is what others lack room for.
+    if (isFull(error)) {
+      await context.store.ingests?.delete(fetchRef(digest)).catch(() => {});
+    }
     throw error;
   }
 }

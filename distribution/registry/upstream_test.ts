@@ -10,15 +10,23 @@ import {
   RegistryError,
   resolve,
 } from "../mod.ts";
-import { createMemoryStore, createRegistry } from "./mod.ts";
+import {
+  createMemoryStore,
+  createRegistry,
+  type MemoryStore,
+  type RegistryStore,
+} from "./mod.ts";
 
 /** A registry behind another one; `hold` is what the one in front keeps. */
 function startFront(
   fault?: Fault,
-  { signal, ...options }: { blobLimit?: number; signal?: AbortSignal } = {},
+  { signal, hold = createMemoryStore(), ...options }: {
+    blobLimit?: number;
+    signal?: AbortSignal;
+    hold?: RegistryStore & MemoryStore;
+  } = {},
 ) {
   const behind = startFaulty(fault);
-  const hold = createMemoryStore();
   const registry = createRegistry({
     store: hold,
     upstream: {
@@ -316,4 +324,42 @@ Deno.test("createRegistry() with an upstream says whose fault it is that nobody 
     null,
     "the registry behind this one gave 429",
   ]);
+});
+
+Deno.test("createRegistry() with an upstream keeps what it has of a blob, unless there was no room for it", async () => {
+  const kept = new Set<string>();
+  const memory = createMemoryStore();
+  let code = "EIO";
+  await using front = startFront(undefined, {
+    hold: {
+      ...memory,
+      async writer(ref) {
+        kept.add(ref);
+        const writer = await memory.writer(ref);
+        const cause = Object.assign(new Error("of the disk"), { code });
+        const failure = new Error("Cannot write", { cause });
+        return { ...writer, offset: 0, write: () => Promise.reject(failure) };
+      },
+      ingests: {
+        list: () => Promise.resolve([...kept].map((ref) => ({ ref }))),
+        delete: (ref) => Promise.resolve(kept.delete(ref)),
+      },
+    },
+  });
+  const { behind, host } = front;
+  const image = testImage();
+  await push(image, `${behind.host}/app:1`, { client: behind.client });
+  const [layer] = image.layers;
+  const ask = async () => {
+    const response = await fetch(
+      `http://${host}/v2/app/blobs/${layer!.digest}`,
+    );
+    await response.body?.cancel();
+    return response.status;
+  };
+  assertEquals(await ask(), 500);
+  assertEquals(kept.size, 1);
+  code = "ENOSPC";
+  assertEquals(await ask(), 507);
+  assertEquals(kept.size, 0);
 });
