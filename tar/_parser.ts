@@ -5,6 +5,7 @@ import { headerNumber } from "./_fields.ts";
 import { BLOCK, checkSum, isZero, padding, readText } from "./_header_block.ts";
 import { checkSparse, mergePax, type PaxRecords, readPax } from "./_pax.ts";
 import { type LongNames, readEntry } from "./_read_entry.ts";
+import { refuseHeader } from "./_refuse_header.ts";
 import { type MapReader, type SparseMap, sparseMapOf } from "./_sparse_map.ts";
 import type { TarParser, TarParserOptions } from "./create_tar_parser.ts";
 import { LimitError, type LimitName, type TarLimits } from "./limit_error.ts";
@@ -156,7 +157,7 @@ export class Parser implements TarParser {
   }
 
   #readHeader(bytes: Uint8Array, start: number): void {
-    checkSum(bytes, start) || this.#fail("the checksum of a header is wrong");
+    if (!checkSum(bytes, start)) refuseHeader(bytes, start, this.offset);
     const typeflag = bytes[start + 156]!;
     const size = headerNumber(bytes, start + 124, {
       length: 12,

@@ -820,3 +820,28 @@ pureTest("decodeText() asks the decoder once, however much is wrong", () => {
     TextDecoder.prototype.decode = decode;
   }
 });
+
+pureTest("createTarParser() says of a compressed archive what it is", () => {
+  const refuse = (head: number[], before = 0) => {
+    const bytes = new Uint8Array(before + 512);
+    bytes.set(head, before);
+    const parser = createTarParser({ entry() {}, data() {}, end() {} });
+    if (before > 0) bytes.set(encodeTarHeader({ name: "a" }));
+    return assertThrows(() => parser.push(bytes), TarError).message;
+  };
+  const gzip = [0x1f, 0x8b, 8];
+  const why = "Cannot read the archive at byte 0: it is compressed by";
+  assertEquals(refuse(gzip), `${why} gzip, and nobody decompressed it`);
+  assertEquals(
+    refuse([0x28, 0xb5, 0x2f, 0xfd]),
+    `${why} zstd, and nobody decompressed it`,
+  );
+  assertEquals(
+    refuse([0x42, 0x5a, 0x68]),
+    `${why} bzip2, which layers may not be`,
+  );
+  assertEquals(
+    refuse(gzip, 512),
+    "Cannot read the archive at byte 512: the checksum of a header is wrong",
+  );
+});

@@ -131,6 +131,7 @@ async function readImages(
  * @param store Where it goes.
  * @param options How images are named, and who admits them.
  * @returns The images. Naming them is up to the caller.
+ * @throws {TarError} If it is damaged, or compressed.
  * @throws {SyntaxError} If it is no such archive, or leads out of itself.
  * @throws {DigestMismatchError} If a blob is not what it is named.
  * @throws {Deno.errors.NotFound} If a part of an image is missing.
