@@ -155,6 +155,10 @@ function reasonOf(error: Error): string {
     cause instanceof Error;
     cause = cause.cause
   ) text = cause.message;
+  // What rustls calls an answer that is no TLS.
+  if (text.includes("InvalidContentType")) {
+    return "it does not speak TLS; plain http is asked for by `plainHttp`, or by an http:// URL in hosts.toml";
+  }
   return hideSecrets(
     text.replace(/^error sending request for url \(\S*\): /, ""),
   );

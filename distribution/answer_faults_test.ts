@@ -352,3 +352,20 @@ Deno.test("a server that is not there is told plainly", async () => {
     "127.0.0.1:1 cannot be reached",
   );
 });
+
+Deno.test("a server that speaks plain http is told as that, with what asks for it", async () => {
+  await using server = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen() {} },
+    () => new Response(),
+  );
+  const host = `127.0.0.1:${server.addr.port}`;
+  using client = new RegistryClient({
+    hosts: () => [{ url: `https://${host}/v2/` }],
+    retry: { attempts: 1 },
+  });
+  await assertRejects(
+    () => resolve(`${host}/app:1`, { client }),
+    NetworkError,
+    "cannot be reached: it does not speak TLS; plain http is asked for by `plainHttp`",
+  );
+});
