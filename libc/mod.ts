@@ -16,6 +16,7 @@
 
 export * from "./address_of.ts";
 export * from "./arena.ts";
+export * from "./breathe.ts";
 export * from "./c_string.ts";
 export * from "./c_string_once.ts";
 export * from "./chmod_at.ts";

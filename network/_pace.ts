@@ -1,3 +1,4 @@
+import { breathe } from "@containerkit/libc";
 import { setImmediate } from "node:timers";
 import { symbols } from "./_libc.ts";
 
@@ -25,6 +26,8 @@ interface Clock {
   sleeps(): number;
   /** Calls back when the event loop has turned. */
   turn(done: () => void): void;
+  /** Has the event loop turn, and look for what comes by sockets. */
+  rest(): Promise<void>;
 }
 
 const RUSAGE_THREAD = 1;
@@ -39,6 +42,7 @@ const CLOCK: Clock = {
     return usageView.getUint32(128, true);
   },
   turn: (done) => void setImmediate(done),
+  rest: breathe,
 };
 
 /**
@@ -73,8 +77,7 @@ export class Pace {
   rest(): Promise<void> | undefined {
     if (this.#since === undefined) this.#begin();
     else if (this.#clock.now() - this.#since >= STRETCH) {
-      return new Promise<void>((resolve) => this.#clock.turn(resolve))
-        .then(() => this.#begin());
+      return this.#clock.rest().then(() => this.#begin());
     }
     return undefined;
   }

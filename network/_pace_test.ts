@@ -13,6 +13,7 @@ function standing() {
     now: () => time,
     sleeps: () => sleeps,
     turn: (done) => void waiting.push(done),
+    rest: () => new Promise((resolve) => void waiting.push(resolve)),
   });
   const pass = (ms: number) => void (time += ms);
   return {

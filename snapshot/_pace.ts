@@ -1,4 +1,4 @@
-import { setImmediate } from "node:timers";
+import { breathe } from "@containerkit/libc";
 
 /** So long, in ms, synchronous work may go on before others get a turn. */
 const SLICE = 5;
@@ -14,7 +14,7 @@ export class Pace {
 
   /** Lets others work. */
   async rest(signal?: AbortSignal): Promise<void> {
-    await new Promise<void>((resolve) => setImmediate(resolve));
+    await breathe();
     signal?.throwIfAborted();
     this.#until = performance.now() + SLICE;
   }

@@ -1,6 +1,6 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals, assertGreater, assertRejects } from "@std/assert";
 import { TarError } from "@containerkit/tar";
-import { rootTest, tempDir } from "@containerkit/tests";
+import { countEchoes, rootTest, tempDir } from "@containerkit/tests";
 import { dir, file, layer, link, symlink } from "./_test_layers.ts";
 import { applyLayer, LayerError } from "./mod.ts";
 
@@ -46,6 +46,16 @@ rootTest(
     );
   },
 );
+
+rootTest("applyLayer() lets sockets have their turn", async () => {
+  await using temp = tempDir({ dir: "/dev/shm" });
+  const files = Array.from(
+    { length: 10_000 },
+    (_, number) => file(`f${number}`, "x"),
+  );
+  const echoes = await countEchoes(applyLayer(layer(...files), temp.path));
+  assertGreater(echoes, 20);
+});
 
 rootTest("applyLayer() refuses a damaged archive", async () => {
   await using temp = tempDir();

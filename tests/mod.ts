@@ -8,6 +8,7 @@ export * from "./busybox_rootfs.ts";
 export * from "./ckit.ts";
 export * from "./compare_trees.ts";
 export * from "./containerd.ts";
+export * from "./count_echoes.ts";
 export * from "./cruns_cgroups.ts";
 export * from "./docker_registry.ts";
 export * from "./fill_disk.ts";

@@ -2,6 +2,7 @@
 // every symbol family of every package is opened here, once.
 import {
   Arena,
+  breathe,
   errno,
   eventFd,
   listXattrs,
@@ -27,6 +28,7 @@ if (Deno.build.os === "linux") {
   await waitReadable(counter);
   using shm = openAt(undefined, "/dev/shm", OpenFlag.DIRECTORY);
   await syncFs(shm);
+  await breathe();
   await unmount("/dev/shm/none").catch(() => {});
   const ids = [{ inside: 0, outside: 0, size: 1 }];
   try {

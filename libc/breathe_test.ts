@@ -1,0 +1,13 @@
+import { assertGreater } from "@std/assert";
+import { countEchoes } from "@containerkit/tests";
+import { breathe } from "./mod.ts";
+
+Deno.test("breathe() lets sockets have their turn", async () => {
+  const work = async () => {
+    for (let turn = 0; turn < 100; turn++) {
+      for (const until = performance.now() + 2; performance.now() < until;);
+      await breathe();
+    }
+  };
+  assertGreater(await countEchoes(work()), 20);
+});
