@@ -238,11 +238,13 @@ export class Sweeper {
   /** Things of other components, each after what refers to it. */
   async #sweepListed(): Promise<void> {
     for (const collectable of this.#options.collectables ?? []) {
-      const left = this.#garbageOf(collectable);
+      const garbage = this.#garbageOf(collectable);
       if (this.#isDry) {
-        for (const id of left) this.#report({ type: collectable.type, id });
+        for (const id of garbage) this.#report({ type: collectable.type, id });
         continue;
       }
+      // The next one is the last of the list.
+      const left = garbage.toReversed();
       while (left.length > 0) {
         this.#options.signal?.throwIfAborted();
         using _lock = await this.#lock();
@@ -250,7 +252,7 @@ export class Sweeper {
         this.#context.state.transaction(() => this.#marker.remark());
         const start = performance.now();
         while (left.length > 0 && performance.now() - start < LONGEST_HOLD) {
-          const id = left.shift()!;
+          const id = left.pop()!;
           const node = { namespace: NOWHERE, type: collectable.type, id };
           if (this.#marker.isKept(node)) continue;
           if (await this.#remove(collectable, id)) {

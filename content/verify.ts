@@ -184,7 +184,9 @@ export async function verify(
   const { digests, budget = Infinity, onProgress, signal } = options;
   // A blob that is written while this runs is verified by that.
   const before = (options.before ?? new Date()).getTime();
-  const wanted = digests?.map((digest) => findRow(context, digest));
+  // The next one is the last of the list.
+  const wanted = digests?.map((digest) => findRow(context, digest))
+    .toReversed();
   const damaged: DamagedBlob[] = [];
   const overtaken: number[] = [];
   let blobs = 0;
@@ -193,7 +195,7 @@ export async function verify(
     signal?.throwIfAborted();
     const row = wanted === undefined
       ? nextRow(context, before, overtaken)
-      : wanted.shift();
+      : wanted.pop();
     if (row === undefined) break;
     if (bytes >= budget) return { blobs, bytes, damaged, complete: false };
     const problem = await findProblem(context, row, {

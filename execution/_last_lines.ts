@@ -5,12 +5,18 @@ import { Turn } from "./_turn.ts";
 /** So much of the end is read first, in bytes; four times as much each time that it is not enough. */
 const FIRST = 65536;
 const NEWLINE = 10;
+/** So many lines more than are wanted are kept for a while. */
+const FEW = 64;
 
 /** The pieces of a line. */
 interface Line {
   readonly pieces: LogEntry[];
   /** Whether there are none before what is read. */
   readonly isWhole: boolean;
+}
+
+function lastOf<T>(items: readonly T[], count: number): T[] {
+  return items.slice(Math.max(0, items.length - count));
 }
 
 /** The last lines of what is read, in the order in which they began. */
@@ -23,7 +29,7 @@ async function collect(
   },
 ): Promise<Line[]> {
   const turn = new Turn();
-  const lines: Line[] = [];
+  let lines: Line[] = [];
   const begun = new Map<LogEntry["stream"], Line>();
   const ended = new Set<LogEntry["stream"]>();
   for (const entry of entriesOf(files)) {
@@ -32,14 +38,15 @@ async function collect(
     const line = begun.get(stream) ??
       { pieces: [], isWhole: isWhole || ended.has(stream) };
     if (!begun.has(stream)) lines.push(line);
-    if (lines.length > count) lines.shift();
+    // Not one by one, which moves all the others.
+    if (lines.length >= 2 * count + FEW) lines = lastOf(lines, count);
     line.pieces.push(entry);
     if (text.at(-1) === NEWLINE) {
       begun.delete(stream);
       ended.add(stream);
     } else begun.set(stream, line);
   }
-  return lines;
+  return lastOf(lines, count);
 }
 
 /** The pieces of the last lines of files, the oldest first; all files are read to their ends then. */

@@ -65,17 +65,18 @@ export class UntarStream
 class Entries {
   readonly readable: ReadableStream<TarStreamEntry>;
   readonly #chunks: ReadableStreamDefaultReader<Uint8Array>;
-  readonly #found: Found[] = [];
+  #found: Found[] = [];
+  /** How many of them were given. A large chunk has many: they are not moved each time. */
+  #given = 0;
   readonly #parser;
   #body: Body | undefined;
 
   constructor(chunks: ReadableStream<Uint8Array>, options: TarParserOptions) {
     this.#chunks = chunks.getReader();
-    const found = this.#found;
     this.#parser = createTarParser({
-      entry: (header) => void found.push({ entry: header }),
-      data: (bytes, position) => void found.push({ bytes, position }),
-      end: () => void found.push("end"),
+      entry: (header) => void this.#found.push({ entry: header }),
+      data: (bytes, position) => void this.#found.push({ bytes, position }),
+      end: () => void this.#found.push("end"),
     }, options);
     this.readable = new ReadableStream<TarStreamEntry>({
       pull: async (controller) => {
@@ -101,7 +102,9 @@ class Entries {
   }
 
   async #next(): Promise<Found | undefined> {
-    while (this.#found.length === 0) {
+    while (this.#given === this.#found.length) {
+      this.#found = [];
+      this.#given = 0;
       const { done, value } = await this.#chunks.read();
       if (done) {
         this.#parser.finish();
@@ -114,7 +117,7 @@ class Entries {
         throw error;
       }
     }
-    return this.#found.shift();
+    return this.#found[this.#given++];
   }
 }
 
