@@ -2,7 +2,7 @@ import { assertEquals, assertGreater, assertRejects } from "@std/assert";
 import { TarError } from "@containerkit/tar";
 import { countEchoes, rootTest, tempDir } from "@containerkit/tests";
 import { dir, file, layer, link, symlink } from "./_test_layers.ts";
-import { applyLayer, LayerError } from "./mod.ts";
+import { applyLayer, diffLayers, LayerError } from "./mod.ts";
 
 rootTest(
   "applyLayer() applies files, directories, links and modes",
@@ -47,15 +47,23 @@ rootTest(
   },
 );
 
-rootTest("applyLayer() lets sockets have their turn", async () => {
-  await using temp = tempDir({ dir: "/dev/shm" });
-  const files = Array.from(
-    { length: 10_000 },
-    (_, number) => file(`f${number}`, "x"),
-  );
-  const echoes = await countEchoes(applyLayer(layer(...files), temp.path));
-  assertGreater(echoes, 20);
-});
+rootTest(
+  "applyLayer() and diffLayers() let sockets have their turn",
+  async () => {
+    await using temp = tempDir({ dir: "/dev/shm" });
+    const files = Array.from(
+      { length: 10_000 },
+      (_, number) => file(`f${number}`, "x"),
+    );
+    const applied = applyLayer(layer(...files), temp.path);
+    assertGreater(await countEchoes(applied), 20);
+    for (const compression of ["gzip", "none"] as const) {
+      const { readable } = diffLayers(undefined, temp.path, { compression });
+      const read = readable.pipeTo(new WritableStream());
+      assertGreater(await countEchoes(read), 20, compression);
+    }
+  },
+);
 
 rootTest("applyLayer() refuses a damaged archive", async () => {
   await using temp = tempDir();

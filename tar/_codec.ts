@@ -13,12 +13,12 @@ type Codec = Transform & { readonly bytesWritten: number };
 
 /** Small chunks cost more in hand-over than in work. */
 const CHUNK = 1 << 18;
-/** How far the codec's thread may run ahead. */
+/** How much of what it gives may wait. */
 const AHEAD = 1 << 21;
 
 const options = { chunkSize: CHUNK, highWaterMark: AHEAD };
 
-/** The decompressor, which works on another thread. */
+/** The decompressor; what it is given at once it works off on this thread. */
 export function createDecompressor(
   compression: Exclude<Compression, "none">,
 ): Codec {
@@ -27,7 +27,7 @@ export function createDecompressor(
     : createZstdDecompress(options);
 }
 
-/** The compressor, which works on another thread. */
+/** The compressor; what it is given at once it works off on this thread. */
 export function createCompressor(
   compression: Exclude<Compression, "none">,
   level: number | undefined,

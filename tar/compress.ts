@@ -8,7 +8,7 @@ import type { ByteSource } from "./byte_source.ts";
 import { type CompressOptions, writeLayer } from "./write_layer.ts";
 
 /**
- * Compresses a stream on another thread.
+ * Compresses a stream.
  *
  * Where the digests are of interest, {@linkcode writeLayer} gives them in the same pass.
  *

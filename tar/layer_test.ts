@@ -1,5 +1,11 @@
 import { createHash } from "node:crypto";
-import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import {
+  assertEquals,
+  assertGreater,
+  assertRejects,
+  assertThrows,
+} from "@std/assert";
+import { countEchoes } from "@containerkit/tests";
 import {
   compress,
   type Compression,
@@ -427,3 +433,10 @@ pureTest(
     }
   },
 );
+
+Deno.test("writeLayer() lets sockets have their turn", async () => {
+  const chunk = pattern(1 << 16);
+  const { readable } = writeLayer(streamOf(...Array(400).fill(chunk)));
+  const read = readable.pipeTo(new WritableStream());
+  assertGreater(await countEchoes(read), 10);
+});
