@@ -8,6 +8,7 @@ import { Inotify, InotifyMask } from "@containerkit/libc";
 import { STATE } from "./_bundle.ts";
 import type { ContainerEvent, ContainerEventType } from "./container_event.ts";
 import { lastCursor, openEvents, takeEvents } from "./_events.ts";
+import { Turn } from "./_turn.ts";
 
 /** Options of {@linkcode readEvents}. */
 export interface ReadEventsOptions {
@@ -76,6 +77,7 @@ export async function* readEvents(
   using watch = follow ? new Inotify() : undefined;
   // The log of the database is what changes; it is replaced from time to time.
   watch?.watch(state, InotifyMask.MODIFY | InotifyMask.CREATE);
+  const turn = new Turn();
   for (;;) {
     const batch = takeEvents(events, after, BATCH);
     for (const event of batch) {
@@ -84,6 +86,7 @@ export async function* readEvents(
       const wanted = (ids === undefined || ids.includes(event.id)) &&
         (types === undefined || types.includes(event.type));
       if (wanted) yield event;
+      if (turn.isOver) await turn.pass(signal);
     }
     if (batch.length === BATCH) continue;
     if (watch === undefined) return;

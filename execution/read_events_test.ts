@@ -5,12 +5,14 @@ import {
   rootTest,
   tempDir,
 } from "@containerkit/tests";
+import { setImmediate } from "node:timers";
 import { emitEvent } from "./_events.ts";
 import {
   type ContainerEventType,
   createSpec,
   readEvents,
   type ReadEventsOptions,
+  readLog,
   run,
 } from "./mod.ts";
 
@@ -137,3 +139,24 @@ rootTest("readEvents() gives every kind of event in its order", async () => {
   const events = await Array.fromAsync(readEvents({ state }));
   assertEquals(events.map(({ type }) => type as string), Object.keys(kinds));
 }, need("runc", "busybox"));
+
+Deno.test("readEvents() and readLog() let others work, whoever takes long over each entry", async () => {
+  using temp = tempDir();
+  const state = temp.path;
+  tell(state);
+  const path = `${temp.path}/log`;
+  Deno.writeTextFileSync(path, "a line\n".repeat(600));
+  for (
+    const entries of [readEvents({ state }), readLog({ path, format: "raw" })]
+  ) {
+    let turns = 0;
+    let seen = 0;
+    for await (const _entry of entries) {
+      if (++seen === 3) break;
+      setImmediate(() => turns++);
+      const end = performance.now() + 15;
+      while (performance.now() < end);
+    }
+    assertEquals(turns, 2);
+  }
+});
