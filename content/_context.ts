@@ -36,6 +36,19 @@ export function reason(error: unknown): string {
 /** So often, in milliseconds, sockets and pipes have their turn too. */
 const POLL = 20;
 let polled = 0;
+/** When all who wait for that have had it. */
+let last = Promise.resolve();
+
+function immediate(): Promise<void> {
+  return new Promise((resolve) => void setImmediate(resolve));
+}
+
+async function poll(): Promise<void> {
+  // Whoever had the turn before works now, and then waits: where one always works, the event loop never sleeps.
+  await immediate();
+  await new Promise<void>((resolve) => void setTimeout(resolve));
+  polled = performance.now();
+}
 
 /**
  * Lets everything else that is ready run.
@@ -44,9 +57,6 @@ let polled = 0;
  * so there is a timer now and then, which takes a millisecond or two.
  */
 export async function breathe(): Promise<void> {
-  if (performance.now() - polled < POLL) {
-    return await new Promise((resolve) => void setImmediate(resolve));
-  }
-  await new Promise<void>((resolve) => void setTimeout(resolve));
-  polled = performance.now();
+  if (performance.now() - polled < POLL) await immediate();
+  else await (last = last.then(poll));
 }
