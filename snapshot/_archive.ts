@@ -64,8 +64,9 @@ export async function receiveArchive(
   path: string,
   options: ApplyOptions,
 ): Promise<{ archive: Archive; applied: AppliedLayer }> {
-  const { signal, onProgress, digestAlgorithm, diffIdAlgorithm } = options;
-  const { parser, entries } = createEntryReader();
+  const { signal, limits, onProgress } = options;
+  const { digestAlgorithm, diffIdAlgorithm } = options;
+  const { parser, entries } = createEntryReader(limits);
   const temporary = `${path}.${crypto.randomUUID()}`;
   let file: Fd;
   try {
@@ -99,6 +100,9 @@ export async function receiveArchive(
       },
       {
         engine: nativeEngine,
+        ...(limits?.ratio === undefined
+          ? {}
+          : { limits: { ratio: limits.ratio } }),
         ...(signal === undefined ? {} : { signal }),
         ...(onProgress === undefined ? {} : { onProgress }),
         ...(digestAlgorithm === undefined ? {} : { digestAlgorithm }),

@@ -2,6 +2,7 @@ import {
   createTarParser,
   TarError,
   type TarHeader,
+  type TarLimits,
   type TarParser,
   TypeFlag,
 } from "@containerkit/tar";
@@ -172,8 +173,12 @@ function toEntry(asWritten: TarHeader, at: number): LayerEntry | undefined {
   };
 }
 
-/** Reads what a layer does, from its archive as it comes. */
-export function createEntryReader(): {
+/**
+ * Reads what a layer does, from its archive as it comes.
+ *
+ * @param limits What it may ask for, where that is less than an index can hold.
+ */
+export function createEntryReader(limits: TarLimits = {}): {
   readonly parser: TarParser;
   readonly entries: readonly LayerEntry[];
 } {
@@ -185,6 +190,13 @@ export function createEntryReader(): {
     },
     data() {},
     end() {},
-  }, { limits: LIMITS, globals: "ignore" });
+  }, {
+    limits: {
+      ...limits,
+      entries: Math.min(limits.entries ?? Infinity, LIMITS.entries),
+      pathDepth: Math.min(limits.pathDepth ?? Infinity, LIMITS.pathDepth),
+    },
+    globals: "ignore",
+  });
   return { parser, entries };
 }

@@ -6,6 +6,7 @@
 
 import type { IdMap, Mount } from "@containerkit/mount";
 import type { DigestAlgorithm } from "@containerkit/oci";
+import type { TarLimits } from "@containerkit/tar";
 import type { LayerReader } from "@containerkit/tar/layer";
 import type { DiffLayersOptions } from "./diff_layers_options.ts";
 import type { LayerSource } from "./layer_source.ts";
@@ -126,6 +127,8 @@ export interface ApplyOptions {
    * @default {"sha256"}
    */
   readonly diffIdAlgorithm?: DigestAlgorithm;
+  /** What the layer may ask for. */
+  readonly limits?: TarLimits;
   /** Aborts it; the snapshot is then good for removal only. */
   readonly signal?: AbortSignal;
   /** Called now and then with the bytes of the layer read so far, as stored. */
@@ -158,6 +161,7 @@ export interface Snapshot extends AsyncDisposable {
    * Applies a layer, compressed or not, as it is read. What comes of it is seen once it is committed.
    *
    * @throws {SnapshotStateError} If it is a view.
+   * @throws {LimitError} If the layer asks for more than allowed.
    */
   apply(
     layer: ReadableStream<Uint8Array>,

@@ -54,6 +54,7 @@ async function applyProven(
     signal,
     digestAlgorithm: parseDigest(layer.digest).algorithm,
     diffIdAlgorithm: parseDigest(layer.diffId).algorithm,
+    ...(options.limits === undefined ? {} : { limits: options.limits }),
     onProgress: (bytes) =>
       options.onProgress?.({ type: "apply", layer, bytes }),
   });

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { TarLimits } from "@containerkit/tar";
 import type { LayerSource } from "./layer_source.ts";
 import type { SnapshotDurability } from "./snapshotter.ts";
 
@@ -67,6 +68,11 @@ export interface UnpackOptions {
    * no more than the grace of garbage collection.
    */
   readonly lease?: string | UnpackLease;
+  /**
+   * What each layer may ask for: a few MiB may be many GiB once they are decompressed. One that is there already is not
+   * looked at again.
+   */
+  readonly limits?: TarLimits;
   /** Called for what happens. */
   onProgress?(event: UnpackEvent): void;
   /** Ends it; what was not committed is removed. */

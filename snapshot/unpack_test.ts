@@ -1,10 +1,19 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { describe } from "@containerkit/oci";
 import { tryLockFile } from "@containerkit/state";
+import { LimitError, TarError, type TarLimits } from "@containerkit/tar";
+import { writeLayer } from "@containerkit/tar/layer";
 import { rootTest, tempDir } from "@containerkit/tests";
-import { TarError } from "@containerkit/tar";
 import { archive, file, link, stream } from "./_test_layers.ts";
-import { LayerError, type LayerSource, openOverlay, unpack } from "./mod.ts";
+import {
+  LayerError,
+  type LayerSource,
+  openOverlay,
+  openTarindex,
+  type Snapshotter,
+  unpack,
+} from "./mod.ts";
+import { openNative } from "./native.ts";
 
 function source(name: string): Promise<LayerSource> {
   return sourceOf(archive([file(name)]));
@@ -146,3 +155,48 @@ rootTest(
     assertEquals(left.map(({ name }) => name), [chainId, "work"]);
   },
 );
+
+for (
+  const open of [openOverlay, openTarindex, openNative] as ((
+    options: { root: string },
+  ) => Promise<Snapshotter>)[]
+) {
+  rootTest(
+    `unpack() into ${open.name}() keeps layers to their limits, and leaves nothing of one that does not`,
+    async () => {
+      await using temp = tempDir();
+      await using snapshots = await open({ root: temp.path });
+      // 32 MiB of zeros in 32 KiB.
+      const plain = archive([
+        file("zeros", new Uint8Array(32 << 20)),
+        file("a/b/c"),
+      ]);
+      const written = writeLayer(stream(plain));
+      const bytes = await new Response(written.readable).bytes();
+      const { digest, size, diffId } = await written.digests;
+      const layer: LayerSource = {
+        mediaType: "application/vnd.oci.image.layer.v1.tar+gzip",
+        digest,
+        size,
+        diffId,
+        open: () => Promise.resolve(stream(bytes)),
+      };
+      const refused: TarLimits[] = [
+        { ratio: 100 },
+        { totalBytes: 1 << 20 },
+        { entries: 1 },
+        { pathDepth: 2 },
+      ];
+      for (const limits of refused) {
+        const error = await assertRejects(
+          () => unpack([layer], snapshots, { limits }),
+          LimitError,
+        );
+        assertEquals(error.limit, Object.keys(limits)[0]);
+        assertEquals(await Array.fromAsync(snapshots.walk()), []);
+      }
+      const limits = { ratio: 5000, totalBytes: 64 << 20, entries: 10 };
+      await unpack([layer], snapshots, { limits });
+    },
+  );
+}
