@@ -19,6 +19,7 @@ export * from "./arena.ts";
 export * from "./breathe.ts";
 export * from "./c_string.ts";
 export * from "./c_string_once.ts";
+export * from "./child_output.ts";
 export * from "./chmod_at.ts";
 export * from "./chown_at.ts";
 export * from "./copy_file_range.ts";
