@@ -1,4 +1,4 @@
-import { TextLineStream } from "@std/streams/text-line-stream";
+import { childOutput } from "@containerkit/libc";
 
 /** A system program that is to be run. */
 interface Program {
@@ -9,23 +9,23 @@ interface Program {
   readonly signal: AbortSignal | undefined;
 }
 
-/** Starts it, by one of the ways that `Deno.Command` has. */
-async function start<T>(
-  { action, command, args, signal }: Program,
-  by: (command: Deno.Command) => T | Promise<T>,
-): Promise<T> {
+/** Longer lines are cut. */
+const LONGEST = 16 * 1024;
+
+function start(
+  { action, command, args }: Program,
+  signal?: AbortSignal,
+): Deno.ChildProcess {
   try {
-    return await by(
-      new Deno.Command(command, {
-        args: [...args],
-        // What it prints is read, and shown among English words.
-        env: { LC_ALL: "C" },
-        stdin: "null",
-        stdout: "piped",
-        stderr: "piped",
-        ...(signal === undefined ? {} : { signal }),
-      }),
-    );
+    return new Deno.Command(command, {
+      args: [...args],
+      // What it prints is read, and shown among English words.
+      env: { LC_ALL: "C" },
+      stdin: "null",
+      stdout: "piped",
+      stderr: "piped",
+      ...(signal === undefined ? {} : { signal }),
+    }).spawn();
   } catch (cause) {
     if (!(cause instanceof Deno.errors.NotFound)) throw cause;
     throw new Deno.errors.NotSupported(
@@ -35,26 +35,39 @@ async function start<T>(
   }
 }
 
+async function eachLine(
+  stream: ReadableStream<Uint8Array<ArrayBuffer>>,
+  onLine: (line: string) => void,
+): Promise<void> {
+  let rest = "";
+  for await (const text of stream.pipeThrough(new TextDecoderStream())) {
+    const lines = (rest + text).split("\n");
+    rest = lines.pop()!.slice(0, LONGEST);
+    lines.forEach(onLine);
+  }
+  if (rest !== "") onLine(rest);
+}
+
 /**
- * Runs a system program and calls a function with each line that it prints.
+ * Runs a system program and calls functions with each line that it prints and
+ * that it complains of.
  *
- * @returns How it ended, and what it complained of.
+ * @returns Its exit code.
  * @throws {Deno.errors.NotSupported} If it is not installed.
  */
 export async function eachLineOf(
   program: Program,
   onLine: (line: string) => void,
-): Promise<{ code: number; stderr: string }> {
-  const child = await start(program, (command) => command.spawn());
-  const stderr = new Response(child.stderr).text();
-  const lines = child.stdout
-    .pipeThrough(new TextDecoderStream())
-    .pipeThrough(new TextLineStream());
-  for await (const line of lines) onLine(line);
-  const { code } = await child.status;
-  const complaint = await stderr;
+  onComplaint: (line: string) => void,
+): Promise<number> {
+  const child = start(program, program.signal);
+  const [{ code }] = await Promise.all([
+    child.status,
+    eachLine(child.stdout, onLine),
+    eachLine(child.stderr, onComplaint),
+  ]);
   program.signal?.throwIfAborted();
-  return { code, stderr: complaint.trim() };
+  return code;
 }
 
 /**
@@ -69,12 +82,13 @@ export async function runProgram(
   args: readonly string[],
   signal?: AbortSignal,
 ): Promise<void> {
-  const program = { action, command, args, signal };
-  const { code, stderr } = await start(program, (command) => command.output());
   signal?.throwIfAborted();
-  if (code === 0) return;
-  const complaint = new TextDecoder().decode(stderr).trim().slice(-500);
+  const child = start({ action, command, args, signal });
+  const { success, code, stderr } = await childOutput(child, { signal });
+  if (success) return;
   throw new Error(
-    `Cannot ${action}: ${command} failed with ${code}: ${complaint}`,
+    `Cannot ${action}: ${command} failed with ${code}: ${
+      stderr.trim().slice(-500)
+    }`,
   );
 }

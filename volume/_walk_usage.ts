@@ -30,15 +30,20 @@ export async function walkUsage(
   };
   const action = `count what is in "${root}"`;
   const args = [root, "-xdev", "-printf", "%D %b %n %i %y\n"];
-  const { code, stderr } = await eachLineOf(
+  // What is used while it is counted changes.
+  let hasChanged = false;
+  let complaint = "";
+  const code = await eachLineOf(
     { action, command: "find", args, signal },
     count,
+    (line) => {
+      if (line.endsWith(": No such file or directory")) hasChanged = true;
+      else complaint = line;
+    },
   );
-  // What is used while it is counted changes.
-  const isWhole = code === 0 ||
-    /^(.*: No such file or directory\n?)+$/.test(stderr);
+  const isWhole = code === 0 || (hasChanged && complaint === "");
   if (isWhole && inodes > 0) return { bytes, inodes, counted: "walk" };
   throw new Error(
-    `Cannot ${action}: find failed with ${code}: ${stderr.slice(-500)}`,
+    `Cannot ${action}: find failed with ${code}: ${complaint.slice(-500)}`,
   );
 }
