@@ -16,6 +16,7 @@ import { cloneFile } from "@containerkit/mount/reflink";
 import { checkFilesystem } from "./_filesystem.ts";
 import { destroyTree } from "./_folders.ts";
 import { openStore } from "./_open_store.ts";
+import { runTool } from "./_run_tool.ts";
 import { type Backing, WholeDriver } from "./_whole.ts";
 import type { Folder } from "./_driver.ts";
 import type { OpenSnapshotterOptions } from "./open_snapshotter_options.ts";
@@ -38,34 +39,6 @@ export interface OpenImageOptions extends OpenSnapshotterOptions {
 }
 
 const imageOf = ({ dir }: { dir: string }) => `${dir}/image`;
-
-/** Runs one of the filesystem's own tools: the format is not ours. */
-async function runTool(
-  tool: string,
-  args: readonly string[],
-  action: string,
-): Promise<void> {
-  let output: Deno.CommandOutput;
-  try {
-    output = await new Deno.Command(tool, {
-      args: [...args],
-      env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" },
-      clearEnv: true,
-      stdin: "null",
-      stdout: "null",
-      stderr: "piped",
-    }).output();
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-    throw new Deno.errors.NotSupported(
-      `Cannot ${action}: the program ${tool} of e2fsprogs is missing`,
-      { cause: error },
-    );
-  }
-  if (output.success) return;
-  const reason = new TextDecoder().decode(output.stderr).trim();
-  throw new Error(`Cannot ${action}: ${reason}`);
-}
 
 /** Makes an empty filesystem. */
 async function makeFilesystem(path: string): Promise<void> {
