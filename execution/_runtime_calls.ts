@@ -1,3 +1,4 @@
+import { type ChildOutput, childOutput } from "@containerkit/libc";
 import { dirname } from "@std/path/posix/dirname";
 import { classify, lastError } from "./_classify.ts";
 import { checkId } from "./_check_id.ts";
@@ -15,12 +16,20 @@ import { copyFolder, removeFolder } from "./_runtime_copies.ts";
 import { RuntimeError } from "./runtime_error.ts";
 import { runtimeEnv, spawnWith } from "./_spawn.ts";
 
-const decoder = new TextDecoder();
-const encoder = new TextEncoder();
+/** What a runtime may print, in bytes: the list of a hundred thousand containers. */
+const MAX_OUTPUT = 64 * 2 ** 20;
+/** What is read of its log, in bytes: more than one error has. */
+const MAX_TAIL = 16 * 1024;
 
-async function readTail(path: string): Promise<string> {
+/** The end of a log, which is as long as the runtime likes. */
+function readTail(path: string): string {
   try {
-    return await Deno.readTextFile(path);
+    using file = Deno.openSync(path);
+    const { size } = file.statSync();
+    file.seekSync(Math.max(0, size - MAX_TAIL), Deno.SeekMode.Start);
+    const tail = new Uint8Array(MAX_TAIL);
+    const length = file.readSync(tail) ?? 0;
+    return new TextDecoder().decode(tail.subarray(0, length));
   } catch {
     return "";
   }
@@ -33,24 +42,19 @@ async function runPiped(
     input?: string;
     env?: Record<string, string>;
   },
-): Promise<Deno.CommandOutput> {
+): Promise<ChildOutput> {
+  const { input, env, signal } = options;
   const child = new Deno.Command(command, {
     args,
-    env: { ...runtimeEnv(), ...options.env },
+    env: { ...runtimeEnv(), ...env },
     clearEnv: true,
-    stdin: options.input === undefined ? "null" : "piped",
+    stdin: input === undefined ? "null" : "piped",
     stdout: "piped",
     stderr: "piped",
-    ...options.signal === undefined ? {} : { signal: options.signal },
+    // Whatever else holds its output, such as criu at work, is waited for.
+    ...signal === undefined ? {} : { signal },
   }).spawn();
-  const output = child.output();
-  if (options.input !== undefined) {
-    const writer = child.stdin.getWriter();
-    // One that ends without reading says why by itself.
-    await writer.write(encoder.encode(options.input)).catch(() => {});
-    await writer.close().catch(() => {});
-  }
-  return await output;
+  return await childOutput(child, { input, limit: MAX_OUTPUT });
 }
 
 /** Runs it so that nothing is left when it is killed. */
@@ -58,7 +62,7 @@ async function runKillable(
   command: string,
   args: string[],
   options: RuntimeCallOptions & { input?: string },
-): Promise<Deno.CommandOutput> {
+): Promise<ChildOutput> {
   if (options.signal === undefined) {
     return await runPiped(command, args, options);
   }
@@ -155,7 +159,7 @@ export function runtimeCalls(full: Required<RuntimeOptions>): RuntimeCalls {
     const isMissing = typeof bundle === "string" && !isThere(bundle);
     const detail = isMissing
       ? `the bundle "${bundle}" does not exist`
-      : lastError(await readTail(options.logFile)) ||
+      : lastError(readTail(options.logFile)) ||
         describeEnd(ended.code, ended.signal);
     throw new RuntimeError(action, {
       runtime: command,
@@ -212,8 +216,8 @@ export function runtimeCalls(full: Required<RuntimeOptions>): RuntimeCalls {
       throw notStarted(action, line, cause);
     }
     options.signal?.throwIfAborted();
-    if (output.success) return decoder.decode(output.stdout);
-    const detail = lastError(decoder.decode(output.stderr)) ||
+    if (output.success) return output.stdout;
+    const detail = lastError(output.stderr) ||
       describeEnd(output.signal === null ? output.code : null, output.signal);
     throw new RuntimeError(action, {
       runtime: command,

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { childOutput } from "@containerkit/libc";
 import { isActive } from "./_apparmor.ts";
 import { readHost } from "./_read_host.ts";
 
@@ -52,6 +53,7 @@ export async function loadApparmor(
       `Cannot load an AppArmor profile: AppArmor is not active here`,
     );
   }
+  signal?.throwIfAborted();
   let child: Deno.ChildProcess;
   try {
     child = new Deno.Command(command, {
@@ -61,9 +63,8 @@ export async function loadApparmor(
         ...dryRun ? ["--skip-kernel-load"] : [],
       ],
       stdin: "piped",
-      stdout: "null",
+      stdout: "piped",
       stderr: "piped",
-      ...signal === undefined ? {} : { signal },
     }).spawn();
   } catch (cause) {
     if (!(cause instanceof Deno.errors.NotFound)) throw cause;
@@ -72,16 +73,12 @@ export async function loadApparmor(
       { cause },
     );
   }
-  const output = child.output();
-  // One that ends without reading says why by itself.
-  await ReadableStream.from([new TextEncoder().encode(profile)])
-    .pipeTo(child.stdin).catch(() => {});
-  const { success, stderr } = await output;
-  signal?.throwIfAborted();
+  const { success, stderr } = await childOutput(child, {
+    input: profile,
+    signal,
+  });
   if (success) return;
   throw new Deno.errors.InvalidData(
-    `Cannot load an AppArmor profile: ${
-      new TextDecoder().decode(stderr).trim() || `${command} failed`
-    }`,
+    `Cannot load an AppArmor profile: ${stderr.trim() || `${command} failed`}`,
   );
 }
