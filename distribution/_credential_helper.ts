@@ -4,6 +4,8 @@ import type { Credentials } from "./credentials.ts";
 
 /** A helper that answers nothing for so long, in milliseconds, is ended. */
 const TIMEOUT = 60_000;
+/** What it may print, in bytes: the list of its servers, which may be many. */
+const MAX_OUTPUT = 2 ** 20;
 const NOT_FOUND = "credentials not found in native keychain";
 /** The user that stands for an identity token. */
 const TOKEN_USER = "<token>";
@@ -24,7 +26,12 @@ async function run(
   const signal = AbortSignal.timeout(TIMEOUT);
   let ended: EndedProgram;
   try {
-    ended = await runProgram(program, { args: [verb], input, signal });
+    ended = await runProgram(program, {
+      args: [verb],
+      input,
+      limit: MAX_OUTPUT,
+      signal,
+    });
   } catch (cause) {
     if (signal.aborted) {
       throw new Deno.errors.TimedOut(
@@ -39,7 +46,12 @@ async function run(
       { cause },
     );
   }
-  const { success, code, stdout } = ended;
+  const { success, code, isTooLong, stdout } = ended;
+  if (isTooLong) {
+    throw new RangeError(
+      `Cannot ${verb} credentials: "${program}" printed more than ${MAX_OUTPUT} bytes`,
+    );
+  }
   const text = new TextDecoder().decode(stdout);
   if (success) return text;
   if (text.trim() === NOT_FOUND) return undefined;

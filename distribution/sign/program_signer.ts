@@ -55,27 +55,31 @@ export function programSigner(
     publicKey,
     ...(certificates === undefined ? {} : { certificates }),
     async sign(message, { hash, padding }, { signal } = {}) {
-      const { success, code, stdout, stderr } = await runProgram(program, {
-        args: [
-          ...args,
-          "--hash",
-          hash,
-          ...(padding === undefined ? [] : ["--padding", padding]),
-        ],
-        input: message,
-        signal,
-      });
+      const { success, code, isTooLong, stdout, stderr } = await runProgram(
+        program,
+        {
+          args: [
+            ...args,
+            "--hash",
+            hash,
+            ...(padding === undefined ? [] : ["--padding", padding]),
+          ],
+          input: message,
+          limit: MAX_OUTPUT,
+          signal,
+        },
+      );
+      if (isTooLong) {
+        throw new RangeError(
+          `Cannot sign with "${program}": it printed more than ${MAX_OUTPUT} bytes`,
+        );
+      }
       if (!success) {
-        const text = new TextDecoder().decode(stderr.subarray(0, 1024)).trim();
+        const text = new TextDecoder().decode(stderr.subarray(-1024)).trim();
         throw new Error(
           `Cannot sign with "${program}": it ended with ${code}${
             text === "" ? "" : `: ${text}`
           }`,
-        );
-      }
-      if (stdout.length > MAX_OUTPUT) {
-        throw new RangeError(
-          `Cannot sign with "${program}": it printed more than ${MAX_OUTPUT} bytes`,
         );
       }
       try {

@@ -33,6 +33,8 @@ export interface ProgramVerdict {
 
 /** Bytes of what a program prints that are kept. */
 const MAX_REASON = 16 * 1024;
+/** Bytes that it may print: the words for a log are its errors. */
+const MAX_OUTPUT = 2 ** 20;
 const MEDIA_TYPE = "application/vnd.oci.descriptor.v1+json";
 
 function clip(bytes: Uint8Array): string {
@@ -60,25 +62,30 @@ async function ask(
     });
   };
   const patience = AbortSignal.timeout(timeout);
-  const { success, code, stdout } = await runProgram(`${folder}/${program}`, {
-    args: [
-      "-name",
-      reference,
-      "-digest",
-      descriptor.digest,
-      "-stdin-media-type",
-      MEDIA_TYPE,
-    ],
-    input: JSON.stringify(descriptor),
-    signal: signal === undefined
-      ? patience
-      : AbortSignal.any([signal, patience]),
-  }).catch((cause) => {
+  const { success, code, isTooLong, stdout } = await runProgram(
+    `${folder}/${program}`,
+    {
+      args: [
+        "-name",
+        reference,
+        "-digest",
+        descriptor.digest,
+        "-stdin-media-type",
+        MEDIA_TYPE,
+      ],
+      input: JSON.stringify(descriptor),
+      limit: MAX_OUTPUT,
+      signal: signal === undefined
+        ? patience
+        : AbortSignal.any([signal, patience]),
+    },
+  ).catch((cause) => {
     signal?.throwIfAborted();
     return patience.aborted
       ? fail(`took longer than ${timeout / 1000} s`)
       : Promise.reject(cause);
   });
+  if (isTooLong) fail(`printed more than ${MAX_OUTPUT} bytes`);
   const reason = clip(stdout);
   if (!success) {
     fail(`refuses it (${code})${reason === "" ? "" : `: ${reason}`}`);

@@ -117,6 +117,29 @@ Deno.test("programVerifier() and programSigner() wait for nothing that a program
     }
   }));
 
+Deno.test("programVerifier() and programSigner() kill what prints without end", () =>
+  withFolder(async (folder) => {
+    await write(folder, "a", "yes & exec yes");
+    await assertRejects(
+      () =>
+        programVerifier(folder, { timeout: 60_000 })({
+          reference,
+          descriptor,
+          registry: new MemorySource(),
+        }),
+      Error,
+      `Cannot admit "${reference}": "a" printed more than 1048576 bytes`,
+    );
+    const signer = programSigner([`${folder}/a`], {
+      publicKey: parsePublicKey(generateKey().publicKey),
+    });
+    await assertRejects(
+      () => sign(descriptor, signer),
+      RangeError,
+      `Cannot sign with "${folder}/a": it printed more than 65536 bytes`,
+    );
+  }));
+
 const rule = {
   name: "own",
   registryScopes: ["registry.example.com/team/app"],
