@@ -3,7 +3,7 @@ import { checkKey, checkLabels, checkOptions } from "./_arguments.ts";
 import { findParent } from "./_checks.ts";
 import type { Place, Sealed } from "./_driver.ts";
 import { type Row, SEALING } from "./_rows.ts";
-import { writeSidecar } from "./_sidecar.ts";
+import { finishSidecar, writeSidecar } from "./_sidecar.ts";
 import { isNotFound, type Store } from "./_store.ts";
 import { syncFilesystem } from "./_sync.ts";
 import { takeBack } from "./_take_back.ts";
@@ -281,6 +281,7 @@ export async function commitAll(
   } catch (error) {
     throw undo(store, all, error);
   }
+  for (const { row } of all) finishSidecar(store.folder(row.id).dir);
   for (const { row } of all) await store.driver.trim?.(store.folder(row.id));
   for (const { lock } of all) lock?.close();
 }

@@ -2,7 +2,12 @@ import type { Fd } from "@containerkit/libc";
 import { tryHold } from "./_hold.ts";
 import { recover } from "./_recover.ts";
 import type { Row } from "./_rows.ts";
-import { readSidecar, type Sidecar, writeSidecar } from "./_sidecar.ts";
+import {
+  readFinalSidecar,
+  readSidecar,
+  type Sidecar,
+  writeSidecar,
+} from "./_sidecar.ts";
 import type { Store } from "./_store.ts";
 import type { FsckOptions, FsckProblem } from "./snapshotter.ts";
 
@@ -165,15 +170,26 @@ export async function fsck(
   }
 }
 
-/** Fills empty records from what lies beside the layers. Layers whose parents are lost are left for {@linkcode fsck} to report. */
-export function rebuild(store: Store): void {
+/**
+ * Fills the records from what lies beside the layers: empty ones by all of it, others, which are older than the layers, by
+ * that of layers they cannot lack otherwise. Layers whose parents are lost are left for {@linkcode fsck} to report.
+ */
+export function rebuild(store: Store, options: { isEmpty: boolean }): void {
   store.state.transaction(() => {
     const left = new Map(
       folderIds(store.root).flatMap((id) => {
-        const sidecar = readSidecar(store.folder(id).dir);
-        return sidecar?.id === id ? [[id, sidecar] as const] : [];
+        const folder = store.folder(id);
+        const sidecar = options.isEmpty
+          ? readSidecar(folder.dir)
+          : readFinalSidecar(folder);
+        const row = store.rows.get(id);
+        if (sidecar?.id !== id || row?.kind === "committed") return [];
+        // It has become a layer since.
+        if (row !== undefined) store.rows.remove(id);
+        return [[id, sidecar] as const];
       }),
     );
+    if (left.size === 0 && !options.isEmpty) return;
     for (let before = -1; before !== left.size;) {
       before = left.size;
       for (const [id, sidecar] of left) {

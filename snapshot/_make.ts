@@ -84,8 +84,8 @@ function beginSnapshot(store: Store, key: string, make: MakeOptions): Made {
     return store.quickly(() => {
       const row = insert(store, key, make);
       id = row.id;
+      store.makeFolder(row.id);
       try {
-        store.makeFolder(row.id);
         const place = store.place(row);
         store.driver.create(place);
         return { row, place };
@@ -95,7 +95,7 @@ function beginSnapshot(store: Store, key: string, make: MakeOptions): Made {
       }
     });
   } catch (error) {
-    // Should the record itself have failed, the folder is still there: whoever gets the number moves it away.
+    // Should the folder or the record itself have failed, the folder is still there: whoever gets the number moves it away.
     if (id !== undefined) store.release(id);
     if (trash !== undefined) void store.destroySoon(trash, undefined);
     throw error;

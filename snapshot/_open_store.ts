@@ -70,7 +70,7 @@ function open(
   moveDamaged(path);
   const store = openRecords();
   try {
-    rebuild(store);
+    rebuild(store, { isEmpty: true });
   } catch (error) {
     store[Symbol.dispose]();
     throw error;
@@ -97,6 +97,7 @@ export async function openStore(
     rebuilds: options.rebuild === true,
   });
   try {
+    if (options.rebuild === true) rebuild(store, { isEmpty: false });
     await recover(store);
   } catch (error) {
     store[Symbol.dispose]();

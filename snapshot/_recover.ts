@@ -94,6 +94,11 @@ export async function recover(store: Store): Promise<unknown[]> {
   const condemned: Condemned[] = [];
   try {
     store.state.transaction(() => {
+      const unfinished = [
+        ...unborn(store),
+        ...store.rows.unsettled(bootId()).map(({ id }) => id),
+      ];
+      for (const id of unfinished) store.checkAge(id);
       for (const name of trash()) {
         const found = sift(store, name);
         if (found !== undefined) condemned.push(found);

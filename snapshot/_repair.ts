@@ -2,7 +2,7 @@ import { renameAt, RenameFlag } from "@containerkit/libc";
 import { DigestMismatchError, parseDigest } from "@containerkit/oci";
 import { checkCommitted } from "./_checks.ts";
 import type { Row } from "./_rows.ts";
-import { writeSidecar } from "./_sidecar.ts";
+import { finishSidecar, writeSidecar } from "./_sidecar.ts";
 import type { Store } from "./_store.ts";
 import { syncFilesystem } from "./_sync.ts";
 import type { LayerSource } from "./layer_source.ts";
@@ -68,6 +68,8 @@ export async function repairRow(
     options: JSON.parse(row.options),
     created: row.created,
   });
+  // Its row has long been durable.
+  finishSidecar(made.dir);
   await syncFilesystem(store.root);
   using lock = store.exclude("repair", row);
   state.transaction(() => {

@@ -1,3 +1,4 @@
+import type { Folder } from "./_driver.ts";
 import { removeIfThere } from "./_folders.ts";
 import type { KeptOptions } from "./_rows.ts";
 
@@ -18,6 +19,8 @@ export interface Sidecar {
 }
 
 const NAME = "snapshot.json";
+/** The mode of one whose row is durable: nothing else makes it read-only. */
+const FINAL = 0o400;
 
 /** Writes it; durable once the filesystem is synced. */
 export function writeSidecar(dir: string, sidecar: Sidecar): void {
@@ -26,6 +29,32 @@ export function writeSidecar(dir: string, sidecar: Sidecar): void {
     mode: 0o600,
   });
   Deno.renameSync(temporary, `${dir}/${NAME}`);
+}
+
+/**
+ * Notes that the row of a layer is durable. Called once it is, so that a power cut can take the note, but never leave it
+ * without the row: whoever finds it without has records of an earlier time.
+ */
+export function finishSidecar(dir: string): void {
+  try {
+    Deno.chmodSync(`${dir}/${NAME}`, FINAL);
+  } catch {
+    // The layer is committed whether it can be noted or not.
+  }
+}
+
+/** Reads that of a layer whose row was durable; `undefined` if it cannot be told. */
+export function readFinalSidecar({ dir, id }: Folder): Sidecar | undefined {
+  try {
+    const { mode } = Deno.lstatSync(`${dir}/${NAME}`);
+    if (((mode ?? 0) & 0o777) !== FINAL) return;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return;
+    throw error;
+  }
+  const sidecar = readSidecar(dir);
+  // A repair that was cut off leaves that of another layer.
+  return sidecar?.id === id ? sidecar : undefined;
 }
 
 /** Removes it: the folder is no layer after all. */

@@ -3,6 +3,7 @@ import { lockFile, type State, type Synchronous } from "@containerkit/state";
 import type { Driver, Folder, Place } from "./_driver.ts";
 import { exists } from "./_folders.ts";
 import { tryHold, tryUpgrade } from "./_hold.ts";
+import { readFinalSidecar } from "./_sidecar.ts";
 import { symbols } from "./_symbols.ts";
 import { openRows, type Row, type Rows } from "./_rows.ts";
 
@@ -124,10 +125,20 @@ export class Store implements Disposable {
     } catch (error) {
       if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
       // Left by a transaction that was never committed: its number is free again.
+      this.checkAge(id);
       this.moveToTrash(id);
       Deno.mkdirSync(dir, { mode: 0o700 });
     }
     this.hold(id);
+  }
+
+  /** Refuses to take for unfinished what is a layer by records that are newer than these. */
+  checkAge(id: number): void {
+    const layer = readFinalSidecar(this.folder(id));
+    if (layer === undefined) return;
+    throw new Deno.errors.InvalidData(
+      `Cannot use state "${this.root}/state.db": it is older than layer "${layer.name}", as one from a backup is; "rebuild" adds the layers that it lacks`,
+    );
   }
 
   /** Moves a folder out of the way; gives the new place, or `undefined` if it is gone. */

@@ -20,7 +20,7 @@ import type { Snapshotter } from "./snapshotter.ts";
  * @returns The snapshotter; any number of processes may have it open.
  * @throws {Deno.errors.NotSupported} If the filesystem cannot hold it, with the reason.
  * @throws {StateVersionError} If a newer version wrote it.
- * @throws {Deno.errors.InvalidData} If its records are damaged or gone; see `rebuild`.
+ * @throws {Deno.errors.InvalidData} If its records are damaged, gone or older than its layers; see `rebuild`.
  *
  * @example Usage
  * ```ts ignore

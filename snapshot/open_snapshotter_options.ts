@@ -20,7 +20,8 @@ export interface OpenSnapshotterOptions {
   readonly state?: string;
   /**
    * Makes the records anew from the layers when they are damaged or gone; what was not committed is lost. A damaged
-   * file is kept beside them.
+   * file is kept beside them. To records that are older than the layers, as those from a backup are, it adds the layers
+   * that they lack.
    *
    * @default {false}
    */
