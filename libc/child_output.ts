@@ -4,8 +4,6 @@
  * @module
  */
 
-import { abortable } from "@std/async/abortable";
-
 /** What is kept of its words for people, in bytes. */
 const MAX_WORDS = 16 * 1024;
 
@@ -84,7 +82,7 @@ export async function childOutput(
       readLast(child.stderr, MAX_WORDS, { stop }),
       child.status,
       // One that ends without reading says why by itself.
-      input !== undefined && send(input, child.stdin, stop).catch(() => {}),
+      input !== undefined && send(input, child.stdin, stop),
     ]);
     signal?.throwIfAborted();
     return flood.signal.aborted
@@ -112,13 +110,17 @@ function kill(child: Deno.ChildProcess, group: boolean): void {
   }
 }
 
-/** Writes all of it; what does not read it is not waited for once the signal is aborted. */
+/** Writes all of it; what does not read it is not waited for once the signal is aborted, nor is it said. */
 function send(
   input: string,
   to: WritableStream<Uint8Array<ArrayBuffer>>,
   signal: AbortSignal,
 ): Promise<void> {
-  return abortable(new Blob([input]).stream().pipeTo(to, { signal }), signal);
+  const aborted = new Promise<void>((resolve) =>
+    signal.addEventListener("abort", () => resolve(), { once: true })
+  );
+  const sent = new Blob([input]).stream().pipeTo(to, { signal });
+  return Promise.race([aborted, sent.catch(() => {})]);
 }
 
 /** Reads to the end, or until it is to stop, and keeps the last bytes; each time that some are not kept is told. */

@@ -453,10 +453,13 @@ const RESIZER = `
   import { openVolumes } from "@containerkit/volume";
   const [path, when] = Deno.args;
   await using volumes = await openVolumes({ root: path + "/lib", state: path + "/run" });
-  const { output } = Deno.Command.prototype;
-  Deno.Command.prototype.output = async function () {
-    if (when === "after") await output.call(this);
-    Deno.kill(Deno.pid, "SIGKILL");
+  const die = () => Deno.kill(Deno.pid, "SIGKILL");
+  const { spawn } = Deno.Command.prototype;
+  Deno.Command.prototype.spawn = function () {
+    if (when === "before") die();
+    const child = spawn.call(this);
+    child.status.then(die);
+    return child;
   };
   await volumes.resize("data", { size: 32 * 1024 * 1024 });
 `;
