@@ -5,9 +5,6 @@ import type { Sent } from "./_send.ts";
 /** A server that gives less than this within the time, in bytes, stands still: one byte now and then would hold a reader for ever. */
 export const LEAST = 1024;
 
-/** Somewhat more than the runtime has at hand at once of an answer, in bytes. */
-const SIZE = 512 * 1024;
-
 /** Options of {@linkcode readChunks}. */
 export interface ReadChunksOptions {
   /** How long, in milliseconds, next to nothing may come. */
@@ -39,7 +36,6 @@ export async function* readChunks(
   const { body } = answer.response;
   if (body === null) return;
   const reader = openBody(body);
-  let buffer = new ArrayBuffer(SIZE);
   /** Since when it waits for the server, and how long it did before, for the bytes that came since the count began. */
   let since: number | undefined;
   let waited = 0;
@@ -53,14 +49,13 @@ export async function* readChunks(
   try {
     for (;;) {
       since = performance.now();
-      const { done, value } = await reader.read(new Uint8Array(buffer));
+      const { done, value } = await reader.read();
       waited += performance.now() - since;
       since = undefined;
       if (done) {
         isDone = true;
         return;
       }
-      buffer = value.buffer;
       count += value.length;
       if (count >= LEAST) waited = count = 0;
       yield value;

@@ -50,3 +50,26 @@ Deno.test("readBody() gives what came before a break, then says so", async () =>
   assertEquals(error.code, "SIZE_INVALID");
   assertEquals(sizes, [10, 2 << 20]);
 });
+
+Deno.test("readBody() gives what came before a break of a body that is read into memory that is given", async () => {
+  let at = 0;
+  const body = new ReadableStream<Uint8Array<ArrayBuffer>>({
+    type: "bytes",
+    pull(controller) {
+      if (++at > 3) throw new Error("gone");
+      const { byobRequest } = controller as ReadableByteStreamController;
+      const view = byobRequest!.view as Uint8Array<ArrayBuffer>;
+      view.fill(at);
+      byobRequest!.respond(100);
+    },
+  });
+  const pieces: Uint8Array<ArrayBuffer>[] = [];
+  const error = await assertRejects(async () => {
+    for await (const piece of readBody(requestOf(body))) {
+      pieces.push(piece.slice());
+    }
+  }, ApiError);
+  assertEquals(error.code, "SIZE_INVALID");
+  const whole = await new Blob(pieces).bytes();
+  assertEquals(whole, new Uint8Array(300).map((_, i) => 1 + i / 100));
+});
