@@ -436,7 +436,10 @@ pureTest(
 
 Deno.test("writeLayer() lets sockets have their turn", async () => {
   const chunk = pattern(1 << 16);
-  const { readable } = writeLayer(streamOf(...Array(400).fill(chunk)));
-  const read = readable.pipeTo(new WritableStream());
-  assertGreater(await countEchoes(read), 10);
+  const write = () =>
+    writeLayer(streamOf(...Array(400).fill(chunk))).readable
+      .pipeTo(new WritableStream());
+  assertGreater(await countEchoes(write()), 10);
+  const many = [write(), write(), write(), write()];
+  assertGreater(await countEchoes(Promise.all(many)), 100);
 });

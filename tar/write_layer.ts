@@ -8,6 +8,7 @@ import { createHash } from "node:crypto";
 import { createCompressor, runCodec } from "./_codec.ts";
 import { readChunks } from "./_read_chunks.ts";
 import { streamOf } from "./_stream_of.ts";
+import { Turn } from "./_turn.ts";
 import type { ByteSource } from "./byte_source.ts";
 import type { Compression } from "./detect_compression.ts";
 import type { LayerDigests, LayerReader } from "./read_layer.ts";
@@ -61,9 +62,6 @@ export function writeLayer(
   );
 }
 
-/** How long, in milliseconds, others wait for their turn. */
-const TURN = 10;
-
 async function* compressAndHash(
   archive: ByteSource,
   options: CompressOptions,
@@ -74,16 +72,12 @@ async function* compressAndHash(
   const stored = compression === "none" ? undefined : createHash("sha256");
   let diffSize = 0;
   let size = 0;
-  let since = performance.now();
+  const turn = new Turn();
   async function* count() {
     for await (const chunk of readChunks(archive, { signal })) {
       plain.update(chunk);
       diffSize += chunk.length;
-      if (performance.now() - since > TURN) {
-        // By a timer: nothing else has Deno look for what comes by sockets.
-        await new Promise<void>((resolve) => void setTimeout(resolve));
-        since = performance.now();
-      }
+      await turn.rest();
       yield chunk;
     }
   }
