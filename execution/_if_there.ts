@@ -1,8 +1,9 @@
-/** Changes a file that may be gone: then there is nothing to do. */
-export function ifThere(change: () => void): void {
+/** Does something with a file that may be gone: then there is nothing to do, and `undefined` is given. */
+export function ifThere<T>(action: () => T): T | undefined {
   try {
-    change();
+    return action();
   } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
   }
 }

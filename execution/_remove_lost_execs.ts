@@ -4,11 +4,8 @@ import { isUnreaped } from "./_process_stat.ts";
 import { removeFolder } from "./_runtime_copies.ts";
 
 function execIds({ execs }: Bundle): string[] {
-  let ids: string[] = [];
-  ifThere(() => {
-    ids = [...Deno.readDirSync(execs)].map(({ name }) => name);
-  });
-  return ids;
+  return (ifThere(() => [...Deno.readDirSync(execs)]) ?? [])
+    .map(({ name }) => name);
 }
 
 /**
