@@ -98,6 +98,12 @@ export function holdNewborn(): Disposable {
   };
 }
 
+/** What others have left to this program is looked for, and reaped in a while. */
+export function noticeOrphans(): void {
+  listen();
+  rest();
+}
+
 function listen(): void {
   if (listening) return;
   listening = true;
@@ -111,11 +117,12 @@ function rest(): void {
   if (!listening || held.size > 0 || starts.size > 0) return;
   const children = childrenOf();
   for (const pid of kept.keys()) if (!children.includes(pid)) kept.delete(pid);
-  const mayLeave = children.some((pid) =>
-    processStat(pid)?.state === "Z"
-      ? kept.get(pid)?.isTold()
-      : kept.has(pid) || isContained(pid, containers())
-  );
+  const mayLeave = children.some((pid) => {
+    const stat = processStat(pid);
+    return stat?.state === "Z"
+      ? isOrphan(pid, stat)
+      : kept.has(pid) || isContained(pid, containers());
+  });
   if (mayLeave) return;
   listening = false;
   Deno.removeSignalListener("SIGCHLD", soon);

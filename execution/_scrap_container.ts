@@ -1,11 +1,11 @@
 import type { Bundle } from "./_bundle.ts";
 import { cgroupFolders } from "./_cgroup_paths.ts";
-import { cgroupPids, signalCgroup } from "./_cgroup_procs.ts";
+import { signalCgroup } from "./_cgroup_procs.ts";
 import { conmonEnd, findConmon } from "./_conmon.ts";
 import { isAnothers } from "./_is_anothers.ts";
-import { processStat } from "./_process_stat.ts";
+import { noticeOrphans } from "./_orphans.ts";
 import { SIGKILL } from "./_signals.ts";
-import { sweep } from "./_sweep.ts";
+import { noteAdopted } from "./_sweep.ts";
 import { isThere } from "./_is_there.ts";
 import { removeCgroup } from "./_remove_cgroup.ts";
 import type { Runtime } from "./runtime.ts";
@@ -28,20 +28,17 @@ export async function scrapContainer(
   await endRuntimes([bundle.path, own]);
   // That of a unit of systemd goes with its last process.
   const paths = cgroupsPath === undefined ? {} : cgroupFolders(cgroupsPath);
-  // A zombie is in no cgroup: they are listed before they are killed.
-  const left = new Map(
-    cgroupPids(paths).map((pid) => [pid, processStat(pid)?.startTime]),
-  );
+  const reapAdopted = noteAdopted(paths);
   try {
     await runtime.delete(bundle.id, { force: true });
   } catch {
     // It knows nothing of it, or half: the rest is done without it.
   }
   signalCgroup(paths, SIGKILL);
-  // Those that the end of who made them made children of this program.
-  await sweep((pid, { startTime }) => left.get(pid) === startTime);
+  await reapAdopted();
   for (const path of new Set(Object.values(paths))) await removeCgroup(path);
   const conmon = findConmon(bundle);
   if (conmon !== undefined) await conmonEnd(conmon);
   await removeFolder(own);
+  noticeOrphans();
 }

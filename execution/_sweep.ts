@@ -1,5 +1,8 @@
 import { pidfdOpen, pidfdSendSignal, SyscallError } from "@containerkit/libc";
-import { allChildren } from "./_orphan_signs.ts";
+import type { ProcessIdentity } from "./_bundle.ts";
+import type { CgroupPaths } from "./_cgroup_paths.ts";
+import { cgroupPids, isInside } from "./_cgroup_procs.ts";
+import { allChildren, childrenOf } from "./_orphan_signs.ts";
 import {
   holdNewborn,
   isHeld,
@@ -57,6 +60,38 @@ export async function sweep(
     if (pids.length === 0) return;
     for (const pid of pids) await end(pid);
   }
+}
+
+/**
+ * Notes the processes of a container that are children of this program, zombies
+ * too, or may become such: the end of who started them does that, and nobody
+ * else can reap them.
+ *
+ * @param cgroups Where they are; once those have gone no zombie tells where it was.
+ * @param first The first process.
+ * @returns Ends and reaps them.
+ */
+export function noteAdopted(
+  cgroups: CgroupPaths,
+  first?: ProcessIdentity,
+): () => Promise<void> {
+  const zombies = childrenOf().filter((pid) =>
+    pid === first?.pid ||
+    !isHeld(pid) && !isKept(pid) && isInside(pid, cgroups)
+  );
+  const noted = new Map(
+    [...zombies, ...cgroupPids(cgroups)]
+      .map((pid) => [pid, processStat(pid)?.startTime]),
+  );
+  if (first !== undefined) noted.set(first.pid, first.startTime);
+  return async () => {
+    for (const [pid, startTime] of noted) {
+      const stat = processStat(pid);
+      const isAdopted = stat?.startTime === startTime &&
+        stat?.parent === Deno.pid && !isHeld(pid);
+      if (isAdopted) await end(pid);
+    }
+  };
 }
 
 /**

@@ -227,6 +227,31 @@ Deno.exit(code);`;
 );
 
 orphanTest(
+  "deleteContainer() reaps what the end of the program that made it has left to this one",
+  "sleep 1000",
+  async ({ state, again }) => {
+    // Its containers are not held here, and were not kept by this program.
+    const script = `
+import { run } from "${import.meta.resolve("./mod.ts")}";
+const container = await run("left", ${JSON.stringify(again.spec)}, ${
+      JSON.stringify({ ...again, spec: undefined })
+    });
+container.keep();
+await container[Symbol.asyncDispose]();
+console.log(container.pid);
+Deno.exit();`;
+    const { stdout } = await new Deno.Command(Deno.execPath(), {
+      args: ["eval", "--no-check", script],
+    }).output();
+    const pid = Number(new TextDecoder().decode(stdout));
+    Deno.kill(pid, "SIGKILL");
+    await until("its end", () => childrenInState("Z").includes(pid));
+    await deleteContainer("left", { state });
+    assertEquals(isThere(pid), false);
+  },
+);
+
+orphanTest(
   "children that somebody else waits for are left to them, however late that is",
   "sleep 1000",
   async ({ stranger }) => {

@@ -8,6 +8,7 @@ import {
   readLog,
   recoverContainers,
 } from "@containerkit/execution";
+import { prctl, PrctlOption } from "@containerkit/libc";
 import { makeBusyboxRootfs } from "../busybox_rootfs.ts";
 import { need } from "../need.ts";
 import { tempDir } from "../temp_dir.ts";
@@ -167,6 +168,8 @@ rootTest(
     let victims = start(0);
     const rounds = KILLS / AT_ONCE;
     for (let round = 0; round < rounds; round++) {
+      // What the killed leave comes to this program, as to one that ran containers, or to another.
+      prctl(PrctlOption.SET_CHILD_SUBREAPER, round % 2);
       const lines = await Promise.all(
         victims.map((one) => one.killAfter(Math.random() * LONGEST_MS)),
       );
