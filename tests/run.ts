@@ -1,8 +1,9 @@
 // deno-lint-ignore-file no-console
 /**
- * Runs the tests, in two groups at once: what is pure, and what asks the kernel.
- * As root the second group has mount and network namespaces of its own, so that
- * no test can change the machine's. The closing line counts both.
+ * Runs the tests, in groups at once: what is pure, what asks the kernel, and
+ * what boots kernels of its own. As root what asks the kernel has mount and
+ * network namespaces of its own, so that no test can change the machine's. The
+ * closing line counts all.
  *
  * `deno run -A tests/run.ts [--long] [--guest] [--faults] [filter]`
  */
@@ -10,19 +11,45 @@ import { parseArgs } from "@std/cli/parse-args";
 
 const ROOT = new URL("..", import.meta.url).pathname;
 const CACHE = `${ROOT}.cache`;
-const GROUPS: Readonly<Record<string, readonly string[]>> = {
-  pure: ["oci", "tar", "state", "content", "distribution", "README.md", "docs"],
-  kernel: [
-    "libc",
-    "mount",
-    "snapshot",
-    "network",
-    "volume",
-    "execution",
-    "examples",
-    "tests",
-    "mod.ts",
-  ],
+
+/** Tests that run in one process. */
+interface Group {
+  readonly paths: readonly string[];
+  /** Paths below those that are not its own. */
+  readonly except?: readonly string[];
+  /** Whether it asks the machine's kernel. */
+  readonly kernel?: boolean;
+}
+
+const GUEST: Group = { paths: ["tests/guest"] };
+const GROUPS: Readonly<Record<string, Group>> = {
+  pure: {
+    paths: [
+      "oci",
+      "tar",
+      "state",
+      "content",
+      "distribution",
+      "README.md",
+      "docs",
+    ],
+  },
+  kernel: {
+    paths: [
+      "libc",
+      "mount",
+      "snapshot",
+      "network",
+      "volume",
+      "execution",
+      "examples",
+      "tests",
+      "mod.ts",
+    ],
+    except: GUEST.paths,
+    kernel: true,
+  },
+  guest: GUEST,
 };
 
 interface Counts {
@@ -51,7 +78,7 @@ function exists(path: string): boolean {
 
 async function runGroup(
   name: string,
-  paths: readonly string[],
+  { paths, except = [], kernel = false }: Group,
   options: { filter: string | undefined; env: Record<string, string> },
 ): Promise<Counts & { ok: boolean }> {
   const junit = `${CACHE}/junit-${name}.xml`;
@@ -67,9 +94,10 @@ async function runGroup(
     `--preload=${ROOT}tests/preload.ts`,
     `--junit-path=${junit}`,
     ...(options.filter === undefined ? [] : [`--filter=${options.filter}`]),
+    ...(except.length === 0 ? [] : [`--ignore=${except.join(",")}`]),
     ...paths.filter((path) => exists(`${ROOT}${path}`)),
   ];
-  const isolated = name === "kernel" && Deno.uid() === 0;
+  const isolated = kernel && Deno.uid() === 0;
   const [command = "", ...args] = isolated
     ? [
       "unshare",
@@ -158,13 +186,13 @@ if (flags.long || flags.faults) env.CONTAINERKIT_LONG = "1";
 if (flags.guest) env.CONTAINERKIT_GUEST = "1";
 
 const groups: typeof GROUPS = flags.faults
-  ? { kernel: ["tests/faults"] }
+  ? { kernel: { paths: ["tests/faults"], kernel: true } }
   : flags.guest
-  ? { kernel: ["tests/guest"] }
+  ? { guest: GUEST }
   : GROUPS;
 const results = await Promise.all(
-  Object.entries(groups).map(([name, paths]) =>
-    runGroup(name, paths, { filter, env })
+  Object.entries(groups).map(([name, group]) =>
+    runGroup(name, group, { filter, env })
   ),
 );
 const sum = (key: keyof Counts) =>
