@@ -11,6 +11,8 @@ import { currentBoot, type IngestRow } from "./_ingests.ts";
 import { checkLabels } from "./_labels.ts";
 import { blobPath } from "./_layout.ts";
 import { placeFile, placeShared } from "./_place_blob.ts";
+import { FileReader } from "./_file_reader.ts";
+import type { BlobReader } from "./blob_reader.ts";
 import type {
   BlobWriter,
   CommitOptions,
@@ -173,6 +175,17 @@ export class FileWriter implements BlobWriter {
       }
       await this.#file.truncate(size);
     });
+  }
+
+  // deno-lint-ignore require-await -- what it throws is a rejection
+  async reader(): Promise<BlobReader> {
+    const { path } = this.#open();
+    const shared = this.#shared;
+    // At once: a commit moves it.
+    const file = Deno.openSync(
+      shared === undefined ? path : blobPath(this.#context.path, shared.digest),
+    );
+    return new FileReader(file, this.offset);
   }
 
   digest(): Promise<string> {

@@ -4,6 +4,8 @@
  * @module
  */
 
+import type { BlobReader } from "./blob_reader.ts";
+
 /** Options of {@linkcode BlobWriter.commit}. */
 export interface CommitOptions {
   /** Labels of the blob. */
@@ -94,6 +96,11 @@ export interface BlobWriter extends AsyncDisposable {
    * @throws {RangeError} If there are not so many.
    */
   truncate(size: number): Promise<void>;
+  /**
+   * Opens what is written so far for reading: more can be read as more is written, but for what is gathered still, and
+   * all of it once it is committed. It stays readable whatever becomes of the writer.
+   */
+  reader(): Promise<BlobReader>;
   /** The digest of what is written so far. After a resume it waits until that part is hashed. */
   digest(): Promise<string>;
   /** How far it is. */

@@ -48,6 +48,29 @@ Deno.test("commit() takes sha256, sha384 and sha512, and hashes again for anothe
   }
 });
 
+Deno.test("reader() of a writer reads what is written, more as it comes, and all once it is committed", async () => {
+  await using temp = tempDir();
+  using store = await openStore({ root: temp.path });
+  const bytes = randomBytes(3_000_000);
+  const writer = await store.writer("growing");
+  using reader = await writer.reader();
+  const buffer = new Uint8Array(bytes.length);
+  assertEquals(await reader.readAt(buffer, 0), 0);
+  await writer.write(bytes.subarray(0, 2_000_000));
+  assertEquals(await reader.readAt(buffer, 500_000), 1_500_000);
+  assertEquals(
+    buffer.subarray(0, 1_500_000),
+    bytes.subarray(500_000, 2_000_000),
+  );
+  // Small ones are gathered: they may be there or not.
+  await writer.write(bytes.subarray(2_000_000, 2_000_100));
+  await writer.write(bytes.subarray(2_000_100));
+  await writer.commit();
+  assertEquals(await reader.readAt(buffer, 0), bytes.length);
+  assertEquals(buffer, bytes);
+  await assertRejects(() => writer.reader(), Deno.errors.BadResource);
+});
+
 Deno.test("commit() takes an empty blob", async () => {
   await using temp = tempDir();
   using store = await openStore({ root: temp.path });

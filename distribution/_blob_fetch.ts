@@ -1,9 +1,8 @@
 import type { Descriptor } from "@containerkit/oci";
 import { fetchBlob } from "./_fetch_blob.ts";
-import { LiveReader } from "./_live_reader.ts";
+import { GrowingBlob } from "./_growing_blob.ts";
 import type { Semaphore } from "./_semaphore.ts";
 import type { Target } from "./_target.ts";
-import { unlessAborted } from "./_unless_aborted.ts";
 import type { BlobStore } from "./blob_store.ts";
 import type { TransferEvent } from "./transfer_event.ts";
 
@@ -22,21 +21,22 @@ export class BlobFetch {
   readonly #descriptor: Descriptor;
   readonly #context: FetchContext;
   #fetched: Promise<void> | undefined;
-  /** Whoever opened it before its first byte came, and reads along. */
-  #reader: LiveReader | undefined;
-  #isRunning = false;
+  #growing: GrowingBlob;
 
   constructor(descriptor: Descriptor, context: FetchContext) {
     this.#descriptor = descriptor;
     this.#context = context;
+    this.#growing = new GrowingBlob(descriptor.size);
   }
 
   /** Fetches it into the store, unless that was begun; what failed may go right the next time. */
   fetch(options: { urgent?: boolean } = {}): Promise<void> {
-    return this.#fetched ??= this.#run(options.urgent ?? false).catch(
+    return this.#fetched ??= this.#run(options.urgent ?? false).then(
+      () => this.#growing.finish(),
       (error) => {
-        this.#fetched = this.#reader = undefined;
-        this.#isRunning = false;
+        this.#growing.fail(error);
+        this.#growing = new GrowingBlob(this.#descriptor.size);
+        this.#fetched = undefined;
         throw error;
       },
     );
@@ -52,22 +52,19 @@ export class BlobFetch {
     options: { signal?: AbortSignal } = {},
   ): Promise<ReadableStream<Uint8Array>> {
     const { store } = this.#context;
-    const { digest } = this.#descriptor;
+    const { digest, size } = this.#descriptor;
     const { signal } = options;
     if (await this.#isThere()) return await store.open(digest, options);
     signal?.throwIfAborted();
-    if (this.#isRunning || this.#reader !== undefined) {
-      await unlessAborted(this.fetch(), signal);
-      return await store.open(digest, options);
+    const growing = this.#growing;
+    const fetched = this.fetch({ urgent: true });
+    // Who reads it meanwhile is told there.
+    fetched.catch(() => {});
+    if (await growing.canRead(0, { signal })) {
+      return await growing.open(0, size, { signal });
     }
-    const reader = new LiveReader(signal);
-    this.#reader = reader;
-    this.fetch({ urgent: true }).then(
-      () =>
-        reader.finish((offset) => store.open(digest, { ...options, offset })),
-      (error) => reader.fail(error),
-    );
-    return reader.stream;
+    await fetched;
+    return await store.open(digest, options);
   }
 
   async #isThere(): Promise<boolean> {
@@ -84,14 +81,12 @@ export class BlobFetch {
         descriptor: this.#descriptor,
         offset: this.#descriptor.size,
       });
-      this.#reader?.begin(this.#descriptor.size);
       return;
     }
-    this.#isRunning = true;
     await fetchBlob(target, store, this.#descriptor, {
       places,
       onProgress,
-      along: this.#reader,
+      growing: this.#growing,
     });
   }
 }

@@ -1,6 +1,7 @@
 import type { Descriptor } from "@containerkit/oci";
 import { downloadAhead } from "./_download_ahead.ts";
 import { fromNextHost } from "./_next_host.ts";
+import type { GrowingBlob } from "./_growing_blob.ts";
 import { Semaphore } from "./_semaphore.ts";
 import { embedded } from "./_read_blob.ts";
 import type { Target } from "./_target.ts";
@@ -15,18 +16,8 @@ export interface FetchBlobOptions {
   readonly onProgress?: ((event: TransferEvent) => void) | undefined;
   /** Places for further connections, while nobody else needs them. */
   readonly places?: Semaphore;
-  /** Who reads along, and how. */
-  readonly along?: ReadAlong | undefined;
-}
-
-/** Reads a blob while it is fetched. */
-export interface ReadAlong {
-  /** Told the first byte that will come: more than 0 if a part was here already. */
-  begin(offset: number): void;
-  /** Whether it got any byte. */
-  readonly hasBytes: boolean;
-  /** Gets each chunk once it is written, and holds back the next one, which overwrites it. */
-  push(chunk: Uint8Array<ArrayBuffer>): Promise<void>;
+  /** Who reads it meanwhile. It is for the caller to end. */
+  readonly growing?: GrowingBlob | undefined;
 }
 
 /**
@@ -39,18 +30,20 @@ export async function fetchBlob(
   descriptor: Descriptor,
   options: FetchBlobOptions = {},
 ): Promise<void> {
-  return await fromNextHost(
-    target,
-    (skip) => fetchOnce(target, store, { descriptor, skip, ...options }),
-    // What was passed on cannot be taken back.
-    () => !options.along?.hasBytes,
-  );
+  return await fromNextHost(target, async (skip) => {
+    try {
+      await fetchOnce(target, store, { descriptor, skip, ...options });
+    } catch (error) {
+      options.growing?.drop(error);
+      throw error;
+    }
+  });
 }
 
 async function fetchOnce(
   target: Target,
   store: BlobStore,
-  { descriptor, skip, onProgress, along, places = new Semaphore(0) }:
+  { descriptor, skip, onProgress, growing, places = new Semaphore(0) }:
     & FetchBlobOptions
     & {
       descriptor: Descriptor;
@@ -67,10 +60,11 @@ async function fetchOnce(
     if (skip > 0 || writer.offset > size) await writer.truncate?.(0);
     offset = writer.offset;
     tell("start");
-    along?.begin(offset);
+    growing?.begin(writer);
     let told = offset;
     const advance = (now: number) => {
       offset = now;
+      growing?.advance(offset);
       if (offset - told < STEP) return;
       told = offset;
       tell("progress");
@@ -82,17 +76,13 @@ async function fetchOnce(
         offset,
         skip,
         places,
-        // Who reads along needs the bytes here.
-        take: readFrom === undefined || along !== undefined
-          ? undefined
-          : { readFrom, onProgress: advance },
+        take: readFrom && { readFrom, onProgress: advance },
         onRetry: () => tell("retry"),
       })
       : [inline];
     for await (const chunk of chunks) {
       await writer.write(chunk);
       advance(offset + chunk.length);
-      await along?.push(chunk);
     }
     await writer.commit(size, digest);
     tell("done");
@@ -100,7 +90,6 @@ async function fetchOnce(
     await writer?.abort();
     if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
     // Another process was faster.
-    along?.begin(size);
     offset = size;
     tell("exists");
   }

@@ -6,12 +6,10 @@ import type { Target } from "./_target.ts";
  * attempt may be what is wrong.
  *
  * @param fetch Passes over so many hosts.
- * @param mayRepeat Whether it can be fetched again.
  */
 export async function fromNextHost<T>(
   { client, registry }: Target,
   fetch: (skip: number) => Promise<T>,
-  mayRepeat: () => boolean = () => true,
 ): Promise<T> {
   const hosts = await client.countHosts(registry, "pull");
   for (let skip = 0;; skip++) {
@@ -20,7 +18,7 @@ export async function fromNextHost<T>(
     } catch (error) {
       const isWrong = error instanceof Error &&
         error.name === DigestMismatchError.name;
-      if (!isWrong || skip >= hosts || !mayRepeat()) throw error;
+      if (!isWrong || skip >= hosts) throw error;
     }
   }
 }

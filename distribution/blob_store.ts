@@ -6,6 +6,14 @@
 
 import type { Descriptor } from "@containerkit/oci";
 
+/** Reads a blob at any place. */
+export interface BlobPartReader {
+  /** Fills a buffer from an offset on; gives how many bytes there were. */
+  readAt(buffer: Uint8Array, offset: number): Promise<number>;
+  /** Closes it. */
+  close(): void;
+}
+
 /** One blob being written; `@containerkit/content`'s writer is one. */
 export interface BlobWriter {
   /** How many bytes are there already, from this or an earlier attempt. */
@@ -37,6 +45,11 @@ export interface BlobWriter {
    * @param size How many bytes to keep.
    */
   truncate?(size: number): Promise<void>;
+  /**
+   * Opens what is written so far for reading. More can be read as more is written, and all of it once it is committed;
+   * without it nobody reads a blob before that.
+   */
+  reader?(): Promise<BlobPartReader>;
   /** The digest of what is written so far, by sha256 unless the descriptor says otherwise: where it is there, nobody hashes the same bytes again. */
   digest?(): Promise<string>;
   /** Gives up writing; what was written may be resumed later. */

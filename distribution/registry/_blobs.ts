@@ -1,7 +1,9 @@
 import { ApiError } from "./_api_error.ts";
 import type { Call } from "./_context.ts";
+import { passBlob } from "./_pass_blob.ts";
+import { statBehind } from "./_pull_blob.ts";
 import { sendBlob } from "./_send_blob.ts";
-import { pullBlob } from "./_upstream.ts";
+import { unknownBlob } from "./_unknown_blob.ts";
 
 export async function handleBlob(
   call: Call,
@@ -11,23 +13,22 @@ export async function handleBlob(
   switch (request.method) {
     case "GET":
     case "HEAD": {
-      const here = await repository.hasBlob(digest)
-        ? await context.store.stat(digest)
-        : undefined;
-      const info = here ?? await pullBlob(call, digest);
-      if (info === undefined) {
-        throw new ApiError("BLOB_UNKNOWN", "the blob is not known");
-      }
-      return await sendBlob(call, {
+      const here = await statHere(call, digest);
+      const info = here ?? await statBehind(call, digest);
+      if (info === undefined) throw unknownBlob();
+      const content = {
         digest,
         size: info.size,
         mediaType: "application/octet-stream",
-      });
+      };
+      return here === undefined
+        ? await passBlob(call, content)
+        : await sendBlob(call, content);
     }
     case "DELETE":
       return await context.locks.run(digest, async () => {
         if (!await repository.hasBlob(digest)) {
-          throw new ApiError("BLOB_UNKNOWN", "the blob is not known");
+          throw unknownBlob();
         }
         await letGo(call, digest);
         return new Response(null, { status: 202 });
@@ -35,6 +36,16 @@ export async function handleBlob(
     default:
       throw new ApiError("UNSUPPORTED", "the method is not allowed");
   }
+}
+
+/** The size of a blob that the repository has and the store too, or `undefined`. */
+export async function statHere(
+  { context, repository }: Call,
+  digest: string,
+): Promise<{ readonly size: number } | undefined> {
+  return await repository.hasBlob(digest)
+    ? await context.store.stat(digest)
+    : undefined;
 }
 
 /** Removes content from a repository, and from the store with the last one that has it. Whoever calls has its lock. */

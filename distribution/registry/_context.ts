@@ -1,4 +1,5 @@
 import type { Locks } from "../_locks.ts";
+import type { Pulls } from "./_pulls.ts";
 import type { RepositoryIndex } from "./_repository_index.ts";
 import type { Uploads } from "./_uploads.ts";
 import type { RegistryAccess } from "./registry_access.ts";
@@ -11,6 +12,7 @@ export interface Context {
   readonly store: RegistryStore;
   readonly index: RegistryIndex;
   readonly uploads: Uploads;
+  readonly pulls: Pulls;
   /**
    * Of digests and of repositories, which are never the same text: whether a blob is held and whether the store has it changes together,
    * and so does what a tag was found to be and what it becomes. Who needs both takes that of the repository first.
@@ -26,6 +28,7 @@ export interface Context {
     | ((access: RegistryAccess) => boolean | Promise<boolean>)
     | undefined;
   readonly challenge: string;
+  readonly onError: ((error: unknown, request: Request) => void) | undefined;
 }
 
 /** One request for one repository. */

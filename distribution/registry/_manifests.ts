@@ -12,7 +12,8 @@ import { isDocument } from "../_is_document.ts";
 import { readLimited } from "../_body.ts";
 import { TAG_REGEXP } from "../_grammar.ts";
 import { ApiError } from "./_api_error.ts";
-import { letGo } from "./_blobs.ts";
+import { letGo, statHere } from "./_blobs.ts";
+import { pullBlob, statBehind } from "./_pull_blob.ts";
 import type { Call } from "./_context.ts";
 import { readBody } from "./_read_body.ts";
 import { saveManifest } from "./_save_manifest.ts";
@@ -99,6 +100,7 @@ async function put(call: Call, reference: string): Promise<Response> {
   const descriptor = describeAs(reference, document.mediaType!, bytes);
   const tags = readTags(reference, url);
   const { subject } = document;
+  await pullMissing(call, document);
   await context.locks.run(repository.name, async () => {
     await checkConditions(call, reference);
     await checkBlobs(call, document);
@@ -187,23 +189,38 @@ function readTags(reference: string, url: URL): readonly string[] {
   return tags;
 }
 
+/** The blobs that an image has to have here. */
+function blobsOf(document: ImageManifest | ImageIndex): string[] {
+  if ("manifests" in document) return [];
+  return [document.config, ...document.layers]
+    .filter(({ mediaType }) => !isForeignLayerType(mediaType))
+    .map(({ digest }) => digest);
+}
+
+/** Fetches those that the client did not send because the registry behind this one has them. */
+async function pullMissing(
+  call: Call,
+  document: ImageManifest | ImageIndex,
+): Promise<void> {
+  for (const digest of blobsOf(document)) {
+    if (await statHere(call, digest) !== undefined) continue;
+    const behind = await statBehind(call, digest);
+    if (behind === undefined) return;
+    await pullBlob(call, digest, behind.size).kept;
+  }
+}
+
 /** An image is complete before it has a name; what an index lists may come later, or never. */
 async function checkBlobs(
   call: Call,
   document: ImageManifest | ImageIndex,
 ): Promise<void> {
-  if ("manifests" in document) return;
-  for (const { digest, mediaType } of [document.config, ...document.layers]) {
-    if (isForeignLayerType(mediaType)) continue;
-    if (
-      !await call.repository.hasBlob(digest) ||
-      await call.context.store.stat(digest) === undefined
-    ) {
-      throw new ApiError(
-        "MANIFEST_BLOB_UNKNOWN",
-        `the blob "${digest}" is not known`,
-      );
-    }
+  for (const digest of blobsOf(document)) {
+    if (await statHere(call, digest) !== undefined) continue;
+    throw new ApiError(
+      "MANIFEST_BLOB_UNKNOWN",
+      `the blob "${digest}" is not known`,
+    );
   }
 }
 

@@ -5,12 +5,30 @@ import { parseRange } from "./_range.ts";
 /** From so many bytes on the runtime moves a file by itself; less is read at once, and the file is closed before anybody asks for it. */
 const LARGE = 1024 * 1024;
 
-/** Answers with stored content, whole or a part. */
+/** What is sent. */
+export interface BlobContent {
+  readonly digest: string;
+  readonly size: number;
+  readonly mediaType: string;
+}
+
+/** Opens content from an offset to another, the latter excluded. */
+export type OpenPart = (
+  start: number,
+  end: number,
+) => Promise<ReadableStream<Uint8Array>>;
+
+/**
+ * Answers with content, whole or a part.
+ *
+ * @param open Where it comes from, instead of the store.
+ */
 export async function sendBlob(
   call: Call,
-  content: { digest: string; size: number; mediaType: string },
+  content: BlobContent,
+  open: OpenPart = (start, end) => openStored(call, content, start, end),
 ): Promise<Response> {
-  const { context, request } = call;
+  const { request } = call;
   const { digest, size, mediaType } = content;
   const etag = `"${digest}"`;
   const headers: Record<string, string> = {
@@ -38,12 +56,23 @@ export async function sendBlob(
   if (request.method === "HEAD") {
     return new Response(null, { status, headers });
   }
-  const body = await context.store.open(
-    digest,
-    { offset: start, length: end - start, direct: end - start >= LARGE },
-  );
+  const body = await open(start, end);
   return new Response(body as ReadableStream<Uint8Array<ArrayBuffer>>, {
     status,
     headers,
+  });
+}
+
+function openStored(
+  { context: { store } }: Call,
+  { digest }: BlobContent,
+  start: number,
+  end: number,
+): Promise<ReadableStream<Uint8Array>> {
+  const length = end - start;
+  return store.open(digest, {
+    offset: start,
+    length,
+    direct: length >= LARGE,
   });
 }

@@ -12,12 +12,48 @@ import {
 import { concat } from "../_concat.ts";
 import { streamOf } from "../_stream_of.ts";
 import { unlessAborted } from "../_unless_aborted.ts";
-import type { BlobStore } from "../blob_store.ts";
+import type { BlobPartReader, BlobStore } from "../blob_store.ts";
 
 /** A store in memory. */
 export interface MemoryStore extends BlobStore {
   /** Removes a blob. */
   delete(digest: string): Promise<boolean>;
+}
+
+/** What is written of a blob. */
+interface Ingest {
+  chunks: Uint8Array[];
+  size: number;
+}
+
+/** Reads what is written; who reads on from where it was does not look for the place again. */
+function readerOf(ingest: Ingest): BlobPartReader {
+  let { chunks } = ingest;
+  let index = 0;
+  /** The offset of that chunk. */
+  let start = 0;
+  return {
+    readAt(buffer, offset) {
+      if (chunks !== ingest.chunks || offset < start) {
+        ({ chunks } = ingest);
+        index = start = 0;
+      }
+      let count = 0;
+      for (; index < chunks.length; index++) {
+        const chunk = chunks[index]!;
+        const part = chunk.subarray(
+          Math.max(0, offset + count - start),
+          offset + buffer.length - start,
+        );
+        buffer.set(part, count);
+        count += part.length;
+        if (count === buffer.length) break;
+        start += chunk.length;
+      }
+      return Promise.resolve(count);
+    },
+    close() {},
+  };
 }
 
 /**
@@ -40,7 +76,7 @@ export interface MemoryStore extends BlobStore {
  */
 export function createMemoryStore(): MemoryStore {
   const blobs = new Map<string, Uint8Array<ArrayBuffer>>();
-  const ingests = new Map<string, { chunks: Uint8Array[]; size: number }>();
+  const ingests = new Map<string, Ingest>();
   /** The ends of the writers that are open, by their refs. */
   const open = new Map<string, Promise<void>>();
   return {
@@ -93,6 +129,9 @@ export function createMemoryStore(): MemoryStore {
           ingest.chunks.push(chunk.slice());
           ingest.size += chunk.length;
           return Promise.resolve();
+        },
+        reader() {
+          return Promise.resolve(readerOf(ingest));
         },
         truncate(size: number) {
           const bytes = concat(ingest.chunks, ingest.size).slice(0, size);

@@ -13,6 +13,7 @@ import type { Call, Context } from "./_context.ts";
 import { handleUpload, startUpload } from "./_handle_upload.ts";
 import { handleManifest } from "./_manifests.ts";
 import { handleCatalog, handleReferrers, handleTags } from "./_lists.ts";
+import { Pulls } from "./_pulls.ts";
 import { RepositoryIndex } from "./_repository_index.ts";
 import { toApiError } from "./_to_api_error.ts";
 import { Locks } from "../_locks.ts";
@@ -81,7 +82,7 @@ export interface CreateRegistryOptions {
   readonly onError?: (error: unknown, request: Request) => void;
 }
 
-/** A registry: hand it to `Deno.serve()`. Disposing it gives up uploads that are under way. */
+/** A registry: hand it to `Deno.serve()`. Disposing it gives up uploads that are under way, and what it is fetching. */
 export interface Registry extends AsyncDisposable {
   /** Answers a request. */
   (request: Request): Promise<Response>;
@@ -119,6 +120,7 @@ export function createRegistry(options: CreateRegistryOptions): Registry {
     store: options.store,
     index: options.index ?? createMemoryIndex(),
     uploads: new Uploads(options.store),
+    pulls: new Pulls(options.upstream?.signal),
     locks: new Locks(),
     manifestLimit: options.manifestLimit ?? MANIFEST_LIMIT,
     blobLimit: options.blobLimit ?? Infinity,
@@ -128,6 +130,7 @@ export function createRegistry(options: CreateRegistryOptions): Registry {
     upstream: options.upstream,
     authorize: options.authorize,
     challenge: options.challenge ?? 'Basic realm="containerkit"',
+    onError: options.onError,
   };
   const handle = async (request: Request): Promise<Response> => {
     try {
@@ -141,12 +144,15 @@ export function createRegistry(options: CreateRegistryOptions): Registry {
       // Bytes nobody read would hold the connection.
       await request.body?.cancel().catch(() => {});
       if (error instanceof ApiError) return error.toResponse(request.method);
-      options.onError?.(error, request);
+      context.onError?.(error, request);
       return toApiError(error).toResponse(request.method);
     }
   };
   return Object.assign(handle, {
-    [Symbol.asyncDispose]: () => context.uploads[Symbol.asyncDispose](),
+    async [Symbol.asyncDispose]() {
+      await context.pulls[Symbol.asyncDispose]();
+      await context.uploads[Symbol.asyncDispose]();
+    },
   });
 }
 

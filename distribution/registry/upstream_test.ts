@@ -7,6 +7,7 @@ import {
   listTags,
   pull,
   push,
+  type RegistryClient,
   RegistryError,
   resolve,
 } from "../mod.ts";
@@ -20,13 +21,14 @@ import {
 /** A registry behind another one; `hold` is what the one in front keeps. */
 function startFront(
   fault?: Fault,
-  { signal, hold = createMemoryStore(), ...options }: {
+  { signal, hold = createMemoryStore(), client, ...options }: {
     blobLimit?: number;
+    client?: ConstructorParameters<typeof RegistryClient>[0];
     signal?: AbortSignal;
     hold?: RegistryStore & MemoryStore;
   } = {},
 ) {
-  const behind = startFaulty(fault);
+  const behind = startFaulty(fault, client === undefined ? {} : { client });
   const registry = createRegistry({
     store: hold,
     upstream: {
@@ -43,6 +45,7 @@ function startFront(
   return {
     behind,
     hold,
+    registry,
     host: `127.0.0.1:${server.addr.port}`,
     async [Symbol.asyncDispose]() {
       await server.shutdown();
@@ -153,16 +156,122 @@ Deno.test("createRegistry() with an upstream needs no HEAD of blobs that tells t
       });
       assertEquals(pulled.descriptor, image.descriptor);
       for (const { digest, size } of image.layers) {
-        assertEquals(
-          (await fetch(`http://${host}/v2/app/blobs/${digest}`, {
-            method: "HEAD",
-          })).headers.get("content-length"),
-          String(size),
-        );
+        const url = `http://${host}/v2/app/blobs/${digest}`;
+        const head = await fetch(url, { method: "HEAD" });
+        assertEquals(head.headers.get("content-length"), String(size));
+        assertEquals((await (await fetch(url)).bytes()).length, size);
         assertEquals(await hold.stat(digest), { size });
       }
     }
   }
+});
+
+/** An upstream that gives the first half of a layer, and the rest when it is told to. */
+async function startHalf(change = (bytes: Uint8Array<ArrayBuffer>) => bytes) {
+  const goOn = Promise.withResolvers<void>();
+  const image = testImage({ layers: [1024 * 1024] });
+  const { digest, size } = image.layers[0]!;
+  let isHalf = false;
+  const front = startFront(async (request, answer) => {
+    if (!isHalf || !isBlob(request)) return undefined;
+    const response = await answer();
+    const bytes = change(await response.bytes());
+    const body = new ReadableStream({
+      async start(controller) {
+        controller.enqueue(bytes.slice(0, size / 2));
+        await goOn.promise;
+        controller.enqueue(bytes.slice(size / 2));
+        controller.close();
+      },
+    });
+    return new Response(body, response);
+  }, { client: { stallTimeout: 60_000 } });
+  const { client, host } = front.behind;
+  await push(image, `${host}/app:1`, { client });
+  isHalf = true;
+  const url = `http://${front.host}/v2/app/blobs/${digest}`;
+  return { front, goOn, digest, size, url };
+}
+
+/** Reads until so many bytes have come. */
+async function readSome(
+  reader: ReadableStreamDefaultReader<Uint8Array>,
+  count: number,
+): Promise<number> {
+  let done = 0;
+  while (done < count) done += (await reader.read()).value!.length;
+  return done;
+}
+
+Deno.test("createRegistry() with an upstream sends a blob while it comes, to all who ask for it and from where they want", async () => {
+  const { front, goOn, digest, size, url } = await startHalf();
+  await using _front = front;
+  const first = await fetch(url);
+  assertEquals(first.headers.get("content-length"), String(size));
+  const readers = [
+    first,
+    await fetch(url),
+    await fetch(url, { headers: { range: "bytes=300000-" } }),
+  ].map((response) => response.body!.getReader());
+  const counts = [size, size, size - 300_000];
+  const read = await Promise.all(
+    readers.map((reader) => readSome(reader, 100_000)),
+  );
+  goOn.resolve();
+  await Promise.all(
+    readers.map((reader, index) =>
+      readSome(reader, counts[index]! - read[index]!)
+    ),
+  );
+  for (const reader of readers) assertEquals((await reader.read()).done, true);
+  assertEquals(await front.hold.stat(digest), { size });
+  assertEquals(
+    front.behind.requests.filter((text) =>
+      text === `GET ${new URL(url).pathname}`
+    )
+      .length,
+    1,
+  );
+});
+
+Deno.test("createRegistry() with an upstream breaks off a blob that turns out to be wrong before its end", async () => {
+  const { front, goOn, digest, url } = await startHalf((bytes) => {
+    bytes[0]! ^= 1;
+    return bytes;
+  });
+  await using _front = front;
+  const response = await fetch(url);
+  goOn.resolve();
+  await assertRejects(() => response.bytes());
+  assertEquals(await front.hold.stat(digest), undefined);
+});
+
+Deno.test("createRegistry() with an upstream that is disposed of breaks off what it fetches, and keeps it for another time", async () => {
+  const { front, digest, url } = await startHalf();
+  const response = await fetch(url);
+  const reader = response.body!.getReader();
+  await readSome(reader, 100_000);
+  await front.registry[Symbol.asyncDispose]();
+  await assertRejects(() => readSome(reader, Infinity));
+  const writer = await front.hold.writer(`pull-${digest.replace(":", "-")}`);
+  assertEquals(writer.offset >= 100_000, true);
+  await writer.abort();
+  await front[Symbol.asyncDispose]();
+});
+
+Deno.test("createRegistry() with an upstream fetches nothing for a HEAD, but what a pushed manifest needs", async () => {
+  await using front = startFront();
+  const { behind, hold, host } = front;
+  const { client } = behind;
+  const image = testImage({ layers: [50_000] });
+  const [layer] = image.layers;
+  await push(image, `${behind.host}/app:1`, { client });
+  const url = `http://${host}/v2/app/blobs/${layer!.digest}`;
+  const head = await fetch(url, { method: "HEAD" });
+  assertEquals(head.headers.get("content-length"), "50000");
+  assertEquals(await hold.stat(layer!.digest), undefined);
+  await push(image, `${host}/app:own`, { client });
+  assertEquals(await hold.stat(layer!.digest), { size: 50_000 });
 });
 
 Deno.test("createRegistry() with an upstream keeps no wrong byte, and nothing above its limit", async () => {

@@ -236,6 +236,59 @@ async function benchServe(
   await server.shutdown();
 }
 
+/** Pulls through a mirror that has nothing yet. Its start does not count. */
+async function throughMirror(
+  start: (folder: string) => Promise<AsyncDisposable & { host: string }>,
+  folder: string,
+): Promise<number> {
+  await using mirror = await start(`${folder}/mirror`);
+  const begin = performance.now();
+  await PULLS["crane"]!(`${mirror.host}/app:1`, folder);
+  return performance.now() - begin;
+}
+
+async function startMirror(folder: string, upstream: string) {
+  const stack = new AsyncDisposableStack();
+  const store = stack.use(await openStore({ root: folder }));
+  const client = stack.use(new RegistryClient());
+  const registry = stack.use(
+    createRegistry({ store, upstream: { registry: upstream, client } }),
+  );
+  const server = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen() {} },
+    (request) => registry(request),
+  );
+  stack.defer(() => server.shutdown());
+  return {
+    host: `127.0.0.1:${server.addr.port}`,
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
+  };
+}
+
+async function benchMirror(bench: Bench, host: string, disk: OwnDisk) {
+  const missing = need("crane");
+  if (missing !== undefined) {
+    return bench.skip("first pull of 500 MB through a mirror", missing);
+  }
+  const fresh = rounds(disk.path);
+  const startPeer = async (folder: string) => {
+    await Deno.mkdir(folder);
+    return await startDockerRegistry({
+      folder,
+      command: peer("docker-registry") ?? program("docker-registry")!,
+      config: { proxy: { remoteurl: `http://${host}` } },
+    });
+  };
+  await bench.compare({
+    name: "first pull of 500 MB through a mirror (docker-registry)",
+    before: () => disk.settle(),
+    ours: () => throughMirror((folder) => startMirror(folder, host), fresh()),
+    peer: () => throughMirror(startPeer, fresh()),
+    goal: 1.2,
+    rounds: 3,
+  });
+}
+
 async function benchDelay(bench: Bench, host: string, root: string) {
   const image = testImage({ layers: Array(LAYERS).fill(100_000) });
   await push(image, `${host}/small:1`);
@@ -337,6 +390,7 @@ export async function suite(bench: Bench): Promise<void> {
     disk,
     reference,
   });
+  await benchMirror(bench, host, disk);
   await benchMemory(bench, {
     host,
     root: disk.path,

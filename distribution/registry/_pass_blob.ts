@@ -1,0 +1,29 @@
+import type { Call } from "./_context.ts";
+import { pullBlob } from "./_pull_blob.ts";
+import { type BlobContent, sendBlob } from "./_send_blob.ts";
+import { unknownBlob } from "./_unknown_blob.ts";
+import { isMissing } from "./_upstream.ts";
+
+/** So much has to be there before any of it is sent, in bytes: what goes wrong until then has a status. */
+const FIRST = 64 * 1024;
+
+/** Answers with a blob that the registry behind this one has, while it comes from there. */
+export function passBlob(call: Call, content: BlobContent): Promise<Response> {
+  const { digest, size } = content;
+  const { store, onError } = call.context;
+  return sendBlob(call, content, async (start, end) => {
+    const { growing, kept } = pullBlob(call, digest, size);
+    if (await growing.canRead(Math.min(start + FIRST, end) - 1)) {
+      kept.catch((error) => onError?.(error, call.request));
+      return await growing.open(start, end);
+    }
+    try {
+      await kept;
+      return await store.open(digest, { offset: start, length: end - start });
+    } catch (error) {
+      const isGone = error instanceof Deno.errors.NotFound;
+      if (isGone || isMissing(error)) throw unknownBlob();
+      throw error;
+    }
+  });
+}
