@@ -1,7 +1,8 @@
 import { ApiError } from "./_api_error.ts";
-import type { Call } from "./_context.ts";
+import { type Call, change } from "./_context.ts";
 import { passBlob } from "./_pass_blob.ts";
 import { statBehind } from "./_pull_blob.ts";
+import { renew } from "./_renew.ts";
 import { sendBlob } from "./_send_blob.ts";
 import { unknownBlob } from "./_unknown_blob.ts";
 
@@ -13,6 +14,8 @@ export async function handleBlob(
   switch (request.method) {
     case "GET":
     case "HEAD": {
+      // Whoever asks by HEAD will not send what is here.
+      if (request.method === "HEAD") await renew(call, digest);
       const here = await statHere(call, digest);
       const info = here ?? await statBehind(call, digest);
       if (info === undefined) throw unknownBlob();
@@ -26,13 +29,14 @@ export async function handleBlob(
         : await sendBlob(call, content);
     }
     case "DELETE":
-      return await context.locks.run(digest, async () => {
-        if (!await repository.hasBlob(digest)) {
-          throw unknownBlob();
-        }
-        await letGo(call, digest);
-        return new Response(null, { status: 202 });
-      });
+      return await change(context, () =>
+        context.locks.run(digest, async () => {
+          if (!await repository.hasBlob(digest)) {
+            throw unknownBlob();
+          }
+          await letGo(call, digest);
+          return new Response(null, { status: 202 });
+        }));
     default:
       throw new ApiError("UNSUPPORTED", "the method is not allowed");
   }

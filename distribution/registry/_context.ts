@@ -38,3 +38,15 @@ export interface Call {
   readonly url: URL;
   readonly repository: RepositoryIndex;
 }
+
+/**
+ * Changes what repositories have, while nobody prunes them: what is found here is there until the end. To be called before any
+ * of `locks` is taken, as others may have those while they wait.
+ */
+export async function change<T>(
+  { index }: Context,
+  action: () => Promise<T>,
+): Promise<T> {
+  using _lock = await index.lock?.();
+  return await action();
+}

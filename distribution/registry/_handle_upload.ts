@@ -1,6 +1,6 @@
 import { parseDigest } from "@containerkit/oci";
 import { ApiError } from "./_api_error.ts";
-import type { Call } from "./_context.ts";
+import { type Call, change } from "./_context.ts";
 import { readBody } from "./_read_body.ts";
 import { tryMount } from "./_try_mount.ts";
 import type { Upload } from "./_uploads.ts";
@@ -210,10 +210,11 @@ async function finish(
 ): Promise<Response> {
   const { context, repository } = call;
   try {
-    await context.locks.run(digest, async () => {
-      await context.uploads.commit(upload, digest);
-      await repository.setBlob(digest);
-    });
+    await change(context, () =>
+      context.locks.run(digest, async () => {
+        await context.uploads.commit(upload, digest);
+        await repository.setBlob(digest);
+      }));
   } catch (error) {
     if (error instanceof Error && error.name === "DigestMismatchError") {
       throw new ApiError("DIGEST_INVALID", "the content has another digest");

@@ -13,9 +13,10 @@ import { readLimited } from "../_body.ts";
 import { TAG_REGEXP } from "../_grammar.ts";
 import { ApiError } from "./_api_error.ts";
 import { letGo, statHere } from "./_blobs.ts";
+import { type Call, change } from "./_context.ts";
 import { pullBlob, statBehind } from "./_pull_blob.ts";
-import type { Call } from "./_context.ts";
 import { readBody } from "./_read_body.ts";
+import { renew } from "./_renew.ts";
 import { saveManifest } from "./_save_manifest.ts";
 import { sendBlob } from "./_send_blob.ts";
 import { pullManifest } from "./_upstream.ts";
@@ -36,10 +37,11 @@ export async function handleManifest(
     case "PUT":
       return await put(call, reference);
     case "DELETE":
-      return await call.context.locks.run(
-        call.repository.name,
-        () => remove(call, reference),
-      );
+      return await change(call.context, () =>
+        call.context.locks.run(
+          call.repository.name,
+          () => remove(call, reference),
+        ));
     default:
       throw new ApiError("UNSUPPORTED", "the method is not allowed");
   }
@@ -60,6 +62,8 @@ async function get(call: Call, reference: string): Promise<Response> {
     : await repository.manifest(digest);
   if (
     digest === undefined || entry === undefined ||
+    // Whoever reads it goes on to what it lists, or does not push it again.
+    !await renew(call, digest) ||
     await context.store.stat(digest) === undefined
   ) throw unknown();
   const { mediaType, size } = entry;
@@ -101,12 +105,13 @@ async function put(call: Call, reference: string): Promise<Response> {
   const tags = readTags(reference, url);
   const { subject } = document;
   await pullMissing(call, document);
-  await context.locks.run(repository.name, async () => {
-    await checkConditions(call, reference);
-    await checkBlobs(call, document);
-    await saveManifest(call, { descriptor, bytes, subject });
-    for (const tag of tags) await repository.setTag(tag, descriptor.digest);
-  });
+  await change(context, () =>
+    context.locks.run(repository.name, async () => {
+      await checkConditions(call, reference);
+      await checkBlobs(call, document);
+      await saveManifest(call, { descriptor, bytes, subject });
+      for (const tag of tags) await repository.setTag(tag, descriptor.digest);
+    }));
   return new Response(null, {
     status: 201,
     headers: {

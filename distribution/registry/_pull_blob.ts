@@ -2,7 +2,7 @@ import { fetchBlob, fetchRef } from "../_fetch_blob.ts";
 import type { GrowingBlob } from "../_growing_blob.ts";
 import { requestFor, type Target } from "../_target.ts";
 import { isMute } from "../_to_registry_error.ts";
-import type { Call } from "./_context.ts";
+import { type Call, change } from "./_context.ts";
 import { isFull } from "./_is_full.ts";
 import type { PulledBlob } from "./_pulls.ts";
 import { isMissing, toTarget } from "./_upstream.ts";
@@ -72,11 +72,12 @@ export function pullBlob(
     fetch: (growing, signal) =>
       fetchWhole(call, { ...target, signal }, { digest, size, growing }),
     keep: () =>
-      context.locks.run(digest, async () => {
-        // It may have been deleted meanwhile.
-        const isThere = await context.store.stat(digest) !== undefined;
-        if (isThere) await repository.setBlob(digest);
-      }),
+      change(context, () =>
+        context.locks.run(digest, async () => {
+          const isThere = await context.store.stat(digest) !== undefined;
+          if (isThere) await repository.setBlob(digest);
+          return isThere;
+        })),
   });
 }
 

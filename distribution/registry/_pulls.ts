@@ -12,7 +12,8 @@ export interface PulledBlob {
 export interface PullSteps {
   readonly size: number;
   fetch(growing: GrowingBlob, signal: AbortSignal): Promise<void>;
-  keep(): Promise<void>;
+  /** Gives whether it was still there. */
+  keep(): Promise<boolean>;
 }
 
 /** The blobs that a registry fetches from the one behind it: who asked for them may be gone, others may have joined. */
@@ -34,7 +35,11 @@ export class Pulls implements AsyncDisposable {
     const running = this.#running.get(digest);
     if (running === undefined) return this.#begin(digest, steps);
     const { growing, kept } = running;
-    return { growing, kept: this.#hold(kept.then(() => steps.keep())) };
+    const join = async () => {
+      await kept;
+      await steps.keep();
+    };
+    return { growing, kept: this.#hold(join()) };
   }
 
   #begin(digest: string, { size, fetch, keep }: PullSteps): PulledBlob {
@@ -42,7 +47,11 @@ export class Pulls implements AsyncDisposable {
     const run = async () => {
       try {
         await fetch(growing, this.#signal);
-        await keep();
+        if (!await keep()) {
+          // It had been there, and was removed with the last repository that had it.
+          await fetch(growing, this.#signal);
+          await keep();
+        }
         growing.finish();
       } catch (error) {
         growing.fail(error);

@@ -1,4 +1,5 @@
 import { type Descriptor, isDigest } from "@containerkit/oci";
+import type { PrunableIndex } from "./prunable_index.ts";
 import type { RegistryIndex } from "./registry_index.ts";
 
 /** What is kept of a manifest. */
@@ -47,12 +48,22 @@ export class RepositoryIndex {
     await this.#index.set(`catalog/${flat(this.name)}`, "");
   }
 
+  /** The digests of its manifests. */
+  manifests(): Promise<string[]> {
+    return this.#index.list(`${this.#path}/manifests`);
+  }
+
   /** Removes a manifest, the tags that name it, and what it said of its subject. */
   async deleteManifest(digest: string): Promise<void> {
-    const entry = await this.manifest(digest);
     for (const tag of await this.tags()) {
       if (await this.tag(tag) === digest) await this.deleteTag(tag);
     }
+    await this.deleteUntagged(digest);
+  }
+
+  /** Removes a manifest that no tag names, and what it said of its subject. */
+  async deleteUntagged(digest: string): Promise<void> {
+    const entry = await this.manifest(digest);
     if (entry?.subject !== undefined) {
       await this.#index.delete(
         `${this.#path}/referrers/${entry.subject}/${digest}`,
@@ -78,23 +89,48 @@ export class RepositoryIndex {
   }
 
   async hasBlob(digest: string): Promise<boolean> {
-    return await this.#index.get(this.#holder(digest)) !== undefined;
+    return await this.heldSince(digest) !== undefined;
+  }
+
+  /** When it got a blob or a manifest, or told somebody last that it has it, in milliseconds of `Date.now()`. */
+  async heldSince(digest: string): Promise<number | undefined> {
+    const text = await this.#index.get(this.#holder(digest));
+    // There was a time when nothing was written of it.
+    return text === undefined ? undefined : Number(text) || 0;
   }
 
   setBlob(digest: string): Promise<void> {
     return this.#hold(digest);
   }
 
+  /** Which repositories have which blobs and manifests. */
+  static async allHolders(
+    index: PrunableIndex,
+    signal: AbortSignal | undefined,
+  ): Promise<Map<string, string[]>> {
+    const held = new Map<string, string[]>();
+    for (const digest of await index.folders("holders")) {
+      signal?.throwIfAborted();
+      for (const name of await index.list(`holders/${digest}`)) {
+        const repository = name.replaceAll("~", "/");
+        const digests = held.get(repository) ?? [];
+        held.set(repository, digests);
+        digests.push(digest);
+      }
+    }
+    return held;
+  }
+
   /** Lets a blob go; gives whether no repository has it any more. */
   async deleteBlob(digest: string): Promise<boolean> {
     await this.#index.delete(this.#holder(digest));
-    return (await this.#index.list(`holders/${digest}`)).length === 0;
+    return (await this.holders(digest)).length === 0;
   }
 
-  /** Some other repository that has a blob. */
-  async otherHolder(digest: string): Promise<string | undefined> {
-    const [name] = await this.#index.list(`holders/${digest}`);
-    return name?.replaceAll("~", "/");
+  /** The repositories that have a blob. */
+  async holders(digest: string): Promise<string[]> {
+    const names = await this.#index.list(`holders/${digest}`);
+    return names.map((name) => name.replaceAll("~", "/"));
   }
 
   setReferrer(subject: string, referrer: Descriptor): Promise<void> {
@@ -119,6 +155,6 @@ export class RepositoryIndex {
   }
 
   #hold(digest: string): Promise<void> {
-    return this.#index.set(this.#holder(digest), "");
+    return this.#index.set(this.#holder(digest), String(Date.now()));
   }
 }

@@ -2,7 +2,7 @@ import { isDigest, parseManifest } from "@containerkit/oci";
 import { getManifest, headManifest } from "../_manifests.ts";
 import type { Target } from "../_target.ts";
 import { RegistryError } from "../registry_error.ts";
-import type { Call } from "./_context.ts";
+import { type Call, change } from "./_context.ts";
 import { saveManifest } from "./_save_manifest.ts";
 
 /** So much of the other registry's lists is told. */
@@ -41,13 +41,18 @@ export async function pullManifest(
     const { digest } = isDigest(reference)
       ? { digest: reference }
       : await headManifest(target, reference);
-    if (!await isThere(digest)) await save(call, target, digest);
-    if (!isDigest(reference)) {
-      await context.locks.run(
-        repository.name,
-        () => repository.setTag(reference, digest),
-      );
-    }
+    const note = (fetched?: Manifest) =>
+      change(context, async () => {
+        if (fetched !== undefined) await saveManifest(call, fetched);
+        else if (!await isThere(digest)) return false;
+        if (isDigest(reference)) return true;
+        await context.locks.run(
+          repository.name,
+          () => repository.setTag(reference, digest),
+        );
+        return true;
+      });
+    if (!await note()) await note(await fetchManifest(target, digest));
   } catch (error) {
     // Better the image of yesterday than none, while the other registry cannot be reached.
     if (isMissing(error) || (known !== undefined && await isThere(known))) {
@@ -57,10 +62,15 @@ export async function pullManifest(
   }
 }
 
-async function save(call: Call, target: Target, digest: string): Promise<void> {
+type Manifest = Parameters<typeof saveManifest>[1];
+
+async function fetchManifest(
+  target: Target,
+  digest: string,
+): Promise<Manifest> {
   const { descriptor, bytes } = await getManifest(target, digest);
   const { subject } = parseManifest(bytes, { mediaType: descriptor.mediaType });
-  await saveManifest(call, { descriptor, bytes, subject });
+  return { descriptor, bytes, subject };
 }
 
 /**

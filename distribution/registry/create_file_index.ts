@@ -5,7 +5,11 @@
  */
 
 import { dirname } from "@std/path/posix/dirname";
-import type { RegistryIndex } from "./registry_index.ts";
+import { lockIndex } from "./_lock_index.ts";
+import type { PrunableIndex } from "./prunable_index.ts";
+
+/** So many times a folder may be removed while something is written into it. */
+const ATTEMPTS = 10;
 
 async function orNothing<T>(promise: Promise<T>): Promise<T | undefined> {
   try {
@@ -41,8 +45,35 @@ async function makeFolder(path: string): Promise<void> {
   await syncFolder(dirname(path));
 }
 
+/** Writes a file as a whole, and makes it durable. */
+async function writeFile(target: string, value: string): Promise<void> {
+  const folder = dirname(target);
+  // Not a number that a process before this one may have had.
+  const temporary = `${folder}/.new-${crypto.randomUUID()}`;
+  try {
+    await Deno.writeTextFile(temporary, value, {
+      createNew: true,
+      mode: 0o600,
+    });
+    {
+      using file = await Deno.open(temporary);
+      await file.sync();
+    }
+    await Deno.rename(temporary, target);
+    await syncFolder(folder);
+  } catch (error) {
+    await orNothing(Deno.remove(temporary));
+    throw error;
+  }
+}
+
+async function entriesOf(folder: string): Promise<readonly Deno.DirEntry[]> {
+  return await orNothing(Array.fromAsync(Deno.readDir(folder))) ?? [];
+}
+
 /**
- * Makes an index that keeps each value in a file of its own, written durably and at once. One process uses it at a time.
+ * Makes an index that keeps each value in a file of its own, written durably and at once. One process serves it at a time;
+ * others may prune it.
  *
  * Requires `--allow-read` and `--allow-write` of the folder.
  *
@@ -61,29 +92,20 @@ async function makeFolder(path: string): Promise<void> {
  * await Deno.remove(path, { recursive: true });
  * ```
  */
-export function createFileIndex(path: string): RegistryIndex {
+export function createFileIndex(path: string): PrunableIndex {
   return {
     get: (key) => orNothing(Deno.readTextFile(`${path}/${key}`)),
     async set(key, value) {
       const target = `${path}/${key}`;
-      const folder = dirname(target);
-      await makeFolder(folder);
-      // Not a number that a process before this one may have had.
-      const temporary = `${folder}/.new-${crypto.randomUUID()}`;
-      try {
-        await Deno.writeTextFile(temporary, value, {
-          createNew: true,
-          mode: 0o600,
-        });
-        {
-          using file = await Deno.open(temporary);
-          await file.sync();
+      for (let attempt = 1;; attempt++) {
+        await makeFolder(dirname(target));
+        try {
+          return await writeFile(target, value);
+        } catch (error) {
+          // The last name in the folder was removed, and the folder with it.
+          const isGone = error instanceof Deno.errors.NotFound;
+          if (!isGone || attempt === ATTEMPTS) throw error;
         }
-        await Deno.rename(temporary, target);
-        await syncFolder(folder);
-      } catch (error) {
-        await orNothing(Deno.remove(temporary));
-        throw error;
       }
     },
     async delete(key) {
@@ -91,14 +113,22 @@ export function createFileIndex(path: string): RegistryIndex {
       await orNothing(Deno.remove(target));
       // Also if it was gone: an earlier call may have failed in between.
       await orNothing(syncFolder(dirname(target)));
+      // Each would take up a block for ever. It is refused while there is something in it.
+      await Deno.remove(dirname(target)).catch(() => {});
     },
     async list(folder) {
-      const entries = await orNothing(
-        Array.fromAsync(Deno.readDir(`${path}/${folder}`)),
-      );
-      return (entries ?? []).filter(({ name, isFile }) =>
-        isFile && !name.startsWith(".new-")
+      return (await entriesOf(`${path}/${folder}`)).filter(({ name, isFile }) =>
+        isFile && !name.startsWith(".")
       ).map(({ name }) => name).toSorted();
+    },
+    async folders(folder) {
+      return (await entriesOf(`${path}/${folder}`))
+        .filter(({ isDirectory }) => isDirectory)
+        .map(({ name }) => name).toSorted();
+    },
+    async lock(options) {
+      await makeFolder(path);
+      return await lockIndex(path, options);
     },
   };
 }

@@ -73,8 +73,35 @@ Deno.test("createFileIndex() syncs the folder after each change of a name in it"
       "sync /index/a/b",
       "remove /index/a/b/c",
       "sync /index/a/b",
+      // With its last name.
+      "remove /index/a/b",
     ]);
     assertEquals(await index.get("a/b/c"), undefined);
+  });
+});
+
+Deno.test("createFileIndex() sets what it is told to while the last name in its folder is removed", async () => {
+  await inFolder(async (path) => {
+    const index = createFileIndex(path);
+    const { mkdir } = Deno;
+    let times = 3;
+    await index.set("a/b", "1");
+    // The folder is found to be there, and removed before it is used.
+    Deno.mkdir = async (...args) => {
+      try {
+        await mkdir(...args);
+      } finally {
+        if (times-- > 0) await index.delete("a/b");
+      }
+    };
+    try {
+      await index.set("a/c", "2");
+    } finally {
+      Deno.mkdir = mkdir;
+    }
+    assertEquals(times < 0, true);
+    assertEquals(await index.list("a"), ["c"]);
+    assertEquals(await index.get("a/c"), "2");
   });
 });
 

@@ -4,7 +4,8 @@
  * @module
  */
 
-import type { RegistryIndex } from "./registry_index.ts";
+import { SharedLock } from "./_shared_lock.ts";
+import type { PrunableIndex } from "./prunable_index.ts";
 
 /**
  * Makes an index in memory.
@@ -21,7 +22,8 @@ import type { RegistryIndex } from "./registry_index.ts";
  * assertEquals(await index.list("a"), ["b"]);
  * ```
  */
-export function createMemoryIndex(): RegistryIndex {
+export function createMemoryIndex(): PrunableIndex {
+  const lock = new SharedLock();
   const folders = new Map<string, Map<string, string>>();
   const split = (key: string): [string, string] => {
     const at = key.lastIndexOf("/");
@@ -48,5 +50,13 @@ export function createMemoryIndex(): RegistryIndex {
     },
     list: (path) =>
       Promise.resolve([...folders.get(path)?.keys() ?? []].toSorted()),
+    folders(path) {
+      const start = `${path}/`;
+      const below = [...folders.keys()].filter((folder) =>
+        folder.startsWith(start)
+      ).map((folder) => folder.slice(start.length).split("/", 1)[0]!);
+      return Promise.resolve([...new Set(below)].toSorted());
+    },
+    lock: (options) => lock.lock(options),
   };
 }

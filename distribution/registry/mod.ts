@@ -16,10 +16,13 @@
  * @module
  */
 
+export * from "./create_collectable.ts";
 export * from "./create_file_index.ts";
 export * from "./create_memory_index.ts";
 export * from "./create_memory_store.ts";
 export * from "./create_registry.ts";
+export * from "./prunable_index.ts";
+export * from "./prune_registry.ts";
 export * from "./registry_access.ts";
 export * from "./registry_index.ts";
 export * from "./registry_store.ts";

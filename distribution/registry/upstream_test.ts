@@ -12,9 +12,12 @@ import {
   resolve,
 } from "../mod.ts";
 import {
+  createMemoryIndex,
   createMemoryStore,
   createRegistry,
   type MemoryStore,
+  type PrunableIndex,
+  pruneRegistry,
   type RegistryStore,
 } from "./mod.ts";
 
@@ -25,6 +28,7 @@ function startFront(
     blobLimit?: number;
     client?: ConstructorParameters<typeof RegistryClient>[0];
     signal?: AbortSignal;
+    index?: PrunableIndex;
     hold?: RegistryStore & MemoryStore;
   } = {},
 ) {
@@ -471,4 +475,47 @@ Deno.test("createRegistry() with an upstream keeps what it has of a blob, unless
   code = "ENOSPC";
   assertEquals(await ask(), 507);
   assertEquals(kept.size, 0);
+});
+
+Deno.test("createRegistry() with an upstream fetches again what is pruned, also if that is while it is asked for", async () => {
+  const index = createMemoryIndex();
+  const hold = createMemoryStore();
+  const prune = () =>
+    pruneRegistry({ store: hold, index, untagged: true, grace: 0 });
+  let isPruned = false;
+  await using front = startFront(async ({ method, url }) => {
+    if (!isPruned || method !== "HEAD" || !url.endsWith("/manifests/1")) return;
+    isPruned = false;
+    // By digest it was fetched without a tag.
+    assertEquals((await prune()).removed.length, 3);
+    return undefined;
+  }, { index, hold });
+  const { behind, host } = front;
+  const { client } = behind;
+  const [old, image] = [1, 2].map((seed) => testImage({ seed })) as [
+    ReturnType<typeof testImage>,
+    ReturnType<typeof testImage>,
+  ];
+  const pullIt = async (reference: string, expected: typeof old) => {
+    const { descriptor } = await pull(
+      `${host}/app${reference}`,
+      createMemoryStore(),
+      { client },
+    );
+    assertEquals(descriptor, expected.descriptor);
+  };
+  await push(old, `${behind.host}/app:1`, { client });
+  await pullIt(`@${old.descriptor.digest}`, old);
+  isPruned = true;
+  await pullIt(":1", old);
+  assertEquals(isPruned, false);
+  await push(image, `${behind.host}/app:1`, { client });
+  await pullIt(":1", image);
+  // The tag moved on.
+  assertEquals(
+    (await prune()).removed.map(({ digest }) => digest)[0],
+    old.descriptor.digest,
+  );
+  await pullIt(`@${old.descriptor.digest}`, old);
+  await pullIt(":1", image);
 });
