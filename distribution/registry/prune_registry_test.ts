@@ -211,6 +211,38 @@ Deno.test("pruneRegistry() keeps for a while an untagged manifest that was asked
   }
 });
 
+Deno.test("createRegistry() tells what it has also where it cannot write that it did, or is not to", async () => {
+  for (const readOnly of [false, true]) {
+    const store = createMemoryStore();
+    const index = createMemoryIndex();
+    const set = new DataSet();
+    const image = set.image({ tag: "1" });
+    {
+      await using api = new Api({ store, index });
+      await pushSet(api, set);
+    }
+    await age(index);
+    let writes = 0;
+    await using api = new Api({
+      store,
+      readOnly,
+      index: {
+        ...index,
+        set() {
+          writes++;
+          return Promise.reject(new Error("the disk is full"));
+        },
+      },
+    });
+    await pullSet(api, set);
+    await api.ask("HEAD", manifestPath(image), 200);
+    for (const digest of set.blobs.keys()) {
+      await api.ask("HEAD", `/v2/${REPOSITORY}/blobs/${digest}`, 200);
+    }
+    assertEquals(writes, readOnly ? 0 : 2 + set.blobs.size);
+  }
+});
+
 /** Lets something come in between, and gives it a while. */
 async function inBetween(action: () => Promise<unknown>): Promise<boolean> {
   let isDone = false;

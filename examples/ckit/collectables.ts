@@ -1,7 +1,12 @@
 import type { Collectable } from "@containerkit/content";
+import { createCollectable } from "@containerkit/distribution/registry";
 import type { Context } from "./command.ts";
 import { listSandboxes } from "./sandbox.ts";
-import { openSnapshots, snapshotterNames } from "./stores.ts";
+import {
+  openRegistryIndex,
+  openSnapshots,
+  snapshotterNames,
+} from "./stores.ts";
 import { openVolumeStore } from "./volumes.ts";
 
 function exists(path: string): boolean {
@@ -33,6 +38,16 @@ function containersOf(context: Context): Collectable {
   };
 }
 
+/** Whether the registry of a root was ever used. */
+export function hasRegistry(root: string): boolean {
+  return exists(`${root}/registry`);
+}
+
+/** Whether there is more in a root than content. */
+export function hasOthers(root: string): boolean {
+  return exists(`${root}/snapshots`) || exists(`${root}/volumes`);
+}
+
 /** What the other components of a root keep, as far as they were used there. */
 export async function openCollectables(
   context: Context,
@@ -49,6 +64,9 @@ export async function openCollectables(
     }
     if (exists(`${context.root}/volumes`)) {
       collectables.push(stack.use(await openVolumeStore(context)).collectable);
+    }
+    if (hasRegistry(context.root)) {
+      collectables.push(createCollectable(openRegistryIndex(context.root)));
     }
   } catch (error) {
     await stack.disposeAsync();

@@ -10,7 +10,6 @@ import {
   parseReference,
 } from "@containerkit/distribution";
 import {
-  createFileIndex,
   createRegistry,
   type RegistryAccess,
 } from "@containerkit/distribution/registry";
@@ -22,6 +21,8 @@ import { type Arguments, type Command, UsageError } from "../command.ts";
 import { fullName } from "../images.ts";
 import { formatSize, withProgress } from "../progress.ts";
 import { readStdin } from "../read_stdin.ts";
+import { openRegistryIndex } from "../stores.ts";
+import { gc } from "./registry_gc.ts";
 
 function onlyWord({ words }: Arguments, what: string): string {
   const [word] = words;
@@ -262,7 +263,7 @@ const serve: Command = {
     using store = await openStore({ root });
     await using registry = createRegistry({
       store,
-      index: createFileIndex(`${root}/registry`),
+      index: openRegistryIndex(root),
       readOnly: args.flag("read-only"),
       onError: (error) =>
         warn(`ckit: ${error instanceof Error ? error.message : error}`),
@@ -295,4 +296,5 @@ export const registry: readonly Command[] = [
   inspect,
   remove,
   serve,
+  gc,
 ];
