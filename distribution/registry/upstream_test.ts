@@ -519,3 +519,30 @@ Deno.test("createRegistry() with an upstream fetches again what is pruned, also 
   await pullIt(`@${old.descriptor.digest}`, old);
   await pullIt(":1", image);
 });
+
+Deno.test("createRegistry() with an upstream fetches a blob once more that is removed before it is its own", async () => {
+  const hold = createMemoryStore();
+  const inner = createMemoryIndex();
+  let removed: string | undefined;
+  const index: PrunableIndex = {
+    ...inner,
+    async lock(options) {
+      if (removed !== undefined) await hold.delete(removed);
+      removed = undefined;
+      return await inner.lock(options);
+    },
+  };
+  await using front = startFront(undefined, { index, hold });
+  const { behind, host } = front;
+  const { client } = behind;
+  const image = testImage();
+  const { digest } = image.layers[0]!;
+  await push(image, `${behind.host}/app:1`, { client });
+  // Another repository has it.
+  await push(image, `${host}/other:1`, { client });
+  removed = digest;
+  const response = await fetch(`http://${host}/v2/app/blobs/${digest}`);
+  assertEquals(response.status, 200);
+  assertEquals(digestBytes(await response.bytes()), digest);
+  assertEquals(removed, undefined);
+});
