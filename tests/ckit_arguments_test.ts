@@ -39,6 +39,11 @@ Deno.test("ckit takes no wrong call for another", async () => {
     [["--bogus", "images"], "There is no flag --bogus"],
     [["logs", "a", "-n"], "-n takes a value"],
     [["registry", "serve", "--listen", ":0", "a"], "--listen takes HOST:PORT"],
+    [
+      ["registry", "gc", "--grace", "1h", "--now", "a"],
+      "--grace and --now exclude each other",
+    ],
+    [["registry", "gc"], "ckit registry gc takes one folder"],
     [["--root=", "images"], "--root takes a folder"],
     [["--state", "", "ps"], "--state takes a folder"],
     [

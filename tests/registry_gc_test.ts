@@ -3,6 +3,7 @@
  */
 import { DatabaseSync } from "node:sqlite";
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { openStore } from "@containerkit/content";
 import {
   deleteManifest,
   deleteTag,
@@ -324,4 +325,28 @@ Deno.test("ckit collects no garbage that a registry in its root needs, and none 
     assertStringIncludes(stderr, message);
   }
   await Deno.remove(`${root}/volumes`);
+});
+
+Deno.test("ckit registry gc leaves in the store what a name there stands for", async () => {
+  using temp = tempDir();
+  await using served = await serve(temp.path);
+  const { host, root } = served;
+  using client = new RegistryClient();
+  const [named, other] = [1, 2].map((seed) => testImage({ seed })) as [
+    Image,
+    Image,
+  ];
+  for (const [tag, image] of Object.entries({ named, other })) {
+    await push(image, `${host}/app:${tag}`, { client });
+    await deleteTag(`${host}/app:${tag}`, { client });
+  }
+  using store = await openStore({ root });
+  await store.images.create("named:1", named.descriptor);
+  const { code, stdout } = await ckit(
+    ["registry", "gc", "--untagged", "--now", root],
+    { folder: temp.path },
+  );
+  assertEquals(code, 0);
+  assertStringIncludes(stdout, "2 manifests and 3 blobs removed");
+  assertEquals(blobsOf(root), partsOf([named]));
 });

@@ -40,7 +40,7 @@ function rootOf({ words: [word] }: Arguments, context: Context): string {
 /** Removes what nothing needs from a registry, which may be served meanwhile. */
 export const gc: Command = {
   name: "registry gc",
-  usage: "[--untagged] [--grace DURATION] [--now] [--dry-run] DIR",
+  usage: "[--untagged] [--grace DURATION | --now] [--dry-run] DIR",
   summary:
     "free what no image in a registry needs; --untagged also images without a tag; --now also what was pushed in the last day",
   most: 1,
@@ -51,9 +51,13 @@ export const gc: Command = {
     const now = Date.now();
     const dryRun = args.flag("dry-run");
     const untagged = args.flag("untagged");
+    const duration = args.string("grace");
+    if (args.flag("now") && duration !== undefined) {
+      throw new UsageError("--grace and --now exclude each other");
+    }
     const grace = args.flag("now")
       ? 0
-      : now - parseMoment(args.string("grace") ?? DAY, now);
+      : now - parseMoment(duration ?? DAY, now);
     const root = rootOf(args, context);
     const index = openRegistryIndex(root);
     const counts = { manifests: 0, blobs: 0, bytes: 0 };
