@@ -46,10 +46,11 @@ export async function pullManifest(
         if (fetched !== undefined) await saveManifest(call, fetched);
         else if (!await isThere(digest)) return false;
         if (isDigest(reference)) return true;
-        await context.locks.run(
-          repository.name,
-          () => repository.setTag(reference, digest),
-        );
+        await context.locks.run(repository.name, async () => {
+          // Not each time: it waits for the disk.
+          if (await repository.tag(reference) === digest) return;
+          await repository.setTag(reference, digest);
+        });
         return true;
       });
     if (!await note()) await note(await fetchManifest(target, digest));

@@ -170,7 +170,10 @@ class Pruner {
       if (await this.#needs.isFresh(repository, digest)) return;
       await this.#remove(repository, digest);
     };
-    if (dryRun) { while (left.length > 0) await next(needed); }
+    if (dryRun) {
+      while (left.length > 0) await next(needed);
+      return;
+    }
     while (left.length > 0) {
       signal?.throwIfAborted();
       using _lock = await index.lock({ exclusive: true, signal });

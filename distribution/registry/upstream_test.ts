@@ -84,6 +84,28 @@ Deno.test("createRegistry() with an upstream fetches what it does not have once,
   );
 });
 
+Deno.test("createRegistry() with an upstream writes nothing down for a tag that did not move", async () => {
+  const index = createMemoryIndex();
+  const written: string[] = [];
+  await using front = startFront(undefined, {
+    index: {
+      ...index,
+      set(key, value) {
+        written.push(key);
+        return index.set(key, value);
+      },
+    },
+  });
+  const { behind, host } = front;
+  const { client } = behind;
+  await push(testImage(), `${behind.host}/app:1`, { client });
+  await pull(`${host}/app:1`, createMemoryStore(), { client });
+  assertEquals(written.filter((key) => key.endsWith("/tags/1")).length, 1);
+  written.length = 0;
+  await pull(`${host}/app:1`, createMemoryStore(), { client });
+  assertEquals(written, []);
+});
+
 Deno.test("createRegistry() with an upstream follows a tag that moved, and serves the old image while nobody answers", async () => {
   let isDown = false;
   await using front = startFront(() =>
