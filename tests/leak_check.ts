@@ -154,10 +154,10 @@ function isLastThread(line: string, left: readonly string[]): boolean {
 /**
  * Waits until nothing is there that was not there before; the kernel takes its time for some.
  *
- * @throws {Error} If something is still there after five seconds, with the list.
+ * @throws {Error} If something is still there after twenty seconds, with the list.
  */
 export async function waitForInventory(before: Inventory): Promise<void> {
-  for (const end = Date.now() + 5000;;) {
+  for (const end = Date.now() + 20_000;;) {
     const now = takeInventory();
     const left = Object.entries(now).flatMap(([kind, things]) =>
       [...things].filter((thing) => !before[kind]!.has(thing)).map((thing) =>

@@ -1,10 +1,10 @@
 const PAUSE_MS = 10;
-const LONGEST_MS = 15_000;
+const LONGEST_MS = 60_000;
 
 /**
  * Waits for what another process does; a test itself depends on no time.
  *
- * @param what Named when it does not come true within 15 seconds.
+ * @param what Named when it does not come true within a minute.
  */
 export async function until(
   what: string,

@@ -13,6 +13,7 @@ import { makeBusyboxRootfs } from "../busybox_rootfs.ts";
 import { need } from "../need.ts";
 import { tempDir } from "../temp_dir.ts";
 import { rootTest } from "../test_if.ts";
+import { until } from "../until.ts";
 
 const LONG = Deno.env.get("CONTAINERKIT_LONG") !== undefined;
 /** How many programs are killed. */
@@ -32,17 +33,9 @@ async function waitForNone(
 ): Promise<void> {
   let left: readonly unknown[] = [];
   const isDone = () => (left = find()).length === 0;
-  await waitFor(what, isDone).catch((cause) => {
+  await until(what, isDone).catch((cause) => {
     throw new Error(`${cause.message}: ${left.join("\n")}`, { cause });
   });
-}
-
-async function waitFor(what: string, fn: () => unknown): Promise<void> {
-  for (let attempt = 0; attempt < 2000; attempt++) {
-    if (await fn()) return;
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-  throw new Error(`${what} did not come true within 10 seconds`);
 }
 
 async function logText(path: string): Promise<string> {
@@ -133,7 +126,7 @@ async function checkContainer(
   await using container = openContainer(id, { state });
   assertEquals(stands, "running", id);
   const path = container.log?.path ?? `${state}/${id}.out`;
-  await waitFor(`the output of ${id}`, async () => {
+  await until(`the output of ${id}`, async () => {
     const text = container.log === undefined
       ? await Deno.readTextFile(path)
       : await logText(path);
@@ -180,14 +173,14 @@ rootTest(
         [...told].filter(([, last]) => last === word).map(([id]) => id);
       if (round % 3 === 2) {
         // Two programs may just have started one each: the second one takes over.
-        await waitFor("the end of the monitor", () => {
+        await until("the end of the monitor", () => {
           killMonitor(state);
           return monitorPid(state) === undefined;
         });
       }
       let list: ContainerInfo[] = [];
       // The monitor may be making one that nobody asks for any more.
-      await waitFor("the end of what was under way", async () => {
+      await until("the end of what was under way", async () => {
         await recoverContainers({ state });
         list = listContainers({ state });
         return list.length ===
@@ -212,7 +205,7 @@ rootTest(
             : deleteContainer(info.id, { state, force: true })
         ),
       );
-      await waitFor(
+      await until(
         "the end of what was undone",
         () => [...Deno.readDirSync(`${state}/containers`)].length === 0,
       );
@@ -245,7 +238,7 @@ rootTest(
     for (const [id, types] of seen) {
       assertEquals(types, order.filter((type) => types.includes(type)), id);
     }
-    await waitFor(
+    await until(
       "the end of the monitor",
       () => monitorPid(state) === undefined,
     );
