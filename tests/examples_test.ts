@@ -3,6 +3,7 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { openStore } from "@containerkit/content";
 import { openImage, pull, push } from "@containerkit/distribution";
 import { packImage } from "@containerkit/distribution/pack";
+import { listContainers } from "@containerkit/execution";
 import { createRegistry } from "@containerkit/distribution/registry";
 import { diffLayers } from "@containerkit/snapshot";
 import {
@@ -188,6 +189,67 @@ rootTest(
     using second = await openStore({ root: `${temp.path}/second` });
     const { layers } = await pull(reference, second);
     assertEquals(layers.length, 1);
+  },
+  missing,
+);
+
+rootTest(
+  "examples/agent.ts keeps what is described running, also when it is killed itself",
+  async () => {
+    await using temp = tempDir();
+    await using examples = await start(temp.path);
+    const folder = `${temp.path}/services`;
+    const state = `${temp.path}/run`;
+    Deno.mkdirSync(folder);
+    const describe = (script: string) =>
+      Deno.writeTextFileSync(
+        `${folder}/web.json`,
+        JSON.stringify({
+          image: `${examples.host}/busybox:1`,
+          args: [
+            "/bin/sh",
+            "-c",
+            `trap exit TERM; ${script}; while :; do sleep 0.1; done`,
+          ],
+        }),
+      );
+    const pids = () =>
+      listContainers({ state }).filter((one) => one.state === "running")
+        .map(({ pid }) => pid);
+    const runsAnew = (before?: number) =>
+      until(
+        "another container runs",
+        () => pids().some((pid) => pid !== before),
+      ).then(() => pids()[0]!);
+    describe("echo one");
+    const killed = examples.command("agent", folder).spawn();
+    const first = await runsAnew();
+    killed.kill("SIGKILL");
+    await killed.output();
+
+    const agent = examples.command("agent", folder).spawn();
+    await using stack = new AsyncDisposableStack();
+    stack.defer(async () => {
+      agent.kill("SIGTERM");
+      const { code, stderr } = await agent.output();
+      assertEquals(code, 0, new TextDecoder().decode(stderr));
+    });
+    // It is taken over, and started again when it ends.
+    Deno.writeTextFileSync(`${folder}/other.json`, "half a desc");
+    await until("the folder is looked at", () => exists(`${state}/agent.lock`));
+    assertEquals(pids(), [first]);
+    Deno.kill(first, "SIGKILL");
+    const second = await runsAnew(first);
+    describe("echo two");
+    await runsAnew(second);
+    const log = `${temp.path}/lib/logs/web.log`;
+    await until("its output", () => Deno.readTextFileSync(log).includes("two"));
+    Deno.removeSync(`${folder}/web.json`);
+    await until("its end", () => listContainers({ state }).length === 0);
+    await until(
+      "the end of its files",
+      () => !exists(`${state}/rootfs/web/bin`),
+    );
   },
   missing,
 );
