@@ -1,7 +1,7 @@
 import type { Collectable } from "@containerkit/content";
 import { createCollectable } from "@containerkit/distribution/registry";
 import type { Context } from "./command.ts";
-import { listSandboxes } from "./sandbox.ts";
+import { listSandboxes } from "./sandbox_record.ts";
 import {
   openRegistryIndex,
   openSnapshots,

@@ -9,6 +9,7 @@ import {
 } from "@containerkit/execution";
 import { type Context, UsageError } from "./command.ts";
 import { forwardSignals } from "./forward_signals.ts";
+import { MONITOR_WORD } from "./monitor_word.ts";
 
 /** How ckit's own terminal and a container are to be joined. */
 export interface JoinOptions {
@@ -28,9 +29,6 @@ export interface JoinOptions {
 
 /** Ctrl-P Ctrl-Q lets a container go on by itself. */
 const DETACH = [16, 17] as const;
-
-/** The word by which a compiled ckit has itself be the monitor of the folder that follows. */
-export const MONITOR_WORD = "be-monitor-of";
 
 /** How the monitor of the state folder is started. */
 export function monitorOptions(): MonitorOptions {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { runMonitor, RuntimeError } from "@containerkit/execution";
+import type { RuntimeError } from "@containerkit/execution";
 import { resolve } from "@std/path/posix/resolve";
 import {
   type Arguments,
@@ -13,8 +13,8 @@ import {
   Interrupted,
   UsageError,
 } from "./command.ts";
-import { commands } from "./commands/mod.ts";
-import { MONITOR_WORD } from "./containers.ts";
+import { loadAllCommands, loadCommands } from "./commands/mod.ts";
+import { MONITOR_WORD } from "./monitor_word.ts";
 import { describeError } from "./describe_error.ts";
 import { parseFlags } from "./parse_flags.ts";
 
@@ -33,10 +33,11 @@ const GLOBALS: Flags = {
 };
 
 /** The commands of a group such as `content`; all without one. */
-function help(group?: string): string {
-  const shown = commands.filter(({ name }) =>
-    group === undefined || name.startsWith(`${group} `)
-  );
+async function help(group?: string): Promise<string> {
+  const shown = group === undefined
+    ? await loadAllCommands()
+    : (await loadCommands(group))
+      .filter(({ name }) => name.startsWith(`${group} `));
   const width = Math.max(...shown.map(({ name }) => name.length));
   const lines = shown.toSorted((a, b) => a.name < b.name ? -1 : 1).map((
     { name, summary },
@@ -51,8 +52,12 @@ function help(group?: string): string {
 }
 
 /** The command whose name is the longest start of the words. */
-function findCommand(words: readonly string[]): Command | undefined {
-  return commands
+async function findCommand(
+  words: readonly string[],
+): Promise<Command | undefined> {
+  const [word] = words;
+  if (word === undefined) return undefined;
+  return (await loadCommands(word))
     .filter(({ name }) =>
       name.split(" ").every((part, index) => part === words[index])
     )
@@ -60,10 +65,11 @@ function findCommand(words: readonly string[]): Command | undefined {
 }
 
 /** Answers where no command is named: with the help that was asked for, or what is wrong. */
-function answer([group, word]: readonly string[]): number {
-  const isGroup = commands.some(({ name }) => name.startsWith(`${group} `));
+async function answer([group, word]: readonly string[]): Promise<number> {
+  const isGroup = group !== undefined && (await loadCommands(group))
+    .some(({ name }) => name.startsWith(`${group} `));
   if (group === undefined || isGroup && /^(--help|-h)?$/.test(word ?? "")) {
-    print(help(group));
+    print(await help(group));
     return 0;
   }
   const [given, all] = isGroup
@@ -88,6 +94,11 @@ function stateFor(root: string): string {
   return `/run/containerkit/${name}`;
 }
 
+/** By its name: its module is loaded by the commands that may throw it. */
+const isRuntimeError = (error: unknown): error is RuntimeError =>
+  error instanceof Error &&
+  error.name === ("RuntimeError" satisfies RuntimeError["name"]);
+
 /**
  * The exit code of a failure. Of what runs a program it is none that programs use:
  * Docker's 127 if there is no such program, 126 if it cannot be run, else 125.
@@ -97,9 +108,7 @@ function exitCodeOf(error: unknown, command?: Command): number {
     return exitCodeOf(error.suppressed, command);
   }
   if (command?.stopEarly !== true) return error instanceof UsageError ? 2 : 1;
-  if (!(error instanceof RuntimeError && error.code === "CommandNotFound")) {
-    return 125;
-  }
+  if (!isRuntimeError(error) || error.code !== "CommandNotFound") return 125;
   return /permission denied|is a directory/i.test(error.detail) ? 126 : 127;
 }
 
@@ -114,8 +123,8 @@ async function call(
     const words = globals.flag("version")
       ? ["version"]
       : globals.words.slice(isHelp ? 1 : 0);
-    command = findCommand(words);
-    if (command === undefined) return answer(words);
+    command = await findCommand(words);
+    if (command === undefined) return await answer(words);
     const args = parseFlags(words.slice(command.name.split(" ").length), {
       ...command,
       booleans: [...command.booleans ?? [], "help"],
@@ -160,6 +169,8 @@ async function main(line: readonly string[]): Promise<number> {
 
 if (import.meta.main) {
   const [word, state] = Deno.args;
-  if (word === MONITOR_WORD && state !== undefined) await runMonitor({ state });
-  else Deno.exit(await main(Deno.args));
+  if (word === MONITOR_WORD && state !== undefined) {
+    const { runMonitor } = await import("@containerkit/execution");
+    await runMonitor({ state });
+  } else Deno.exit(await main(Deno.args));
 }

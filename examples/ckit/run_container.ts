@@ -13,7 +13,8 @@ import { join, monitoredOptions, terminalOf } from "./containers.ts";
 import { forwardSignals } from "./forward_signals.ts";
 import { findImage } from "./images.ts";
 import { requireUnused } from "./listeners.ts";
-import { openSandbox, type SandboxRecord } from "./sandbox.ts";
+import { openSandbox } from "./sandbox.ts";
+import type { SandboxRecord } from "./sandbox_record.ts";
 import { openContent, openSnapshots } from "./stores.ts";
 import { useVolumes, type VolumeUse } from "./volumes.ts";
 

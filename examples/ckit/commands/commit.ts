@@ -4,7 +4,7 @@ import { openContainer } from "@containerkit/execution";
 import { type Command, UsageError } from "../command.ts";
 import { findContainer } from "../containers.ts";
 import { fullName } from "../images.ts";
-import { readSandbox } from "../sandbox.ts";
+import { readSandbox } from "../sandbox_record.ts";
 import { openContent, openSnapshots } from "../stores.ts";
 
 export const commit: Command = {

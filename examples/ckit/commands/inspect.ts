@@ -14,7 +14,8 @@ import {
 import { existing, findId } from "../containers.ts";
 import { fullName } from "../images.ts";
 import { addressesOf } from "../ipam.ts";
-import { keyOf, readSandbox, type SandboxRecord } from "../sandbox.ts";
+import { keyOf } from "../sandbox.ts";
+import { readSandbox, type SandboxRecord } from "../sandbox_record.ts";
 import { openContent } from "../stores.ts";
 
 /** How a container reaches others, and they it. */

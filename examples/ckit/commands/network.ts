@@ -1,7 +1,7 @@
 import { listAttachments, pruneAttachments } from "@containerkit/network";
 import type { Command, Context } from "../command.ts";
 import { bridgeOf } from "../ipam.ts";
-import { listSandboxes } from "../sandbox.ts";
+import { listSandboxes } from "../sandbox_record.ts";
 
 /** The id of the container that an attachment is of, if it is one of this state folder. */
 function idOf({ state }: Context, key: string): string | undefined {

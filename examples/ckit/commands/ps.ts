@@ -1,7 +1,11 @@
 import { type ContainerInfo, listContainers } from "@containerkit/execution";
 import type { Command, Context } from "../command.ts";
 import { existing } from "../containers.ts";
-import { listSandboxes, readSandbox, type SandboxRecord } from "../sandbox.ts";
+import {
+  listSandboxes,
+  readSandbox,
+  type SandboxRecord,
+} from "../sandbox_record.ts";
 import { formatTable } from "../table.ts";
 
 const SECONDS: readonly (readonly [string, number])[] = [

@@ -1,7 +1,8 @@
 import { deleteContainer, listContainers } from "@containerkit/execution";
 import { type Command, UsageError, withEach } from "../command.ts";
 import { findId } from "../containers.ts";
-import { listSandboxes, removeSandbox } from "../sandbox.ts";
+import { removeSandbox } from "../sandbox.ts";
+import { listSandboxes } from "../sandbox_record.ts";
 
 export const rm: Command = {
   name: "rm",

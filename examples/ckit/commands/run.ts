@@ -7,7 +7,7 @@ import {
 } from "../command.ts";
 import { parsePort } from "../ports.ts";
 import { runContainer, type RunOptions } from "../run_container.ts";
-import type { SandboxRecord } from "../sandbox.ts";
+import type { SandboxRecord } from "../sandbox_record.ts";
 import { SPEC_USAGE, specFlags, specOptionsOf } from "../spec_flags.ts";
 import { parseVolume } from "../volumes.ts";
 

@@ -8,7 +8,7 @@ import {
 } from "../command.ts";
 import { findContainer } from "../containers.ts";
 import { formatSize } from "../progress.ts";
-import { holderOf } from "../sandbox.ts";
+import { holderOf } from "../sandbox_record.ts";
 import { parseSize } from "../size.ts";
 import { formatTable } from "../table.ts";
 import { openVolumeStore } from "../volumes.ts";
