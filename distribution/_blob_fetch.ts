@@ -60,9 +60,8 @@ export class BlobFetch {
     const fetched = this.fetch({ urgent: true });
     // Who reads it meanwhile is told there.
     fetched.catch(() => {});
-    if (await growing.canRead(0, { signal })) {
-      return await growing.open(0, size, { signal });
-    }
+    const stream = await growing.open(0, size, { signal });
+    if (stream !== undefined) return stream;
     await fetched;
     return await store.open(digest, options);
   }

@@ -4,10 +4,16 @@ import { unlessAborted } from "./_unless_aborted.ts";
 /** A stream's chunks are at most this long. */
 const CHUNK = 256 * 1024;
 
-/** Who waits for more of a blob, and until when. */
+/** Options of {@linkcode GrowingBlob.open}. */
 export interface ReadOptions {
   /** Ends the reading, not the fetch. */
   readonly signal?: AbortSignal | undefined;
+  /**
+   * How many bytes of the part have to be there before it is begun.
+   *
+   * @default {1}
+   */
+  readonly first?: number;
 }
 
 /**
@@ -73,24 +79,48 @@ export class GrowingBlob {
     return this.#hasEnded ? this.#size : Math.min(this.#offset, this.#size - 1);
   }
 
-  /** Waits until it can be read from an offset on; gives `false` if it ends before, or its store does not let it be read. */
-  async canRead(offset: number, options: ReadOptions = {}): Promise<boolean> {
-    while (!this.#hasEnded) {
-      if (this.#writer?.reader !== undefined && offset < this.#readable) {
-        return true;
-      }
-      await unlessAborted(this.#change.promise, options.signal);
-    }
-    return false;
-  }
-
-  /** Reads it, once {@linkcode canRead} said that it can be. */
+  /**
+   * Reads a part of it, once the first of that is there.
+   *
+   * @returns `undefined` if it ended before, or cannot be read until then: what came of it is told elsewhere.
+   */
   async open(
     start: number,
     end: number,
-    { signal }: ReadOptions = {},
-  ): Promise<ReadableStream<Uint8Array<ArrayBuffer>>> {
-    const reader = await this.#writer!.reader!();
+    { signal, first = 1 }: ReadOptions = {},
+  ): Promise<ReadableStream<Uint8Array<ArrayBuffer>> | undefined> {
+    const from = Math.min(start + first, end);
+    let reader: BlobPartReader | undefined;
+    while (reader === undefined) {
+      if (this.#hasEnded) return undefined;
+      const { promise: change } = this.#change;
+      if (from <= this.#readable) reader = await this.#reader();
+      if (reader === undefined) await unlessAborted(change, signal);
+    }
+    return this.#stream(reader, { start, end, signal });
+  }
+
+  async #reader(): Promise<BlobPartReader | undefined> {
+    const writer = this.#writer;
+    try {
+      const reader = await writer?.reader?.();
+      if (writer === this.#writer) return reader;
+      // Of an attempt that was dropped meanwhile.
+      reader?.close();
+    } catch {
+      // It is being committed, and its end is near.
+    }
+    return undefined;
+  }
+
+  #stream(
+    reader: BlobPartReader,
+    { start, end, signal }: {
+      readonly start: number;
+      readonly end: number;
+      readonly signal: AbortSignal | undefined;
+    },
+  ): ReadableStream<Uint8Array<ArrayBuffer>> {
     let at = start;
     let close = () => {};
     return new ReadableStream({

@@ -13,9 +13,10 @@ export function passBlob(call: Call, content: BlobContent): Promise<Response> {
   const { store, onError } = call.context;
   return sendBlob(call, content, async (start, end) => {
     const { growing, kept } = pullBlob(call, digest, size);
-    if (await growing.canRead(Math.min(start + FIRST, end) - 1)) {
+    const stream = await growing.open(start, end, { first: FIRST });
+    if (stream !== undefined) {
       kept.catch((error) => onError?.(error, call.request));
-      return await growing.open(start, end);
+      return stream;
     }
     try {
       await kept;
