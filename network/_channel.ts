@@ -2,6 +2,7 @@ import { errno, type Fd } from "@containerkit/libc";
 import { symbols } from "./_libc.ts";
 import { int32, openNetlink } from "./_netlink_open.ts";
 import { pace, type Way } from "./_pace.ts";
+import { unlessAborted } from "./_turns.ts";
 import type { NetNs } from "./net_ns.ts";
 import { NetlinkError } from "./netlink_error.ts";
 
@@ -250,22 +251,6 @@ export class Channel implements Disposable {
       if (error instanceof NetlinkError && error.errno === EAGAIN) return;
       throw error;
     }
-  }
-}
-
-/** Waits for something, or for the signal. */
-async function unlessAborted(
-  promise: Promise<unknown>,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  if (signal === undefined) return void await promise;
-  const { promise: aborted, resolve } = Promise.withResolvers<void>();
-  const abort = () => resolve();
-  signal.addEventListener("abort", abort);
-  try {
-    if (!signal.aborted) await Promise.race([promise, aborted]);
-  } finally {
-    signal.removeEventListener("abort", abort);
   }
 }
 

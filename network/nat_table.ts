@@ -12,6 +12,7 @@ import type { CheckedPort } from "./_nat_ports.ts";
 import { removePorts, removeRules } from "./_nat_removal.ts";
 import { createStructure } from "./_nat_rules.ts";
 import { changeNft } from "./_nft_change.ts";
+import { Turns } from "./_turns.ts";
 import type { NatEntries } from "./nat_entries.ts";
 import type {
   NatTableOptions,
@@ -53,7 +54,7 @@ export class NatTable implements Disposable {
   readonly #owned: boolean;
   readonly #memory = new NatMemory();
   readonly #end = new AbortController();
-  #last: Promise<void> = Promise.resolve();
+  readonly #turns = new Turns();
 
   /**
    * Opens a socket; the table is made by the first change.
@@ -282,22 +283,16 @@ export class NatTable implements Disposable {
   }
 
   /** One change after another: what is remembered is what the last one left. */
-  async #change(
+  #change(
     plan: (batch: NftBatch) => Promise<void>,
     options: RequestOptions,
     done: () => unknown,
   ): Promise<void> {
-    const before = this.#last;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#last = promise;
-    try {
-      await before;
+    return this.#turns.take(async () => {
       const ref = { family: FAMILY, table: this.table } as const;
       await changeNft(this.#nft, ref, { ...options, plan });
       done();
-    } finally {
-      resolve();
-    }
+    }, options.signal);
   }
 
   #view(options: RequestOptions): NatView {

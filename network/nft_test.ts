@@ -5,8 +5,10 @@ import {
   assertRejects,
 } from "@std/assert";
 import { need, rootTest } from "@containerkit/tests";
+import { changeNft } from "./_nft_change.ts";
 import { output } from "./_programs_test.ts";
 import {
+  DumpInterruptedError,
   getNftGeneration,
   listNftChains,
   listNftElements,
@@ -234,6 +236,71 @@ rootTest("NatTable of many programs at once loses nothing", async () => {
   assertEquals(closed.flat().length, 81);
   for (const nat of tables) nat.close();
 });
+
+rootTest(
+  "NatTable gives up waiting for an earlier change when the signal says so",
+  async () => {
+    using netns = NetNs.create();
+    using nat = new NatTable({ netns });
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    const first = nat.removeBridge("br0", { onlyIf: () => promise });
+    const controller = new AbortController();
+    const { signal } = controller;
+    const second = nat.masquerade("10.0.0.0/24", { bridge: "br1", signal });
+    const third = nat.masquerade("10.1.0.0/24", { bridge: "br2" });
+    controller.abort();
+    await assertRejects(() => second, DOMException, "aborted");
+    // Nobody has passed the first one.
+    using nft = new NftSocket({ netns });
+    assertEquals(await nft.request(listNftTables("inet")), []);
+    resolve(false);
+    await first;
+    await third;
+    const rules = await nft.request(
+      listNftRules({ family: "inet", table: nat.table, chain: "guard" }),
+    );
+    assertEquals(rules.map(({ comment }) => comment), ["guard br2"]);
+  },
+);
+
+rootTest(
+  "changeNft() plans anew when a list changed each time while it was read",
+  async () => {
+    using netns = NetNs.create();
+    using nft = new NftSocket({ netns });
+    let plans = 0;
+    await changeNft(nft, REF, {
+      plan(batch) {
+        batch.createTable();
+        return ++plans < 3
+          ? Promise.reject(new DumpInterruptedError("list the rules", []))
+          : Promise.resolve();
+      },
+    });
+    assertEquals(plans, 3);
+    assertEquals(await nft.request(listNftTables("inet")), ["t"]);
+  },
+);
+
+rootTest(
+  "changeNft() of one program is not planned anew because of another of it",
+  async () => {
+    using netns = NetNs.create();
+    let plans = 0;
+    await Promise.all(Array.from({ length: 8 }, async (_, index) => {
+      using nft = new NftSocket({ netns });
+      await changeNft(nft, REF, {
+        async plan(batch) {
+          plans++;
+          await nft.request(listNftRules(REF));
+          batch.createTable();
+          batch.createChain(`c${index}`);
+        },
+      });
+    }));
+    assertEquals(plans, 8);
+  },
+);
 
 rootTest("NatTable with an owned table leaves nothing", async () => {
   using netns = NetNs.create();
