@@ -16,7 +16,7 @@ import { addRoute } from "./route.ts";
 import { RouteBatchError } from "./route_batch_error.ts";
 import type { RouteRequest } from "./route_request.ts";
 import type { RequestOptions, RouteSocket } from "./route_socket.ts";
-import { setLink } from "./set_link.ts";
+import { type LinkChange, setLink } from "./set_link.ts";
 import { limitLink } from "./unstable_tc.ts";
 
 /** How often a bridge that somebody removes meanwhile is made anew. */
@@ -137,7 +137,8 @@ function pairOf(
       name,
       master: bridge.index,
       mtu: plan.mtu,
-      up: true,
+      // What is confined comes up when it is.
+      up: plan.confine === undefined,
       peer: { name: plan.name, netns, address: plan.mac, mtu: plan.mtu },
     }),
     recover(error) {
@@ -148,6 +149,14 @@ function pairOf(
       );
     },
   };
+}
+
+/** How the host's end is a port of the bridge. */
+function portOf({ published, confine }: Plan): LinkChange {
+  // Whatever becomes of the rules, confined ones do not see one another.
+  if (confine !== undefined) return { port: { isolated: true } };
+  // A port of the host may lead back to where the packet came from.
+  return published.length > 0 ? { port: { hairpin: true } } : {};
 }
 
 /** Makes the pair on the bridge; starts over if the bridge goes in between. */
@@ -168,8 +177,7 @@ export async function createPair(
           pairOf(name, { plan, netns, bridge }),
           setLink(name, {
             alias: plan.tag,
-            // A port of the host may lead back to where the packet came from.
-            ...(plan.published.length > 0 && { port: { hairpin: true } }),
+            ...portOf(plan),
           }),
           takeKey(name, plan),
           ...claimBridge(bridge, plan),

@@ -1,7 +1,9 @@
+import { checkConfinement } from "./_confinement_check.ts";
 import { checkWholeName } from "./_link_message.ts";
 import { expandPorts } from "./_nat_ports.ts";
 import { keyTag } from "./_owner_tag.ts";
 import type { AttachBandwidth, AttachOptions } from "./attach_options.ts";
+import type { Confinement } from "./confinement.ts";
 import { formatIp, parseIp } from "./ip.ts";
 import { formatMac } from "./mac.ts";
 import type { NatEntries } from "./nat_entries.ts";
@@ -27,6 +29,7 @@ export interface Plan {
   readonly mtu: number | undefined;
   readonly bandwidth: AttachBandwidth;
   readonly checkMac: boolean;
+  readonly confine: Confinement | undefined;
 }
 
 function asList(value: string | readonly string[] | undefined): string[] {
@@ -88,6 +91,7 @@ export function makePlan(
     mtu,
     bandwidth: options.bandwidth ?? {},
     checkMac: options.checkMac ?? false,
+    confine: options.confine && checkConfinement(options.confine),
     published: publish.flatMap(expandPorts).map(({ map: _, ...port }) => port),
     nat: needsNat
       ? {

@@ -78,6 +78,8 @@ export async function undoAttachment(
   using nat = new NatTable();
   const closed = await nat.unpublish({ owner: key }, options);
   const checked = await removeMacChecks(key, options);
+  const confined = (await nat.confined(options))
+    .filter(({ owner }) => owner === key).map(({ link }) => link);
   const ends = (await listEnds(route, options)).filter((end) =>
     end.key === key
   );
@@ -90,5 +92,9 @@ export async function undoAttachment(
   for (const one of bridges) {
     if (one !== undefined) await removeIdleBridge(route, one, options);
   }
-  return ends.length > 0 || closed.length > 0 || checked;
+  // Behind the link, as nothing is let go that still has one. The key is free by now, and may be another's.
+  if (confined.length > 0) {
+    await nat.unconfine(({ link }) => confined.includes(link), options);
+  }
+  return ends.length + closed.length + confined.length > 0 || checked;
 }

@@ -1,5 +1,5 @@
 import { changeNft } from "./_nft_change.ts";
-import { linkName } from "./_nat_rules.ts";
+import { linkName } from "./_nft_match.ts";
 import { parseMac } from "./mac.ts";
 import type { NftBatch } from "./nft_batch.ts";
 import type { NftElement } from "./nft_types.ts";

@@ -1,3 +1,4 @@
+import { checkConfinedLink } from "./_confinement_check.ts";
 import { checkLinkName } from "./_link_message.ts";
 import { type CheckedPort, expandPorts } from "./_nat_ports.ts";
 import {
@@ -7,6 +8,7 @@ import {
   isRuleOf,
   type NatRule,
 } from "./_nat_rules.ts";
+import type { ConfinedLink, ConfinedLinkName } from "./confinement.ts";
 import type { NatEntries } from "./nat_entries.ts";
 import { formatPrefix, networkOf, parsePrefix } from "./prefix.ts";
 import type { PublishedPort } from "./published_port.ts";
@@ -16,11 +18,12 @@ export interface NatState {
   readonly rules: readonly NatRule[];
   readonly isolated: readonly string[];
   readonly ports: readonly CheckedPort[];
+  readonly confined: readonly ConfinedLink[];
 }
 
 /** Checks entries. */
 export function toState(entries: NatEntries): NatState {
-  const { bridges = [], isolate = [], publish = [] } = entries;
+  const { bridges = [], isolate = [], publish = [], confine = [] } = entries;
   for (const { bridge } of bridges) checkLinkName(bridge);
   isolate.forEach(checkLinkName);
   const isNothing = bridges.length + isolate.length + publish.length === 0;
@@ -38,6 +41,7 @@ export function toState(entries: NatEntries): NatState {
     ],
     isolated: isolate,
     ports: publish.flatMap(expandPorts),
+    confined: confine.map(checkConfinedLink),
   };
 }
 
@@ -55,10 +59,12 @@ export class NatMemory {
   get all(): NatState {
     const states = [...this.#states];
     const ports = states.flatMap(({ ports }) => ports);
+    const confined = states.flatMap(({ confined }) => confined);
     return {
       rules: states.flatMap(({ rules }) => rules),
       isolated: [...new Set(states.flatMap(({ isolated }) => isolated))],
       ports: [...new Map(ports.map((port) => [portKey(port), port])).values()],
+      confined: [...new Map(confined.map((one) => [one.link, one])).values()],
     };
   }
 
@@ -67,6 +73,14 @@ export class NatMemory {
     this.#change((state) => ({
       ...state,
       ports: state.ports.filter((port) => !fits(port)),
+    }));
+  }
+
+  /** Forgets links that are confined no more. */
+  forgetConfined(fits: (link: ConfinedLinkName) => boolean): void {
+    this.#change((state) => ({
+      ...state,
+      confined: state.confined.filter((link) => !fits(link)),
     }));
   }
 
@@ -82,8 +96,11 @@ export class NatMemory {
   #change(change: (state: NatState) => NatState): void {
     for (const state of this.#states) {
       // In place: who holds a state forgets the changed one too.
-      const { rules, ports, isolated } = Object.assign(state, change(state));
-      const isEmpty = ports.length + isolated.length === 0 &&
+      const { rules, ports, isolated, confined } = Object.assign(
+        state,
+        change(state),
+      );
+      const isEmpty = ports.length + isolated.length + confined.length === 0 &&
         rules.every((rule) => BASE_RULES.includes(rule));
       if (isEmpty) this.#states.delete(state);
     }

@@ -1,3 +1,5 @@
+import { addConfined } from "./_confine_plan.ts";
+import { listRuleNames } from "./_list_rule_names.ts";
 import {
   type CheckedPort,
   conflicts,
@@ -8,14 +10,13 @@ import {
   toElement,
 } from "./_nat_ports.ts";
 import type { NatState } from "./_nat_memory.ts";
-import { createStructure, ISOLATED, linkName } from "./_nat_rules.ts";
+import { createStructure, ISOLATED } from "./_nat_rules.ts";
+import { linkName } from "./_nft_match.ts";
 import type { NftBatch } from "./nft_batch.ts";
 import type { NftElement } from "./nft_types.ts";
-import { listNftElements, listNftRules } from "./nft_list.ts";
-import { NFGEN } from "./_nft_message.ts";
-import { type NftRuleName, readRuleName } from "./_nft_rule_name.ts";
+import { listNftElements } from "./nft_list.ts";
+import type { NftRuleName } from "./_nft_rule_name.ts";
 import type { NftSocket } from "./nft_socket.ts";
-import { parseAttributes } from "./parse_attributes.ts";
 import { PortInUseError } from "./port_in_use_error.ts";
 import type { PublishedPort } from "./published_port.ts";
 import type { RequestOptions } from "./route_socket.ts";
@@ -37,17 +38,11 @@ interface FoundPort {
   readonly port: PublishedPort;
 }
 
-/** The rules that are there, by their names: what they do is known, and reading it takes longer than the kernel. */
+/** The rules that are there, by their names. */
 export function listNatRules(
   { nft, table, wait }: NatView,
 ): Promise<NftRuleName[]> {
-  return nft.request({
-    ...listNftRules({ family: FAMILY, table }),
-    decode: (messages) =>
-      messages.map(({ payload }) =>
-        readRuleName(parseAttributes(payload, NFGEN))
-      ),
-  }, wait);
+  return listRuleNames(nft, { family: FAMILY, table }, wait);
 }
 
 /** The bridges that are kept apart. */
@@ -80,6 +75,7 @@ export async function addMissing(
   await addRules(view, batch, wanted);
   await addIsolated(view, batch, wanted.isolated);
   await addPorts(view, batch, wanted.ports);
+  await addConfined(view, batch, wanted.confined);
 }
 
 async function addRules(

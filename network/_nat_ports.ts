@@ -57,31 +57,36 @@ export interface CheckedPort extends PublishedPort {
   readonly map: PortMap;
 }
 
-function checkPort(port: number, what: string): void {
+/** Throws if it is none; `what` is to be done with it. */
+export function checkPort(what: string, port: number): void {
   if (!Number.isInteger(port) || port < 1 || port > 65535) {
     throw new RangeError(
-      `Cannot publish ${what} ${port}: expected an integer from 1 to 65535`,
+      `Cannot ${what} ${port}: expected an integer from 1 to 65535`,
     );
   }
+}
+
+/** Throws if it is none with ports; `verb` is to be done with it. */
+export function checkProtocol(verb: string, protocol: PortProtocol): void {
+  if (Object.hasOwn(PROTOCOLS, protocol)) return;
+  throw new TypeError(
+    `Cannot ${verb} protocol "${protocol}": expected one of ${
+      Object.keys(PROTOCOLS).join(", ")
+    }`,
+  );
 }
 
 /** Checks a spec and gives one entry a port. */
 export function expandPorts(spec: PortSpec): CheckedPort[] {
   const { protocol = "tcp", hostPort, targetPort, count = 1, owner } = spec;
-  if (!Object.hasOwn(PROTOCOLS, protocol)) {
-    throw new TypeError(
-      `Cannot publish protocol "${protocol}": expected one of ${
-        Object.keys(PROTOCOLS).join(", ")
-      }`,
-    );
-  }
-  checkPort(hostPort, "port");
-  checkPort(targetPort, "to port");
+  checkProtocol("publish", protocol);
+  checkPort("publish port", hostPort);
+  checkPort("publish to port", targetPort);
   if (!Number.isInteger(count) || count < 1) {
     throw new RangeError(`Cannot publish ${count} ports: expected at least 1`);
   }
-  checkPort(hostPort + count - 1, "up to port");
-  checkPort(targetPort + count - 1, "up to port");
+  checkPort("publish up to port", hostPort + count - 1);
+  checkPort("publish up to port", targetPort + count - 1);
   const host = parseIp(spec.hostAddress);
   const target = parseIp(spec.target);
   if (host.length !== target.length) {

@@ -1,9 +1,19 @@
 import { parseIp } from "./ip.ts";
 import { PORT_MAPS, type PortMap } from "./_nat_ports.ts";
+import {
+  DROP,
+  equal,
+  family,
+  host32,
+  link,
+  published,
+  REG,
+  REG32,
+  within,
+} from "./_nft_match.ts";
 import type { NftBatch } from "./nft_batch.ts";
 import type { NftBaseChain } from "./nft_types.ts";
 import type { NftExpression } from "./nft_expression.ts";
-import { networkOf, parsePrefix, prefixMask } from "./prefix.ts";
 
 /** A rule that shall be there; its comment tells it from others. */
 export interface NatRule {
@@ -24,95 +34,9 @@ const CHAINS: Readonly<Record<string, NftBaseChain | undefined>> = {
 /** The set of bridges that are kept apart. */
 export const ISOLATED = "isolated";
 const TYPE_IFNAME = 41;
-const NFPROTO = { ip: 2, ip6: 10 };
 const RTN_LOCAL = 2;
-const IPS_DST_NAT = 0x20;
-/** The first 4-byte register, and the 16-byte one of the same room. */
-const REG32 = 8;
-const REG = 1;
-
-/** A number as this machine has it in memory. */
-function host32(value: number): Uint8Array<ArrayBuffer> {
-  return new Uint8Array(Uint32Array.of(value).buffer);
-}
-
-function equal(
-  data: Uint8Array<ArrayBuffer>,
-  op: "eq" | "neq" = "eq",
-): NftExpression {
-  return { type: "cmp", register: REG, op, data };
-}
-
-function family(name: "ip" | "ip6"): NftExpression[] {
-  return [
-    { type: "meta", key: "nfproto", register: REG },
-    equal(Uint8Array.of(NFPROTO[name])),
-  ];
-}
-
-/** The name of a link as the kernel compares it. */
-export function linkName(name: string): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(16);
-  bytes.set(new TextEncoder().encode(name));
-  return bytes;
-}
-
-function link(
-  key: "iifname" | "oifname",
-  name: string,
-  op: "eq" | "neq" = "eq",
-): NftExpression[] {
-  return [
-    { type: "meta", key, register: REG },
-    equal(linkName(name), op),
-  ];
-}
-
-/** The packet's source or destination is in a network. */
-function within(
-  field: "source" | "destination",
-  subnet: string,
-): NftExpression[] {
-  const prefix = networkOf(parsePrefix(subnet));
-  const length = prefix.address.length;
-  const offset = length === 4
-    ? { source: 12, destination: 16 }
-    : { source: 8, destination: 24 };
-  return [
-    ...family(length === 4 ? "ip" : "ip6"),
-    {
-      type: "payload",
-      base: "network",
-      offset: offset[field],
-      length,
-      register: REG,
-    },
-    {
-      type: "bitwise",
-      register: REG,
-      mask: prefixMask(prefix),
-      xor: new Uint8Array(length),
-    },
-    equal(prefix.address),
-  ];
-}
-
-/** The flow was led somewhere by a published port, or was not. */
-function published(op: "eq" | "neq"): NftExpression[] {
-  return [
-    { type: "ct", key: "status", register: REG },
-    {
-      type: "bitwise",
-      register: REG,
-      mask: host32(IPS_DST_NAT),
-      xor: host32(0),
-    },
-    equal(host32(0), op),
-  ];
-}
 
 const MASQUERADE: NftExpression = { type: "masq" };
-const DROP: NftExpression = { type: "verdict", verdict: "drop" };
 
 /** Looks a packet up in a map and leads it there. */
 function lead(map: PortMap): NftExpression[] {

@@ -10,12 +10,15 @@ import { removeIdleBridge } from "./_attachment_undo.ts";
 import { addMacCheck, removeMacChecks } from "./_mac_check.ts";
 import { Attachment } from "./attachment.ts";
 import type { AttachOptions } from "./attach_options.ts";
+import type { ConfinedLink } from "./confinement.ts";
 import { deleteLink } from "./delete_link.ts";
+import { formatIp } from "./ip.ts";
 import { isSame } from "./_nat_memory.ts";
 import { NatTable } from "./nat_table.ts";
 import { NetNs, type NetNsSource } from "./net_ns.ts";
 import { formatPrefix } from "./prefix.ts";
 import { type RequestOptions, RouteSocket } from "./route_socket.ts";
+import { setLink } from "./set_link.ts";
 import { readSysctl, writeSysctl } from "./sysctl.ts";
 import { limitLink } from "./unstable_tc.ts";
 
@@ -49,6 +52,19 @@ function usesLoopback(plan: Plan): boolean {
   return plan.published.some(({ hostAddress }) =>
     hostAddress === "0.0.0.0" || hostAddress.startsWith("127.")
   );
+}
+
+/** What confines the host's end, if that was asked for. */
+function confinedLink(plan: Plan, link: string): ConfinedLink | undefined {
+  const { confine, bridge, mac, addresses, key } = plan;
+  return confine && {
+    ...confine,
+    link,
+    bridge,
+    mac,
+    addresses: addresses.map(({ address }) => formatIp(address)),
+    owner: key,
+  };
 }
 
 /**
@@ -100,10 +116,26 @@ export async function attach(
   using route = new RouteSocket();
   await using undo = new AsyncDisposableStack();
   const { bridge, link } = await createPair(route, target, { plan, wait });
+  const confine = confinedLink(plan, link.name);
   undo.defer(async () => {
     await route.request(deleteLink(link.index));
+    if (confine !== undefined) {
+      using nat = new NatTable();
+      // By the link: what is there by the key may be another's yet.
+      await nat.unconfine((one) => one.link === link.name);
+    }
     await removeIdleBridge(route, bridge.index);
   });
+  if (confine !== undefined) {
+    using nat = new NatTable();
+    // The key is taken: what else there is for it is of one that is no more.
+    await nat.unconfine(
+      (one) => one.owner === plan.key && one.link !== link.name,
+      wait,
+    );
+    await nat.add({ confine: [confine] }, wait);
+    await route.request(setLink(link.index, { up: true }), wait);
+  }
   await configure(inner, link.parent!, { plan, wait });
   const { inbound } = plan.bandwidth;
   if (inbound !== undefined) {
@@ -136,7 +168,7 @@ export async function attach(
     addresses: plan.addresses.map(formatPrefix),
     bridge: plan.bridge,
     published: plan.published,
-    entries: plan.nat ?? {},
+    entries: { ...plan.nat, ...(confine && { confine: [confine] }) },
     checksMac: plan.checkMac,
   });
 }

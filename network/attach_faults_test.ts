@@ -34,6 +34,10 @@ const OPTIONS = {
   isolate: true,
   forwarding: true,
   checkMac: true,
+  confine: {
+    deny: ["10.0.0.0/8", "fc00::/7"],
+    allow: [{ address: "10.0.0.53", port: 53 }],
+  },
   bandwidth: { inbound: { rate: 1e8 }, outbound: { rate: 1e8 } },
   publish: [
     { hostAddress: "0.0.0.0", hostPort: 8080, targetPort: 80 },
@@ -122,6 +126,39 @@ rootTest(
   need("nft"),
 );
 
+rootTest(
+  "pruneAttachments() finds all that an attach() that was killed has left, whichever step it was at",
+  async () => {
+    using other = NetNs.create();
+    const before = await world(other);
+    const script = new URL("./testdata/attach_killed.ts", import.meta.url);
+    const run = async (step: number) => {
+      const { code, signal, stdout, stderr } = await new Deno.Command(
+        Deno.execPath(),
+        {
+          args: ["run", "-A", script.href, `${step}`, JSON.stringify(OPTIONS)],
+        },
+      ).output();
+      const text = new TextDecoder();
+      if (signal === null) assertEquals(code, 0, text.decode(stderr));
+      return Number(text.decode(stdout));
+    };
+    const steps = await run(0);
+    assert(steps > 20, `only ${steps} steps`);
+    for (let step = 1; step <= steps; step++) {
+      await run(step);
+      await pruneAttachments(() => false);
+      // Its namespace is gone too, when the kernel has got round to it.
+      await until(
+        "the end of its links",
+        async () => (await world(other)).host.length === before.host.length,
+      );
+      assertEquals(await world(other), before, `step ${step}`);
+    }
+  },
+  need("nft"),
+);
+
 rootTest("attach() leaves nothing when the kernel refuses", async (t) => {
   using netns = NetNs.create();
   using inner = new RouteSocket({ netns });
@@ -198,6 +235,12 @@ rootTest(
       [{ address: "10.77.0.2", gateway: "fd77::1" }, "one for each family"],
       [{ gateway: ["10.77.0.1", "10.77.0.2"] }, "one for each family"],
       [{ key: "no spaces" }, "Cannot attach with the key"],
+      [{ confine: { deny: ["private"] } }, "Cannot parse the IP address"],
+      [{ confine: { deny: ["10.0.0.0/33"] } }, "a length from 0 to 32"],
+      [
+        { confine: { allow: [{ address: "10.0.0.1", port: 0 }] } },
+        "Cannot allow port 0: expected an integer from 1 to 65535",
+      ],
       [
         { publish: [{ hostAddress: "0.0.0.0", hostPort: 0, targetPort: 1 }] },
         "from 1 to 65535",

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Confinement } from "./confinement.ts";
 import type { PortSpec } from "./published_port.ts";
 import type { Bandwidth } from "./unstable_tc.ts";
 
@@ -85,6 +86,13 @@ export interface AttachOptions {
    * @default {false}
    */
   readonly checkMac?: boolean | undefined;
+  /**
+   * Lets the namespace only get out, from before its link is up: it reaches
+   * neither this host nor others on the bridge, nor what is denied, and sends
+   * from its own addresses alone. Nobody reaches it but by `publish`. An empty
+   * object does that much.
+   */
+  readonly confine?: Confinement | undefined;
   /** Stops between two steps; what was done is undone. */
   readonly signal?: AbortSignal | undefined;
 }

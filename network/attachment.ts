@@ -8,12 +8,15 @@ import { setImmediate } from "node:timers";
 import { undoAttachment } from "./_attachment_undo.ts";
 import { removeMacChecks } from "./_mac_check.ts";
 import { keyTag } from "./_owner_tag.ts";
+import { deleted } from "./_route_request.ts";
 import { deleteAltName } from "./alt_name.ts";
+import { getLink } from "./get_link.ts";
 import type { NatEntries } from "./nat_entries.ts";
 import { NatTable } from "./nat_table.ts";
 import type { NetlinkError } from "./netlink_error.ts";
 import type { PublishedPort } from "./published_port.ts";
 import { type RequestOptions, RouteSocket } from "./route_socket.ts";
+import { setLink } from "./set_link.ts";
 
 /** What {@linkcode Attachment} is made of. */
 export interface AttachmentDetails {
@@ -112,7 +115,7 @@ export class Attachment implements AsyncDisposable {
    * Closes its ports and leaves the rest to the end of the namespace: the
    * kernel removes the link with it, later and by itself. For those who remove
    * the namespace anyway, this is quicker than disposing, by the 10 to 25 ms
-   * that the kernel takes for a link. Nothing new gets in by the ports when
+   * that the kernel takes for a link. One that is confined is set down. Nothing new gets in by the ports when
    * this returns; the kernel's whole table of flows is then searched for old
    * ones, which takes some milliseconds more and is not waited for.
    *
@@ -122,6 +125,7 @@ export class Attachment implements AsyncDisposable {
   async release(options: RequestOptions = {}): Promise<Released> {
     this.#held = false;
     if (this.#isOver) return { flowsEnded: Promise.resolve() };
+    if (this.entries.confine !== undefined) await this.#unconfine(options);
     if (this.#checksMac) await removeMacChecks(this.key, options);
     if (this.published.length === 0) {
       await this.#freeKey(options);
@@ -140,6 +144,19 @@ export class Attachment implements AsyncDisposable {
       nat.close();
       throw error;
     }
+  }
+
+  /** The link may outlive what confines it, and so may those inside: it is set down. */
+  async #unconfine(options: RequestOptions): Promise<void> {
+    using route = new RouteSocket();
+    using nat = new NatTable();
+    const link = await route.request(getLink(this.link), options);
+    if (link !== undefined) {
+      const { fallback: _, ...down } = setLink(link.index, { up: false });
+      await route.request({ ...down, ...deleted(["ENODEV"]) }, options);
+    }
+    // Not by the key: without a link that is another's already.
+    await nat.unconfine((one) => one.link === this.link, options);
   }
 
   /**

@@ -56,7 +56,12 @@ export async function listAttachments(
     if (bridge !== undefined) bridges.set(index, bridge.name);
   }
   const keys = new Set(ends.map(({ key }) => key));
-  const others = new Set([...ports.keys(), ...await listMacChecks(options)]);
+  const confined = await nat.confined(options);
+  const others = new Set([
+    ...ports.keys(),
+    ...await listMacChecks(options),
+    ...confined.flatMap(({ owner }) => owner ?? []),
+  ]);
   return [
     ...ends.map(({ link, key }) => ({
       key,

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { ConfinedLink } from "./confinement.ts";
 import type { PortSpec } from "./published_port.ts";
 
 /** A bridge whose containers shall reach others. */
@@ -28,4 +29,6 @@ export interface NatEntries {
   readonly isolate?: readonly string[] | undefined;
   /** Ports of the host that shall lead to containers. */
   readonly publish?: readonly PortSpec[] | undefined;
+  /** Links whose namespaces shall only get out. */
+  readonly confine?: readonly ConfinedLink[] | undefined;
 }

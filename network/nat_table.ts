@@ -4,6 +4,7 @@
  * @module
  */
 
+import { listConfined, removeConfined } from "./_confine_plan.ts";
 import { listPublished } from "./_list_published.ts";
 import { forgetLed, forgetStale } from "./_nat_flows.ts";
 import { isSame, NatMemory, toState } from "./_nat_memory.ts";
@@ -13,6 +14,7 @@ import { removePorts, removeRules } from "./_nat_removal.ts";
 import { createStructure } from "./_nat_rules.ts";
 import { changeNft } from "./_nft_change.ts";
 import { Turns } from "./_turns.ts";
+import type { ConfinedLinkName } from "./confinement.ts";
 import type { NatEntries } from "./nat_entries.ts";
 import type {
   NatTableOptions,
@@ -27,7 +29,9 @@ import type { RequestOptions } from "./route_socket.ts";
 
 /**
  * A table of nftables for containers: who gets out with the host's address,
- * which ports of the host lead in, and which bridges are kept apart.
+ * which ports of the host lead in, and which bridges are kept apart. What
+ * confines links is in two more of its name with `-confined` behind it, one in
+ * the family `inet` and one in `bridge`.
  *
  * Every change is one transaction, and rests on the state it was planned for:
  * any number of programs may use one table at once. What is in the kernel
@@ -74,6 +78,7 @@ export class NatTable implements Disposable {
    * @param entries What to add; rules that are there stay as they are.
    * @param options How to wait.
    * @throws {PortInUseError} If a port is published already.
+   * @throws {Deno.errors.AlreadyExists} If another link of the bridge is confined to one of the addresses.
    * @throws {NetlinkError} If the kernel refuses.
    * @throws {RangeError} If a port is out of range.
    */
@@ -141,12 +146,13 @@ export class NatTable implements Disposable {
   async ensure(options: RequestOptions = {}): Promise<boolean> {
     let missing = false;
     const plan = async (batch: NftBatch) => {
-      const { rules, isolated, ports } = this.#memory.all;
+      const { rules, isolated, ports, confined } = this.#memory.all;
       const there = await this.published(options);
       await addMissing(this.#view(options), batch, {
         rules,
         isolated,
         ports: ports.filter((port) => !there.some((one) => isSame(port, one))),
+        confined,
       });
       missing = !batch.isEmpty;
     };
@@ -237,6 +243,39 @@ export class NatTable implements Disposable {
    */
   async endFlows(ports: readonly PublishedPort[]): Promise<void> {
     await forgetLed(this.#nft, ports);
+  }
+
+  /**
+   * Lists the links that are confined in this table, by anyone.
+   *
+   * @param options How to wait.
+   * @returns The links.
+   */
+  async confined(options: RequestOptions = {}): Promise<ConfinedLinkName[]> {
+    return await listConfined(this.#view(options));
+  }
+
+  /**
+   * Lets links reach everything again, and be reached. One that is there and
+   * up should be deleted before, or set down.
+   *
+   * @param which Which ones: all of an owner, or what the function says.
+   * @param options How to wait.
+   * @returns The links that were confined.
+   */
+  async unconfine(
+    which: { readonly owner: string } | ((link: ConfinedLinkName) => boolean),
+    options: RequestOptions = {},
+  ): Promise<ConfinedLinkName[]> {
+    const fits = typeof which === "function"
+      ? which
+      : (link: ConfinedLinkName) => link.owner === which.owner;
+    let gone: ConfinedLinkName[] = [];
+    const plan = async (batch: NftBatch) => {
+      gone = await removeConfined(this.#view(options), batch, fits);
+    };
+    await this.#change(plan, options, () => this.#memory.forgetConfined(fits));
+    return gone;
   }
 
   /**
