@@ -1,3 +1,5 @@
+import { isIP } from "node:net";
+
 /** The files that tell a container its name and who resolves others. */
 export interface DnsFiles {
   /** Where in the container each file belongs, and where it lies on the host. */
@@ -33,9 +35,15 @@ function readLines(path: string): string[] {
   }
 }
 
+/** What is asked over a link of the host alone has its name behind the address. */
+const SERVER_REGEXP = /^\s*nameserver\s+([\da-fA-F.:]+)(?:\s|$)/;
+
 /** The host's resolv.conf without servers that a container cannot reach. */
 function resolvConf(
-  { sharesHost = false, sources = SOURCES }: DnsOptions,
+  { sharesHost = false, sources = SOURCES }: Pick<
+    DnsOptions,
+    "sharesHost" | "sources"
+  >,
 ): string {
   const files = sources.map((path) =>
     readLines(path).filter((line) => sharesHost || !LOOPBACK_REGEXP.test(line))
@@ -44,6 +52,15 @@ function resolvConf(
     lines.some((line) => /^\s*nameserver\s/.test(line))
   );
   return (usable ?? files[0] ?? []).join("\n");
+}
+
+/** The addresses that a container with a network of its own asks for names. */
+export function nameServers(
+  options: Pick<DnsOptions, "sources"> = {},
+): string[] {
+  return resolvConf(options).split("\n")
+    .map((line) => SERVER_REGEXP.exec(line)?.[1] ?? "")
+    .filter((address) => isIP(address) !== 0);
 }
 
 /**

@@ -1,6 +1,6 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { tempDir } from "@containerkit/tests";
-import { writeDnsFiles } from "./dns.ts";
+import { nameServers, writeDnsFiles } from "./dns.ts";
 
 Deno.test("writeDnsFiles() names the container in hosts and hostname", () => {
   using temp = tempDir();
@@ -39,4 +39,26 @@ Deno.test("writeDnsFiles() names servers that the container can reach", () => {
   assertEquals(written([none]), "");
   const whole = "nameserver 127.0.0.53\nsearch example.org\n";
   assertEquals(written([stub, uplink], true), whole);
+});
+
+Deno.test("nameServers() gives the addresses that the container's resolv.conf names", () => {
+  using temp = tempDir();
+  const source = `${temp.path}/hosts`;
+  Deno.writeTextFileSync(
+    source,
+    [
+      "# nameserver 192.0.2.9",
+      "nameserver 127.0.0.1",
+      "nameserver 192.0.2.1",
+      " nameserver\t2001:db8::1 second",
+      "nameserver fe80::1%eth0",
+      "nameserver 192.0.2",
+      "search 192.0.2.8",
+    ].join("\n"),
+  );
+  assertEquals(nameServers({ sources: [source] }), [
+    "192.0.2.1",
+    "2001:db8::1",
+  ]);
+  assertEquals(nameServers({ sources: [`${temp.path}/none`] }), []);
 });

@@ -7,19 +7,22 @@ import {
 import {
   attach,
   type AttachPort,
+  type Confinement,
   detach,
   NetNs,
+  PRIVATE_NETWORKS,
   removeNetNs,
 } from "@containerkit/network";
 import type { Descriptor } from "@containerkit/oci";
 import type { Snapshotter } from "@containerkit/snapshot";
 import { openVolumes } from "@containerkit/volume";
 import type { Context } from "./command.ts";
-import { writeDnsFiles } from "./dns.ts";
+import { nameServers, writeDnsFiles } from "./dns.ts";
 import { bridgeOf, leaseAddress, releaseAddresses, subnetOf } from "./ipam.ts";
 import {
   attachmentsOf,
   folderOf,
+  isOnBridge,
   readSandbox,
   type SandboxRecord,
   VOLUME_NOTE,
@@ -58,6 +61,12 @@ export function keyOf({ state }: Context, id: string): string {
   return `${bridgeOf(state)}@${id}`;
 }
 
+/** To the internet, and to whom it asks for names. */
+function outbound(): Confinement {
+  const allow = nameServers().map((address) => ({ address, port: 53 }));
+  return { deny: PRIVATE_NETWORKS, allow };
+}
+
 /** Lets go of the volumes of a container. */
 async function detachVolumes(
   context: Context,
@@ -78,7 +87,7 @@ export async function removeSandbox(
   if (record === undefined) return;
   const { folder } = record;
   await detachVolumes(context, record);
-  if (record.network === "bridge") await detach(keyOf(context, id));
+  if (isOnBridge(record)) await detach(keyOf(context, id));
   await removeNetNs(`${folder}/netns`);
   releaseAddresses(context.state, id);
   if (isMountPoint(`${folder}/rootfs`)) await unmount(`${folder}/rootfs`);
@@ -101,7 +110,7 @@ async function openNetwork(
   const path = `${folder}/netns`;
   using netns = NetNs.create({ path });
   netns.keep();
-  if (network === "none") return { netns: path };
+  if (!isOnBridge(record)) return { netns: path };
   const { bridge, gateway, prefix } = await subnetOf(context.state, {
     signal: context.signal,
   });
@@ -113,6 +122,7 @@ async function openNetwork(
     masquerade: true,
     forwarding: true,
     publish,
+    ...(network === "outbound" && { confine: outbound() }),
     key: keyOf(context, id),
     signal: context.signal,
   });

@@ -11,8 +11,8 @@ export interface SandboxRecord {
   readonly descriptor: Descriptor;
   /** The driver of its snapshot, whose key is the id. */
   readonly snapshotter: string;
-  /** `bridge` has an address, `none` only loopback, `host` the host's. */
-  readonly network: "bridge" | "none" | "host";
+  /** `bridge` has an address, `outbound` too but only gets out, `none` has only loopback, `host` the host's. */
+  readonly network: "bridge" | "outbound" | "none" | "host";
   /** The folder of its files. */
   readonly folder: string;
   /** When it was made, as RFC 3339 in UTC. */
@@ -25,6 +25,13 @@ export const VOLUME_NOTE = "volume-";
 /** The folder of what is around a container. */
 export function folderOf({ state }: Context, id: string): string {
   return `${state}/sandboxes/${id}`;
+}
+
+/** Whether a container is on the bridge. */
+export function isOnBridge(
+  { network }: Pick<SandboxRecord, "network">,
+): boolean {
+  return network === "bridge" || network === "outbound";
 }
 
 /** The record of a container, or `undefined`. */

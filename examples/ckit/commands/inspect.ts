@@ -15,15 +15,20 @@ import { existing, findId } from "../containers.ts";
 import { fullName } from "../images.ts";
 import { addressesOf } from "../ipam.ts";
 import { keyOf } from "../sandbox.ts";
-import { readSandbox, type SandboxRecord } from "../sandbox_record.ts";
+import {
+  isOnBridge,
+  readSandbox,
+  type SandboxRecord,
+} from "../sandbox_record.ts";
 import { openContent } from "../stores.ts";
 
 /** How a container reaches others, and they it. */
 async function networkOf(
   context: Context,
-  { id, network }: SandboxRecord,
+  record: SandboxRecord,
 ): Promise<object> {
-  if (network !== "bridge") return { mode: network };
+  const { id, network } = record;
+  if (!isOnBridge(record)) return { mode: network };
   const { signal, state } = context;
   const key = keyOf(context, id);
   const found = (await listAttachments({ signal }))

@@ -7,12 +7,13 @@ import {
 } from "../command.ts";
 import { parsePort } from "../ports.ts";
 import { runContainer, type RunOptions } from "../run_container.ts";
-import type { SandboxRecord } from "../sandbox_record.ts";
+import { isOnBridge, type SandboxRecord } from "../sandbox_record.ts";
 import { SPEC_USAGE, specFlags, specOptionsOf } from "../spec_flags.ts";
 import { parseVolume } from "../volumes.ts";
 
 const NETWORKS: readonly SandboxRecord["network"][] = [
   "bridge",
+  "outbound",
   "none",
   "host",
 ];
@@ -59,7 +60,7 @@ const COMMON: Flags = {
   stopEarly: true,
 };
 const USAGE =
-  `[-it] [--name ID] [--network bridge|none|host] [-p HOST:CONTAINER] [-v SOURCE:DESTINATION[:ro]] [--snapshotter NAME] [--runtime NAME] [--plain-http] ${SPEC_USAGE} REF [CMD...]`;
+  `[-it] [--name ID] [--network bridge|outbound|none|host] [-p HOST:CONTAINER] [-v SOURCE:DESTINATION[:ro]] [--snapshotter NAME] [--runtime NAME] [--plain-http] ${SPEC_USAGE} REF [CMD...]`;
 
 function make(
   args: Arguments,
@@ -72,7 +73,8 @@ function make(
   }
   const network = networkOf(args);
   const ports = args.list("publish").map(parsePort);
-  if (network !== "bridge" && ports.length > 0) {
+  const onBridge = isOnBridge({ network });
+  if (!onBridge && ports.length > 0) {
     context.warn(`ckit: -p does nothing with --network ${network}`);
   }
   return runContainer(context, {
@@ -81,7 +83,7 @@ function make(
     reference,
     args: command,
     network,
-    publish: network === "bridge" ? ports : [],
+    publish: onBridge ? ports : [],
     volumes: args.list("volume").map(parseVolume),
     interactive: args.flag("interactive"),
     terminal: args.flag("tty"),
