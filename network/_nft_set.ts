@@ -7,6 +7,10 @@ import type { NftElement, NftSetSpec } from "./nft_types.ts";
 
 /** What a map of verdicts maps to; it is no type that `nft` knows by number. */
 const TYPE_VERDICT = 0xffffff00;
+/** Types whose values are not in network order: of links' names, and of marks. */
+const HOST_ORDER: ReadonlySet<number> = new Set([19, 41]);
+/** User data that tells `nft` so: `u8 type = 0, u8 length = 4, u32 order`. Without it shows every name as "". */
+const KEY_IN_HOST_ORDER = Uint8Array.of(0, 4, 1, 0, 0, 0);
 const SET_INTERVAL = 4;
 const SET_MAP = 8;
 const SET_CONCATENATION = 0x80;
@@ -25,6 +29,7 @@ export function writeSet(writer: MessageWriter, spec: NftSetSpec): void {
     writer.attributeBe32(6, dataType);
     writer.attributeBe32(7, dataLength ?? 0);
   }
+  if (HOST_ORDER.has(spec.keyType)) writer.attribute(13, KEY_IN_HOST_ORDER);
   if (fields !== undefined) {
     writer.nest(9, () =>
       writer.nest(2, () => {

@@ -4,7 +4,7 @@ import {
   assertInstanceOf,
   assertRejects,
 } from "@std/assert";
-import { need, rootTest } from "@containerkit/tests";
+import { need, rootTest, tempDir } from "@containerkit/tests";
 import { changeNft } from "./_nft_change.ts";
 import { output } from "./_programs_test.ts";
 import {
@@ -488,6 +488,36 @@ rootTest(
         .toSorted((a, b) => a.key[0]! - b.key[0]! || a.key[1]! - b.key[1]!),
       elements.map((element) => ({ ...element })),
     );
+  },
+  noNft,
+);
+
+rootTest(
+  "names of links and marks in a set are as nft(8) shows them, and takes them back",
+  async () => {
+    using netns = NetNs.create();
+    using nft = new NftSocket({ netns });
+    const batch = started();
+    const name = new Uint8Array(16);
+    new TextEncoder().encodeInto("eth0", name);
+    batch.createSet("names", { keyType: 41, keyLength: 16 });
+    batch.createSet("marks", { keyType: 19, keyLength: 4 });
+    batch.addElements("names", [{ key: name }]);
+    batch.addElements("marks", [{ key: Uint8Array.of(7, 0, 0, 0) }]);
+    await nft.commit(batch);
+    assertListed(netns, [
+      'set names { type ifname elements = { "eth0" } }',
+      "set marks { type mark elements = { 0x00000007 } }",
+    ]);
+    using temp = tempDir();
+    const file = `${temp.path}/rules`;
+    Deno.writeTextFileSync(file, output(netns, "nft", ["list", "ruleset"]));
+    output(netns, "nft", ["flush", "ruleset"]);
+    output(netns, "nft", ["-f", file]);
+    const [found] = await nft.request(
+      listNftElements({ ...REF, set: "names" }),
+    );
+    assertEquals(found?.key, name);
   },
   noNft,
 );
