@@ -1,5 +1,5 @@
 import type { Plan } from "./_attach_plan.ts";
-import { randomMac } from "./_attach_plan.ts";
+import { isGuarded, randomMac } from "./_attach_plan.ts";
 import { removeIdleBridge } from "./_attachment_undo.ts";
 import { bridgeTag } from "./_owner_tag.ts";
 import { addAddress } from "./address.ts";
@@ -137,8 +137,8 @@ function pairOf(
       name,
       master: bridge.index,
       mtu: plan.mtu,
-      // What is confined comes up when it is.
-      up: plan.confine === undefined,
+      // What is guarded comes up when it is.
+      up: !isGuarded(plan),
       peer: { name: plan.name, netns, address: plan.mac, mtu: plan.mtu },
     }),
     recover(error) {

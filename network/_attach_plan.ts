@@ -32,6 +32,11 @@ export interface Plan {
   readonly confine: Confinement | undefined;
 }
 
+/** Whether there are rules about what it may send, without which it may not be up. */
+export function isGuarded({ confine, checkMac }: Plan): boolean {
+  return checkMac || confine !== undefined;
+}
+
 function asList(value: string | readonly string[] | undefined): string[] {
   return value === undefined ? [] : typeof value === "string" ? [value] : [
     ...value,

@@ -1,4 +1,4 @@
-import { removeMacChecks } from "./_mac_check.ts";
+import { listMacChecks, removeMacChecks } from "./_mac_check.ts";
 import { bridgeTag, keyOf } from "./_owner_tag.ts";
 import { deleted } from "./_route_request.ts";
 import { deleteLink } from "./delete_link.ts";
@@ -77,7 +77,8 @@ export async function undoAttachment(
   using route = new RouteSocket();
   using nat = new NatTable();
   const closed = await nat.unpublish({ owner: key }, options);
-  const checked = await removeMacChecks(key, options);
+  const checked = (await listMacChecks(options))
+    .filter((check) => check.key === key).map(({ link }) => link);
   const confined = (await nat.confined(options))
     .filter(({ owner }) => owner === key).map(({ link }) => link);
   const ends = (await listEnds(route, options)).filter((end) =>
@@ -86,15 +87,17 @@ export async function undoAttachment(
   for (const { link } of ends) {
     await route.request(deleteLink(link.index), options);
   }
+  // Behind the links, as nothing is let go that still has one; and by them, as the key may be another's by now.
+  await removeMacChecks(checked, options);
+  if (confined.length > 0) {
+    await nat.unconfine(({ link }) => confined.includes(link), options);
+  }
   const bridges = new Set<LinkRef | undefined>(
     ends.length === 0 ? [bridge] : ends.map(({ link }) => link.master),
   );
   for (const one of bridges) {
     if (one !== undefined) await removeIdleBridge(route, one, options);
   }
-  // Behind the link, as nothing is let go that still has one. The key is free by now, and may be another's.
-  if (confined.length > 0) {
-    await nat.unconfine(({ link }) => confined.includes(link), options);
-  }
-  return ends.length + closed.length + confined.length > 0 || checked;
+  const done = [ends, closed, checked, confined];
+  return done.some(({ length }) => length > 0);
 }

@@ -1,3 +1,4 @@
+import { readText } from "./_fields.ts";
 import { changeNft } from "./_nft_change.ts";
 import { linkName } from "./_nft_match.ts";
 import { parseMac } from "./mac.ts";
@@ -91,35 +92,39 @@ export async function addMacCheck(
   await changeNft(nft, TABLE, { ...options, plan });
 }
 
-/** The keys that have links that are looked at. */
-export async function listMacChecks(
-  options: RequestOptions = {},
-): Promise<string[]> {
-  using nft = new NftSocket();
-  const elements = await list(nft, CHECKED, options);
-  return elements.flatMap(({ comment }) => comment ?? []);
+/** The link that an element is of. */
+function linkOf({ key }: NftElement): string {
+  return readText(key.subarray(0, NAME_WORDS * 4));
 }
 
-/** Removes what was added for a key, and the table with the last of it. */
-export async function removeMacChecks(
-  key: string,
+/** The links that are looked at, and whose they are. */
+export async function listMacChecks(
   options: RequestOptions = {},
-): Promise<boolean> {
+): Promise<Pick<MacCheck, "link" | "key">[]> {
   using nft = new NftSocket();
-  let found = false;
+  const elements = await list(nft, CHECKED, options);
+  return elements.map((element) => ({
+    link: linkOf(element),
+    key: element.comment ?? "",
+  }));
+}
+
+/** Removes what was added for links, and the table with the last of it. */
+export async function removeMacChecks(
+  links: readonly string[],
+  options: RequestOptions = {},
+): Promise<void> {
+  if (links.length === 0) return;
+  using nft = new NftSocket();
+  const isGone = (element: NftElement) => links.includes(linkOf(element));
   const plan = async (batch: NftBatch) => {
     const checked = await list(nft, CHECKED, options);
-    const gone = checked.filter(({ comment }) => comment === key);
-    found = gone.length > 0;
-    if (!found) return;
-    if (gone.length === checked.length) return batch.deleteTable();
-    const allowed = await list(nft, ALLOWED, options);
-    const keys = (elements: readonly NftElement[]) =>
-      elements.filter(({ comment }) => comment === key)
-        .map(({ key }) => ({ key }));
-    batch.deleteElements(CHECKED, keys(checked));
-    batch.deleteElements(ALLOWED, keys(allowed));
+    if (!checked.some(isGone)) return;
+    if (checked.every(isGone)) return batch.deleteTable();
+    for (const set of [CHECKED, ALLOWED]) {
+      const gone = (await list(nft, set, options)).filter(isGone);
+      batch.deleteElements(set, gone.map(({ key }) => ({ key })));
+    }
   };
   await changeNft(nft, TABLE, { ...options, plan });
-  return found;
 }

@@ -5,7 +5,7 @@
  */
 
 import { configure, createPair } from "./_attach_link.ts";
-import { makePlan, type Plan } from "./_attach_plan.ts";
+import { isGuarded, makePlan, type Plan } from "./_attach_plan.ts";
 import { removeIdleBridge } from "./_attachment_undo.ts";
 import { addMacCheck, removeMacChecks } from "./_mac_check.ts";
 import { Attachment } from "./attachment.ts";
@@ -119,9 +119,10 @@ export async function attach(
   const confine = confinedLink(plan, link.name);
   undo.defer(async () => {
     await route.request(deleteLink(link.index));
+    // Behind the link, as nothing is let go that still has one; and by it, as the key may be another's by now.
+    if (plan.checkMac) await removeMacChecks([link.name]);
     if (confine !== undefined) {
       using nat = new NatTable();
-      // By the link: what is there by the key may be another's yet.
       await nat.unconfine((one) => one.link === link.name);
     }
     await removeIdleBridge(route, bridge.index);
@@ -134,16 +135,17 @@ export async function attach(
       wait,
     );
     await nat.add({ confine: [confine] }, wait);
+  }
+  if (plan.checkMac) {
+    await addMacCheck({ link: link.name, mac: plan.mac, key: plan.key }, wait);
+  }
+  if (isGuarded(plan)) {
     await route.request(setLink(link.index, { up: true }), wait);
   }
   await configure(inner, link.parent!, { plan, wait });
   const { inbound } = plan.bandwidth;
   if (inbound !== undefined) {
     await route.request(limitLink(link.index, inbound), wait);
-  }
-  if (plan.checkMac) {
-    undo.defer(async () => void await removeMacChecks(plan.key));
-    await addMacCheck({ link: link.name, mac: plan.mac, key: plan.key }, wait);
   }
   if (plan.nat !== undefined) {
     using nat = new NatTable();

@@ -7,6 +7,7 @@ import { removeIdleBridge } from "./_attachment_undo.ts";
 import { output } from "./_programs_test.ts";
 import {
   attach,
+  type Attachment,
   type AttachOptions,
   createLink,
   deleteLink,
@@ -314,6 +315,65 @@ rootTest(
     });
   },
   need("nft"),
+);
+
+rootTest(
+  "the hardware address of an attachment is checked for as long as its link is up",
+  async () => {
+    using route = new RouteSocket();
+    const trace = channel("containerkit:network");
+    const ends = {
+      dispose: (one: Attachment) => one[Symbol.asyncDispose](),
+      detach: (one: Attachment) => {
+        one.keep();
+        return detach(one.key);
+      },
+      release: (one: Attachment) => one.release(),
+    };
+    const up: string[] = [];
+    let how = "";
+    const listener = (message: unknown) => {
+      const { changes } = (message as Trace).details;
+      if (!/table bridge "containerkit"/.test(`${changes}`)) return;
+      const links = route.requestSync(listLinks({ kind: "veth" }));
+      const mine = links.find(({ alias }) => alias?.endsWith(":checked"));
+      up.push(`${how} ${mine?.up ?? false}`);
+    };
+    using _subscribed = { [Symbol.dispose]: () => trace.unsubscribe(listener) };
+    trace.subscribe(listener);
+    const options = {
+      ...PLAIN,
+      key: "checked",
+      address: "10.77.0.2/24",
+      checkMac: true,
+    };
+    for (const [name, end] of Object.entries(ends)) {
+      using netns = NetNs.create();
+      how = "attach";
+      const attachment = await attach(netns, options);
+      how = name;
+      await end(attachment);
+    }
+    how = "failed attach";
+    using holder = NetNs.create();
+    using netns = NetNs.create();
+    const publish = [LOOPBACK_PORT];
+    await using _holder = await attach(holder, { ...PLAIN, publish });
+    await assertRejects(
+      () => attach(netns, { ...options, publish }),
+      PortInUseError,
+    );
+    assertEquals(up, [
+      "attach false",
+      "dispose false",
+      "attach false",
+      "detach false",
+      "attach false",
+      "release false",
+      "failed attach false",
+      "failed attach false",
+    ]);
+  },
 );
 
 rootTest(

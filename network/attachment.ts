@@ -115,9 +115,11 @@ export class Attachment implements AsyncDisposable {
    * Closes its ports and leaves the rest to the end of the namespace: the
    * kernel removes the link with it, later and by itself. For those who remove
    * the namespace anyway, this is quicker than disposing, by the 10 to 25 ms
-   * that the kernel takes for a link. One that is confined is set down. Nothing new gets in by the ports when
-   * this returns; the kernel's whole table of flows is then searched for old
-   * ones, which takes some milliseconds more and is not waited for.
+   * that the kernel takes for a link. One that is guarded by `confine` or
+   * `checkMac` is set down before it is let go, which takes about as long.
+   * Nothing new gets in by the ports when this returns; the kernel's whole
+   * table of flows is then searched for old ones, which takes some milliseconds
+   * more and is not waited for.
    *
    * @param options How to wait.
    * @returns What is still to be waited for, if anyone wants to.
@@ -125,8 +127,9 @@ export class Attachment implements AsyncDisposable {
   async release(options: RequestOptions = {}): Promise<Released> {
     this.#held = false;
     if (this.#isOver) return { flowsEnded: Promise.resolve() };
-    if (this.entries.confine !== undefined) await this.#unconfine(options);
-    if (this.#checksMac) await removeMacChecks(this.key, options);
+    if (this.#checksMac || this.entries.confine !== undefined) {
+      await this.#letGo(options);
+    }
     if (this.published.length === 0) {
       await this.#freeKey(options);
       return { flowsEnded: Promise.resolve() };
@@ -146,8 +149,8 @@ export class Attachment implements AsyncDisposable {
     }
   }
 
-  /** The link may outlive what confines it, and so may those inside: it is set down. */
-  async #unconfine(options: RequestOptions): Promise<void> {
+  /** The link may outlive what guards it, and so may those inside: it is set down. */
+  async #letGo(options: RequestOptions): Promise<void> {
     using route = new RouteSocket();
     using nat = new NatTable();
     const link = await route.request(getLink(this.link), options);
@@ -156,6 +159,7 @@ export class Attachment implements AsyncDisposable {
       await route.request({ ...down, ...deleted(["ENODEV"]) }, options);
     }
     // Not by the key: without a link that is another's already.
+    await removeMacChecks([this.link], options);
     await nat.unconfine((one) => one.link === this.link, options);
   }
 

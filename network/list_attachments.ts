@@ -59,7 +59,7 @@ export async function listAttachments(
   const confined = await nat.confined(options);
   const others = new Set([
     ...ports.keys(),
-    ...await listMacChecks(options),
+    ...(await listMacChecks(options)).map(({ key }) => key),
     ...confined.flatMap(({ owner }) => owner ?? []),
   ]);
   return [
