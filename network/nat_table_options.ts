@@ -43,6 +43,6 @@ export interface UnpublishOptions extends RequestOptions {
 
 /** Options of {@linkcode NatTable.removeBridge}. */
 export interface RemoveBridgeOptions extends RequestOptions {
-  /** Is asked within the transaction, and again if somebody has changed the rules meanwhile; without consent nothing is removed. */
+  /** Is asked within the transaction, and again if somebody has changed the rules meanwhile; without consent nothing is removed. It may change no rules itself: that would wait for this. */
   readonly onlyIf?: (() => Promise<boolean>) | undefined;
 }
