@@ -108,6 +108,28 @@ rootTest(
   },
 );
 
+rootTest("removeNetNs() by two at once is no error for either", async () => {
+  using temp = tempDir();
+  const script = new URL("./testdata/remove_net_ns.ts", import.meta.url);
+  const workers = [new Worker(script), new Worker(script)];
+  // The moments differ from round to round: that the outcome does not is the point.
+  for (let round = 0; round < 30; round++) {
+    const path = `${temp.path}/ns${round}`;
+    using netns = NetNs.create({ path });
+    netns.keep();
+    const gate = new SharedArrayBuffer(4);
+    const results = await Promise.all(workers.map((worker) => {
+      const { promise, resolve } = Promise.withResolvers<unknown>();
+      worker.once("message", resolve);
+      worker.postMessage({ path, gate });
+      return promise;
+    }));
+    assertEquals(results.toSorted(), [false, true]);
+    assertThrows(() => Deno.lstatSync(path), Deno.errors.NotFound);
+  }
+  await Promise.all(workers.map((worker) => worker.terminate()));
+});
+
 rootTest(
   "removeNetNs() refuses what is no namespace, and removes a leftover",
   () => {
@@ -116,6 +138,12 @@ rootTest(
     Deno.writeTextFileSync(file, "mine");
     assertThrows(() => removeNetNs(file), TypeError, "the file is none");
     assertThrows(() => removeNetNs(temp.path), TypeError);
+    // A namespace, and no pin.
+    assertThrows(
+      () => removeNetNs("/proc/self/ns/net"),
+      SyscallError,
+      "EINVAL",
+    );
     Deno.writeTextFileSync(file, "");
     assertThrows(() => NetNs.open(file), TypeError, "was its pin unmounted?");
     assertEquals(removeNetNs(file), true);

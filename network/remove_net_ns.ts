@@ -28,10 +28,28 @@ function open(path: string): Fd | undefined {
   }
 }
 
-/** Whether the file is what an interrupted removal leaves. */
+/** Whether the file is what an interrupted removal leaves, or somebody has just removed that too. */
 function isLeftover(path: string): boolean {
-  const { isFile, size } = Deno.lstatSync(path);
-  return isFile && size === 0;
+  try {
+    const { isFile, size } = Deno.lstatSync(path);
+    return isFile && size === 0;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return true;
+    throw error;
+  }
+}
+
+/** Unmounts the file, unless somebody was quicker. */
+function unmount(path: string): void {
+  if (symbols().umount2(cString(path), MNT_DETACH) === 0) return;
+  const code = errno();
+  using file = open(path);
+  if (file === undefined || !isNetNs(file)) return;
+  throw new SyscallError(`unmount the network namespace "${path}"`, {
+    syscall: "umount2",
+    errno: code,
+    path,
+  });
 }
 
 /**
@@ -65,15 +83,10 @@ export function removeNetNs(path: string): boolean {
       `Cannot remove the network namespace "${path}": the file is none`,
     );
   }
-  if (pinned && symbols().umount2(cString(path), MNT_DETACH) < 0) {
-    const code = errno();
-    throw new SyscallError(`unmount the network namespace "${path}"`, {
-      syscall: "umount2",
-      errno: code,
-      path,
-    });
+  if (pinned) {
+    unmount(path);
+    pace.ended();
   }
-  if (pinned) pace.ended();
   try {
     unlinkAt(undefined, path);
   } catch (error) {
