@@ -61,6 +61,26 @@ function annotations(
   return Object.keys(all).length === 0 ? undefined : all;
 }
 
+/** What a runtime passes on as it is, and a root filesystem that is looked at here and found there elsewhere. */
+function checkOptions({ rootfs, shmSize, mounts }: CreateSpecOptions): void {
+  if (!rootfs.startsWith("/")) {
+    throw new TypeError(
+      `Cannot create the spec: the root filesystem "${rootfs}" is no absolute path`,
+    );
+  }
+  if (shmSize !== undefined && !(Number.isInteger(shmSize) && shmSize >= 0)) {
+    throw new RangeError(
+      `Cannot create the spec: /dev/shm of ${shmSize} bytes, expected an integer from 0`,
+    );
+  }
+  for (const { destination } of mounts ?? []) {
+    if (!/^(\/\.{0,2})+$/.test(destination)) continue;
+    throw new TypeError(
+      `Cannot mount at "${destination}": that is the root filesystem`,
+    );
+  }
+}
+
 function specMounts(options: CreateSpecOptions): SpecMount[] {
   const own: SpecMount[] = [
     ...(options.hostFiles ?? []).map((file): SpecMount => ({
@@ -153,6 +173,7 @@ export async function createSpec(
   config: ProcessConfig,
   options: CreateSpecOptions,
 ): Promise<Spec> {
+  checkOptions(options);
   const image = containerConfig(config);
   const privileged = options.privileged ?? false;
   const terminal = options.terminal ?? false;

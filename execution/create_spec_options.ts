@@ -89,7 +89,7 @@ export interface CreateSpecOptions extends CapabilityOptions {
   /** Destinations of default mounts to leave out, such as `/run`. */
   readonly withoutMounts?: readonly string[];
   /**
-   * Bytes of `/dev/shm`.
+   * Bytes of `/dev/shm`; 0 is no limit but that of the memory.
    *
    * @default {67108864}
    */

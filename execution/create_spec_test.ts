@@ -234,6 +234,21 @@ Deno.test("createSpec() refuses what no runtime can use", async () => {
     "process.cwd",
   );
   await assertRejects(
+    () => spec({ rootfs: "etc" }),
+    TypeError,
+    'the root filesystem "etc" is no absolute path',
+  );
+  for (const shmSize of [-1, NaN, 0.5]) {
+    await assertRejects(() => spec({ shmSize }), RangeError, "/dev/shm");
+  }
+  for (const destination of ["/", "//", "/./.."]) {
+    await assertRejects(
+      () => spec({ mounts: [{ destination, mount: { type: "tmpfs" } }] }),
+      TypeError,
+      "that is the root filesystem",
+    );
+  }
+  await assertRejects(
     () => spec({ env: { "A=B": "1" } }),
     TypeError,
     'without "="',
@@ -492,7 +507,20 @@ Deno.test("validateSpec() names the field that breaks a rule", () => {
     ["hooks.prestart[0].timeout", {
       hooks: { prestart: [{ path: "/x", timeout: 0 }] },
     }],
+    ["process.user.umask", {
+      process: { ...base.process!, user: { uid: 0, gid: 0, umask: NaN } },
+    }],
     ["hostname", { hostname: "h" }],
+    ...["h\0", "h".repeat(65), "ü".repeat(33)].map((
+      hostname,
+    ): [string, Partial<Spec>] => [
+      "hostname",
+      { hostname, linux: { namespaces: [{ type: "uts" }] } },
+    ]),
+    ["domainname", {
+      domainname: "d".repeat(65),
+      linux: { namespaces: [{ type: "uts" }] },
+    }],
     ["linux.namespaces[1]", {
       linux: { namespaces: [{ type: "pid" }, { type: "pid" }] },
     }],
@@ -509,6 +537,19 @@ Deno.test("validateSpec() names the field that breaks a rule", () => {
     ["linux.maskedPaths", { linux: { maskedPaths: ["x"] } }],
     ["linux.resources.memory.swap", {
       linux: { resources: { memory: { limit: 2, swap: 1 } } },
+    }],
+    ...[NaN, Infinity, 1.5].map((limit): [string, Partial<Spec>] => [
+      "linux.resources.memory.limit",
+      { linux: { resources: { memory: { limit } } } },
+    ]),
+    ["linux.resources.blockIO.throttleReadBpsDevice[0].rate", {
+      linux: {
+        resources: {
+          blockIO: {
+            throttleReadBpsDevice: [{ major: 1, minor: 1, rate: 0.5 }],
+          },
+        },
+      },
     }],
   ];
   for (const [field, part] of bad) {

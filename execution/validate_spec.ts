@@ -37,6 +37,9 @@ export class SpecError extends TypeError {
   }
 }
 
+/** What sethostname(2) and setdomainname(2) take. */
+const MAX_NAME = 64;
+
 function check(
   fine: boolean | undefined,
   field: string,
@@ -49,6 +52,21 @@ const isAbsolute = (path: unknown): boolean =>
   typeof path === "string" && path.startsWith("/") && !path.includes("\0");
 const isId = (id: unknown): boolean =>
   Number.isInteger(id) && Number(id) >= 0 && Number(id) < 2 ** 32 - 1;
+
+/** Of a limit that is NaN or Infinity, which JSON writes as null, a runtime would learn nothing. */
+function checkNumbers(value: unknown, field: string): void {
+  if (typeof value === "number") {
+    check(Number.isInteger(value), field, `is ${value}, expected an integer`);
+  } else if (Array.isArray(value)) {
+    for (const [at, part] of value.entries()) {
+      checkNumbers(part, `${field}[${at}]`);
+    }
+  } else if (typeof value === "object" && value !== null) {
+    for (const [name, part] of Object.entries(value)) {
+      checkNumbers(part, `${field}.${name}`);
+    }
+  }
+}
 
 function checkProcess(process: SpecProcess): void {
   const { cwd, args, env = [], user, rlimits = [] } = process;
@@ -81,7 +99,11 @@ function checkProcess(process: SpecProcess): void {
   const types = new Set<string>();
   for (const [index, { type, soft, hard }] of rlimits.entries()) {
     const field = `process.rlimits[${index}]`;
-    check(/^RLIMIT_[A-Z]+$/.test(type), `${field}.type`, `is "${type}"`);
+    check(
+      /^RLIMIT_[A-Z]+$/.test(type),
+      `${field}.type`,
+      `is "${type}", expected a name such as RLIMIT_NOFILE`,
+    );
     check(!types.has(type), `${field}.type`, `names ${type} a second time`);
     check(
       [soft, hard].every((n) => Number.isInteger(n) && n >= 0),
@@ -105,6 +127,7 @@ function checkProcess(process: SpecProcess): void {
       "is out of range",
     );
   }
+  checkNumbers(process, "process");
 }
 
 function checkMounts(mounts: readonly SpecMount[]): void {
@@ -212,11 +235,13 @@ function checkLinux(linux: SpecLinux): void {
       `is ${memory.swap}, below the limit ${memory.limit}`,
     );
   }
+  checkNumbers(linux, "linux");
 }
 
 /**
  * Checks a configuration against the rules of the runtime specification 1.3
- * before a runtime is started with it. Fields it does not know are left alone.
+ * before a runtime is started with it. Fields it does not know are left alone,
+ * but numbers of a process and of `linux` are integers.
  *
  * @param spec The configuration.
  * @throws {SpecError} If it breaks a rule.
@@ -248,11 +273,21 @@ export function validateSpec(spec: Spec): void {
   if (spec.process !== undefined) checkProcess(spec.process);
   checkMounts(spec.mounts ?? []);
   checkHooks({ ...spec.hooks });
-  if (spec.hostname !== undefined || spec.domainname !== undefined) {
+  for (const field of ["hostname", "domainname"] as const) {
+    const name = spec[field];
+    if (name === undefined) continue;
     check(
       spec.linux?.namespaces?.some(({ type }) => type === "uts"),
-      spec.hostname === undefined ? "domainname" : "hostname",
+      field,
       "needs a UTS namespace",
+    );
+    check(
+      !name.includes("\0") &&
+        new TextEncoder().encode(name).length <= MAX_NAME,
+      field,
+      `is ${
+        JSON.stringify(name)
+      }, expected at most ${MAX_NAME} bytes without NUL`,
     );
   }
   if (spec.linux !== undefined) checkLinux(spec.linux);
