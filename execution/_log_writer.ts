@@ -90,7 +90,12 @@ export class LogWriter implements Disposable {
     try {
       this.#file = this.#begin();
     } catch (error) {
-      if (!late) throw error;
+      if (late) return;
+      if (error instanceof Error) {
+        error.message =
+          `Cannot write the log "${this.#path}": ${error.message}`;
+      }
+      throw error;
     }
   }
 

@@ -193,7 +193,9 @@ export function runtimeCalls(full: Required<RuntimeOptions>): RuntimeCalls {
       args: line,
       detail: missing
         ? `the runtime "${command}" is not installed`
-        : `the runtime "${command}" does not start`,
+        : `the runtime "${command}" does not start: ${
+          cause instanceof Error ? cause.message : cause
+        }`,
     }, { cause });
   }
 

@@ -26,6 +26,7 @@ import { withSweep } from "./_sweep.ts";
 import { stdioOwner } from "./_stdio_owner.ts";
 import type { Spec, SpecProcess } from "./spec.ts";
 import { specJson } from "./_spec_json.ts";
+import { validateSpec } from "./validate_spec.ts";
 
 /** A further process of a container. */
 class ExecProcess extends Process {
@@ -143,6 +144,9 @@ async function startProcess(
   }
   const spec = readSpec(bundle);
   const process = await specProcess(spec, args, { ...options, bundle });
+  // The rest of the spec was looked at when the container was made.
+  const { ociVersion, root } = spec;
+  validateSpec({ ociVersion, root: root!, process });
   const execId = crypto.randomUUID().slice(0, 13);
   const files = execFiles(bundle, execId);
   await using undo = new AsyncDisposableStack();

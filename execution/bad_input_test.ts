@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { mount } from "@containerkit/mount";
 import { need, rootTest, until, withCrunsCgroups } from "@containerkit/tests";
 import { makeBench, processesWith } from "./_bench_test.ts";
@@ -6,9 +6,11 @@ import {
   create,
   createRuntime,
   exec,
+  type ExecOptions,
   readEvents,
   run,
   RuntimeError,
+  SpecError,
 } from "./mod.ts";
 
 const missing = need("runc", "busybox");
@@ -155,6 +157,57 @@ rootTest(
       "'stdin' is the terminal, and no fd",
     );
     assertEquals([...Deno.readDirSync(`${container.bundle}/exec`)], []);
+  },
+  missing,
+);
+
+rootTest(
+  "create() with a descriptor that is not open says so, and leaves nothing",
+  async () => {
+    using bench = makeBench();
+    const { state } = bench;
+    const spec = await bench.spec("true");
+    const error = await assertRejects(
+      () => create("a", spec, { state, stdout: { type: "fd", fd: 99_999 } }),
+      RuntimeError,
+      "does not start: Cannot start",
+    );
+    assertStringIncludes(error.message, "EBADF");
+    assertEquals(left(state), []);
+  },
+  missing,
+);
+
+rootTest(
+  "exec() refuses what create() refuses of a process, before a runtime is called",
+  async () => {
+    using bench = makeBench();
+    await using container = await run("a", await bench.spec("sleep 1000"), {
+      state: bench.state,
+      stderr: "null",
+    });
+    const refused = async (
+      field: string,
+      args: readonly string[],
+      options: ExecOptions = {},
+    ) => {
+      const error = await assertRejects(
+        () => container.exec(args, options),
+        SpecError,
+      );
+      assertEquals(error.field, field);
+    };
+    await refused("process.args[1]", ["echo", "a\0b"]);
+    await refused("process.env[1]", ["true"], { env: { A: "a\0b" } });
+    await refused("process.cwd", ["true"], { cwd: "tmp" });
+    await refused("process.oomScoreAdj", ["true"], {
+      process: { oomScoreAdj: 2000 },
+    });
+    assertEquals(
+      [...Deno.readDirSync(container.bundle)].map(({ name }) => name)
+        .includes("exec"),
+      false,
+    );
   },
   missing,
 );

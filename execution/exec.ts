@@ -18,6 +18,7 @@ import { startExec } from "./_start_exec.ts";
  * @param options How it runs and where its standard input and output go.
  * @returns The process; disposing it kills it.
  * @throws {RuntimeError} If there is no such container (`NotFound`), it has ended (`NotRunning`) or is paused (`Paused`), or there is no such program (`CommandNotFound`).
+ * @throws {SpecError} If an argument, the environment or the folder it starts in is none, such as one with a NUL.
  * @throws {Deno.errors.NotFound} If the user does not exist.
  *
  * @example Usage

@@ -249,6 +249,11 @@ Deno.test("a log refuses what cannot be", async () => {
     TypeError,
     'not "x"',
   );
+  assertThrows(
+    () => new LogWriter({ path: `${temp.path}/none/a` }),
+    Deno.errors.NotFound,
+    `Cannot write the log "${temp.path}/none/a": No such file`,
+  );
   await assertRejects(
     () => readAll(`${temp.path}/none`, "json"),
     Deno.errors.NotFound,
