@@ -43,6 +43,18 @@ function asList(value: string | readonly string[] | undefined): string[] {
   ];
 }
 
+const isEqual = (one: Uint8Array, other: Uint8Array) =>
+  one.length === other.length && one.every((byte, at) => byte === other[at]);
+
+/** A single host, which an address without a length is elsewhere, would reach nobody on a bridge. */
+function parseAddress(text: string): IpPrefix {
+  const prefix = parsePrefix(text);
+  if (text.includes("/")) return prefix;
+  throw new SyntaxError(
+    `Cannot attach with the address "${text}": expected one with a prefix length, such as "${text}/24"`,
+  );
+}
+
 /** Checks the options; without a key it is the cookie of the namespace. */
 export function makePlan(
   inner: { readonly netnsCookie: bigint },
@@ -51,7 +63,7 @@ export function makePlan(
   const { bridge, name = "eth0", mtu } = options;
   checkWholeName(bridge);
   checkWholeName(name);
-  const addresses = asList(options.address).map(parsePrefix);
+  const addresses = asList(options.address).map(parseAddress);
   if (addresses.length === 0) {
     throw new TypeError("Cannot attach a namespace without an address");
   }
@@ -68,6 +80,13 @@ export function makePlan(
         `Cannot attach with the gateway ${
           formatIp(gateway)
         }: expected one for each family of addresses`,
+      );
+    }
+    if (addresses.some(({ address }) => isEqual(address, gateway))) {
+      throw new TypeError(
+        `Cannot attach with the gateway ${
+          formatIp(gateway)
+        }: it is an address of the namespace itself`,
       );
     }
   }

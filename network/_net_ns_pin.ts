@@ -29,7 +29,19 @@ function makeFolders(path: string): void {
 
 function makeFile(path: string): void {
   const flags = OpenFlag.RDONLY | OpenFlag.CREAT | OpenFlag.EXCL;
-  openAt(undefined, path, { flags, mode: 0o444 }).close();
+  try {
+    openAt(undefined, path, { flags, mode: 0o444 }).close();
+  } catch (error) {
+    if (!(error instanceof SyscallError)) throw error;
+    const { syscall, errno, code } = error;
+    throw new SyscallError(`pin a network namespace at "${path}"`, {
+      syscall,
+      errno,
+      path,
+      detail: code === "EEXIST" ? "something is there already" : undefined,
+      cause: error,
+    });
+  }
 }
 
 /** Mounts a namespace file on a new file: the way that pins namespaces. */

@@ -81,6 +81,7 @@ function confinedLink(plan: Plan, link: string): ConfinedLink | undefined {
  * @throws {PortInUseError} If a port is published already, with by whom.
  * @throws {Deno.errors.AlreadyExists} If another attachment has the key, or the namespace a link of that name.
  * @throws {TypeError} If the options do not fit together, or forwarding is off.
+ * @throws {SyntaxError} If an address is none, or that of the namespace has no prefix length.
  *
  * @example Usage
  * ```ts ignore

@@ -233,7 +233,12 @@ rootTest(
       [{ bridge: "ckt%d" }, 'Cannot use a link named "ckt%d"'],
       [{ name: "eth%d" }, 'Cannot use a link named "eth%d"'],
       [{ address: [] }, "without an address"],
-      [{ address: "10.77.0.2", gateway: "fd77::1" }, "one for each family"],
+      [{ address: "10.77.0.2" }, 'such as "10.77.0.2/24"'],
+      [{ address: "10.77.0.2/24", gateway: "fd77::1" }, "one for each family"],
+      [
+        { address: "10.77.0.2/24", gateway: "10.77.0.2" },
+        "it is an address of the namespace itself",
+      ],
       [{ gateway: ["10.77.0.1", "10.77.0.2"] }, "one for each family"],
       [{ key: "no spaces" }, "Cannot attach with the key"],
       [{ confine: { deny: ["private"] } }, "Cannot parse the IP address"],

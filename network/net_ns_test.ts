@@ -99,6 +99,10 @@ rootTest(
     const home = here();
     const error = assertThrows(() => NetNs.create({ path }), SyscallError);
     assertEquals(error.code, "EEXIST");
+    assertEquals(
+      error.message,
+      `Cannot pin a network namespace at "${path}": openat failed with EEXIST: something is there already`,
+    );
     assertEquals([Deno.readTextFileSync(path), here()], ["mine", home]);
     assertThrows(
       () => NetNs.create({ path: "ns" }),
