@@ -55,6 +55,13 @@ export class Marker {
   constructor(context: Context, options: MarkerOptions) {
     this.#context = context;
     this.#options = options;
+    // Nothing is younger than NaN: all of it would go.
+    for (const ms of [options.grace, options.ingestAge]) {
+      if (ms >= 0) continue;
+      throw new RangeError(
+        `Cannot keep for ${ms} ms what nothing refers to: expected a number from 0`,
+      );
+    }
     this.#kept = new Kept(context, options.onKeep);
   }
 

@@ -67,6 +67,7 @@ export interface Collected {
  * @param store The store; all of its namespaces are collected.
  * @param options What else keeps things, and how long what is new is left alone.
  * @returns What was removed.
+ * @throws {RangeError} If `grace` or `ingestAge` is no number from 0; nothing is removed then.
  * @throws {AggregateError} If things of other components cannot be removed; all else is.
  *
  * @example Usage

@@ -94,6 +94,21 @@ Deno.test("collect() keeps for a while what was made outside of a lease", async 
   );
 });
 
+Deno.test("collect() refuses a grace that is no number, and removes nothing", async () => {
+  await using temp = tempDir();
+  using store = await openStore({ root: temp.path });
+  await putBlob(store);
+  const kept = await digests(store);
+  for (const wrong of [{ grace: NaN }, { grace: -1 }, { ingestAge: NaN }]) {
+    await assertRejects(
+      () => collect(store, { ...NOW, ...wrong }),
+      RangeError,
+      "expected a number from 0",
+    );
+  }
+  assertEquals(await digests(store), kept);
+});
+
 Deno.test("collect() keeps what a lease has until it ends", async () => {
   await using temp = tempDir();
   using store = await openStore({ root: temp.path });

@@ -181,7 +181,8 @@ function checkSize(
   maxSize = Infinity,
 ): void {
   const size = totalSize(layers);
-  if (size > maxSize) {
+  // Nothing is above NaN.
+  if (!(size <= maxSize)) {
     throw new RangeError(
       `Cannot pull "${name}": its layers have ${size} bytes, more than ${maxSize}`,
     );

@@ -78,6 +78,11 @@ Deno.test("pull() refuses layers that the store has no room for, and fetches non
       RangeError,
       "more than 1000",
     );
+    await assertRejects(
+      () => pull(server.name, lazy, { client, maxSize: NaN }),
+      RangeError,
+      "more than NaN",
+    );
     assertEquals(server.blobs, 0);
   }
 });

@@ -1,6 +1,7 @@
 /** Decompressing and hashing a layer in one pass. */
 import { createHash } from "node:crypto";
 import type { DigestAlgorithm } from "@containerkit/oci";
+import { checkLimits } from "./_check_limits.ts";
 import { createDecompressor, runCodec } from "./_codec.ts";
 import { readChunks } from "./_read_chunks.ts";
 import { zstdFrames } from "./_zstd_frames.ts";
@@ -59,7 +60,9 @@ export async function* layerChunks(
     ended.signal,
     ...(options.signal === undefined ? [] : [options.signal]),
   ]);
-  const ratio = options.limits?.ratio ?? Infinity;
+  const { limits = {} } = options;
+  checkLimits(limits);
+  const { ratio = Infinity } = limits;
   let size = 0;
   let diffSize = 0;
   async function* count(chunks: AsyncIterable<Uint8Array>) {

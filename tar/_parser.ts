@@ -1,4 +1,5 @@
 /** The parser behind `createTarParser()`. */
+import { checkLimits } from "./_check_limits.ts";
 import { checkPath } from "./_check_path.ts";
 import { Content } from "./_content.ts";
 import { headerNumber } from "./_fields.ts";
@@ -52,6 +53,7 @@ export class Parser implements TarParser {
     this.#sink = sink;
     this.#content = new Content(sink);
     this.#limits = options.limits ?? {};
+    checkLimits(this.#limits);
     this.#applyGlobals = options.globals !== "ignore";
     this.#concatenated = options.concatenated ?? false;
   }

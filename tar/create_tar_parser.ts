@@ -61,6 +61,7 @@ export interface TarParser {
  * @param sink What gets the entries and their bytes.
  * @param options Limits, and how to treat special headers.
  * @returns The parser, to be fed.
+ * @throws {RangeError} If a limit is no number from 0.
  *
  * @see https://pubs.opengroup.org/onlinepubs/9799919799/utilities/pax.html
  *

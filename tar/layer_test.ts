@@ -184,6 +184,11 @@ pureTest("readLayer() keeps to a ratio", async () => {
     LimitError,
   );
   assertEquals([error.limit, error.maximum], ["ratio", 50]);
+  await assertRejects(
+    () => bytesOf(decompress(streamOf(bomb), { limits: { ratio: NaN } })),
+    RangeError,
+    'Cannot limit "ratio" of an archive to NaN',
+  );
 });
 
 pureTest(

@@ -451,6 +451,13 @@ pureTest("createTarParser() keeps to limits", () => {
     const error = assertThrows(() => read(bytes, { limits }), LimitError);
     assertEquals([error.limit, error.maximum], Object.entries(limits)[0]!);
   }
+  for (const limits of [{ totalBytes: NaN }, { entries: -1 }]) {
+    assertThrows(
+      () => read(entry({ name: "a" }), { limits }),
+      RangeError,
+      "expected a number from 0",
+    );
+  }
   // These two hold without being asked for.
   assertThrows(() => read(entry({ name: "a".repeat(5000) })), LimitError);
   assertThrows(
