@@ -1,3 +1,6 @@
+/** The most milliseconds that a timer takes: what is more it takes for 1. */
+export const LONGEST_TIMER = 2 ** 31 - 1;
+
 /** Waits, and rejects at once when the signal aborts. */
 export function delay(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {

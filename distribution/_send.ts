@@ -1,4 +1,5 @@
 import { channel } from "node:diagnostics_channel";
+import { LONGEST_TIMER } from "./_delay.ts";
 import type { Dial } from "./_dial.ts";
 import { hideSecrets } from "./_hide_secrets.ts";
 import { isOfBytes } from "./_open_body.ts";
@@ -74,7 +75,7 @@ export async function send(
         new Deno.errors.TimedOut(
           `Cannot ${action}: ${url.host} ${what} within ${ms / 1000} s`,
         ),
-      ), ms);
+      ), Math.min(ms, LONGEST_TIMER));
   let timer = dial === undefined
     ? expect("did not answer", timeout)
     : expect("could not be reached", dial.timeout);

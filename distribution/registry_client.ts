@@ -13,7 +13,7 @@ import {
   readRetryAfter,
   type RetryPolicy,
 } from "./_retry.ts";
-import { delay } from "./_delay.ts";
+import { delay, LONGEST_TIMER } from "./_delay.ts";
 import { REGISTRY_REGEXP } from "./_grammar.ts";
 import { hideSecrets } from "./_hide_secrets.ts";
 import { sendAuthorized } from "./_send_authorized.ts";
@@ -26,6 +26,16 @@ import type {
 } from "./registry_client_options.ts";
 import type { HostCapability } from "./registry_host.ts";
 import type { RegistryAnswer, RegistryRequest } from "./registry_request.ts";
+
+function patience(
+  name: "timeout" | "stallTimeout",
+  ms: number,
+): number {
+  if (ms > 0) return Math.min(ms, LONGEST_TIMER);
+  throw new RangeError(
+    `Cannot make a registry client with a ${name} of ${ms} ms: expected a number above 0`,
+  );
+}
 
 /**
  * A client of registries. It keeps what it learns: tokens, how a host wants to be asked, and how long to leave it alone.
@@ -48,6 +58,9 @@ import type { RegistryAnswer, RegistryRequest } from "./registry_request.ts";
 export class RegistryClient implements Disposable {
   readonly #options: RegistryClientOptions;
   readonly #retry: RetryPolicy;
+  readonly #timeout: number;
+  /** How long a download may stand still, in milliseconds. */
+  readonly stallTimeout: number;
   readonly #endpoints = new Map<string, Promise<readonly Endpoint[]>>();
   readonly #warnings: WarningReader;
   #isClosed = false;
@@ -56,9 +69,15 @@ export class RegistryClient implements Disposable {
    * Prepares a client. Nothing is asked yet.
    *
    * @param options Credentials, hosts, TLS and patience.
+   * @throws {RangeError} If `timeout` or `stallTimeout` is not above 0.
    */
   constructor(options: RegistryClientOptions = {}) {
     this.#options = options;
+    this.#timeout = patience("timeout", options.timeout ?? 60_000);
+    this.stallTimeout = patience(
+      "stallTimeout",
+      options.stallTimeout ?? 30_000,
+    );
     this.#retry = {
       attempts: options.retry?.attempts ?? 5,
       delay: options.retry?.delay ?? 500,
@@ -66,11 +85,6 @@ export class RegistryClient implements Disposable {
       budget: options.retry?.budget ?? 300_000,
     };
     this.#warnings = new WarningReader(options.onNotice);
-  }
-
-  /** How long a download may stand still, in milliseconds. */
-  get stallTimeout(): number {
-    return this.#options.stallTimeout ?? 30_000;
   }
 
   /** How failed requests are repeated, with every default filled in. */
@@ -197,7 +211,7 @@ export class RegistryClient implements Disposable {
       realms: this.#options.realms ?? [],
       plainHttp: this.#options.plainHttp,
       tls: this.#options.tls,
-      timeout: this.#options.timeout ?? 60_000,
+      timeout: this.#timeout,
       stallTimeout: this.stallTimeout,
     };
     const hosts = await this.#options.hosts?.(registry) ??

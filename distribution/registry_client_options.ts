@@ -68,13 +68,13 @@ export interface RegistryClientOptions {
   /** How failed requests are repeated. */
   readonly retry?: RetryOptions;
   /**
-   * How long to wait for an answer, in milliseconds; ten times that for the end of an upload.
+   * How long to wait for an answer, in milliseconds; ten times that for the end of an upload. `Infinity` is some weeks.
    *
    * @default {60000}
    */
   readonly timeout?: number;
   /**
-   * How long a download may stand still, in milliseconds, before it is resumed by another request.
+   * How long a download may stand still, in milliseconds, before it is resumed by another request. `Infinity` is some weeks.
    *
    * @default {30000}
    */

@@ -6,6 +6,7 @@ import {
   assertEquals,
   assertInstanceOf,
   assertRejects,
+  assertThrows,
 } from "@std/assert";
 import { delay } from "./_delay.ts";
 import { send } from "./_send.ts";
@@ -124,6 +125,26 @@ Deno.test("a manifest or a list that breaks off is asked for again", async () =>
     "the connection broke",
   );
   assertEquals(error.host, faulty.host);
+});
+
+Deno.test("a timeout of Infinity, or of more than a timer takes, is no short one", async () => {
+  for (const ms of [Infinity, 2 ** 40]) {
+    await using faulty = await start(
+      async (_request, answer) => {
+        await delay(20);
+        return await answer();
+      },
+      { timeout: ms, stallTimeout: ms, retry: { attempts: 1 } },
+    );
+    const { client } = faulty;
+    const pulled = await pull(`${faulty.host}/app:1`, createMemoryStore(), {
+      client,
+    });
+    assertEquals(pulled.descriptor, image.descriptor);
+  }
+  for (const wrong of [{ timeout: NaN }, { stallTimeout: 0 }]) {
+    assertThrows(() => new RegistryClient(wrong), RangeError, "above 0");
+  }
 });
 
 Deno.test("a server that never answers is given up on, and told by TimedOut", async () => {
