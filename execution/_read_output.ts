@@ -29,7 +29,8 @@ async function readAll(
       signal.throwIfAborted();
       if (done) return await new Blob(chunks).bytes();
       size += value.length;
-      if (size > limit) {
+      // Nothing is above NaN.
+      if (!(size <= limit)) {
         throw new RangeError(
           `Cannot read the output of "${id}": it wrote more than ${limit} bytes`,
         );

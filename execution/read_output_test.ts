@@ -40,19 +40,22 @@ Deno.test("output() gives both streams and the status", async () => {
 });
 
 Deno.test("output() refuses what is over its limit, and lets go of both streams", async () => {
-  const out = stream(["12345", "678"], { open: true });
-  const err = stream([], { open: true });
-  const parts = {
-    stdout: out.readable,
-    stderr: err.readable,
-    status: NEVER,
-  };
-  await assertRejects(
-    () => readOutput("x", parts, { limit: 7 }),
-    RangeError,
-    'Cannot read the output of "x": it wrote more than 7 bytes',
-  );
-  assertEquals([out.state.cancelled, err.state.cancelled], [true, true]);
+  for (const limit of [7, NaN]) {
+    const out = stream(["12345", "678"], { open: true });
+    const err = stream([], { open: true });
+    const parts = {
+      stdout: out.readable,
+      stderr: err.readable,
+      status: NEVER,
+    };
+    const signal = AbortSignal.timeout(10_000); // of a limit that is none
+    await assertRejects(
+      () => readOutput("x", parts, { limit, signal }),
+      RangeError,
+      `Cannot read the output of "x": it wrote more than ${limit} bytes`,
+    );
+    assertEquals([out.state.cancelled, err.state.cancelled], [true, true]);
+  }
 });
 
 Deno.test("output() ends with its signal, before, during and after what is written", async () => {
