@@ -4,6 +4,22 @@
  * @module
  */
 
+/** How an image asks its container whether it is well, as `HEALTHCHECK` of a Dockerfile says it; Docker's. */
+export interface Healthcheck {
+  /** `["CMD", program, ...arguments]`, `["CMD-SHELL", line]` for `/bin/sh -c`, or `["NONE"]`; without it that of the base image. */
+  readonly Test?: readonly string[];
+  /** Nanoseconds from one to the next. */
+  readonly Interval?: number;
+  /** Nanoseconds one may take. */
+  readonly Timeout?: number;
+  /** Nanoseconds after the start in which none counts that fails. */
+  readonly StartPeriod?: number;
+  /** Nanoseconds from one to the next meanwhile. */
+  readonly StartInterval?: number;
+  /** How many in a row fail until it is not well. */
+  readonly Retries?: number;
+}
+
 /** How a container of an image runs unless told otherwise. */
 export interface ContainerConfig {
   /** User and group, as `user`, `uid`, `user:group`, `uid:gid` and so on. */
@@ -24,6 +40,8 @@ export interface ContainerConfig {
   readonly Labels?: Readonly<Record<string, string>> | null;
   /** Signal that asks the process to end, such as `SIGTERM`. */
   readonly StopSignal?: string;
+  /** Docker's: how it is asked whether it is well. */
+  readonly Healthcheck?: Healthcheck;
   /** Docker's: the command line is one string for a shell; Windows only. */
   readonly ArgsEscaped?: boolean;
 }

@@ -7,12 +7,43 @@
 import {
   checkString,
   checkStrings,
+  type Fail,
+  type Fields,
   isObject,
   parseObject,
   withoutNulls,
 } from "./_json.ts";
 import type { ImageConfig } from "./image_config.ts";
 import { isDigest } from "./is_digest.ts";
+
+const NUMBERS = [
+  "Interval",
+  "Timeout",
+  "StartPeriod",
+  "StartInterval",
+  "Retries",
+];
+
+/** As Docker reads it, which refuses others too. */
+function readHealthcheck(value: unknown, fail: Fail): Fields {
+  if (!isObject(value)) return fail('"Healthcheck" is not an object');
+  const fields = withoutNulls(value);
+  checkStrings(fields, "Test", fail);
+  for (const name of NUMBERS) {
+    const number = fields[name] ?? 0;
+    if (!Number.isInteger(number)) {
+      fail(`"${name}" of "Healthcheck" is no integer`);
+    }
+  }
+  return fields;
+}
+
+function readConfig(config: Fields, fail: Fail): Fields {
+  const { Healthcheck, ...fields } = withoutNulls(config);
+  return Healthcheck === undefined
+    ? fields
+    : { ...fields, Healthcheck: readHealthcheck(Healthcheck, fail) };
+}
 
 /**
  * Parses an image config and checks the fields that running and unpacking use.
@@ -66,7 +97,7 @@ export function parseImageConfig(bytes: Uint8Array | string): ImageConfig {
   const { config: _config, history: _history, ...rest } = fields;
   return {
     ...rest,
-    ...(config ? { config: withoutNulls(config) } : {}),
+    ...(config ? { config: readConfig(config, fail) } : {}),
     ...(history ? { history } : {}),
     rootfs: { ...rootfs, type: "layers", diff_ids: diffIds },
   } as unknown as ImageConfig;

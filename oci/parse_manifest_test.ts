@@ -136,6 +136,9 @@ Deno.test("parseImageConfig() refuses fields that are not what they are used as"
       { config: { Cmd: "sh" } },
       { config: { Env: [1] } },
       { config: { User: 0 } },
+      { config: { Healthcheck: [] } },
+      { config: { Healthcheck: { Test: "true" } } },
+      { config: { Healthcheck: { Test: ["NONE"], Interval: "1s" } } },
       { history: {} },
     ]
   ) {
@@ -147,12 +150,31 @@ Deno.test("parseImageConfig() refuses fields that are not what they are used as"
   }
 });
 
+Deno.test("parseImageConfig() keeps how Docker asks whether a container is well", () => {
+  const Healthcheck = { Test: ["CMD", "ready"], Interval: 5e9, Retries: 3 };
+  const { config } = parseImageConfig(JSON.stringify({
+    os: "linux",
+    architecture: "amd64",
+    rootfs: { type: "layers", diff_ids: [] },
+    config: { Healthcheck: { ...Healthcheck, Timeout: null, Other: "x" } },
+  }));
+  const { Test, Interval, Retries, Timeout } = config!.Healthcheck!;
+  assertEquals({ Test, Interval, Retries }, Healthcheck);
+  assertEquals(Timeout, undefined);
+});
+
 Deno.test("parseImageConfig() leaves out what is null in Go's JSON", () => {
   const { config, rootfs } = parseImageConfig(JSON.stringify({
     os: "linux",
     architecture: "amd64",
     rootfs: { type: "layers", diff_ids: null },
-    config: { Env: null, Cmd: ["sh"], Labels: null, ExposedPorts: null },
+    config: {
+      Env: null,
+      Cmd: ["sh"],
+      Labels: null,
+      ExposedPorts: null,
+      Healthcheck: null,
+    },
     history: null,
   }));
   assertEquals(config, { Cmd: ["sh"] });
