@@ -71,7 +71,7 @@ export interface Container extends ContainerProcess {
     args: readonly string[],
     options?: Omit<ExecOptions, "state">,
   ): Promise<ContainerProcess>;
-  /** Sends a signal to every process in it. */
+  /** Sends a signal to every process in it, if there are any; `SIGKILL` by default. */
   killAll(signal?: string): void;
   /** Freezes every process in it. */
   pause(options?: { readonly signal?: AbortSignal }): Promise<void>;
