@@ -7,12 +7,13 @@
 import { configure, createPair } from "./_attach_link.ts";
 import { isGuarded, makePlan, type Plan } from "./_attach_plan.ts";
 import { removeIdleBridge } from "./_attachment_undo.ts";
+import { listAddresses } from "./address.ts";
 import { addMacCheck, removeMacChecks } from "./_mac_check.ts";
 import { Attachment } from "./attachment.ts";
 import type { AttachOptions } from "./attach_options.ts";
 import type { ConfinedLink } from "./confinement.ts";
 import { deleteLink } from "./delete_link.ts";
-import { formatIp } from "./ip.ts";
+import { formatIp, parseIp } from "./ip.ts";
 import { isSame } from "./_nat_memory.ts";
 import { NatTable } from "./nat_table.ts";
 import { NetNs, type NetNsSource } from "./net_ns.ts";
@@ -65,6 +66,27 @@ function confinedLink(plan: Plan, link: string): ConfinedLink | undefined {
     addresses: addresses.map(({ address }) => formatIp(address)),
     owner: key,
   };
+}
+
+/** What comes by a port comes from the bridge, or by a route to its network: it has an address. */
+async function checkPublished(
+  route: RouteSocket,
+  { plan, bridge }: { plan: Plan; bridge: number },
+  wait: RequestOptions,
+): Promise<void> {
+  for (const target of new Set(plan.published.map(({ target }) => target))) {
+    const { length } = parseIp(target);
+    if (plan.gateways.some((gateway) => gateway.length === length)) continue;
+    const family = length === 4 ? "ipv4" : "ipv6";
+    const own = await route.request(
+      listAddresses({ link: bridge, family }),
+      wait,
+    );
+    if (own.some(({ address }) => !address.startsWith("fe80:"))) continue;
+    throw new TypeError(
+      `Cannot publish ports of ${target}: the bridge "${plan.bridge}" has no address of that family, expected a gateway`,
+    );
+  }
 }
 
 /**
@@ -128,6 +150,7 @@ export async function attach(
     }
     await removeIdleBridge(route, bridge.index);
   });
+  await checkPublished(route, { plan, bridge: bridge.index }, wait);
   if (confine !== undefined) {
     using nat = new NatTable();
     // The key is taken: what else there is for it is of one that is no more.

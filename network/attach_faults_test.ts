@@ -382,6 +382,42 @@ rootTest(
 );
 
 rootTest(
+  "attach() publishes no port behind a bridge without an address, where nothing would come through",
+  async () => {
+    using netns = NetNs.create();
+    const before = await world(netns);
+    const options = {
+      ...OPTIONS,
+      publish: [{ hostAddress: "127.0.0.1", hostPort: 8080, targetPort: 80 }],
+    };
+    await assertRejects(
+      () => attach(netns, { ...options, gateway: "fd77::1" }),
+      TypeError,
+      'Cannot publish ports of 10.77.0.2: the bridge "ckt0" has no address of that family',
+    );
+    assertEquals(await world(netns), before);
+    using first = NetNs.create();
+    await using _first = await attach(first, {
+      ...OPTIONS,
+      key: "first",
+      address: "10.77.0.3/24",
+      gateway: "10.77.0.1",
+      publish: [],
+    });
+    await using _attachment = await attach(netns, {
+      ...options,
+      gateway: "fd77::1",
+    });
+    await using _server = netns.run(() =>
+      Deno.serve({ port: 80, onListen() {} }, () => new Response("here"))
+    );
+    const response = await fetch("http://127.0.0.1:8080/");
+    assertEquals(await response.text(), "here");
+  },
+  need("nft"),
+);
+
+rootTest(
   "the end of the namespace leaves an attachment that is found and pruned",
   async () => {
     using route = new RouteSocket();
@@ -703,6 +739,7 @@ rootTest(
     const lost = await attach(first, {
       ...RACE,
       key: "lost",
+      gateway: "10.77.0.1",
       publish: [LOOPBACK_PORT],
     });
     lost.keep();
