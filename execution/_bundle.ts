@@ -216,7 +216,17 @@ export function claimJson(path: string, value: unknown): boolean | undefined {
 
 /** Reads the process id that the runtime wrote. */
 export function readPid(files: ProcessFiles): number {
-  const pid = Number(Deno.readTextFileSync(files.pid));
+  let text: string;
+  try {
+    text = Deno.readTextFileSync(files.pid);
+  } catch (cause) {
+    if (!(cause instanceof Deno.errors.NotFound)) throw cause;
+    throw new Deno.errors.NotFound(
+      `Cannot read "${files.pid}": the runtime made no process, or did not say which`,
+      { cause },
+    );
+  }
+  const pid = Number(text);
   if (!Number.isInteger(pid) || pid <= 0) {
     throw new Deno.errors.InvalidData(
       `Cannot read "${files.pid}": it holds no process id`,

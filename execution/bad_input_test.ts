@@ -179,6 +179,22 @@ rootTest(
 );
 
 rootTest(
+  "create() by what is no runtime says that it made nothing, and leaves nothing",
+  async () => {
+    using bench = makeBench();
+    const { state } = bench;
+    const spec = await bench.spec("true");
+    await assertRejects(
+      () => create("a", spec, { state, runtime: { command: "true" } }),
+      Deno.errors.NotFound,
+      "the runtime made no process",
+    );
+    assertEquals(left(state), []);
+  },
+  missing,
+);
+
+rootTest(
   "exec() refuses what create() refuses of a process, before a runtime is called",
   async () => {
     using bench = makeBench();

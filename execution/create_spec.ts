@@ -153,6 +153,7 @@ function rlimits(
  * @throws {TypeError} If a command, a path or a mount is not one that a runtime can use.
  * @throws {RangeError} If a number is out of range.
  * @throws {Deno.errors.NotFound} If the user, a group or a device does not exist.
+ * @throws {SyscallError} If the root filesystem does not.
  *
  * @see https://github.com/opencontainers/runtime-spec/blob/main/config.md
  *

@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { FileType, mknodAt } from "@containerkit/libc";
+import { FileType, mknodAt, SyscallError } from "@containerkit/libc";
 import { rootTest, tempDir } from "@containerkit/tests";
 import {
   createSpec,
@@ -358,6 +358,11 @@ Deno.test("resolveUser() refuses files that are none, or endless", async () => {
     () => resolveUser(rootfs.path, "a"),
     Deno.errors.InvalidData,
     "1048577 bytes",
+  );
+  await assertRejects(
+    () => resolveUser(`${rootfs.path}/none`, "a"),
+    SyscallError,
+    `Cannot look up users in the root filesystem "${rootfs.path}/none": openat failed with ENOENT`,
   );
 });
 

@@ -39,6 +39,21 @@ export interface ResolveUserOptions {
   groups?: readonly string[];
 }
 
+function openRoot(rootfs: string): Fd {
+  try {
+    return openAt(undefined, rootfs, OpenFlag.DIRECTORY | OpenFlag.PATH);
+  } catch (error) {
+    if (!(error instanceof SyscallError)) throw error;
+    const { syscall, errno } = error;
+    throw new SyscallError(`look up users in the root filesystem "${rootfs}"`, {
+      syscall,
+      errno,
+      path: rootfs,
+      cause: error,
+    });
+  }
+}
+
 /** Reads a file of the root filesystem without ever leaving it; `undefined` when it is not there. */
 async function readInside(root: Fd, path: string): Promise<string | undefined> {
   let file: Fd;
@@ -125,6 +140,7 @@ function missing(kind: string, name: string, file: string): Error {
  * @param options Further groups.
  * @returns The ids; the supplementary groups include the primary one.
  * @throws {Deno.errors.NotFound} If a name is not listed.
+ * @throws {SyscallError} If the folder is not there, or none.
  * @throws {RangeError} If a number is above 2147483647.
  * @throws {Deno.errors.InvalidData} If one of the files is no regular file or larger than 1 MiB.
  *
@@ -147,7 +163,7 @@ export async function resolveUser(
   user: string,
   options: ResolveUserOptions = {},
 ): Promise<SpecUser> {
-  using root = openAt(undefined, rootfs, OpenFlag.DIRECTORY | OpenFlag.PATH);
+  using root = openRoot(rootfs);
   const accounts = parseAccounts(await readInside(root, "/etc/passwd") ?? "");
   const groups = parseGroups(await readInside(root, "/etc/group") ?? "");
 
