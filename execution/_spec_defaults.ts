@@ -67,7 +67,7 @@ function kernelMount(
   return { destination, type, source, options: options.split(" ") };
 }
 
-/** The kernel's filesystems, in this order. */
+/** The kernel's filesystems, in this order. What containerd has besides on `/run` would hide what the image has there. */
 export function defaultMounts(): SpecMount[] {
   return [
     kernelMount("/proc", "proc", "nosuid noexec nodev"),
@@ -85,7 +85,6 @@ export function defaultMounts(): SpecMount[] {
     ),
     kernelMount("/dev/mqueue", "mqueue", "nosuid noexec nodev"),
     kernelMount("/sys", "sysfs", "nosuid noexec nodev ro"),
-    kernelMount("/run", "tmpfs", "nosuid strictatime mode=755 size=65536k"),
   ];
 }
 

@@ -143,7 +143,8 @@ function rlimits(
 /**
  * Makes the configuration of a container from what its image says and what the
  * caller wants. The defaults are containerd's, with more hidden (`/proc/interrupts`
- * and the throttling counters) and Docker's filter of system calls.
+ * and the throttling counters), Docker's filter of system calls, and its `/run`: the
+ * image's own.
  *
  * Users are looked up in the root filesystem, never outside of it.
  *

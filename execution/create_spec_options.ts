@@ -86,7 +86,7 @@ export interface CreateSpecOptions extends CapabilityOptions {
     readonly destination: string;
     readonly mount: Mount;
   }[];
-  /** Destinations of default mounts to leave out, such as `/run`. */
+  /** Destinations of default mounts to leave out, such as `/dev/mqueue`. */
   readonly withoutMounts?: readonly string[];
   /**
    * Bytes of `/dev/shm`; 0 is no limit but that of the memory.

@@ -97,6 +97,22 @@ for (const command of ["runc", "crun"]) {
 }
 
 rootTest(
+  "run() shows what the image has on /run",
+  async () => {
+    using bench = makeBench();
+    Deno.mkdirSync(`${bench.rootfs}/run/db`, { mode: 0o777 });
+    Deno.writeTextFileSync(`${bench.rootfs}/run/db/file`, "of the image");
+    await using container = await bench.run(
+      "cat /run/db/file && echo > /run/db/lock",
+      { command: "runc" },
+    );
+    const { code, stdout } = await container.output();
+    assertEquals([code, decoder.decode(stdout)], [0, "of the image"]);
+  },
+  need("runc", "busybox"),
+);
+
+rootTest(
   "run() gives a container on crun clocks of its own; runc says that it cannot",
   () =>
     withCrunsCgroups(async () => {
