@@ -7,17 +7,19 @@
 import { configure, createPair } from "./_attach_link.ts";
 import { isGuarded, makePlan, type Plan } from "./_attach_plan.ts";
 import { removeIdleBridge } from "./_attachment_undo.ts";
-import { listAddresses } from "./address.ts";
 import { addMacCheck, removeMacChecks } from "./_mac_check.ts";
 import { Attachment } from "./attachment.ts";
 import type { AttachOptions } from "./attach_options.ts";
 import type { ConfinedLink } from "./confinement.ts";
 import { deleteLink } from "./delete_link.ts";
-import { formatIp, parseIp } from "./ip.ts";
+import { getLink } from "./get_link.ts";
+import { formatIp } from "./ip.ts";
 import { isSame } from "./_nat_memory.ts";
 import { NatTable } from "./nat_table.ts";
 import { NetNs, type NetNsSource } from "./net_ns.ts";
+import { NetlinkError } from "./netlink_error.ts";
 import { formatPrefix } from "./prefix.ts";
+import { lookupRoute } from "./route.ts";
 import { type RequestOptions, RouteSocket } from "./route_socket.ts";
 import { setLink } from "./set_link.ts";
 import { readSysctl, writeSysctl } from "./sysctl.ts";
@@ -68,23 +70,29 @@ function confinedLink(plan: Plan, link: string): ConfinedLink | undefined {
   };
 }
 
-/** What comes by a port comes from the bridge, or by a route to its network: it has an address. */
-async function checkPublished(
+/** What comes by a port this host sends on: without a gateway it may know no way, and another bridge may be the nearer one. */
+async function checkWay(
   route: RouteSocket,
   { plan, bridge }: { plan: Plan; bridge: number },
   wait: RequestOptions,
 ): Promise<void> {
   for (const target of new Set(plan.published.map(({ target }) => target))) {
-    const { length } = parseIp(target);
-    if (plan.gateways.some((gateway) => gateway.length === length)) continue;
-    const family = length === 4 ? "ipv4" : "ipv6";
-    const own = await route.request(
-      listAddresses({ link: bridge, family }),
-      wait,
-    );
-    if (own.some(({ address }) => !address.startsWith("fe80:"))) continue;
+    let link: number | undefined;
+    try {
+      ({ link } = await route.request(lookupRoute(target), wait));
+    } catch (error) {
+      const isNone = error instanceof NetlinkError &&
+        ["ENETUNREACH", "EHOSTUNREACH"].includes(error.code);
+      if (!isNone) throw error;
+    }
+    if (link === bridge) continue;
+    const other = link === undefined
+      ? undefined
+      : await route.request(getLink(link), wait);
     throw new TypeError(
-      `Cannot publish ports of ${target}: the bridge "${plan.bridge}" has no address of that family, expected a gateway`,
+      `Cannot publish ports of ${target}: this host sends what is for it ${
+        other === undefined ? "nowhere" : `to "${other.name}"`
+      }, expected to "${plan.bridge}", by a gateway and a network that no other link has`,
     );
   }
 }
@@ -102,7 +110,7 @@ async function checkPublished(
  * @throws {NetlinkError} If the kernel refuses, with what was asked and the kernel's own words.
  * @throws {PortInUseError} If a port is published already, with by whom.
  * @throws {Deno.errors.AlreadyExists} If another attachment has the key, or the namespace a link of that name.
- * @throws {TypeError} If the options do not fit together, or forwarding is off.
+ * @throws {TypeError} If the options do not fit together, forwarding is off, or the host has another way to what a port leads to.
  * @throws {SyntaxError} If an address is none, or that of the namespace has no prefix length.
  *
  * @example Usage
@@ -150,7 +158,7 @@ export async function attach(
     }
     await removeIdleBridge(route, bridge.index);
   });
-  await checkPublished(route, { plan, bridge: bridge.index }, wait);
+  await checkWay(route, { plan, bridge: bridge.index }, wait);
   if (confine !== undefined) {
     using nat = new NatTable();
     // The key is taken: what else there is for it is of one that is no more.

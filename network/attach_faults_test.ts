@@ -382,7 +382,7 @@ rootTest(
 );
 
 rootTest(
-  "attach() publishes no port behind a bridge without an address, where nothing would come through",
+  "attach() publishes no port whose packets this host would send elsewhere",
   async () => {
     using netns = NetNs.create();
     const before = await world(netns);
@@ -391,9 +391,14 @@ rootTest(
       publish: [{ hostAddress: "127.0.0.1", hostPort: 8080, targetPort: 80 }],
     };
     await assertRejects(
-      () => attach(netns, { ...options, gateway: "fd77::1" }),
+      async () => {
+        await using _attachment = await attach(netns, {
+          ...options,
+          gateway: "fd77::1",
+        });
+      },
       TypeError,
-      'Cannot publish ports of 10.77.0.2: the bridge "ckt0" has no address of that family',
+      "Cannot publish ports of 10.77.0.2: this host sends what is for it ",
     );
     assertEquals(await world(netns), before);
     using first = NetNs.create();
@@ -404,6 +409,17 @@ rootTest(
       gateway: "10.77.0.1",
       publish: [],
     });
+    await assertRejects(
+      async () => {
+        await using _attachment = await attach(netns, {
+          ...options,
+          bridge: "ckt1",
+        });
+      },
+      TypeError,
+      'to "ckt0", expected to "ckt1", by a gateway and a network that no other link has',
+    );
+    // The bridge has an address, by another's gateway.
     await using _attachment = await attach(netns, {
       ...options,
       gateway: "fd77::1",
