@@ -33,7 +33,8 @@ export function collectableOf(store: Store): SnapshotCollectable {
         // Built upon, or in use, since it was marked: then it is no garbage.
         if (
           error instanceof SnapshotStateError ||
-          error instanceof Deno.errors.Busy
+          error instanceof Deno.errors.Busy ||
+          error instanceof Deno.errors.NotFound
         ) return false;
         throw error;
       }

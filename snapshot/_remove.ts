@@ -15,6 +15,7 @@ export async function removeRow(store: Store, row: Row): Promise<void> {
   const lock = store.exclude("remove", row);
   let trash: string | undefined;
   const change = () => {
+    store.confirm("remove", row);
     checkChildless(store, row);
     store.rows.remove(row.id);
     trash = store.moveToTrash(row.id);

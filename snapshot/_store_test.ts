@@ -107,6 +107,42 @@ rootTest(
 );
 
 rootTest(
+  "remove() leaves a layer that another process made of the snapshot meanwhile",
+  async () => {
+    await using temp = tempDir({ dir: "/var/tmp" });
+    const { store, snapshots } = openParts(temp.path, overlay);
+    await using _snapshots = snapshots;
+    const other = openParts(temp.path, overlay);
+    await using _other = other.snapshots;
+    const { rows } = store;
+    const { find } = rows;
+    const calls = {
+      remove: () =>
+        assertRejects(
+          () => snapshots.remove("work"),
+          Deno.errors.NotFound,
+          "it was committed or removed meanwhile",
+        ),
+      collect: async () =>
+        assertEquals(await snapshots.collectable.remove("work"), false),
+    };
+    for (const [name, call] of Object.entries(calls)) {
+      (await snapshots.prepare("work")).keep();
+      const row = find("work");
+      await other.snapshots.commit(name, "work");
+      // It was looked up just before.
+      rows.find = () => {
+        rows.find = find;
+        return row;
+      };
+      await call();
+      assertEquals((await snapshots.stat(name)).kind, "committed");
+    }
+    assertEquals(await snapshots.fsck(), []);
+  },
+);
+
+rootTest(
   "a closed store says that it is, also while the process has it open again",
   async () => {
     await using temp = tempDir();
