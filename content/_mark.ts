@@ -176,7 +176,8 @@ export class Marker {
         if (
           old !== undefined &&
           old.item.created.getTime() === item.created.getTime() &&
-          old.item.lease === item.lease
+          old.item.lease === item.lease &&
+          (old.item.root ?? false) === (item.root ?? false)
         ) continue;
         known.set(item.id, {
           item,

@@ -257,6 +257,23 @@ Deno.test("collect() does not count what another component leaves, as it is used
   assertEquals(removed, [{ type: "snapshot/x", id: "b" }]);
 });
 
+Deno.test("collect() leaves what becomes a root meanwhile, and what that refers to", async () => {
+  await using temp = tempDir();
+  using store = await openStore({ root: temp.path });
+  const { digest } = await putBlob(store);
+  const references = [{ type: "blob", id: digest }];
+  const first = fakeCollectable("snapshot/x", new Map([["gone", {}]]));
+  const things = new Map<string, object>([["web", { references }]]);
+  const second = fakeCollectable("snapshot/y", things);
+  const { removed } = await collect(store, {
+    ...NOW,
+    collectables: [first, second],
+    onProgress: () => things.set("web", { references, root: true }),
+  });
+  assertEquals(removed, [{ type: "snapshot/x", id: "gone" }]);
+  assertEquals([...things.keys()], ["web"]);
+});
+
 Deno.test("collect() goes on where another component cannot remove something, and says so at the end", async () => {
   await using temp = tempDir();
   using store = await openStore({ root: temp.path });
