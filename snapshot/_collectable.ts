@@ -13,6 +13,7 @@ export function collectableOf(store: Store): SnapshotCollectable {
         yield {
           id: row.key,
           ...(row.lease === null ? {} : { lease: row.lease }),
+          ...(row.root === 1 ? { root: true } : {}),
           labels: JSON.parse(row.labels) as Record<string, string>,
           created: new Date(row.updated),
         };
@@ -27,10 +28,11 @@ export function collectableOf(store: Store): SnapshotCollectable {
       // What a handle of this process is open for is no garbage. The lock tells other processes only.
       if (row === undefined || store.holds(row.id) > 0) return false;
       try {
-        await removeRow(store, row);
+        // It may have been kept since it was marked.
+        await removeRow(store, row, { unlessRoot: true });
         return true;
       } catch (error) {
-        // Built upon, or in use, since it was marked: then it is no garbage.
+        // Kept, built upon, or in use, since it was marked: then it is no garbage.
         if (
           error instanceof SnapshotStateError ||
           error instanceof Deno.errors.Busy ||

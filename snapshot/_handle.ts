@@ -1,5 +1,6 @@
 import type { LayerReader } from "@containerkit/tar/layer";
 import type { Mount } from "@containerkit/mount";
+import { checkOptions } from "./_arguments.ts";
 import { ending } from "./_ending.ts";
 import type { Row } from "./_rows.ts";
 import type { DiffLayersOptions } from "./diff_layers_options.ts";
@@ -7,6 +8,7 @@ import type {
   AppliedLayer,
   ApplyOptions,
   CommitOptions,
+  KeepOptions,
   Snapshot,
 } from "./snapshotter.ts";
 
@@ -23,7 +25,8 @@ export interface HandleOwner {
   commit(name: string, key: string, options?: CommitOptions): Promise<void>;
   /** Removes it if it is still the one of that id. */
   discard(id: number): Promise<void>;
-  letGo(id: number): void;
+  /** Notes whether garbage collection leaves it from now on, and lets go of it. */
+  keep(id: number, isRoot: boolean): void;
 }
 
 /** A snapshot as the caller has it. */
@@ -93,10 +96,11 @@ export class Handle implements Snapshot {
     this.#done = true;
   }
 
-  keep(): void {
+  keep(options: KeepOptions = {}): void {
+    checkOptions("keep", this.key, options, ["root"]);
     if (this.#done) return;
+    this.#owner.keep(this.#id, options.root ?? true);
     this.#done = true;
-    this.#owner.letGo(this.#id);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,21 +1,33 @@
 import { checkChildless } from "./_checks.ts";
 import type { Row } from "./_rows.ts";
 import type { Store } from "./_store.ts";
+import { SnapshotStateError } from "./snapshot_state_error.ts";
 
 /** What SQLite says when it cannot write for want of room. */
 const FULL_REGEXP = /disk is full|disk I\/O error/;
+
+/** Refuses what was kept: that is written down before its lock goes. */
+function checkNoRoot(store: Store, row: Row): void {
+  if (store.rows.get(row.id)?.root !== 1) return;
+  throw new SnapshotStateError("remove", row.key, "it is kept");
+}
 
 /**
  * Removes a snapshot: its name is free when this returns, its files go while
  * others go on. A crash in between leaves them in the trash.
  */
-export async function removeRow(store: Store, row: Row): Promise<void> {
+export async function removeRow(
+  store: Store,
+  row: Row,
+  options: { readonly unlessRoot?: boolean } = {},
+): Promise<void> {
   checkChildless(store, row);
   const held = store.holds(row.id);
   const lock = store.exclude("remove", row);
   let trash: string | undefined;
   const change = () => {
     store.confirm("remove", row);
+    if (options.unlessRoot === true) checkNoRoot(store, row);
     checkChildless(store, row);
     store.rows.remove(row.id);
     trash = store.moveToTrash(row.id);

@@ -27,6 +27,9 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT;
   CREATE INDEX snapshots_by_parent ON snapshots (parent);
   CREATE INDEX snapshots_uncommitted ON snapshots (id) WHERE kind <> 'committed';`,
+  // What was made before this was noted may be what a container runs on.
+  `ALTER TABLE snapshots ADD COLUMN root INTEGER NOT NULL DEFAULT 0;
+  UPDATE snapshots SET root = 1 WHERE kind <> 'committed' AND transient = 0 AND creating <> 1;`,
 ];
 
 /** What a snapshot was prepared with and keeps. */
@@ -48,6 +51,8 @@ export interface Row {
   readonly creating: number;
   /** 1 if it goes with the process that made it. */
   readonly transient: number;
+  /** 1 if garbage collection leaves it until it is removed or committed. */
+  readonly root: number;
   readonly parent: number | null;
   readonly parent_key: string | null;
   readonly diff_id: string | null;
@@ -64,7 +69,7 @@ export interface Row {
 /** What a new row starts with. */
 export type NewRow = Omit<
   Row,
-  "id" | "parent_key" | "diff_id" | "size" | "inodes"
+  "id" | "parent_key" | "diff_id" | "size" | "inodes" | "root"
 >;
 
 const COLUMNS =
@@ -111,11 +116,14 @@ export function openRows(db: State) {
     `UPDATE snapshots SET creating = ${SEALING} WHERE id = ?`,
   );
   const commit = prepared(
-    `UPDATE snapshots SET key = ?, kind = 'committed', creating = 0, transient = 0, boot_id = NULL, parent = ?, labels = ?, lease = ?,
+    `UPDATE snapshots SET key = ?, kind = 'committed', creating = 0, transient = 0, root = 0, boot_id = NULL, parent = ?, labels = ?, lease = ?,
       diff_id = ?, size = ?, inodes = ?, created = ?, updated = ? WHERE id = ?`,
   );
   const label = prepared(
     "UPDATE snapshots SET labels = ?, updated = ? WHERE id = ?",
+  );
+  const root = prepared(
+    "UPDATE snapshots SET root = ? WHERE id = ? AND kind <> 'committed'",
   );
   const settle = prepared(
     "UPDATE snapshots SET creating = 0, boot_id = ? WHERE id = ?",
@@ -195,6 +203,8 @@ export function openRows(db: State) {
     /** Changes labels. */
     label: (id: number, labels: string, now: number) =>
       void label().run(labels, now, id),
+    /** Notes whether garbage collection leaves a row that is not committed. */
+    root: (id: number, isRoot: boolean) => void root().run(Number(isRoot), id),
     /** Takes a row over into this boot. */
     settle: (id: number, bootId: string) => void settle().run(bootId, id),
     /** Notes what a row takes on disk. */
@@ -223,6 +233,7 @@ export function toInfo(row: Row): SnapshotInfo {
     ...(row.diff_id === null ? {} : { diffId: row.diff_id }),
     labels: JSON.parse(row.labels),
     ...(row.lease === null ? {} : { lease: row.lease }),
+    ...(row.root === 1 ? { root: true } : {}),
     created: new Date(row.created),
     updated: new Date(row.updated),
   };

@@ -177,7 +177,13 @@ export class StoreSnapshotter implements Snapshotter, HandleOwner {
     await this.#traced("remove", row.key, () => removeRow(this.#store, row));
   }
 
-  letGo(id: number): void {
+  keep(id: number, isRoot: boolean): void {
+    const { rows } = this.#store;
+    const row = rows.get(id);
+    // Before the lock goes: else garbage collection could take it in between.
+    if (row !== undefined && row.root !== Number(isRoot)) {
+      this.#store.quickly(() => rows.root(id, isRoot));
+    }
     this.#store.release(id);
   }
 

@@ -3,6 +3,7 @@ import {
   assertEquals,
   assertNotEquals,
   assertRejects,
+  assertThrows,
 } from "@std/assert";
 import { mount } from "@containerkit/mount";
 import { openState } from "@containerkit/state";
@@ -99,8 +100,51 @@ rootTest(
     await snapshots.collectable.remove("work");
     assertEquals((await snapshots.stat("work")).kind, "active");
     assertEquals(await isFree(store, "work"), false);
-    work.keep();
+    work.keep({ root: false });
     await snapshots.collectable.remove("work");
+    await assertRejects(() => snapshots.stat("work"), Deno.errors.NotFound);
+  },
+  need("flock"),
+);
+
+rootTest(
+  "keep() is noted before the lock goes, so that garbage collection leaves the snapshot",
+  async () => {
+    await using temp = tempDir({ dir: "/var/tmp" });
+    const { store, snapshots } = openParts(temp.path, overlay);
+    await using _snapshots = snapshots;
+    const other = openParts(temp.path, overlay);
+    await using _other = other.snapshots;
+    const work = await other.snapshots.prepare("work");
+    const exclude = store.exclude.bind(store);
+    // It is garbage until just before it is locked.
+    store.exclude = (action, row) => {
+      work.keep();
+      return exclude(action, row);
+    };
+    assertEquals(await snapshots.collectable.remove("work"), false);
+    assertEquals((await snapshots.stat("work")).root, true);
+    await using _again = await other.snapshots.open("work");
+  },
+);
+
+rootTest(
+  "keep() that cannot be noted leaves the snapshot to its handle",
+  async () => {
+    await using temp = tempDir({ dir: "/var/tmp" });
+    const { store, snapshots } = openParts(temp.path, overlay);
+    await using _snapshots = snapshots;
+    const work = await snapshots.prepare("work");
+    const { database } = store.state;
+    const full = "there is no room";
+    database.exec(
+      `CREATE TRIGGER refuse BEFORE UPDATE ON snapshots BEGIN SELECT RAISE(ABORT, '${full}'); END`,
+    );
+    assertThrows(() => work.keep(), Error, full);
+    assertEquals(await isFree(store, "work"), false);
+    assertEquals((await snapshots.stat("work")).root, undefined);
+    database.exec("DROP TRIGGER refuse");
+    await work[Symbol.asyncDispose]();
     await assertRejects(() => snapshots.stat("work"), Deno.errors.NotFound);
   },
   need("flock"),

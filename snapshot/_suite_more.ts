@@ -495,11 +495,11 @@ export const MORE_CASES: Readonly<Record<string, SuiteCase>> = {
     const { collectable } = snapshotter;
     const base = await snapshotter.prepare("a", undefined, { lease: "pull" });
     await base.commit("base");
-    (await snapshotter.prepare("top", "base")).keep();
+    (await snapshotter.prepare("top", "base")).keep({ root: false });
     const all = await Array.fromAsync(collectable.list());
     same(
-      all.map(({ id, lease }) => [id, lease]),
-      [["base", "pull"], ["top", undefined]],
+      all.map(({ id, lease, root }) => [id, lease, root]),
+      [["base", "pull", undefined], ["top", undefined, undefined]],
       "the list",
     );
     const { type } = collectable;
@@ -516,6 +516,51 @@ export const MORE_CASES: Readonly<Record<string, SuiteCase>> = {
     }
     same(await collectable.remove("base"), false, "removed again");
     same(await names(snapshotter), [], "what is left");
+  },
+
+  async Keep(context) {
+    const { snapshotter } = context;
+    const { collectable } = snapshotter;
+    await (await snapshotter.prepare("a")).commit("base");
+    const roots = async () => {
+      const all = await Array.fromAsync(collectable.list());
+      const listed = all.filter(({ root }) => root === true);
+      const walked = await Array.fromAsync(snapshotter.walk());
+      same(
+        walked.filter(({ root }) => root === true).map(({ name }) => name),
+        listed.map(({ id }) => id),
+        "what walk() says of roots",
+      );
+      return listed.map(({ id }) => id).sort();
+    };
+    // What its process leaves behind is none, whether it was under a lease or not.
+    await using other = await context.open();
+    const left = await other.prepare("left", "base");
+    const lease = "ended";
+    (await snapshotter.prepare("active", "base", { lease })).keep();
+    (await snapshotter.view("view", "base")).keep();
+    same(await roots(), ["active", "view"], "the roots");
+    same(await collectable.remove("active"), false, "removed an active one");
+    same(await collectable.remove("view"), false, "removed a view");
+    // Its handle, and a process that dies with it, leave the note.
+    const again = await other.open("view");
+    same(await roots(), ["active", "view"], "the roots of open handles");
+    again.keep({ root: false });
+    left.keep();
+    same(await roots(), ["active", "left"], "the roots after keep()");
+    same(await collectable.remove("view"), true, "removed the view");
+    await snapshotter.commit("layer", "active");
+    await snapshotter.remove("left");
+    same(await roots(), [], "what is left of them");
+    same(await collectable.remove("layer"), true, "removed the layer");
+    const unknown: object = { isRoot: false };
+    await using work = await snapshotter.prepare("work");
+    await refused(
+      // deno-lint-ignore require-await
+      async () => work.keep(unknown),
+      TypeError,
+      "isRoot",
+    );
   },
 
   async Volatile(context) {

@@ -30,13 +30,14 @@ INSERT INTO snapshots VALUES
   (1, 'base', 'committed', 0, 0, NULL, 'sha256:aa', 4096, 1, '{"a":"1"}', 'pull', '{}', NULL, 1000, 2000),
   (2, 'top', 'committed', 0, 0, 1, NULL, 4096, 1, '{}', NULL, '{}', NULL, 1000, 2000),
   (3, 'work', 'active', 0, 0, 2, NULL, NULL, NULL, '{}', NULL, '{}', 'a boot long ago', 1000, 2000),
-  (4, 'gone', 'active', 1, 0, 2, NULL, NULL, NULL, '{}', NULL, '{}', 'a boot long ago', 1000, 2000);
+  (4, 'gone', 'active', 1, 0, 2, NULL, NULL, NULL, '{}', NULL, '{}', 'a boot long ago', 1000, 2000),
+  (5, 'passing', 'active', 0, 1, 2, NULL, NULL, NULL, '{}', NULL, '{}', 'a boot long ago', 1000, 2000);
 PRAGMA user_version = 1;`;
 
 /** A store as the first version left it. */
 function makeStore(root: string): string {
   const folder = `${root}/snapshots/overlay`;
-  for (const id of [1, 2, 3, 4]) {
+  for (const id of [1, 2, 3, 4, 5]) {
     Deno.mkdirSync(`${folder}/layers/${id}/fs`, { recursive: true });
     Deno.mkdirSync(`${folder}/layers/${id}/work`);
   }
@@ -53,13 +54,13 @@ rootTest("openOverlay() takes over a store of the first version", async () => {
   await using store = await openOverlay({ root: temp.path });
   const found = await Array.fromAsync(
     store.walk(),
-    ({ name, kind, parent }) => [name, kind, parent],
+    ({ name, kind, parent, root }) => [name, kind, parent, root],
   );
-  // What was half made is gone; what an earlier boot wrote to is there.
+  // What was half made is gone; what an earlier boot wrote to is there, and garbage collection leaves it.
   assertEquals(found, [
-    ["base", "committed", undefined],
-    ["top", "committed", "base"],
-    ["work", "active", "top"],
+    ["base", "committed", undefined, undefined],
+    ["top", "committed", "base", undefined],
+    ["work", "active", "top", true],
   ]);
   assertEquals(await store.stat("base"), {
     name: "base",

@@ -24,6 +24,8 @@ export interface SnapshotInfo {
   readonly labels: Readonly<Record<string, string>>;
   /** The lease it was made under, for garbage collection. */
   readonly lease?: string;
+  /** Whether garbage collection leaves it for its own sake: it was kept, and is neither removed nor committed. */
+  readonly root?: boolean;
   /** When it was prepared; for a committed one, when it was committed. */
   readonly created: Date;
   /** When its labels changed last. */

@@ -113,6 +113,17 @@ export interface UpdateOptions {
   readonly signal?: AbortSignal;
 }
 
+/** Options of {@linkcode Snapshot.keep}. */
+export interface KeepOptions {
+  /**
+   * Whether garbage collection leaves it for its own sake, until it is removed or committed; else a lease keeps it, and what
+   * refers to it.
+   *
+   * @default {true}
+   */
+  readonly root?: boolean;
+}
+
 /** Options of {@linkcode Snapshot.apply}. */
 export interface ApplyOptions {
   /**
@@ -179,8 +190,14 @@ export interface Snapshot extends AsyncDisposable {
    * @throws {Deno.errors.AlreadyExists} If there is such a name.
    */
   commit(name: string, options?: CommitOptions): Promise<void>;
-  /** Lets go of it: disposing no longer removes it, its key does, and garbage collection unless something refers to it. */
-  keep(): void;
+  /**
+   * Lets go of it: disposing no longer removes it, and garbage collection does not either, until it is removed by its key or
+   * committed. Whoever takes it up again by {@linkcode Snapshotter.open} may say anew what is to be. It survives the process;
+   * a power cut in the seconds after may make it what it was before.
+   *
+   * @throws {Error} If it cannot be noted, as on a full disk; it is as before then.
+   */
+  keep(options?: KeepOptions): void;
 }
 
 /** Options of {@linkcode Snapshotter.verify}. */
@@ -231,6 +248,7 @@ export interface SnapshotCollectable {
   list(): AsyncIterable<{
     readonly id: string;
     readonly lease?: string;
+    readonly root?: boolean;
     readonly labels?: Readonly<Record<string, string>>;
     readonly created: Date;
   }>;
@@ -238,7 +256,7 @@ export interface SnapshotCollectable {
   references(
     id: string,
   ): AsyncIterable<{ readonly type: string; readonly id: string }>;
-  /** Removes one, and says whether it did: nothing happens if it is gone, in use, or others are built on it. */
+  /** Removes one, and says whether it did: nothing happens if it is gone, kept, in use, or others are built on it. */
   remove(id: string): Promise<boolean>;
 }
 

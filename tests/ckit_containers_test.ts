@@ -296,6 +296,23 @@ rootTest(
 );
 
 rootTest(
+  "ckit system prune leaves the root filesystems of containers, and removes them after a boot",
+  async () => {
+    await using box = await setUp();
+    const { call, folder } = box;
+    await call("create", "--name", "a", "--network", "none", IMAGE);
+    await call("commit", "a", "example.org/made:1");
+    const prune = ["system", "prune", "--now"];
+    assertEquals(await call(...prune), "0 B freed");
+    // What does not survive a boot is in another folder then.
+    const pruned = await call("--state", `${folder}/boot`, ...prune);
+    assertEquals(pruned, "1\tsnapshot/overlay\n0 B freed");
+    await call("rm", "a");
+  },
+  need("runc", "busybox"),
+);
+
+rootTest(
   "ckit inspect tells all of containers and stored images as JSON",
   async () => {
     await using box = await setUp();

@@ -1,5 +1,10 @@
 import { assertEquals } from "@std/assert";
-import { collect, type Collectable, openStore } from "@containerkit/content";
+import {
+  collect,
+  type Collectable,
+  openStore,
+  why,
+} from "@containerkit/content";
 import { openOverlay, openTarindex, unpack } from "@containerkit/snapshot";
 import { lockFile } from "@containerkit/state";
 import { DatabaseSync } from "node:sqlite";
@@ -92,7 +97,67 @@ for (
   );
 
   rootTest(
-    `${driver}: a snapshot that was kept goes when nothing says that it is used`,
+    `${driver}: garbage collection leaves a snapshot that was kept, and all below it, until it is removed or committed`,
+    async () => {
+      await using temp = tempDir({ dir: "/var/tmp" });
+      using content = await openStore({ root: temp.path });
+      await using store = await open({ root: temp.path });
+      const { type } = store.collectable;
+      const options = { grace: 0, collectables: [store.collectable] };
+      const removed = async () =>
+        (await collect(content, options)).removed.map(({ id }) => id).sort();
+      const { chainId } = await unpack(imageLayers(0), store);
+      {
+        // Its lease ends, and what was kept stays.
+        await using lease = await content.leases.create();
+        const { id } = lease;
+        const work = await store.prepare("web", chainId, { lease: id });
+        work.keep();
+      }
+      (await store.view("docs", chainId)).keep();
+      (await store.prepare("idle")).keep({ root: false });
+      const layers = await Array.fromAsync(
+        store.walk({ kind: "committed" }),
+        ({ name }) => name,
+      );
+      assertEquals(await removed(), ["idle"]);
+      assertEquals(
+        await why(content, { type, id: "web" }, options),
+        [{ type, id: "web", reason: "it is kept for its own sake" }],
+      );
+      await store.remove("docs");
+      await store.commit("layer", "web");
+      assertEquals(await removed(), [...layers, "layer"].sort());
+      await assertNone(store.walk());
+    },
+  );
+
+  rootTest(
+    `${driver}: a snapshot whose process died before it kept it is garbage`,
+    async () => {
+      await using temp = tempDir({ dir: "/var/tmp" });
+      using content = await openStore({ root: temp.path });
+      await using store = await open({ root: temp.path });
+      const { type } = store.collectable;
+      const options = { grace: 0, collectables: [store.collectable] };
+      await using lease = await content.leases.create();
+      {
+        // It lets go of its locks, as when it dies.
+        await using other = await open({ root: temp.path });
+        await other.prepare("lost");
+        await other.prepare("leased", undefined, { lease: lease.id });
+        (await other.prepare("kept")).keep();
+      }
+      const { removed } = await collect(content, options);
+      assertEquals(removed, [{ type, id: "lost" }]);
+      await lease[Symbol.asyncDispose]();
+      const more = await collect(content, options);
+      assertEquals(more.removed, [{ type, id: "leased" }]);
+    },
+  );
+
+  rootTest(
+    `${driver}: garbage collection leaves what another component refers to`,
     async () => {
       await using temp = tempDir({ dir: "/var/tmp" });
       using content = await openStore({ root: temp.path });
@@ -102,7 +167,7 @@ for (
       for (const key of ["idle", "labelled", "web"]) {
         const options = key === "labelled" ? { labels } : {};
         await using work = await store.prepare(key, undefined, options);
-        work.keep();
+        work.keep({ root: false });
       }
       const containers: Collectable = {
         type: "container",

@@ -237,7 +237,7 @@ rootTest(
       await work.commit(name);
     }
     const snapshot = await snapshots.view("view", "shown");
-    snapshot.keep();
+    snapshot.keep({ root: false });
     await volumes.create("docs", { kind: "view", snapshot });
     await volumes.create("named");
     const lease = await content.leases.create();

@@ -183,7 +183,8 @@ export async function openSandbox(
   try {
     const { signal } = context;
     const snapshot = await snapshots.prepare(id, options.chainId, { signal });
-    snapshot.keep();
+    // The record refers to it. With the boot that is gone, and nobody would remove it by its key.
+    snapshot.keep({ root: false });
     await Deno.mkdir(`${folder}/rootfs`);
     const rootfs = await mount(snapshot.mounts, `${folder}/rootfs`, { signal });
     rootfs.keep();

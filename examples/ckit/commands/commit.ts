@@ -33,7 +33,10 @@ export const commit: Command = {
     const image = await openImage(lease.store, sandbox.descriptor);
     await using container = openContainer(id, context);
     await using undo = new AsyncDisposableStack();
-    const work = undo.adopt(await snapshots.open(id), (work) => work.keep());
+    const work = undo.adopt(
+      await snapshots.open(id),
+      (work) => work.keep({ root: false }),
+    );
     if (state === "running" && !args.flag("no-pause")) {
       await container.pause();
       undo.defer(() => container.resume());
