@@ -4,6 +4,7 @@ import {
   type TransactionOptions,
 } from "@containerkit/state";
 import { currentProcess, isAlive, type ProcessIdentity } from "./_process.ts";
+import type { VolumeAttachment } from "./volume_attachment.ts";
 
 /** Attachments end with the boot: a power cut that takes their rows does no harm, and nobody waits for the disk. */
 export const ENDS_WITH_BOOT: TransactionOptions = { durable: false };
@@ -24,6 +25,7 @@ export interface AttachmentRow {
   readonly owner: ProcessIdentity | undefined;
   readonly boot: string;
   readonly place: HotPlace | undefined;
+  readonly created: number | undefined;
 }
 
 function parse(raw: Record<string, unknown>): AttachmentRow {
@@ -35,6 +37,7 @@ function parse(raw: Record<string, unknown>): AttachmentRow {
     owner: json(raw.owner),
     boot: String(raw.boot),
     place: json(raw.place),
+    created: raw.created === null ? undefined : Number(raw.created),
   };
 }
 
@@ -45,8 +48,8 @@ export function insertAttachment(
   volume: number,
 ): void {
   state.prepare(
-    "INSERT INTO attachments (id, volume, owner, boot) VALUES (?, ?, ?, ?)",
-  ).run(id, volume, JSON.stringify(currentProcess()), bootId());
+    "INSERT INTO attachments (id, volume, owner, boot, created) VALUES (?, ?, ?, ?, ?)",
+  ).run(id, volume, JSON.stringify(currentProcess()), bootId(), Date.now());
 }
 
 /** One use, or `undefined` if it has ended. */
@@ -123,6 +126,35 @@ export function users(state: State, volume: number): readonly AttachmentRow[] {
       }
       return live;
     });
+}
+
+function toInfo(
+  { id, owner, place, created }: AttachmentRow,
+  volume: string,
+): VolumeAttachment {
+  return {
+    id,
+    volume,
+    ...(owner === undefined || !isAlive(owner) ? {} : { owner: owner.pid }),
+    ...(place === undefined
+      ? {}
+      : { place: { process: place.process.pid, target: place.target } }),
+    ...(created === undefined ? {} : { created: new Date(created) }),
+  };
+}
+
+/** The uses of all volumes or of one; changes nothing, so that a disk that is full does not matter. */
+export function listAttachments(
+  state: State,
+  name: string | undefined,
+): VolumeAttachment[] {
+  return state.prepare(
+    `SELECT attachments.*, name FROM attachments JOIN volumes ON volumes.id = volume
+     WHERE ?1 IS NULL OR name = ?1 ORDER BY name, attachments.rowid`,
+  ).all(name ?? null).flatMap((raw) => {
+    const row = parse(raw);
+    return isLive(row) ? [toInfo(row, String(raw.name))] : [];
+  });
 }
 
 /** Who uses a volume, in words. */

@@ -30,4 +30,6 @@ export const MIGRATIONS: readonly string[] = [
   "ALTER TABLE attachments ADD COLUMN place TEXT",
   // New limits, as JSON, while the kernel may have them or those of the row.
   "ALTER TABLE volumes ADD COLUMN resizing TEXT",
+  // When it was attached.
+  "ALTER TABLE attachments ADD COLUMN created INTEGER",
 ];

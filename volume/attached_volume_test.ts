@@ -1,13 +1,37 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import {
   isMountPoint,
   type Mount,
   mount,
   statMount,
 } from "@containerkit/mount";
-import { lockFile } from "@containerkit/state";
-import { need, rootTest } from "@containerkit/tests";
+import { bootId, lockFile, openState } from "@containerkit/state";
+import { need, rootTest, tempDir } from "@containerkit/tests";
+import { MIGRATIONS } from "./_schema.ts";
 import { canGrowMounted, MIB, open } from "./_test_store.ts";
+import { openVolumes } from "./mod.ts";
+
+/** A process with mounts of its own. */
+async function sleeper(): Promise<{ pid: number } & AsyncDisposable> {
+  const child = new Deno.Command("unshare", {
+    args: ["--mount", "sh", "-c", "echo up; exec sleep 1000"],
+    stdin: "null",
+    stdout: "piped",
+  }).spawn();
+  // It is there once it says so.
+  await child.stdout.pipeThrough(new TextDecoderStream()).getReader().read();
+  return {
+    pid: child.pid,
+    async [Symbol.asyncDispose]() {
+      try {
+        child.kill("SIGKILL");
+      } catch {
+        // It has ended.
+      }
+      await child.status;
+    },
+  };
+}
 
 rootTest(
   "VolumeStore.attach() shows one image to two users at once",
@@ -179,6 +203,131 @@ rootTest("VolumeStore.attach() confines a subpath to the volume", async () => {
     });
   }
 });
+
+rootTest(
+  "VolumeStore.attachments() lists who uses volumes, whatever process attached them",
+  async () => {
+    await using fixture = await open();
+    const { volumes, path } = fixture;
+    await volumes.create("b");
+    await volumes.create("a");
+    assertEquals(volumes.attachments(), []);
+    const before = Date.now();
+    await using own = await volumes.attach("b");
+    const kept = await volumes.attach("b");
+    kept.keep();
+    await using process = await sleeper();
+    const place = { process: process.pid, target: path };
+    const hot = await volumes.attachIn("a", place);
+    // The process of its own that has it; then nobody but the one that it is in.
+    const uses = (owner: { owner?: number }) => [
+      { id: hot.id, volume: "a", ...owner, place },
+      { id: own.id, volume: "b", owner: Deno.pid },
+      { id: kept.id, volume: "b" },
+    ];
+    const withoutTime = (name?: string) =>
+      volumes.attachments(name).map(({ created, ...rest }) => {
+        assert(created !== undefined);
+        assert(created.getTime() >= before && created.getTime() <= Date.now());
+        return rest;
+      });
+    assertEquals(withoutTime(), uses({ owner: Deno.pid }));
+    hot.keep();
+    assertEquals(withoutTime(), uses({}));
+    assertEquals(withoutTime("b"), uses({}).slice(1));
+    await using other = await openVolumes({
+      root: `${path}/lib`,
+      state: `${path}/run`,
+    });
+    assertEquals(other.attachments(), volumes.attachments());
+
+    await process[Symbol.asyncDispose]();
+    await volumes.detach(kept.id);
+    assertEquals(withoutTime(), uses({}).slice(1, 2));
+    assertEquals(withoutTime("a"), []);
+    assertThrows(
+      () => volumes.attachments("c"),
+      Deno.errors.NotFound,
+      'Cannot list who uses volume "c"',
+    );
+  },
+);
+
+rootTest(
+  "VolumeStore.attachments() leaves out what ended with its process or its boot, and writes nothing",
+  async () => {
+    await using fixture = await open();
+    const { volumes, path } = fixture;
+    await volumes.create("data");
+    await volumes.create("old");
+    using state = openState(`${path}/lib/volumes/state.db`, {
+      migrations: MIGRATIONS,
+    });
+    const insert = (id: string, owner: object | null, boot: string) =>
+      state.prepare(
+        "INSERT INTO attachments (id, volume, owner, boot) VALUES (?, 1, ?, ?)",
+      ).run(id, owner && JSON.stringify(owner), boot);
+    const boot = bootId();
+    const dead = { boot, pid: Deno.pid, start: "1" };
+    insert("dead", dead, boot);
+    insert("rebooted", null, "another");
+    insert("kept", null, boot);
+    // Who put it there is dead; it stays where it is.
+    insert("hot", dead, boot);
+    const stat = Deno.readTextFileSync("/proc/self/stat");
+    const start = stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19];
+    const place = {
+      process: { boot, pid: Deno.pid, start },
+      target: "/data",
+      mounts: [],
+    };
+    state.prepare("UPDATE attachments SET place = ? WHERE id = 'hot'")
+      .run(JSON.stringify(place));
+    const { database } = state;
+    database.exec("PRAGMA query_only = ON");
+    try {
+      // Of an earlier version, which did not note since when.
+      assertEquals(volumes.attachments(), [
+        { id: "kept", volume: "data" },
+        {
+          id: "hot",
+          volume: "data",
+          place: { process: Deno.pid, target: "/data" },
+        },
+      ]);
+      assertEquals(volumes.attachments("old"), []);
+    } finally {
+      database.exec("PRAGMA query_only = OFF");
+    }
+    for (const id of ["kept", "hot"]) await volumes.detach(id);
+  },
+);
+
+rootTest(
+  "openVolumes() takes over attachments that an earlier version noted",
+  async () => {
+    await using temp = tempDir();
+    const options = { root: `${temp.path}/lib`, state: `${temp.path}/run` };
+    await Deno.mkdir(`${options.root}/volumes/data/1`, { recursive: true });
+    {
+      using state = openState(`${options.root}/volumes/state.db`, {
+        migrations: MIGRATIONS.slice(0, 3),
+      });
+      state.prepare(
+        `INSERT INTO volumes (name, kind, phase, options, labels, created)
+         VALUES ('data', 'dir', 'ready', '{"owner":{"uid":0,"gid":0},"mode":448}', '{}', 0)`,
+      ).run();
+      state.prepare(
+        "INSERT INTO attachments (id, volume, boot) VALUES ('kept', 1, ?)",
+      ).run(bootId());
+    }
+    await using volumes = await openVolumes(options);
+    assertEquals(volumes.attachments(), [{ id: "kept", volume: "data" }]);
+    await assertRejects(() => volumes.remove("data"), Deno.errors.Busy);
+    await volumes.detach("kept");
+    await volumes.remove("data");
+  },
+);
 
 rootTest("AttachedVolume.keep() leaves it to detach()", async () => {
   await using fixture = await open();

@@ -15,6 +15,7 @@
 export * from "./attached_volume.ts";
 export * from "./create_volume_options.ts";
 export * from "./open_volumes.ts";
+export * from "./volume_attachment.ts";
 export * from "./volume_call_options.ts";
 export * from "./volume_collectable.ts";
 export * from "./volume_info.ts";

@@ -9,7 +9,7 @@ import { attach, detach } from "./_attach.ts";
 import type { Store } from "./_stage.ts";
 import type { AttachedVolume, AttachVolumeOptions } from "./attached_volume.ts";
 import { attachIn } from "./_attach_in.ts";
-import { findHot } from "./_attachments.ts";
+import { findHot, listAttachments } from "./_attachments.ts";
 import { cloneVolume } from "./_clone.ts";
 import { collectableOf } from "./_collectable.ts";
 import { createVolume } from "./_create.ts";
@@ -22,6 +22,7 @@ import { resizeVolume } from "./_resize.ts";
 import { findVolume, requireRow, toInfo } from "./_row.ts";
 import { trace } from "./_trace.ts";
 import { volumeUsage } from "./_usage.ts";
+import type { VolumeAttachment } from "./volume_attachment.ts";
 import type { VolumeCollectable } from "./volume_collectable.ts";
 import type {
   CloneVolumeOptions,
@@ -278,6 +279,29 @@ export class VolumeStore implements AsyncDisposable {
       name,
       () => attachIn(this.#store, name, place, options),
     );
+  }
+
+  /**
+   * Lists who uses volumes at this moment, whatever process attached them: by volume, the oldest first. Those of dead processes
+   * and of earlier boots are none. A call that works in a volume counts while it does.
+   *
+   * @param name Only of this volume.
+   * @throws {Deno.errors.NotFound} If there is no such volume.
+   *
+   * @example Who has it
+   * ```ts ignore
+   * import { openVolumes } from "@containerkit/volume";
+   *
+   * await using volumes = await openVolumes();
+   * for (const { id, owner, place, created } of volumes.attachments("data")) {
+   *   console.log(id, owner ?? "kept", place?.target, created);
+   * }
+   * ```
+   */
+  attachments(name?: string): VolumeAttachment[] {
+    const { state } = this.#store;
+    if (name !== undefined) requireRow(state, name, "list who uses");
+    return listAttachments(state, name);
   }
 
   /**
