@@ -74,6 +74,10 @@ rootTest("ckit run gives the container what its flags ask for", async (t) => {
       (await ckit(["create", ...flags, image], options)).stdout,
       "user\n",
     );
+    assertMatch(
+      (await ckit(["volume", "ls"], options)).stdout,
+      /^data .* user$/m,
+    );
     assertEquals(
       (await ckit(["volume", "rm", "data"], options)).stderr,
       'ckit: Cannot remove volume "data": it is used by container "user"\n',

@@ -1,4 +1,4 @@
-import { assertEquals, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { createSpec, run } from "@containerkit/execution";
 import { ckit, makeBusyboxRootfs, need, rootTest, tempDir } from "./mod.ts";
 
@@ -41,6 +41,21 @@ rootTest("ckit volume makes, shows, attaches and removes volumes", async () => {
     state: `${temp.path}/run`,
   });
   assertEquals(await call("attach", "db", "ckit-volume", "/data"), "db\n");
+  const [shown, copy] = JSON.parse(await call("inspect", "db", "copy"));
+  const { pid } = container;
+  const [use] = shown.attachments;
+  assertEquals([shown.name, shown.kind, shown.labels], ["db", "image", {
+    a: "b",
+  }]);
+  assertEquals([use.place, use.container], [
+    { process: pid, target: "/data" },
+    "ckit-volume",
+  ]);
+  assertEquals([copy.name, copy.attachments], ["copy", []]);
+  assertMatch(await call("ls"), /^copy .* -\ndb .* ckit-volume$/m);
+  const none = await ckit(["volume", "inspect", "none"], options);
+  assertEquals([none.code, none.stdout], [1, "[]\n"]);
+  assertStringIncludes(none.stderr, '"none": there is no such volume');
   const held = await ckit(["volume", "rm", "db"], options);
   assertEquals(held.code, 1);
   assertStringIncludes(held.stderr, `process ${container.pid}`);

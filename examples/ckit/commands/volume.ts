@@ -1,4 +1,10 @@
-import type { VolumeInfo, VolumeKind, VolumePlace } from "@containerkit/volume";
+import { listContainers } from "@containerkit/execution";
+import type {
+  VolumeAttachment,
+  VolumeInfo,
+  VolumeKind,
+  VolumePlace,
+} from "@containerkit/volume";
 import {
   type Arguments,
   type Command,
@@ -13,12 +19,37 @@ import { parseSize } from "../size.ts";
 import { formatTable } from "../table.ts";
 import { openVolumeStore } from "../volumes.ts";
 
-function describe({ name, kind, size, created }: VolumeInfo): string[] {
+/** The id of the container that a volume is attached for, or in. */
+function containerOf(
+  context: Context,
+  { id, place }: VolumeAttachment,
+): string | undefined {
+  return holderOf(context, id) ??
+    (place && listContainers(context)
+      .find(({ pid }) => pid === place.process)?.id);
+}
+
+/** Who uses a volume: a container where that is known. */
+function userOf(context: Context, use: VolumeAttachment): string {
+  const { id, owner, place } = use;
+  const process = place?.process ?? owner;
+  return containerOf(context, use) ??
+    (process === undefined ? `attachment ${id}` : `process ${process}`);
+}
+
+function describe(
+  context: Context,
+  { name, kind, size, created }: VolumeInfo,
+  uses: readonly VolumeAttachment[],
+): string[] {
+  const users = uses.filter(({ volume }) => volume === name)
+    .map((use) => userOf(context, use));
   return [
     name,
     kind,
     size === undefined ? "-" : formatSize(size),
     created.toISOString(),
+    users.length === 0 ? "-" : [...new Set(users)].join(", "),
   ];
 }
 
@@ -87,18 +118,40 @@ export const volume: readonly Command[] = [
   {
     name: "volume ls",
     usage: "[--label K=V]",
-    summary: "list volumes",
+    summary: "list volumes and who uses them",
     most: 0,
     lists: ["label"],
     async run(args, context) {
       await using volumes = await openVolumeStore(context);
-      const rows = volumes.list({ labels: labelsOf(args) }).map(describe);
+      const uses = volumes.attachments();
+      const rows = volumes.list({ labels: labelsOf(args) })
+        .map((info) => describe(context, info, uses));
       for (
         const line of formatTable([
-          ["NAME", "KIND", "LIMIT", "CREATED"],
+          ["NAME", "KIND", "LIMIT", "CREATED", "USED BY"],
           ...rows,
         ])
       ) context.print(line);
+    },
+  },
+  {
+    name: "volume inspect",
+    usage: "NAME...",
+    summary: "show all that is known of volumes, and who uses them, as JSON",
+    async run(args, context) {
+      await using volumes = await openVolumeStore(context);
+      nameOf(args);
+      const found: object[] = [];
+      const code = await withEach(args.words, context, (name) => {
+        const attachments = volumes.attachments(name).map((use) => ({
+          ...use,
+          container: containerOf(context, use),
+        }));
+        found.push({ ...volumes.get(name), attachments });
+        return Promise.resolve();
+      });
+      context.print(JSON.stringify(found, null, 2));
+      return code;
     },
   },
   {
