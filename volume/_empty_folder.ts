@@ -1,3 +1,4 @@
+import { checkNoneMountedIn } from "./_mounted_in.ts";
 import { runProgram } from "./_run_program.ts";
 
 // By programs: Deno removes a tree by recursion, and one that is nested deep enough, as whoever used the volume may leave it,
@@ -11,7 +12,9 @@ export function isEmpty(root: string): boolean {
 /** Empties a folder, but keeps it. */
 export async function emptyFolder(root: string): Promise<void> {
   if (isEmpty(root)) return;
-  await runProgram(`empty "${root}"`, "find", [
+  const action = `empty "${root}"`;
+  checkNoneMountedIn(action, root);
+  await runProgram(action, "find", [
     root,
     "-mindepth",
     "1",
@@ -21,5 +24,7 @@ export async function emptyFolder(root: string): Promise<void> {
 
 /** Removes a folder with all that is in it; another process may be at it too. */
 export async function removeFolder(path: string): Promise<void> {
-  await runProgram(`remove "${path}"`, "rm", ["-rf", "--", path]);
+  const action = `remove "${path}"`;
+  checkNoneMountedIn(action, path);
+  await runProgram(action, "rm", ["-rf", "--", path]);
 }

@@ -7,8 +7,9 @@ import {
 } from "./_stage.ts";
 import { describeUsers, users } from "./_attachments.ts";
 import { driverOf } from "./_drivers.ts";
-import { removeFolder } from "./_empty_folder.ts";
+import { isEmpty, removeFolder } from "./_empty_folder.ts";
 import { removeLocks } from "./_lock_volume.ts";
+import { checkNoneMountedIn } from "./_mounted_in.ts";
 import { currentProcess, isAlive } from "./_process.ts";
 import { findRow, requireRow, type Row } from "./_row.ts";
 import { isFilling } from "./_unfinished.ts";
@@ -94,6 +95,10 @@ export async function removeVolume(store: Store, name: string): Promise<void> {
       throw new Deno.errors.Busy(
         `Cannot remove volume "${name}": it is used by ${describeUsers(held)}`,
       );
+    }
+    const { folder } = placeOf(store, found);
+    if (exists(folder) && !isEmpty(folder)) {
+      checkNoneMountedIn(`remove volume "${name}"`, folder);
     }
     state.prepare(
       "UPDATE volumes SET phase = 'removing', owner = ? WHERE id = ?",

@@ -362,7 +362,7 @@ rootTest(
         AggregateError,
       );
       assertEquals(errors[0].message, "no more");
-      assertMatch(errors[1].message, /^Cannot empty .* busy/s);
+      assertMatch(errors[1].message, /^Cannot empty .* is mounted in it$/s);
     }
     assertEquals(await volumes.populate("data", () => Promise.resolve()), true);
     assertEquals([...Deno.readDirSync(`${path}/lib/volumes/data/1`)], []);

@@ -6,7 +6,7 @@ import {
   assertThrows,
 } from "@std/assert";
 import { mkdirAt, openAt, OpenFlag, type Trace } from "@containerkit/libc";
-import { listMounts, type Mount, mount, unmount } from "@containerkit/mount";
+import { type Mount, mount } from "@containerkit/mount";
 import { need, rootTest, runProgram, tempDir } from "@containerkit/tests";
 import { channel } from "node:diagnostics_channel";
 import { MIB, open } from "./_test_store.ts";
@@ -384,16 +384,75 @@ rootTest(
     await using fixture = await open();
     const { volumes, path } = fixture;
     for (const name of ["a", "b", "c"]) await volumes.create(name);
-    const busy = `${path}/lib/volumes/data/2/busy`;
-    await Deno.mkdir(busy);
-    (await mount({ type: "tmpfs" }, busy)).keep();
-    const error = await assertRejects(() => volumes.prune());
-    // It has gone along into the trash.
-    for (const { target } of listMounts({ under: path })) await unmount(target);
-    assertInstanceOf(error, AggregateError);
-    assertEquals(error.errors.length, 1);
+    {
+      // A mount keeps its folder where it is.
+      const busy = `${path}/lib/volumes/data/2`;
+      await using _busy = await mount({ type: "tmpfs" }, busy);
+      const error = await assertRejects(() => volumes.prune());
+      assertInstanceOf(error, AggregateError);
+      assertEquals(error.errors.length, 1);
+    }
     assertEquals(volumes.list(), []);
     await volumes.remove("b");
+  },
+);
+
+rootTest(
+  "VolumeStore never removes what is mounted in a volume",
+  async () => {
+    await using fixture = await open();
+    const { volumes, path } = fixture;
+    const folder = `${path}/lib/volumes/data/1`;
+    const elsewhere = `${path}/elsewhere`;
+    await Deno.mkdir(elsewhere);
+    await Deno.writeTextFile(`${elsewhere}/file`, "not the volume's");
+    const mountIn = async (folder: string) => {
+      await Deno.mkdir(`${folder}/in`, { recursive: true });
+      return await mount({ type: "bind", source: elsewhere }, `${folder}/in`);
+    };
+    const isThere = () =>
+      assertEquals(
+        Deno.readTextFileSync(`${elsewhere}/file`),
+        "not the volume's",
+      );
+    await volumes.create("data");
+    {
+      await using stack = new AsyncDisposableStack();
+      const { errors } = await assertRejects(
+        () =>
+          volumes.populate("data", async (root) => {
+            stack.use(await mountIn(root));
+            throw new Error("no more");
+          }),
+        AggregateError,
+      );
+      isThere();
+      assertEquals(
+        errors[1].message,
+        `Cannot empty "${folder}": "${folder}/in" is mounted in it`,
+      );
+    }
+    {
+      await using _mounted = await mountIn(folder);
+      await assertRejects(
+        () => volumes.remove("data"),
+        Deno.errors.Busy,
+        `Cannot remove volume "data": "${folder}/in" is mounted in it`,
+      );
+      assertEquals(await volumes.prune(), []);
+      assertEquals(volumes.get("data")?.name, "data");
+      isThere();
+    }
+    {
+      // Of a removal that died.
+      await using _mounted = await mountIn(`${path}/lib/volumes/trash/7-x`);
+      await using _again = await openVolumes({
+        root: `${path}/lib`,
+        state: `${path}/run`,
+      });
+      isThere();
+    }
+    await volumes.remove("data");
   },
 );
 
