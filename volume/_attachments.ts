@@ -116,16 +116,26 @@ function isLive({ owner, boot, place }: AttachmentRow): boolean {
   return owner === undefined || isAlive(owner);
 }
 
-/** Those who use a volume. Rows of dead processes and of other boots are dropped on the way. */
+/** Those who use a volume. Changes nothing: garbage collection asks, also on a full disk. */
 export function users(state: State, volume: number): readonly AttachmentRow[] {
   return state.prepare("SELECT * FROM attachments WHERE volume = ?")
-    .all(volume).map(parse).filter((row) => {
-      const live = isLive(row);
-      if (!live) {
-        state.prepare("DELETE FROM attachments WHERE id = ?").run(row.id);
-      }
-      return live;
-    });
+    .all(volume).map(parse).filter(isLive);
+}
+
+/** Drops the rows of dead processes and of other boots. */
+export function forgetEnded(state: State): void {
+  const ended = state.prepare("SELECT * FROM attachments").all().map(parse)
+    .filter((row) => !isLive(row));
+  if (ended.length === 0) return;
+  state.transaction<void>(() => {
+    const drop = state.prepare("DELETE FROM attachments WHERE id = ?");
+    for (const { id } of ended) drop.run(id);
+  }, ENDS_WITH_BOOT);
+}
+
+/** Drops the rows of a volume that is removed, all of which have ended; inside a transaction. */
+export function forgetAll(state: State, volume: number): void {
+  state.prepare("DELETE FROM attachments WHERE volume = ?").run(volume);
 }
 
 function toInfo(
@@ -143,7 +153,7 @@ function toInfo(
   };
 }
 
-/** The uses of all volumes or of one; changes nothing, so that a disk that is full does not matter. */
+/** The uses of all volumes or of one. */
 export function listAttachments(
   state: State,
   name: string | undefined,

@@ -7,7 +7,7 @@ import {
   unlessStaging,
   unstage,
 } from "./_stage.ts";
-import { users } from "./_attachments.ts";
+import { forgetAll, forgetEnded, users } from "./_attachments.ts";
 import { driverOf } from "./_drivers.ts";
 import { removeFolder } from "./_empty_folder.ts";
 import { finishFolders } from "./_folder_alone.ts";
@@ -40,7 +40,7 @@ function giveBack({ state }: Store, { id, owner }: Row): void {
 async function settle(store: Store, row: Row): Promise<void> {
   const { state } = store;
   await removeFiles(store, row);
-  state.prepare("DELETE FROM attachments WHERE volume = ?").run(row.id);
+  forgetAll(state, row.id);
   removeLocks(store, row.id);
   state.prepare("DELETE FROM volumes WHERE id = ?").run(row.id);
 }
@@ -89,6 +89,7 @@ export async function recover(store: Store): Promise<void> {
     await attempt(() => finishResize(store, row));
   }
   await unstageUnused(store);
+  await attempt(() => Promise.resolve(forgetEnded(state)));
   // Rows come before their folders and go after them, but for a power cut, which may take those that nobody waited for. Listed
   // first, a folder without a row is nobody's.
   const folders = [...Deno.readDirSync(`${root}/data`)].map(({ name }) => name);

@@ -5,7 +5,7 @@ import {
   unstage,
   whileStaging,
 } from "./_stage.ts";
-import { describeUsers, users } from "./_attachments.ts";
+import { describeUsers, forgetAll, users } from "./_attachments.ts";
 import { driverOf } from "./_drivers.ts";
 import { isEmpty, removeFolder } from "./_empty_folder.ts";
 import { removeLocks } from "./_lock_volume.ts";
@@ -100,6 +100,7 @@ export async function removeVolume(store: Store, name: string): Promise<void> {
     if (exists(folder) && !isEmpty(folder)) {
       checkNoneMountedIn(`remove volume "${name}"`, folder);
     }
+    forgetAll(state, found.id);
     state.prepare(
       "UPDATE volumes SET phase = 'removing', owner = ? WHERE id = ?",
     ).run(JSON.stringify(currentProcess()), found.id);

@@ -299,6 +299,11 @@ rootTest(
     } finally {
       database.exec("PRAGMA query_only = OFF");
     }
+    // Whoever opens the store forgets them.
+    const options = { root: `${path}/lib`, state: `${path}/run` };
+    await (await openVolumes(options)).close();
+    const left = state.prepare("SELECT id FROM attachments ORDER BY rowid");
+    assertEquals(left.all().map(({ id }) => id), ["kept", "hot"]);
     for (const id of ["kept", "hot"]) await volumes.detach(id);
   },
 );

@@ -341,7 +341,18 @@ rootTest(
     await first.create("data");
     await first.create("more");
     await using use = await first.attach("data");
+    {
+      // Of a process that died.
+      using state = openState(`${temp.path}/lib/volumes/state.db`, {
+        migrations: MIGRATIONS,
+      });
+      state.prepare(
+        "INSERT INTO attachments (id, volume, boot) SELECT 'dead', id, '' FROM volumes WHERE name = 'data'",
+      ).run();
+    }
     fillDisk(temp.path);
+    const items = await Array.fromAsync(first.collectable.list());
+    assertEquals(items.map(({ id }) => id), ["data", "more"]);
     await assertRejects(
       () => first.create("other"),
       Error,
