@@ -9,7 +9,7 @@ import { Store } from "./_store.ts";
 import type { OpenSnapshotterOptions } from "./open_snapshotter_options.ts";
 import type { Snapshotter } from "./snapshotter.ts";
 
-/** What opening the store takes of a disk that is full otherwise, and some more. */
+/** What opening the store and removing a snapshot takes of a disk that is full otherwise, and some more. */
 const RESERVE = 256 * 1024;
 
 function moveDamaged(path: string): void {

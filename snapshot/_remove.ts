@@ -32,26 +32,29 @@ export async function removeRow(
     store.rows.remove(row.id);
     trash = store.moveToTrash(row.id);
   };
-  const forget = () =>
-    row.kind === "committed"
-      ? store.state.transaction(change)
-      : store.quickly(change);
+  const forget = () => {
+    try {
+      if (row.kind === "committed") store.state.transaction<void>(change);
+      else store.quickly<void>(change);
+    } catch (error) {
+      if (trash !== undefined) store.moveBack(row.id, trash);
+      trash = undefined;
+      throw error;
+    }
+  };
   try {
     try {
-      forget();
+      store.state.makeRoom<void>(forget);
     } catch (error) {
-      // On a full disk the record of the removal finds no room either: what nobody keeps makes it.
+      // What was set aside for the record may be used up: what nobody keeps makes room then.
       if (row.kind === "committed" || !FULL_REGEXP.test(String(error))) {
         throw error;
       }
-      if (trash !== undefined) store.moveBack(row.id, trash);
-      trash = undefined;
       await store.driver.destroy(store.folder(row.id).dir);
       await store.drain();
       forget();
     }
   } catch (error) {
-    if (trash !== undefined) store.moveBack(row.id, trash);
     lock?.close();
     store.hold(row.id, held);
     throw error;

@@ -10,7 +10,8 @@ import {
 import { openNative } from "@containerkit/snapshot/native";
 import { chainIds } from "@containerkit/oci";
 import { DatabaseSync } from "node:sqlite";
-import { rootTest, tempDir } from "../mod.ts";
+
+import { fillDisk, rootTest, tempDir } from "../mod.ts";
 import { runProgram } from "../run_program.ts";
 import { imageLayers, makeLayer } from "./_snapshot_world.ts";
 
@@ -175,6 +176,35 @@ for (const [driver, open] of Object.entries(DRIVERS)) {
       await using store = await open({ root: disk.path });
       assertEquals(await store.fsck(), []);
       await using _again = await store.prepare("again", small.diffId);
+    },
+  );
+}
+
+for (const [driver, open] of Object.entries(DRIVERS)) {
+  rootTest(
+    `${driver}: snapshots are removed on a disk that is full`,
+    async () => {
+      await using disk = await smallDisk();
+      await using stack = new AsyncDisposableStack();
+      let store = stack.use(await open({ root: disk.path }));
+      const { chainId } = await unpack(imageLayers(0), store);
+      (await store.prepare("kept", chainId)).keep();
+      fillDisk(disk.path);
+      await assertRejects(() => store.prepare("more"), Error);
+      await store.remove("kept");
+      await store.close();
+      // It has some room again, which it sets aside.
+      store = stack.use(await open({ root: disk.path }));
+      fillDisk(disk.path);
+      const { collectable } = store;
+      const layers = await Array.fromAsync(store.walk(), ({ name }) => name);
+      for (const name of layers.toReversed()) {
+        assertEquals(await collectable.remove(name), true);
+      }
+      await stack.disposeAsync();
+      await using again = await open({ root: disk.path });
+      assertEquals(await Array.fromAsync(again.walk()), []);
+      assertEquals(await again.fsck(), []);
     },
   );
 }
