@@ -20,6 +20,7 @@ import {
 import { layerSymbols } from "./_layer_symbols.ts";
 import { Levels } from "./_levels.ts";
 import { makeDevice } from "./_make_device.ts";
+import { Pace } from "./_pace.ts";
 import { openRoot } from "./_parent_layers.ts";
 import { closing, openPath, statAt } from "./_walk_dir.ts";
 import { getXattr, listXattrs, removeXattr, setXattr } from "./_xattrs.ts";
@@ -183,7 +184,9 @@ function finish(file: Copied): void {
 /** Copies what is in a directory; both are those that have been gone into. */
 async function copyAll(from: Levels, to: Levels, work: Work): Promise<void> {
   const stats: Stat[] = [];
+  const pace = new Pace();
   for (;;) {
+    if (pace.isOver) await pace.rest(work.signal);
     const [source, target] = [from.last!, to.last!];
     const entry = source.entries.pop();
     if (entry === undefined) {
@@ -203,7 +206,6 @@ async function copyAll(from: Levels, to: Levels, work: Work): Promise<void> {
     if (isLinked(file, work)) continue;
     await makeFile(file, work);
     if ((stat.mode & S_IFMT) === S_IFDIR) {
-      work.signal?.throwIfAborted();
       stats.push(stat);
       from.enter(source.fd, name, path);
       to.enter(target.fd, name, path);

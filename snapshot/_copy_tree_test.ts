@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { getXattr, setXattr } from "@containerkit/libc";
 import { mount } from "@containerkit/mount";
 import {
@@ -44,6 +44,24 @@ rootTest(
     await copied(
       temp.path,
       "echo 1 > a; ln a b; mkdir d; ln a d/c; ln -s a s; ln s d/s; mknod n c 1 3; ln n d/n",
+    );
+  },
+);
+
+rootTest(
+  "copyTree() lets others work among many files in one folder, and ends with its signal",
+  async () => {
+    await using temp = tempDir({ dir: "/var/tmp" });
+    const from = `${temp.path}/from`;
+    Deno.mkdirSync(from);
+    for (let number = 0; number < 3000; number++) {
+      Deno.writeTextFileSync(`${from}/${number}`, "a");
+    }
+    const stopped = new AbortController();
+    setTimeout(() => stopped.abort(), 0);
+    await assertRejects(
+      () => copyTree(from, `${temp.path}/to`, stopped.signal),
+      DOMException,
     );
   },
 );
