@@ -195,6 +195,7 @@ export class OverlayDriver implements Driver {
   ): Promise<string[]> {
     const abort = signal === undefined ? {} : { signal };
     const expected = place.diffId ?? source.diffId;
+    const { algorithm: diffIdAlgorithm } = parseDigest(expected);
     return await withScratch(this.#root, async (dir) => {
       makeUpper({ dir }, {}, attributesOf(contentOf(place)));
       const { diffId } = await applyLayer(
@@ -203,7 +204,7 @@ export class OverlayDriver implements Driver {
         {
           format: "overlay",
           parents: place.parents.map(contentOf),
-          diffIdAlgorithm: parseDigest(expected).algorithm,
+          diffIdAlgorithm,
           ...abort,
         },
       );

@@ -40,6 +40,7 @@ export async function repairRow(
   checkUnused(store, row);
   const expected = row.diff_id ?? source.diffId;
   checkDiffId(row.key, expected, source.diffId);
+  const { algorithm: diffIdAlgorithm } = parseDigest(expected);
   const abort = signal === undefined ? {} : { signal };
   const key = `repair-${crypto.randomUUID()}`;
   await using fresh = await to.prepare(key, row.parent_key ?? undefined, {
@@ -47,7 +48,7 @@ export async function repairRow(
     ...abort,
   });
   const { diffId } = await fresh.apply(await source.open(abort), {
-    diffIdAlgorithm: parseDigest(expected).algorithm,
+    diffIdAlgorithm,
     ...abort,
   });
   checkDiffId(row.key, expected, diffId);

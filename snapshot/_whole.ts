@@ -186,6 +186,7 @@ export class WholeDriver implements Driver {
   ): Promise<string[]> {
     const abort = signal === undefined ? {} : { signal };
     const expected = place.diffId ?? source.diffId;
+    const { algorithm: diffIdAlgorithm } = parseDigest(expected);
     return await withScratch(this.#root, async (dir) => {
       const scratch = { id: place.id, dir };
       const [below] = place.parents;
@@ -198,7 +199,7 @@ export class WholeDriver implements Driver {
         const { diffId } = await applyLayer(
           await source.open(abort),
           made.path,
-          { diffIdAlgorithm: parseDigest(expected).algorithm, ...abort },
+          { diffIdAlgorithm, ...abort },
         );
         if (diffId !== expected) {
           throw new DigestMismatchError(`verify snapshot "${place.key}"`, {

@@ -49,11 +49,14 @@ async function applyProven(
   layer: LayerSource,
   snapshot: Snapshot,
 ): Promise<void> {
+  const algorithms = {
+    digestAlgorithm: parseDigest(layer.digest).algorithm,
+    diffIdAlgorithm: parseDigest(layer.diffId).algorithm,
+  };
   const stream = await layer.open({ signal });
   const found = await snapshot.apply(stream, {
     signal,
-    digestAlgorithm: parseDigest(layer.digest).algorithm,
-    diffIdAlgorithm: parseDigest(layer.diffId).algorithm,
+    ...algorithms,
     ...(options.limits === undefined ? {} : { limits: options.limits }),
     onProgress: (bytes) =>
       options.onProgress?.({ type: "apply", layer, bytes }),

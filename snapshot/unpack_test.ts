@@ -113,6 +113,36 @@ rootTest(
 );
 
 rootTest(
+  "unpack(), verify() and repair() open no layer whose digests are none",
+  async () => {
+    await using temp = tempDir({ dir: "/var/tmp" });
+    for (const open of [openOverlay, openNative]) {
+      await using snapshots = await open({ root: temp.path });
+      await (await snapshots.prepare("work")).commit("layer");
+      const opened: string[] = [];
+      const good = await source("a");
+      const named = (name: "digest" | "diffId") => ({
+        ...good,
+        [name]: "none",
+        open() {
+          opened.push(name);
+          return good.open();
+        },
+      });
+      for (
+        const call of [
+          () => unpack([named("digest")], snapshots),
+          () => unpack([named("diffId")], snapshots),
+          () => snapshots.verify("layer", { source: named("diffId") }),
+          () => snapshots.repair("layer", named("diffId")),
+        ]
+      ) await assertRejects(call, SyntaxError);
+      assertEquals(opened, []);
+    }
+  },
+);
+
+rootTest(
   "a call that waits for garbage collection ends with its signal",
   async () => {
     await using temp = tempDir();
