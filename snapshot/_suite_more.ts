@@ -1,6 +1,10 @@
-import { chainIds, DigestMismatchError } from "@containerkit/oci";
+import { chainIds, digestBytes, DigestMismatchError } from "@containerkit/oci";
 import { UntarStream } from "@containerkit/tar";
-import { readLayer, type ReadLayerOptions } from "@containerkit/tar/layer";
+import {
+  detectCompression,
+  readLayer,
+  type ReadLayerOptions,
+} from "@containerkit/tar/layer";
 import { exists } from "./_folders.ts";
 import {
   check,
@@ -340,6 +344,23 @@ export const MORE_CASES: Readonly<Record<string, SuiteCase>> = {
     const layer = await layerOf(BASE);
     const stream = await layer.open();
     await refused(() => view.apply(stream), SnapshotStateError, "active");
+  },
+
+  async DiffApplied(context) {
+    const { snapshotter } = context;
+    const source = await layerOf(BASE);
+    await using work = await snapshotter.prepare("work");
+    await work.apply(await source.open());
+    for (const compression of ["gzip", "zstd", "none"] as const) {
+      const options = compression === "gzip" ? {} : { compression };
+      const { readable, digests } = await work.diff(options);
+      const bytes = await new Response(readable).bytes();
+      same(detectCompression(bytes), compression, "the compression");
+      const found = await digests;
+      same(found.compression, compression, "what is said of it");
+      same(found.digest, digestBytes(bytes), "the digest");
+      same(found.size, bytes.length, "the size");
+    }
   },
 
   async VerifyRepair(context) {

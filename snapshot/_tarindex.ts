@@ -1,7 +1,7 @@
 import { Buffer } from "node:buffer";
 import type { ErofsMount, Mount } from "@containerkit/mount";
 import { writeFileAtomic } from "@containerkit/state";
-import { type LayerReader, readLayer } from "@containerkit/tar/layer";
+import { type LayerReader, writeLayer } from "@containerkit/tar/layer";
 import {
   type Archive,
   digestFile,
@@ -202,8 +202,13 @@ export class TarindexDriver implements Driver {
     if (place.kind !== "committed" && !isApplied(place)) {
       return changesOf(place, options);
     }
+    const { compression = "gzip", level, signal } = options;
     const { readable } = await Deno.open(archiveOf(place));
-    return readLayer(readable, options);
+    return writeLayer(readable, {
+      compression,
+      ...(level === undefined ? {} : { level }),
+      ...(signal === undefined ? {} : { signal }),
+    });
   }
 
   /**
