@@ -38,6 +38,8 @@ export interface Backing {
   ): Promise<{ readonly path: string } & AsyncDisposable>;
   /** What to mount. */
   mount(folder: Folder): Mount;
+  /** Whether it is mounted, where what is written is not in its place before it is unmounted. */
+  isMounted?(folder: Folder): boolean;
   /** Counts what it takes. */
   usage(folder: Folder, signal?: AbortSignal): Promise<SnapshotUsage>;
   /** What it takes as the kernel has counted it, where it has. */
@@ -133,6 +135,11 @@ export class WholeDriver implements Driver {
   }
 
   async seal(place: Place, signal: AbortSignal | undefined): Promise<Sealed> {
+    if (this.#backing.isMounted?.(place) === true) {
+      throw new Deno.errors.Busy(
+        `Cannot commit snapshot "${place.key}": it is mounted, and not all that was written is in its file`,
+      );
+    }
     return { usage: await this.#backing.usage(place, signal) };
   }
 

@@ -95,8 +95,8 @@ suite("image", small, {
   layers: few,
 });
 
-/** How many loop devices show a file of a folder: one is there for as long as its mount. */
-function loopsIn(folder: string): number {
+/** The loop devices that show a file of a folder: one is there for as long as its mount. */
+function loopsIn(folder: string): string[] {
   return [...Deno.readDirSync("/sys/block")].filter(({ name }) => {
     try {
       return Deno.readTextFileSync(`/sys/block/${name}/loop/backing_file`)
@@ -104,7 +104,7 @@ function loopsIn(folder: string): number {
     } catch {
       return false;
     }
-  }).length;
+  }).map(({ name }) => `/dev/${name}`);
 }
 
 rootTest(
@@ -115,14 +115,44 @@ rootTest(
     await using work = await snapshots.prepare("work");
     const controller = new AbortController();
     const { readable } = await work.diff({ signal: controller.signal });
-    assertEquals(loopsIn(temp.path), 1);
+    assertEquals(loopsIn(temp.path).length, 1);
     controller.abort(new Error("enough"));
-    await until("the unmounting", () => loopsIn(temp.path) === 0);
+    await until("the unmounting", () => loopsIn(temp.path).length === 0);
     await assertRejects(
       () => readable.pipeTo(new WritableStream()),
       Error,
       "enough",
     );
+  },
+  need("mkfs.ext4"),
+);
+
+rootTest(
+  "Snapshot.commit() of the image driver refuses what is mounted: not all of it is in its file",
+  async () => {
+    await using temp = tempDir();
+    await using snapshots = await small({ root: temp.path });
+    await using work = await snapshots.prepare("work");
+    const at = `${temp.path}/at`;
+    Deno.mkdirSync(at);
+    using stack = new DisposableStack();
+    {
+      await using _mounted = await mount(work.mounts, at);
+      Deno.writeTextFileSync(`${at}/file`, "written");
+      // As udev does: the device stays for as long as it is looked at.
+      stack.use(Deno.openSync(loopsIn(temp.path)[0]!));
+      await assertRejects(
+        () => work.commit("layer"),
+        Deno.errors.Busy,
+        'Cannot commit snapshot "work": it is mounted',
+      );
+    }
+    assertEquals(loopsIn(temp.path).length, 1);
+    await work.commit("layer");
+    stack.dispose();
+    await using view = await snapshots.view("view", "layer");
+    await using _mounted = await mount(view.mounts, at);
+    assertEquals(Deno.readTextFileSync(`${at}/file`), "written");
   },
   need("mkfs.ext4"),
 );

@@ -47,8 +47,21 @@ async function makeFilesystem(path: string): Promise<void> {
   await runTool("mkfs.ext4", args, `make a filesystem in "${path}"`);
 }
 
-/** Two mounts of one filesystem through two devices destroy it. */
-function checkUnused(path: string): void {
+/** Whether a device is mounted. Who only looks at it, as udev does when it comes up, does not matter. */
+function isClaimed(device: string): boolean {
+  try {
+    // The kernel lets nobody else have a device that is mounted; see open(2).
+    openAt(undefined, device, OpenFlag.EXCL).close();
+    return false;
+  } catch (error) {
+    if (!(error instanceof SyscallError)) throw error;
+    // It has lost its file in the meantime.
+    return error.code !== "ENXIO";
+  }
+}
+
+/** Whether a filesystem in a file is mounted, by whomever. */
+function isMounted(path: string): boolean {
   for (const { name } of Deno.readDirSync("/sys/block")) {
     if (!name.startsWith("loop")) continue;
     let file: string;
@@ -57,11 +70,17 @@ function checkUnused(path: string): void {
     } catch {
       continue; // It has no file.
     }
-    if (file.trimEnd() !== path) continue;
-    throw new Deno.errors.Busy(
-      `Cannot open the filesystem in "${path}": it is mounted`,
-    );
+    if (file.trimEnd() === path && isClaimed(`/dev/${name}`)) return true;
   }
+  return false;
+}
+
+/** Two mounts of one filesystem through two devices destroy it. */
+function checkUnused(path: string): void {
+  if (!isMounted(path)) return;
+  throw new Deno.errors.Busy(
+    `Cannot open the filesystem in "${path}": it is mounted`,
+  );
 }
 
 function openContent(
@@ -156,6 +175,7 @@ function imageBacking(root: string, defaultSize: number): Backing {
       source: imageOf(folder),
       fstype: "ext4",
     }),
+    isMounted: (folder) => isMounted(imageOf(folder)),
     async usage(folder) {
       const { blocks } = await Deno.stat(imageOf(folder));
       return { size: (blocks ?? 0) * 512 };

@@ -311,6 +311,7 @@ export interface Snapshotter extends AsyncDisposable {
    * @throws {SnapshotStateError} If it is not active.
    * @throws {TypeError} If it has another parent already.
    * @throws {RebaseError} If it has to be applied on its parent.
+   * @throws {Deno.errors.Busy} If another process holds it; of the image driver, also if it is mounted.
    */
   commit(name: string, key: string, options?: CommitOptions): Promise<void>;
   /**
