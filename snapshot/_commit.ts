@@ -281,7 +281,10 @@ export async function commitAll(
   } catch (error) {
     throw undo(store, all, error);
   }
-  for (const { row } of all) finishSidecar(store.folder(row.id).dir);
-  for (const { row } of all) await store.driver.trim?.(store.folder(row.id));
-  for (const { lock } of all) lock?.close();
+  try {
+    for (const { row } of all) finishSidecar(store.folder(row.id).dir);
+    for (const { row } of all) await store.driver.trim?.(store.folder(row.id));
+  } finally {
+    for (const { lock } of all) lock?.close();
+  }
 }

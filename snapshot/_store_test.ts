@@ -151,6 +151,23 @@ rootTest(
 );
 
 rootTest(
+  "commit() that is done but for what is left over lets go of the layer",
+  async () => {
+    await using temp = tempDir({ dir: "/var/tmp" });
+    const { store, driver, snapshots } = openParts(temp.path, overlay);
+    await using _snapshots = snapshots;
+    driver.trim = () => Promise.reject(new Error("left over"));
+    {
+      await using work = await snapshots.prepare("work");
+      await assertRejects(() => work.commit("layer"), Error, "left over");
+    }
+    assertEquals((await snapshots.stat("layer")).kind, "committed");
+    assertEquals(await isFree(store, "layer"), true);
+  },
+  need("flock"),
+);
+
+rootTest(
   "remove() leaves a layer that another process made of the snapshot meanwhile",
   async () => {
     await using temp = tempDir({ dir: "/var/tmp" });
