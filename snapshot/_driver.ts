@@ -83,7 +83,10 @@ export interface Driver {
   /** Removes what a layer needs no longer, after its commit; a crash may leave it there. */
   trim?(folder: Folder): Promise<void>;
   /** Counts what it takes on disk. */
-  usage(place: Place): Promise<SnapshotUsage>;
+  usage(
+    place: Place,
+    signal: AbortSignal | undefined,
+  ): Promise<SnapshotUsage>;
   /** Compares a layer with what is known of it. */
   verify(place: Place, options: VerifyOptions): Promise<VerifyResult>;
   /** Says what is missing of a snapshot at first sight, or `undefined`. */

@@ -167,11 +167,14 @@ export class OverlayDriver implements Driver {
     return Promise.resolve();
   }
 
-  usage(place: Place): Promise<SnapshotUsage> {
+  usage(
+    place: Place,
+    signal: AbortSignal | undefined,
+  ): Promise<SnapshotUsage> {
     const isShown = place.kind === "view" && place.parents.length > 0;
     return isShown
       ? Promise.resolve({ size: 0, inodes: 0 })
-      : upperUsage(place);
+      : upperUsage(place, signal);
   }
 
   async verify(place: Place, options: VerifyOptions): Promise<VerifyResult> {

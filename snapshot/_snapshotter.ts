@@ -31,6 +31,7 @@ import type {
   FsckProblem,
   PrepareOptions,
   Snapshot,
+  SnapshotCallOptions,
   SnapshotCapabilities,
   SnapshotCollectable,
   SnapshotCommit,
@@ -222,13 +223,18 @@ export class StoreSnapshotter implements Snapshotter, HandleOwner {
     });
   }
 
-  usage(name: string): Promise<SnapshotUsage> {
+  usage(
+    name: string,
+    options: SnapshotCallOptions = {},
+  ): Promise<SnapshotUsage> {
+    const { signal } = options;
     return this.#traced("usage", name, async () => {
+      signal?.throwIfAborted();
       const row = this.#store.require("measure", name);
       const place = this.#store.place(row);
       return row.kind === "committed" && place.usage !== undefined
         ? place.usage
-        : await this.#store.driver.usage(place);
+        : await this.#store.driver.usage(place, signal);
     });
   }
 
@@ -265,13 +271,15 @@ export class StoreSnapshotter implements Snapshotter, HandleOwner {
     return this.#traced("fsck", "", () => fsck(this.#store, options));
   }
 
-  flatten(name: string): Promise<void> {
+  flatten(name: string, options: SnapshotCallOptions = {}): Promise<void> {
+    const { signal } = options;
     return this.#traced("flatten", name, async () => {
+      signal?.throwIfAborted();
       const row = this.#store.require("flatten", name);
       checkCommitted("flatten", row);
       await this.#store.driver.prepareParent?.(
         this.#store.place(row),
-        undefined,
+        signal,
       );
     });
   }

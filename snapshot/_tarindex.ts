@@ -265,9 +265,14 @@ export class TarindexDriver implements Driver {
     for (const name of ["fs", "work"]) await destroyTree(`${dir}/${name}`);
   }
 
-  usage(place: Place): Promise<SnapshotUsage> {
+  usage(
+    place: Place,
+    signal: AbortSignal | undefined,
+  ): Promise<SnapshotUsage> {
     const isActive = place.kind === "active" && !isApplied(place);
-    return isActive ? upperUsage(place) : measureTree(place.dir);
+    return isActive
+      ? upperUsage(place, signal)
+      : measureTree(place.dir, signal);
   }
 
   check(place: Place): string | undefined {

@@ -55,9 +55,10 @@ export function forgetUpperLimit(dir: string): void {
 /** What an upper folder takes: the kernel knows it where it is limited. */
 export function upperUsage(
   { dir, options }: Place,
+  signal: AbortSignal | undefined,
 ): Promise<SnapshotUsage> {
   return options.sizeLimit === undefined
-    ? measureTree(`${dir}/fs`)
+    ? measureTree(`${dir}/fs`, signal)
     : Promise.resolve(limitedUsage(limitedOf(dir)));
 }
 

@@ -148,12 +148,15 @@ export class WholeDriver implements Driver {
     return Promise.resolve();
   }
 
-  usage(place: Place): Promise<SnapshotUsage> {
+  usage(
+    place: Place,
+    signal: AbortSignal | undefined,
+  ): Promise<SnapshotUsage> {
     const isShown = place.kind === "view" && place.parents.length > 0;
     if (isShown) return Promise.resolve({ size: 0, inodes: 0 });
     const counted = this.#backing.counted?.(place);
     return counted === undefined
-      ? this.#backing.usage(place)
+      ? this.#backing.usage(place, signal)
       : Promise.resolve(counted);
   }
 

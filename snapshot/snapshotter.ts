@@ -240,6 +240,12 @@ export interface FsckOptions {
   readonly signal?: AbortSignal;
 }
 
+/** Options that calls have which take long and need nothing else. */
+export interface SnapshotCallOptions {
+  /** Aborts it. */
+  readonly signal?: AbortSignal;
+}
+
 /** How garbage collection sees a store. Structural: fits `Collectable` of `@containerkit/content`. */
 export interface SnapshotCollectable {
   /** The name of its things in references: `snapshot/` and the driver. */
@@ -347,7 +353,7 @@ export interface Snapshotter extends AsyncDisposable {
    */
   update(name: string, options: UpdateOptions): Promise<SnapshotInfo>;
   /** Says what a snapshot takes on disk, without its parents. */
-  usage(name: string): Promise<SnapshotUsage>;
+  usage(name: string, options?: SnapshotCallOptions): Promise<SnapshotUsage>;
   /** Lists snapshots, all or those that one of the filters chooses. The store may change meanwhile. */
   walk(
     filter?: SnapshotFilter | readonly SnapshotFilter[],
@@ -368,7 +374,7 @@ export interface Snapshotter extends AsyncDisposable {
   /** Compares the records with what lies on disk. */
   fsck(options?: FsckOptions): Promise<FsckProblem[]>;
   /** Makes now what the first snapshot on a layer would make, such as one index of it and all layers below. */
-  flatten(name: string): Promise<void>;
+  flatten(name: string, options?: SnapshotCallOptions): Promise<void>;
   /** Waits for removals, and removes what dead processes left; `open` does the latter too. */
   cleanup(): Promise<void>;
   /** Closes the store; a second call does nothing. Snapshots stay. */

@@ -223,9 +223,12 @@ async function unpackOne(work: Work, step: Step): Promise<void> {
 }
 
 /** Sees to it that the whole can be mounted; what was made goes if not. */
-async function flatten({ to, committed }: Work, name: string): Promise<void> {
+async function flatten(
+  { to, committed, signal }: Work,
+  name: string,
+): Promise<void> {
   try {
-    await to.flatten(name);
+    await to.flatten(name, { signal });
   } catch (error) {
     for (const layer of committed.toReversed()) {
       try {

@@ -113,6 +113,34 @@ rootTest(
 );
 
 rootTest(
+  "unpack() heeds its signal when all layers are there, and flatten() and usage() have one",
+  async () => {
+    await using temp = tempDir({ dir: "/var/tmp" });
+    await using snapshots = await openTarindex({ root: temp.path });
+    const layers = await Promise.all(["a", "b"].map(source));
+    const controller = new AbortController();
+    const reason = new Error("enough");
+    const call = () =>
+      unpack(layers, snapshots, {
+        signal: controller.signal,
+        onProgress({ type }) {
+          if (type === "commit") controller.abort(reason);
+        },
+      });
+    assertEquals(await assertRejects(call), reason);
+    assertEquals(await Array.fromAsync(snapshots.walk()), []);
+    const { chainId } = await unpack(layers, snapshots);
+    const { signal } = controller;
+    for (
+      const call of [
+        () => snapshots.flatten(chainId, { signal }),
+        () => snapshots.usage(chainId, { signal }),
+      ]
+    ) assertEquals(await assertRejects(call), reason);
+  },
+);
+
+rootTest(
   "unpack(), verify() and repair() open no layer whose digests are none",
   async () => {
     await using temp = tempDir({ dir: "/var/tmp" });

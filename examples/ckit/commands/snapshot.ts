@@ -78,7 +78,9 @@ const usage: Command = {
     const rows: string[][] = [["NAME", "SIZE", "INODES"]];
     let total = 0;
     for (const name of names) {
-      const { size, inodes } = await store.usage(name);
+      const { size, inodes } = await store.usage(name, {
+        signal: context.signal,
+      });
       total += size;
       rows.push([name, formatSize(size), String(inodes ?? "-")]);
     }
