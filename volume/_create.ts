@@ -44,7 +44,7 @@ export async function createVolume(
   signal?.throwIfAborted();
   const left = findRow(state, name);
   if (left !== undefined && isLeft(left)) {
-    await removeVolume(store, name).catch((error) => {
+    await removeVolume(store, name, signal).catch((error) => {
       // Another process may be faster.
       if (!(error instanceof Deno.errors.NotFound)) throw error;
     });

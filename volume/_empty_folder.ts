@@ -23,8 +23,11 @@ export async function emptyFolder(root: string): Promise<void> {
 }
 
 /** Removes a folder with all that is in it; another process may be at it too. */
-export async function removeFolder(path: string): Promise<void> {
+export async function removeFolder(
+  path: string,
+  signal?: AbortSignal,
+): Promise<void> {
   const action = `remove "${path}"`;
   checkNoneMountedIn(action, path);
-  await runProgram(action, "rm", ["-rf", "--", path]);
+  await runProgram(action, "rm", ["-rf", "--", path], signal);
 }

@@ -15,16 +15,20 @@ import { findRow, requireRow, type Row } from "./_row.ts";
 import { isFilling } from "./_unfinished.ts";
 
 /** Removes what a volume has on disk and in memory, however much of it is there. */
-export async function removeFiles(store: Store, row: Row): Promise<void> {
+export async function removeFiles(
+  store: Store,
+  row: Row,
+  signal?: AbortSignal,
+): Promise<void> {
   const place = placeOf(store, row);
   if (isStaged(place)) {
-    await whileStaging(place, undefined, () => unstage(place));
+    await whileStaging(place, signal, () => unstage(place));
   }
   const { remove } = driverOf(row.kind);
   if (remove !== undefined && exists(place.folder)) await remove(place);
   if (removeEmpty(place.folder)) return;
   const trash = discard(store, row.id);
-  if (trash !== undefined) await removeFolder(trash);
+  if (trash !== undefined) await removeFolder(trash, signal);
 }
 
 /** Removes a folder if nothing is in it: at once, without another thread. */
@@ -81,8 +85,13 @@ function requireRemovable({ state }: Store, name: string): Row {
 }
 
 /** Removes a volume; see `VolumeStore.remove`. */
-export async function removeVolume(store: Store, name: string): Promise<void> {
+export async function removeVolume(
+  store: Store,
+  name: string,
+  signal?: AbortSignal,
+): Promise<void> {
   const { state } = store;
+  signal?.throwIfAborted();
   const note = (): Row => {
     const found = requireRemovable(store, name);
     if (isFilling(store, found)) {
@@ -108,7 +117,7 @@ export async function removeVolume(store: Store, name: string): Promise<void> {
   };
   const row = state.makeRoom(() => state.transaction(note));
   try {
-    await removeFiles(store, row);
+    await removeFiles(store, row, signal);
     removeLocks(store, row.id);
   } catch (error) {
     // Whoever removes it again or opens the store goes on with it, this process too.

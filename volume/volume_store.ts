@@ -114,32 +114,42 @@ export class VolumeStore implements AsyncDisposable {
   }
 
   /**
-   * Removes a volume and all that it holds. What fails half-way another call
+   * Removes a volume and all that it holds. What fails half-way, or is called off, another call
    * goes on with, and each `openVolumes()`; until then the name is taken.
    *
    * @throws {Deno.errors.NotFound} If there is none.
-   * @throws {Deno.errors.Busy} If it is used; says by whom.
+   * @throws {Deno.errors.Busy} If it is used, or something is mounted in it; says by whom or where.
    */
-  async remove(name: string): Promise<void> {
-    await this.#traced("remove", name, () => removeVolume(this.#store, name));
+  async remove(name: string, options: VolumeCallOptions = {}): Promise<void> {
+    await this.#traced(
+      "remove",
+      name,
+      () => removeVolume(this.#store, name, options.signal),
+    );
   }
 
   /**
-   * Removes the volumes that nobody uses, all or those that the filter chooses.
+   * Removes the volumes that nobody uses, all or those that the filter chooses. What is removed when it is called off stays so.
    *
    * @returns The names of those removed.
    * @throws {AggregateError} If some cannot be removed; the others are.
    */
-  async prune(filter: VolumeFilter = {}): Promise<string[]> {
+  async prune(
+    filter: VolumeFilter = {},
+    options: VolumeCallOptions = {},
+  ): Promise<string[]> {
+    const { signal } = options;
     const removed: string[] = [];
     const failures: unknown[] = [];
     for (const { name } of this.list(filter)) {
+      signal?.throwIfAborted();
       try {
-        if (await this.#collect(name)) removed.push(name);
+        if (await this.#collect(name, options)) removed.push(name);
       } catch (error) {
         failures.push(error);
       }
     }
+    signal?.throwIfAborted();
     if (failures.length === 0) return removed;
     throw new AggregateError(
       failures,
@@ -353,9 +363,12 @@ export class VolumeStore implements AsyncDisposable {
     return trace(operation, () => ({ volume }), fn);
   }
 
-  async #collect(name: string): Promise<boolean> {
+  async #collect(
+    name: string,
+    options: VolumeCallOptions = {},
+  ): Promise<boolean> {
     try {
-      await this.remove(name);
+      await this.remove(name, options);
       return true;
     } catch (error) {
       if (

@@ -7,6 +7,7 @@ import {
 } from "@std/assert";
 import { mkdirAt, openAt, OpenFlag, type Trace } from "@containerkit/libc";
 import { type Mount, mount } from "@containerkit/mount";
+import { lockFile } from "@containerkit/state";
 import { need, rootTest, runProgram, tempDir } from "@containerkit/tests";
 import { channel } from "node:diagnostics_channel";
 import { MIB, open } from "./_test_store.ts";
@@ -395,6 +396,35 @@ rootTest(
     assertEquals(volumes.list(), []);
     await volumes.remove("b");
   },
+);
+
+rootTest(
+  "VolumeStore.remove() and prune() end with their signal, and another call goes on",
+  async () => {
+    await using fixture = await open();
+    const { volumes, path } = fixture;
+    const reason = new Error("enough");
+    const signal = AbortSignal.abort(reason);
+    await volumes.create("data", { kind: "image", size: 16 * MIB });
+    for (
+      const call of [
+        () => volumes.remove("data", { signal }),
+        () => volumes.prune({}, { signal }),
+      ]
+    ) assertEquals(await assertRejects(call), reason);
+    assertEquals(volumes.get("data")?.name, "data");
+
+    const controller = new AbortController();
+    const lock = await lockFile(`${path}/run/volumes/1.lock`);
+    const pruned = volumes.prune({}, { signal: controller.signal });
+    assertEquals(volumes.list(), []);
+    controller.abort(reason);
+    assertEquals(await assertRejects(() => pruned), reason);
+    lock.close();
+    await volumes.remove("data");
+    assertEquals([...Deno.readDirSync(`${path}/lib/volumes/data`)], []);
+  },
+  need("mkfs.ext4"),
 );
 
 rootTest(

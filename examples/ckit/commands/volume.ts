@@ -244,7 +244,7 @@ export const volume: readonly Command[] = [
       nameOf(args);
       return await withEach(args.words, context, async (name) => {
         try {
-          await volumes.remove(name);
+          await volumes.remove(name, { signal: context.signal });
         } catch (error) {
           throw withHolders(error, context);
         }
@@ -260,7 +260,9 @@ export const volume: readonly Command[] = [
     lists: ["label"],
     async run(args, context) {
       await using volumes = await openVolumeStore(context);
-      for (const name of await volumes.prune({ labels: labelsOf(args) })) {
+      const { signal } = context;
+      const filter = { labels: labelsOf(args) };
+      for (const name of await volumes.prune(filter, { signal })) {
         context.print(name);
       }
     },
