@@ -1,16 +1,14 @@
-import type { ByteSource } from "@containerkit/tar/layer";
-
-/** Uses a layer; a stream is ended too where that fails before anything was read of it. */
+/** Uses a layer, or entries; a stream is ended too where that fails before anything was read of it. */
 export async function ending<T>(
-  layer: ByteSource,
+  source: object,
   use: () => Promise<T>,
 ): Promise<T> {
   try {
     return await use();
   } catch (error) {
-    if (layer instanceof ReadableStream && !layer.locked) {
+    if (source instanceof ReadableStream && !source.locked) {
       // Why it fails is what the caller must hear.
-      await layer.cancel(error).catch(() => {});
+      await source.cancel(error).catch(() => {});
     }
     throw error;
   }

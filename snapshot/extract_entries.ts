@@ -7,6 +7,8 @@
 import { Fd } from "@containerkit/libc";
 import { type TarStreamEntry, TypeFlag } from "@containerkit/tar";
 import { cleanPath } from "@containerkit/tar/layer";
+import { eachUntil } from "./_each_until.ts";
+import { ending } from "./_ending.ts";
 import {
   makeFolder,
   openFolder,
@@ -53,15 +55,23 @@ export interface ExtractEntriesOptions {
  * await extractEntries(file.readable.pipeThrough(new UntarStream()), "/rootfs");
  * ```
  */
-export async function extractEntries(
+export function extractEntries(
   entries: AsyncIterable<TarStreamEntry>,
   root: string,
   options: ExtractEntriesOptions = {},
 ): Promise<void> {
+  return ending(entries, () => extract(entries, root, options));
+}
+
+async function extract(
+  entries: AsyncIterable<TarStreamEntry>,
+  root: string,
+  options: ExtractEntriesOptions,
+): Promise<void> {
   const { sameOwner = true, signal } = options;
   using folder = new Fd(openRoot(root));
   const folders: { names: readonly string[]; entry: TarStreamEntry }[] = [];
-  for await (const entry of entries) {
+  for await (const entry of eachUntil(entries, signal)) {
     signal?.throwIfAborted();
     const names = cleanPath(entry.path);
     const name = names.pop();

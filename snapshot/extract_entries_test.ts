@@ -1,5 +1,9 @@
-import { getXattr, setXattr } from "@containerkit/libc";
-import { encodeText, UntarStream } from "@containerkit/tar";
+import { getXattr, setXattr, SyscallError } from "@containerkit/libc";
+import {
+  encodeText,
+  type TarStreamEntry,
+  UntarStream,
+} from "@containerkit/tar";
 import { rootTest, tempDir } from "@containerkit/tests";
 import { assertEquals, assertRejects } from "@std/assert";
 import {
@@ -219,6 +223,44 @@ rootTest(
     );
     assertEquals(names(root), ["f"]);
     assertEquals(look(`${root}/f`)[3], "old");
+  },
+);
+
+rootTest(
+  "extractEntries() ends what it reads with its signal, also if nothing comes, and where it fails before",
+  async () => {
+    await using temp = tempDir();
+    const reason = new Error("enough");
+    let ended: unknown[] = [];
+    const still = () =>
+      new ReadableStream<TarStreamEntry>({
+        cancel: (why) => void ended.push(why),
+      });
+    for (const  of of["a stream", "an iterable"]) {
+      const controller = new AbortController();
+      const { signal } = controller;
+      const stream = still();
+      const entries = of === "a stream" ? stream : {
+        [Symbol.asyncIterator]: () => ({
+          next: () => new Promise<never>(() => {}),
+          return: () => stream.cancel().then(() => ({ done: true as const })),
+        }),
+      };
+      const extracted = extractEntries(
+        entries as AsyncIterable<TarStreamEntry>,
+        temp.path,
+        { signal },
+      );
+      setTimeout(() => controller.abort(reason), 0);
+      assertEquals(await assertRejects(() => extracted), reason);
+      assertEquals(ended.length, 1, of);
+      ended = [];
+    }
+    const error = await assertRejects(
+      () => extractEntries(still(), `${temp.path}/none`),
+      SyscallError,
+    );
+    assertEquals(ended, [error]);
   },
 );
 
