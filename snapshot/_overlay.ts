@@ -146,7 +146,7 @@ export class OverlayDriver implements Driver {
     }
     const usage = await measureTree(content, signal);
     // When nothing here can refuse it any more.
-    settleUpper(place);
+    await settleUpper(place, signal);
     return { usage };
   }
 

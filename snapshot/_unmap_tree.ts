@@ -13,6 +13,7 @@ import {
 import { CAPABILITY, mapCapability } from "./_capability.ts";
 import { removeIfThere } from "./_folders.ts";
 import { layerSymbols } from "./_layer_symbols.ts";
+import { Pace } from "./_pace.ts";
 import { unmapId } from "./_unmap_id.ts";
 import { type TreeFile, walkTree } from "./_walk_tree.ts";
 import { getXattr, setXattr } from "./_xattrs.ts";
@@ -30,6 +31,12 @@ interface Owner {
 
 /** The files of an upper folder that an id map changes, as they were, by the number of the inode. */
 type Owners = ReadonlyMap<string, Owner>;
+
+/** What lets others have their turn. */
+interface Work {
+  readonly pace: Pace;
+  readonly signal: AbortSignal | undefined;
+}
 
 const contentOf = (dir: string) => `${dir}/fs`;
 const recordOf = (dir: string) => `${dir}/owners.json`;
@@ -83,9 +90,14 @@ function setOwner({ fd, name, path, stat }: TreeFile, owner: Owner): void {
 }
 
 /** The files that an id map changes. */
-function findOwners(path: string, idmap: IdMap): Owners {
+async function findOwners(
+  path: string,
+  idmap: IdMap,
+  { pace, signal }: Work,
+): Promise<Owners> {
   const owners = new Map<string, Owner>();
   for (const file of walkTree(path)) {
+    if (pace.isOver) await pace.rest(signal);
     const { uid, gid, ino } = file.stat;
     if (
       unmapId(uid, idmap.uids) === uid && unmapId(gid, idmap.gids) === gid
@@ -114,11 +126,17 @@ function readOwners(dir: string): Owners | undefined {
  *
  * @param dir The folder that the upper one is in, with nobody else at work there.
  */
-export function unmapTree(dir: string, idmap: IdMap): void {
-  const owners = findOwners(contentOf(dir), idmap);
+export async function unmapTree(
+  dir: string,
+  idmap: IdMap,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const pace = new Pace();
+  const owners = await findOwners(contentOf(dir), idmap, { pace, signal });
   if (owners.size === 0) return;
   writeFileAtomic(recordOf(dir), JSON.stringify([...owners]));
   for (const file of walkTree(contentOf(dir))) {
+    if (pace.isOver) await pace.rest(signal);
     const owner = owners.get(String(file.stat.ino));
     if (owner !== undefined) setOwner(file, unmapOwner(owner, idmap));
   }

@@ -63,9 +63,12 @@ export function upperUsage(
 }
 
 /** Gives the files of an upper folder the ids that a layer has; `remapTree()` takes it back. */
-export function settleUpper({ dir, parents, options }: Place): void {
+export async function settleUpper(
+  { dir, parents, options }: Place,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   if (options.idmap === undefined || parents.length === 0) return;
-  unmapTree(dir, options.idmap);
+  await unmapTree(dir, options.idmap, signal);
 }
 
 /** Options for every overlay: no index, for another process's lock is what keeps two from writing. */

@@ -29,7 +29,7 @@ Deno.linkSync("../f", "../g");
 const owner = () => Deno.lstatSync("../f").uid;
 const { inodes } = await measureTree(dir + "/fs");
 const ranges = [{ inside: 7, outside: 1000, size: 1 }];
-unmapTree(dir, { uids: ranges, gids: ranges });
+await unmapTree(dir, { uids: ranges, gids: ranges }, undefined);
 const unmapped = owner();
 remapTree(dir);
 await copyTree(dir + "/fs", dir + "/copy");
