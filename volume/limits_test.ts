@@ -85,6 +85,41 @@ rootTest(
 );
 
 rootTest(
+  "VolumeStore.resize() loses nothing of an image that a power cut left with a journal",
+  async () => {
+    await using fixture = await open();
+    const { volumes, show, path } = fixture;
+    const image = `${path}/lib/volumes/data/1/image`;
+    await volumes.create("data", { kind: "image", size: 32 * MIB });
+    const names = Array.from({ length: 500 }, (_, number) => `${number}`);
+    {
+      await using use = await volumes.attach("data");
+      await using shown = await show(use.mounts);
+      Deno.mkdirSync(`${shown.at}/old`);
+      for (const name of names) {
+        Deno.writeTextFileSync(`${shown.at}/old/${name}`, name);
+      }
+      await runProgram("sync", ["-f", shown.at]);
+      // It is in the journal alone.
+      Deno.renameSync(`${shown.at}/old`, `${shown.at}/new`);
+      await runProgram("sync", ["-f", shown.at]);
+      Deno.copyFileSync(image, `${path}/cut`);
+    }
+    Deno.renameSync(`${path}/cut`, image);
+    await volumes.resize("data", { size: 64 * MIB });
+    assertEquals(imageSize(fixture), 64 * MIB);
+    await runProgram("e2fsck", ["-f", "-n", image]);
+    await using use = await volumes.attach("data");
+    await using shown = await show(use.mounts);
+    for (const name of names) {
+      assertEquals(Deno.readTextFileSync(`${shown.at}/new/${name}`), name);
+    }
+    assert(statFs(shown.at).size > 32 * MIB);
+  },
+  need("mkfs.ext4"),
+);
+
+rootTest(
   "VolumeStore.resize() waits for a resize() that is under way, whatever the kind",
   async () => {
     await using fixture = await open();
