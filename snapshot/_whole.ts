@@ -38,8 +38,8 @@ export interface Backing {
   ): Promise<{ readonly path: string } & AsyncDisposable>;
   /** What to mount. */
   mount(folder: Folder): Mount;
-  /** Whether it is mounted, where what is written is not in its place before it is unmounted. */
-  isMounted?(folder: Folder): boolean;
+  /** Has all that was written in its place before it becomes a layer; refuses what is mounted, where that keeps it from being so. */
+  settle?(place: Place): Promise<void>;
   /** Counts what it takes. */
   usage(folder: Folder, signal?: AbortSignal): Promise<SnapshotUsage>;
   /** What it takes as the kernel has counted it, where it has. */
@@ -135,11 +135,7 @@ export class WholeDriver implements Driver {
   }
 
   async seal(place: Place, signal: AbortSignal | undefined): Promise<Sealed> {
-    if (this.#backing.isMounted?.(place) === true) {
-      throw new Deno.errors.Busy(
-        `Cannot commit snapshot "${place.key}": it is mounted, and not all that was written is in its file`,
-      );
-    }
+    await this.#backing.settle?.(place);
     return { usage: await this.#backing.usage(place, signal) };
   }
 

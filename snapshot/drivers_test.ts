@@ -1,6 +1,7 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { mount } from "@containerkit/mount";
 import { enableQuota } from "@containerkit/mount/btrfs";
+import { UntarStream } from "@containerkit/tar";
 import { need, program, rootTest, tempDir, until } from "@containerkit/tests";
 import { openBtrfs } from "./btrfs.ts";
 import { openImage } from "./image.ts";
@@ -153,6 +154,45 @@ rootTest(
     await using view = await snapshots.view("view", "layer");
     await using _mounted = await mount(view.mounts, at);
     assertEquals(Deno.readTextFileSync(`${at}/file`), "written");
+  },
+  need("mkfs.ext4"),
+);
+
+rootTest(
+  "Snapshot.diff() and commit() of the image driver take what a power cut left in the journal",
+  async () => {
+    await using temp = tempDir();
+    await using snapshots = await small({ root: temp.path });
+    await using work = await snapshots.prepare("work");
+    const at = `${temp.path}/at`;
+    Deno.mkdirSync(at);
+    const [shown] = work.mounts;
+    assert(shown?.type === "image" && typeof shown.source === "string");
+    const cut = async (name: string) => {
+      {
+        await using _mounted = await mount(shown, at);
+        Deno.writeTextFileSync(`${at}/${name}`, name);
+        const { success } = await new Deno.Command("sync", {
+          args: ["-f", at],
+        }).output();
+        assert(success);
+        Deno.copyFileSync(shown.source, `${temp.path}/cut`);
+      }
+      Deno.renameSync(`${temp.path}/cut`, shown.source);
+    };
+    await cut("first");
+    const { readable } = await work.diff({ compression: "none" });
+    const paths: string[] = [];
+    for await (const entry of readable.pipeThrough(new UntarStream())) {
+      paths.push(entry.path);
+    }
+    assertEquals(paths, ["first"]);
+    await cut("second");
+    await work.commit("layer");
+    await using view = await snapshots.view("view", "layer");
+    await using _mounted = await mount(view.mounts, at);
+    const names = [...Deno.readDirSync(at)].map(({ name }) => name).sort();
+    assertEquals(names, ["first", "second"]);
   },
   need("mkfs.ext4"),
 );

@@ -15,6 +15,7 @@ import { open as openMount } from "@containerkit/mount";
 import { cloneFile } from "@containerkit/mount/reflink";
 import { checkFilesystem } from "./_filesystem.ts";
 import { destroyTree } from "./_folders.ts";
+import { hasJournal } from "./_has_journal.ts";
 import { openStore } from "./_open_store.ts";
 import { runTool } from "./_run_tool.ts";
 import { type Backing, WholeDriver } from "./_whole.ts";
@@ -83,12 +84,19 @@ function checkUnused(path: string): void {
   );
 }
 
-function openContent(
+async function openContent(
   folder: Folder,
   options: { readonly: boolean },
 ): Promise<{ path: string } & AsyncDisposable> {
   checkUnused(imageOf(folder));
-  return openMounted(folder, options);
+  if (options.readonly) await playJournalBack(folder);
+  return await openMounted(folder, options);
+}
+
+/** Has what a power cut left in the journal written to its place. */
+async function playJournalBack(folder: Folder): Promise<void> {
+  if (!hasJournal(imageOf(folder))) return;
+  await using _content = await openMounted(folder, { readonly: false });
 }
 
 async function openMounted(
@@ -175,7 +183,15 @@ function imageBacking(root: string, defaultSize: number): Backing {
       source: imageOf(folder),
       fstype: "ext4",
     }),
-    isMounted: (folder) => isMounted(imageOf(folder)),
+    async settle(place) {
+      if (isMounted(imageOf(place))) {
+        throw new Deno.errors.Busy(
+          `Cannot commit snapshot "${place.key}": it is mounted, and not all that was written is in its file`,
+        );
+      }
+      // A layer is mounted read-only.
+      await playJournalBack(place);
+    },
     async usage(folder) {
       const { blocks } = await Deno.stat(imageOf(folder));
       return { size: (blocks ?? 0) * 512 };
