@@ -10,10 +10,12 @@ export function collectableOf(store: Store): SnapshotCollectable {
     type,
     async *list() {
       for (const row of store.rows.all()) {
+        // What a handle of this process is open for is none of the garbage either.
+        const isRoot = row.root === 1 || store.holds(row.id) > 0;
         yield {
           id: row.key,
           ...(row.lease === null ? {} : { lease: row.lease }),
-          ...(row.root === 1 ? { root: true } : {}),
+          ...(isRoot ? { root: true } : {}),
           labels: JSON.parse(row.labels) as Record<string, string>,
           created: new Date(row.updated),
         };

@@ -133,6 +133,27 @@ for (
   );
 
   rootTest(
+    `${driver}: a dry run leaves out what a handle of the same process is open for`,
+    async () => {
+      await using temp = tempDir({ dir: "/var/tmp" });
+      using content = await openStore({ root: temp.path });
+      await using store = await open({ root: temp.path });
+      const { type } = store.collectable;
+      const options = { grace: 0, collectables: [store.collectable] };
+      const { chainId } = await unpack(imageLayers(0).slice(0, 1), store);
+      {
+        await using _work = await store.prepare("work", chainId);
+        for (const dryRun of [true, false]) {
+          const { removed } = await collect(content, { ...options, dryRun });
+          assertEquals(removed, []);
+        }
+      }
+      const { removed } = await collect(content, { ...options, dryRun: true });
+      assertEquals(removed, [{ type, id: chainId }]);
+    },
+  );
+
+  rootTest(
     `${driver}: a snapshot whose process died before it kept it is garbage`,
     async () => {
       await using temp = tempDir({ dir: "/var/tmp" });
