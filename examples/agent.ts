@@ -177,9 +177,12 @@ async function keepAll(
   wanted: ReadonlyMap<string, string>,
   signal: AbortSignal,
 ): Promise<void> {
-  for (const { id } of listContainers(options)) {
-    if (!wanted.has(id)) await remove(id);
+  const made = new Set(listContainers(options).map(({ id }) => id));
+  // Containers go with a reboot, what they wrote does not.
+  for await (const { name, kind } of snapshots.walk()) {
+    if (kind === "active") made.add(name);
   }
+  for (const name of made) if (!wanted.has(name)) await remove(name);
   await Promise.all(
     [...wanted].map(([name, text]) => keep(name, text, signal)),
   );
