@@ -7,7 +7,7 @@ import { createEntryReader, type LayerEntry } from "./_layer_entries.ts";
 import { LargeWrites } from "./_large_writes.ts";
 import { nativeEngine } from "./_native_engine.ts";
 import { startWriteBack, writeElsewhere } from "./_write_all.ts";
-import type { AppliedLayer, ApplyOptions } from "./snapshotter.ts";
+import type { AppliedLayer, ApplyOptions } from "./snapshot.ts";
 
 const BUFFER = 1 << 20;
 /** Writing back to the disk starts each time so much is new. */

@@ -2,7 +2,7 @@ import { checkIdMap } from "@containerkit/mount";
 import type { Row } from "./_rows.ts";
 import type { Store } from "./_store.ts";
 import { SnapshotStateError } from "./snapshot_state_error.ts";
-import type { PrepareOptions } from "./snapshotter.ts";
+import type { PrepareOptions } from "./prepare_options.ts";
 
 /** Refuses options that the driver cannot keep here. */
 export function checkCapabilities(

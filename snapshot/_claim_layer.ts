@@ -1,5 +1,6 @@
 import type { LayerSource } from "./layer_source.ts";
-import type { Snapshot, Snapshotter } from "./snapshotter.ts";
+import type { Snapshot } from "./snapshot.ts";
+import type { Snapshotter } from "./snapshotter.ts";
 import type { UnpackOptions } from "./unpack_options.ts";
 
 const SHORTEST_PAUSE = 5;

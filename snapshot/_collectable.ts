@@ -1,7 +1,7 @@
 import { removeRow } from "./_remove.ts";
 import type { Store } from "./_store.ts";
 import { SnapshotStateError } from "./snapshot_state_error.ts";
-import type { SnapshotCollectable } from "./snapshotter.ts";
+import type { SnapshotCollectable } from "./snapshot_collectable.ts";
 
 /** A store as garbage collection sees it. */
 export function collectableOf(store: Store): SnapshotCollectable {

@@ -8,7 +8,7 @@ import { isNotFound, type Store } from "./_store.ts";
 import { syncFilesystem } from "./_sync.ts";
 import { takeBack } from "./_take_back.ts";
 import { SnapshotStateError } from "./snapshot_state_error.ts";
-import type { CommitOptions, SnapshotCommit } from "./snapshotter.ts";
+import type { CommitOptions, SnapshotCommit } from "./prepare_options.ts";
 
 const OPTIONS = [
   "labels",

@@ -1,12 +1,8 @@
 import type { LayerReader } from "@containerkit/tar/layer";
 import type { Mount } from "@containerkit/mount";
-import type {
-  AppliedLayer,
-  ApplyOptions,
-  SnapshotCapabilities,
-  VerifyOptions,
-  VerifyResult,
-} from "./snapshotter.ts";
+import type { AppliedLayer, ApplyOptions } from "./snapshot.ts";
+import type { SnapshotCapabilities } from "./snapshotter.ts";
+import type { VerifyOptions, VerifyResult } from "./verify_options.ts";
 import type { DiffLayersOptions } from "./diff_layers_options.ts";
 import type { SnapshotKind, SnapshotUsage } from "./snapshot_info.ts";
 import type { KeptOptions } from "./_rows.ts";

@@ -9,7 +9,7 @@ import {
   writeSidecar,
 } from "./_sidecar.ts";
 import type { Store } from "./_store.ts";
-import type { FsckOptions, FsckProblem } from "./snapshotter.ts";
+import type { FsckOptions, FsckProblem } from "./verify_options.ts";
 
 /** Adds the row of a layer from what lies beside it. */
 export function adopt(store: Store, sidecar: Sidecar): void {

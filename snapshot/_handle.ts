@@ -4,13 +4,13 @@ import { checkOptions } from "./_arguments.ts";
 import { ending } from "./_ending.ts";
 import type { Row } from "./_rows.ts";
 import type { DiffLayersOptions } from "./diff_layers_options.ts";
+import type { CommitOptions } from "./prepare_options.ts";
 import type {
   AppliedLayer,
   ApplyOptions,
-  CommitOptions,
   KeepOptions,
   Snapshot,
-} from "./snapshotter.ts";
+} from "./snapshot.ts";
 
 /** What a snapshot asks of its store. */
 export interface HandleOwner {

@@ -6,7 +6,7 @@ import { recover } from "./_recover.ts";
 import { removeRow } from "./_remove.ts";
 import type { Row } from "./_rows.ts";
 import type { Store } from "./_store.ts";
-import type { PrepareOptions } from "./snapshotter.ts";
+import type { PrepareOptions } from "./prepare_options.ts";
 
 const OPTIONS = [
   "labels",

@@ -4,7 +4,7 @@ import type { Made } from "./_make.ts";
 import { recover } from "./_recover.ts";
 import { type Row, SEALING } from "./_rows.ts";
 import { isNotFound, type Store } from "./_store.ts";
-import type { Snapshot } from "./snapshotter.ts";
+import type { Snapshot } from "./snapshot.ts";
 
 function changing(row: Row): Error {
   return new Deno.errors.Busy(

@@ -35,13 +35,9 @@ import { forgetOwners, remapTree } from "./_unmap_tree.ts";
 import { measureTree } from "./_usage.ts";
 import { RebaseError } from "./rebase_error.ts";
 import type { SnapshotUsage } from "./snapshot_info.ts";
-import type {
-  AppliedLayer,
-  ApplyOptions,
-  SnapshotCapabilities,
-  VerifyOptions,
-  VerifyResult,
-} from "./snapshotter.ts";
+import type { AppliedLayer, ApplyOptions } from "./snapshot.ts";
+import type { SnapshotCapabilities } from "./snapshotter.ts";
+import type { VerifyOptions, VerifyResult } from "./verify_options.ts";
 
 /** Without its archive a layer can only be counted. */
 async function compareUsage(

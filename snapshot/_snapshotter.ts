@@ -24,22 +24,21 @@ import type {
 } from "./snapshot_info.ts";
 import { SnapshotStateError } from "./snapshot_state_error.ts";
 import type {
-  AppliedLayer,
-  ApplyOptions,
   CommitOptions,
+  PrepareOptions,
+  SnapshotCallOptions,
+  SnapshotCommit,
+  UpdateOptions,
+} from "./prepare_options.ts";
+import type { AppliedLayer, ApplyOptions, Snapshot } from "./snapshot.ts";
+import type { SnapshotCollectable } from "./snapshot_collectable.ts";
+import type { SnapshotCapabilities, Snapshotter } from "./snapshotter.ts";
+import type {
   FsckOptions,
   FsckProblem,
-  PrepareOptions,
-  Snapshot,
-  SnapshotCallOptions,
-  SnapshotCapabilities,
-  SnapshotCollectable,
-  SnapshotCommit,
-  Snapshotter,
-  UpdateOptions,
   VerifyOptions,
   VerifyResult,
-} from "./snapshotter.ts";
+} from "./verify_options.ts";
 
 const trace = tracer("containerkit:snapshot");
 

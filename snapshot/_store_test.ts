@@ -26,7 +26,7 @@ import {
   type TestEntry,
 } from "./_test_layers.ts";
 import { getXattr, setXattr } from "./_xattrs.ts";
-import type { Snapshot } from "./snapshotter.ts";
+import type { Snapshot } from "./snapshot.ts";
 import { LayerError, openOverlay, openTarindex, RebaseError } from "./mod.ts";
 
 /** A store whose parts a test may get at; opened again it is that of another process. */

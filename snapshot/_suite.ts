@@ -1,5 +1,6 @@
 import { type Mount, mount } from "@containerkit/mount";
-import type { Snapshot, Snapshotter } from "./snapshotter.ts";
+import type { Snapshot } from "./snapshot.ts";
+import type { Snapshotter } from "./snapshotter.ts";
 
 /** A store for one case, and the way to open it once more. */
 export interface SnapshotterFixture extends AsyncDisposable {

@@ -31,13 +31,9 @@ import { measureTree } from "./_usage.ts";
 import { writeErofs } from "./_write_erofs.ts";
 import type { SnapshotUsage } from "./snapshot_info.ts";
 import { SnapshotStateError } from "./snapshot_state_error.ts";
-import type {
-  AppliedLayer,
-  ApplyOptions,
-  SnapshotCapabilities,
-  VerifyOptions,
-  VerifyResult,
-} from "./snapshotter.ts";
+import type { AppliedLayer, ApplyOptions } from "./snapshot.ts";
+import type { SnapshotCapabilities } from "./snapshotter.ts";
+import type { VerifyOptions, VerifyResult } from "./verify_options.ts";
 
 /** How many entries of archives are remembered, so that an index need not read them again. */
 const MOST_REMEMBERED = 500_000;

@@ -11,13 +11,9 @@ import type { DiffLayersOptions } from "./diff_layers_options.ts";
 import type { LayerSource } from "./layer_source.ts";
 import type { SnapshotUsage } from "./snapshot_info.ts";
 import { SnapshotStateError } from "./snapshot_state_error.ts";
-import type {
-  AppliedLayer,
-  ApplyOptions,
-  SnapshotCapabilities,
-  VerifyOptions,
-  VerifyResult,
-} from "./snapshotter.ts";
+import type { AppliedLayer, ApplyOptions } from "./snapshot.ts";
+import type { SnapshotCapabilities } from "./snapshotter.ts";
+import type { VerifyOptions, VerifyResult } from "./verify_options.ts";
 
 /** What holds a whole tree: a folder, a subvolume, a filesystem in a file. */
 export interface Backing {

@@ -16,7 +16,9 @@ import type { LayerSource } from "./layer_source.ts";
 import { LayerError } from "./layer_error.ts";
 import { nameLayer } from "./_name_layer.ts";
 import { RebaseError } from "./rebase_error.ts";
-import type { Snapshot, SnapshotCommit, Snapshotter } from "./snapshotter.ts";
+import type { SnapshotCommit } from "./prepare_options.ts";
+import type { Snapshot } from "./snapshot.ts";
+import type { Snapshotter } from "./snapshotter.ts";
 import type { UnpackOptions } from "./unpack_options.ts";
 
 /** Labels of a layer's annotations that snapshots take over, as containerd has it. */

@@ -6,7 +6,7 @@
 
 import type { TarLimits } from "@containerkit/tar";
 import type { LayerSource } from "./layer_source.ts";
-import type { SnapshotDurability } from "./snapshotter.ts";
+import type { SnapshotDurability } from "./prepare_options.ts";
 
 /** What happens while an image is unpacked. */
 export type UnpackEvent =
