@@ -9,6 +9,7 @@ import {
   viewOf,
 } from "./_layer_node.ts";
 import { type Plan, planLayer } from "./_layer_plan.ts";
+import { cleanPath } from "./clean_path.ts";
 import { createPathResolver } from "./create_path_resolver.ts";
 import { normalizeWhiteout } from "./normalize_whiteout.ts";
 import { parseWhiteout, type Whiteout } from "./parse_whiteout.ts";
@@ -18,17 +19,6 @@ import { type TarHeader, TypeFlag } from "./tar_header.ts";
 const MAX_LINKS = 40;
 /** How many parts they may have together. */
 const MAX_PARTS = 4096;
-
-/** The parts of a path inside a layer; a path that leads out of it is refused. */
-function partsOf(path: string): string[] {
-  const parts = path.split("/").filter((part) => part !== "" && part !== ".");
-  if (parts.includes("..")) {
-    throw new SyntaxError(
-      `Cannot merge layers: the path ${JSON.stringify(path)} leads out of them`,
-    );
-  }
-  return parts;
-}
 
 /** A whiteout, and the parts of the directory that it lies in. */
 interface Mark {
@@ -56,7 +46,7 @@ export class LayerTree {
     let index = 0;
     for await (const asWritten of headers) {
       const header = normalizeWhiteout(asWritten);
-      const parts = partsOf(header.name);
+      const parts = cleanPath(header.name);
       const whiteout = parseWhiteout(parts.at(-1) ?? "");
       const isDirectory = header.typeflag === TypeFlag.DIRECTORY;
       if (whiteout !== undefined) {
@@ -64,7 +54,7 @@ export class LayerTree {
       } else if (parts.length > 0 || isDirectory) {
         // The layer may hide what it links to.
         const below = header.typeflag === TypeFlag.LINK
-          ? this.#find(partsOf(header.linkname)).entry
+          ? this.#find(cleanPath(header.linkname)).entry
           : undefined;
         entries.push({ header, index, ...(below && { below }) });
       }
@@ -87,10 +77,10 @@ export class LayerTree {
     // All are looked up before one of them hides what another goes through.
     const resolve = createPathResolver(
       headers.map(({ name, linkname, typeflag }) => ({
-        path: partsOf(name),
+        path: cleanPath(name),
         isDirectory: typeflag === TypeFlag.DIRECTORY,
         ...typeflag === TypeFlag.SYMLINK ? { symlink: linkname } : {},
-        ...typeflag === TypeFlag.LINK ? { link: partsOf(linkname) } : {},
+        ...typeflag === TypeFlag.LINK ? { link: cleanPath(linkname) } : {},
       })),
       viewOf(this.#root),
     );
@@ -167,10 +157,10 @@ export class LayerTree {
       below?: Entry;
     },
   ): void {
-    const node = this.#find(partsOf(header.name), true);
+    const node = this.#find(cleanPath(header.name), true);
     const isDirectory = header.typeflag === TypeFlag.DIRECTORY;
     const linked = header.typeflag === TypeFlag.LINK
-      ? this.#find(partsOf(header.linkname)).entry ?? below
+      ? this.#find(cleanPath(header.linkname)).entry ?? below
       : undefined;
     // Where others lie below, the target may be there.
     if (

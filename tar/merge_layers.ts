@@ -116,15 +116,15 @@ async function* writeAll(
  *
  * Each is read twice: first for what becomes of its entries, then for their content. What a higher layer hides
  * or replaces is left out, as is a file where a higher layer has something in a directory of that name; links on the
- * way to a path are followed as when the layers are applied. Hard links whose
- * target is replaced by a higher layer keep their content. Sparse files are written in full. With others below, a hard
+ * way to a path are followed as when the layers are applied, and `..` in one means what it does then: see `cleanPath()`.
+ * Hard links whose target is replaced by a higher layer keep their content. Sparse files are written in full. With others below, a hard
  * link to a file of theirs that is hidden as well cannot be told in one layer.
  *
  * @param layers The layers, the lowest first.
  * @param options Whether others lie below.
  * @returns The archive, uncompressed.
  * @throws {TarError} If a layer is damaged, or a path goes through a file of its own layer, more than 40 symbolic links, or links of more than 4096 parts; also through the stream.
- * @throws {SyntaxError} If a path leads out of the layers, or a hard link to nothing.
+ * @throws {SyntaxError} If a hard link leads to nothing or to a directory.
  * @throws {DigestMismatchError} If a layer is not what its diff ID says; also through the stream.
  *
  * @see https://github.com/opencontainers/image-spec/blob/main/layer.md#whiteouts

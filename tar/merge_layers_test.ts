@@ -54,6 +54,32 @@ Deno.test({
 });
 
 Deno.test({
+  name: "mergeLayers() takes `..` in a path as applying a layer does",
+  permissions: "none",
+  async fn() {
+    const merged = await mergeLayers([
+      layer(directory("a", 0o755), file("a/gone"), file("b")),
+      layer(
+        directory("../", 0o700),
+        file("../../c"),
+        file("a/../a/x"),
+        file("a/../a/.wh.gone"),
+        { type: "link", path: "./y/../d", linkname: "a/../../b" },
+        { type: "symlink", path: "l", linkname: "../../b" },
+      ),
+    ]);
+    const entries = merged.pipeThrough(new UntarStream());
+    assertEquals(
+      await Array.fromAsync(entries, async ({ path, header, readable }) => {
+        await readable?.cancel();
+        return `${path} ${header.linkname}`.trim();
+      }),
+      [".", "a/", "b", "c", "a/x", "d b", "l ../../b"],
+    );
+  },
+});
+
+Deno.test({
   name:
     "mergeLayers() hides nothing behind a link that the layer of the whiteout replaces",
   permissions: "none",

@@ -19,7 +19,7 @@ import { squash, type SquashOptions } from "./squash.ts";
  * @returns The new image.
  * @throws {RangeError} If it has no layers.
  * @throws {DigestMismatchError} If a layer is not what the config says.
- * @throws {SyntaxError} If a path in a layer leads out of it.
+ * @throws {SyntaxError} If a hard link in a layer leads to nothing.
  *
  * @example Usage
  * ```ts

@@ -528,9 +528,7 @@ Deno.test("squash() of the upper layers keeps the whiteouts that lower ones need
   });
 });
 
-Deno.test("squash() refuses a path that leads out, and a layer that is not what it says", async () => {
-  const { store, image } = await pack({ "../a": "1" });
-  await assertRejects(() => squash(store, image), SyntaxError, "leads out");
+Deno.test("squash() refuses a layer that is not what it says", async () => {
   const { store: other, image: fine } = await pack({ a: "1" });
   const lie = {
     ...fine,

@@ -48,7 +48,7 @@ function historyUpTo(history: readonly History[], layers: number): History[] {
  * @returns The new image.
  * @throws {RangeError} If there is no such layer.
  * @throws {DigestMismatchError} If a layer is not what the config says.
- * @throws {SyntaxError} If a path in a layer leads out of it.
+ * @throws {SyntaxError} If a hard link in a layer leads to nothing.
  *
  * @example Usage
  * ```ts
