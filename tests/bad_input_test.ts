@@ -1,8 +1,9 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { openStore } from "@containerkit/content";
-import { push } from "@containerkit/distribution";
+import { type Layer, push } from "@containerkit/distribution";
 import { packImage } from "@containerkit/distribution/pack";
 import { createRegistry } from "@containerkit/distribution/registry";
+import { describe, MediaType } from "@containerkit/oci";
 import {
   encodeTarHeader,
   type TarHeaderInit,
@@ -35,9 +36,19 @@ function busyboxEntries(): Uint8Array[] {
   ];
 }
 
+/** What somebody else made a layer of: packing refuses it. */
+function madeElsewhere(bytes: Uint8Array<ArrayBuffer>): Layer {
+  const descriptor = describe(MediaType.Layer, bytes);
+  return {
+    ...descriptor,
+    diffId: descriptor.digest,
+    open: () => Promise.resolve(new Blob([bytes]).stream()),
+  };
+}
+
 /** A registry with one image, whose answers may be changed on their way. */
 async function serve(
-  parts: readonly Uint8Array[],
+  parts: readonly Uint8Array[] | Layer,
   change: (handler: Handler) => Handler = (handler) => handler,
 ): Promise<Bad> {
   const temp = tempDir();
@@ -50,9 +61,11 @@ async function serve(
   );
   const reference = `127.0.0.1:${server.addr.port}/image:1`;
   const image = await packImage(store, {
-    layers: [{
-      archive: ReadableStream.from([...parts, new Uint8Array(1024)]),
-    }],
+    layers: [
+      "diffId" in parts
+        ? { layer: parts }
+        : { archive: ReadableStream.from([...parts, new Uint8Array(1024)]) },
+    ],
     config: { Cmd: ["/bin/busybox", "true"] },
   });
   await push(image, reference);
@@ -116,7 +129,7 @@ function changeManifest(
 interface Case {
   readonly name: string;
   readonly expected: RegExp;
-  readonly parts?: () => Uint8Array[];
+  readonly parts?: () => Uint8Array[] | Layer;
   readonly change?: (handler: Handler) => Handler;
   readonly args?: (reference: string) => string[];
   readonly env?: Record<string, string>;
@@ -202,7 +215,7 @@ const CASES: readonly Case[] = [
   },
   {
     name: "a layer that is no archive",
-    parts: () => [new Uint8Array(4096).fill(65)],
+    parts: () => madeElsewhere(new Uint8Array(4096).fill(65)),
     expected: /Cannot /,
   },
   {

@@ -38,8 +38,7 @@ async function convertLayer(layer: Layer, work: Work): Promise<Layer> {
       ...(level === undefined ? {} : { level }),
       ...(annotations === undefined ? {} : { annotations }),
       ...signal,
-      // Whoever made it did.
-      mayBeEmpty: true,
+      isLayer: true,
     },
   );
   if (stored.diffId !== diffId) {

@@ -9,6 +9,7 @@ import type { BlobStore } from "../blob_store.ts";
 import type { Layer } from "../image.ts";
 import { describeLayer } from "./_describe_layer.ts";
 import type { PackEvent, PackLayerOptions } from "./pack_layer.ts";
+import { proveTar } from "./_prove_tar.ts";
 import { storeStream, withSignal } from "../_store.ts";
 
 function count(
@@ -30,15 +31,18 @@ function count(
 /**
  * Stores a tar as a layer.
  *
- * @throws {TypeError} If it has not one byte, unless it may: a stream that was read before looks the same, and would be a layer of nothing.
+ * @param options With `isLayer` it is one already, and stays it whatever it is.
+ * @throws {TypeError} If it has not one byte: a stream that was read before looks the same, and would be a layer of nothing.
+ * @throws {TarError} If it is something else.
  */
 export async function storeLayer(
   store: BlobStore,
   archive: ReadableStream<Uint8Array>,
-  options: PackLayerOptions & { readonly mayBeEmpty?: boolean },
+  options: PackLayerOptions & { readonly isLayer?: boolean },
 ): Promise<Layer> {
-  const { compression, level, onProgress, mayBeEmpty = false } = options;
-  const plain = decompress(archive, withSignal(options));
+  const { compression, level, onProgress, isLayer = false } = options;
+  const content = decompress(archive, withSignal(options));
+  const plain = isLayer ? content : content.pipeThrough(proveTar());
   const { readable, digests } = writeLayer(
     onProgress === undefined ? plain : count(plain, onProgress),
     {
@@ -51,7 +55,7 @@ export async function storeLayer(
     ...options,
     async digests() {
       const found = await digests;
-      if (found.diffSize > 0 || mayBeEmpty) return found;
+      if (found.diffSize > 0 || isLayer) return found;
       throw new TypeError(
         "Cannot pack layer: the archive has no bytes, or was read before; one without entries has 1024",
       );

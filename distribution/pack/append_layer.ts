@@ -27,6 +27,7 @@ export type AppendLayerOptions = Omit<
  * @param options The layer, and how it is compressed.
  * @returns The new image.
  * @throws {TypeError} If the layer is neither an archive nor a layer, or both, or its archive has not one byte, or the image is an artifact.
+ * @throws {TarError} If an archive is no tar, or damaged.
  *
  * @example Usage
  * ```ts

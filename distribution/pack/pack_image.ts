@@ -78,6 +78,7 @@ function historyOf(layers: readonly LayerInput[]): History[] {
  * @param options How layers are compressed, and whose media types are used.
  * @returns The image, which `push()` takes.
  * @throws {TypeError} If a layer is neither an archive nor a layer, or both, or its archive has not one byte.
+ * @throws {TarError} If an archive is no tar, or damaged.
  *
  * @see https://github.com/opencontainers/image-spec/blob/main/manifest.md
  *

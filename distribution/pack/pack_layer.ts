@@ -49,7 +49,7 @@ export interface PackLayerOptions {
  * @param options How it is compressed.
  * @returns The layer.
  * @throws {TypeError} If the archive has not one byte, as a stream that was read before.
- * @throws {TarError} If the archive is compressed in another way, or its compression is damaged.
+ * @throws {TarError} If the archive is no tar, by its first 512 bytes, or compressed in another way, or its compression is damaged.
  *
  * @see https://github.com/opencontainers/image-spec/blob/main/layer.md
  *

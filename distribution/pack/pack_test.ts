@@ -220,6 +220,47 @@ Deno.test("packLayer() makes no layer of a stream that was read before, and conv
   assertEquals(layers[0]?.diffId, diffId);
 });
 
+Deno.test("packLayer() and appendLayer() refuse what is no tar, by its first bytes", async () => {
+  const store = createMemoryStore();
+  const image = await packImage(store, { layers: [] });
+  const text = (text: string) => new TextEncoder().encode(text);
+  const zip = new Uint8Array(2000);
+  zip.set(text("PK\x03\x04"));
+  // As that of ext4 does.
+  const disk = new Uint8Array(70_000);
+  disk[1080] = 0x53;
+  const damaged = await new Response(tar({ a: "1" })).bytes();
+  damaged[0]! ^= 1;
+  for (const bytes of [zip, disk, damaged, text("{}"), new Uint8Array(10)]) {
+    const pieces = () =>
+      ReadableStream.from(
+        [0, 300, 600].map((at, index) =>
+          bytes.slice(at, index === 2 ? undefined : at + 300)
+        ),
+      );
+    for (
+      const open of [
+        pieces,
+        () => ReadableStream.from([bytes]),
+        () => compress(pieces(), { compression: "zstd" }),
+      ]
+    ) {
+      for (
+        const call of [
+          () => packLayer(store, open(), { compression: "none" }),
+          () => appendLayer(store, image, { archive: open }),
+        ]
+      ) await assertRejects(call, TarError, "it is no tar");
+    }
+  }
+  for (const bytes of [new Uint8Array(512), new Uint8Array(10_240)]) {
+    await packLayer(store, ReadableStream.from([bytes]));
+  }
+  const long = tar({ ["a".repeat(300)]: "1" });
+  const { digest } = await packLayer(store, long);
+  assert(await store.stat(digest));
+});
+
 Deno.test("packLayer() leaves no blob behind when it is aborted", async () => {
   const store = createMemoryStore();
   const controller = new AbortController();
