@@ -7,7 +7,9 @@
 import {
   describe,
   type Descriptor,
+  formatPlatform,
   type ImageIndex,
+  normalizePlatform,
   type Platform,
 } from "@containerkit/oci";
 import type { BlobStore } from "../blob_store.ts";
@@ -70,14 +72,48 @@ function toEntry(manifest: Image | Descriptor): Descriptor {
   };
 }
 
+/** What clients tell an entry from the others by; `undefined` if they do not choose it by its platform, such as an attestation. */
+function choiceOf(
+  { mediaType, platform, artifactType, annotations = {} }: Descriptor,
+): string | undefined {
+  if (platform === undefined || platform.os === "unknown") return undefined;
+  return JSON.stringify([
+    formatPlatform(normalizePlatform(platform)),
+    mediaType,
+    artifactType,
+    Object.entries(annotations).toSorted(([a], [b]) => a < b ? -1 : 1),
+  ]);
+}
+
+/** Refuses an image that nobody would ever get, as clients take the first one that fits. */
+function checkChoices(manifests: readonly Descriptor[]): void {
+  const digests = new Map<string, string>();
+  for (const { digest, ...entry } of manifests) {
+    const choice = choiceOf({ digest, ...entry });
+    if (choice === undefined) continue;
+    const other = digests.get(choice);
+    if (other !== undefined) {
+      throw new TypeError(
+        `Cannot pack index: "${digest}" is for ${
+          formatPlatform(entry.platform!)
+        } and "${other}" is too; give it annotations if they are to be told apart otherwise`,
+      );
+    }
+    digests.set(choice, digest);
+  }
+}
+
 /**
- * Packs an index over images.
+ * Packs an index over images. Several for one platform have to be told apart by their annotations or kinds, as one compressed
+ * by gzip and one by zstd may be: of equal ones clients take the first, and the others would be there for nobody. Attestations
+ * (`unknown/unknown`) and manifests without a platform are as many as there are, as is everything in an index that is an artifact.
  *
  * @param store Where it goes; the images have to be there.
  * @param parts What it is made of.
  * @param options Whose media types are used.
  * @returns The descriptor of the index.
  * @throws {Deno.errors.NotFound} If a manifest is not in the store.
+ * @throws {TypeError} If two images are for one platform, and nothing tells them apart.
  *
  * @see https://github.com/opencontainers/image-spec/blob/main/image-index.md
  *
@@ -104,6 +140,7 @@ export async function packIndex(
 ): Promise<Descriptor> {
   const { artifactType, subject, annotations } = parts;
   const manifests = parts.manifests.map(toEntry);
+  if (artifactType === undefined) checkChoices(manifests);
   for (const { digest } of manifests) {
     if (await store.stat(digest) === undefined) {
       throw new Deno.errors.NotFound(

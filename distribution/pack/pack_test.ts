@@ -343,6 +343,49 @@ Deno.test("packIndex() takes platforms from configs and refuses what is not ther
   );
 });
 
+Deno.test("packIndex() refuses a second image for a platform that nothing tells from the first", async () => {
+  const { store, image } = await pack({ a: "1" });
+  const { descriptor } = await packImage(store, {
+    layers: [],
+    platform: { os: "linux", architecture: "arm64" },
+  });
+  const arm = { os: "linux", architecture: "arm64", variant: "v8" };
+  const unknown = { os: "unknown", architecture: "unknown" };
+  const plain = { ...image.descriptor, platform: PLATFORM };
+  const same = { ...descriptor, platform: PLATFORM };
+  const annotations = { "io.github.containers.compression.zstd": "true" };
+  for (
+    const manifests of [
+      [image, image],
+      [image, same],
+      [plain, { ...same, annotations: {} }],
+      [{ ...plain, platform: { ...arm, variant: "v8" } }, {
+        ...same,
+        platform: { os: "linux", architecture: "arm64" },
+      }],
+      [{ ...plain, annotations }, { ...same, annotations }],
+    ]
+  ) {
+    await assertRejects(
+      () => packIndex(store, { manifests }),
+      TypeError,
+      "told apart",
+    );
+    await packIndex(store, { manifests, artifactType: "text/plain" });
+  }
+  for (
+    const manifests of [
+      [plain, { ...same, annotations }],
+      [plain, { ...plain, platform: arm }],
+      [plain, { ...same, platform: { ...PLATFORM, variant: "v2" } }],
+      [plain, { ...same, platform: { ...PLATFORM, "os.version": "10.0.1" } }],
+      [plain, { ...same, artifactType: "text/plain" }],
+      [{ ...plain, platform: unknown }, { ...same, platform: unknown }],
+      [image.descriptor, descriptor],
+    ]
+  ) await packIndex(store, { manifests });
+});
+
 Deno.test("appendLayer() adds a layer and its step", async () => {
   const { store, image } = await pack({ a: "1" });
   const changed = await appendLayer(store, image, {
