@@ -6,13 +6,12 @@ import {
   type ImageManifest,
   isIndexType,
   isManifestType,
-  MediaType,
   parseManifest,
   type Platform,
 } from "@containerkit/oci";
 import { isDocument } from "./_is_document.ts";
 import { MANIFEST_LIMIT } from "./_manifests.ts";
-import { parseConfig } from "./_parse_config.ts";
+import { hasImageConfig, parseConfig } from "./_parse_config.ts";
 import { CONFIG_LIMIT } from "./_read_blob.ts";
 
 /** How deep indexes may lie in each other. */
@@ -37,15 +36,13 @@ async function platformOf(
   manifest: ImageManifest,
   read: ReadSmall,
 ): Promise<Platform | undefined> {
-  const { config } = manifest;
-  if (
-    config.mediaType !== MediaType.Config &&
-    config.mediaType !== MediaType.DockerConfig
-  ) return undefined;
-  const { os, architecture, variant, ...rest } = parseConfig(
-    await read(config, CONFIG_LIMIT),
-    config,
+  if (!hasImageConfig(manifest)) return undefined;
+  const config = parseConfig(
+    await read(manifest.config, CONFIG_LIMIT),
+    manifest,
   );
+  if (config === undefined) return undefined;
+  const { os, architecture, variant, ...rest } = config;
   if (os === "" || architecture === "") return undefined;
   return {
     os,

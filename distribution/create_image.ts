@@ -9,7 +9,6 @@ import {
   type Descriptor,
   type ImageConfig,
   type ImageManifest,
-  MediaType,
   parseManifest,
   verifyBytes,
 } from "@containerkit/oci";
@@ -28,17 +27,12 @@ export interface CreateImageOptions {
   readonly root?: Descriptor;
 }
 
-/** What stands for the config of an artifact that has none. */
+/** What stands for the config of an artifact. */
 const NO_CONFIG: ImageConfig = {
   architecture: "unknown",
   os: "unknown",
   rootfs: { type: "layers", diff_ids: [] },
 };
-
-const CONFIG_TYPES: readonly string[] = [
-  MediaType.Config,
-  MediaType.DockerConfig,
-];
 
 /**
  * Makes an image out of the bytes of its manifest and config, and a way to open its layers.
@@ -90,9 +84,7 @@ export function createImage(
   const descriptor = parts.descriptor ??
     describe(document.mediaType!, parts.manifest);
   verifyBytes(parts.config, document.config);
-  const config = isImage(document)
-    ? parseConfig(parts.config, document.config)
-    : NO_CONFIG;
+  const config = parseConfig(parts.config, document) ?? NO_CONFIG;
   return {
     descriptor,
     root: parts.root ?? descriptor,
@@ -101,10 +93,6 @@ export function createImage(
     manifest: document,
     raw: { manifest: parts.manifest, config: parts.config },
   };
-}
-
-function isImage(manifest: ImageManifest): boolean {
-  return CONFIG_TYPES.includes(manifest.config.mediaType);
 }
 
 function toLayers(
@@ -117,7 +105,7 @@ function toLayers(
 ): Layer[] {
   const { diff_ids: diffIds } = config.rootfs;
   // Signatures and charts have image configs too, with no diff IDs or as many as they like.
-  const isRootfs = isImage(manifest) && diffIds.length > 0;
+  const isRootfs = diffIds.length > 0;
   if (isRootfs && diffIds.length !== manifest.layers.length) {
     throw new SyntaxError(
       `Cannot make an image: its manifest has ${manifest.layers.length} layers, its config ${diffIds.length}`,

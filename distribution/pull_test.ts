@@ -460,19 +460,64 @@ Deno.test("createImage() refuses parts that do not fit", async () => {
       open,
     )
   );
-  // As some artifacts have it.
-  const config = new TextEncoder().encode("{}");
-  const described = describe(MediaType.Config, config);
-  const manifest = new TextEncoder().encode(JSON.stringify({
-    schemaVersion: 2,
-    config: described,
-    layers: [],
-  }));
-  assertThrows(
-    () => createImage({ manifest, config }, open),
-    SyntaxError,
-    `Cannot parse image config "${described.digest}": "os"`,
-  );
+  // Some parsers take "OS" for "os".
+  for (const text of ['{"os":1}', '{"OS":"linux"}', "null", "[]", ""]) {
+    const config = new TextEncoder().encode(text);
+    const described = describe(MediaType.Config, config);
+    const manifest = new TextEncoder().encode(JSON.stringify({
+      schemaVersion: 2,
+      config: described,
+      layers: [],
+    }));
+    assertThrows(
+      () => createImage({ manifest, config }, open),
+      SyntaxError,
+      `Cannot parse image config "${described.digest}": `,
+    );
+  }
+});
+
+Deno.test("pull() takes an artifact whose config says nothing, though by the type of an image's", async () => {
+  await using faulty = startFaulty();
+  const { client, host } = faulty;
+  const encode = (value: unknown) =>
+    new TextEncoder().encode(JSON.stringify(value));
+  const { layers } = testImage();
+  for (const mediaType of [MediaType.Config, MediaType.DockerConfig]) {
+    for (const content of [{}, { rules: [], version: 1 }]) {
+      const config = encode(content);
+      const bundle = createImage({
+        config,
+        manifest: encode({
+          schemaVersion: 2,
+          mediaType: MediaType.Manifest,
+          config: describe(mediaType, config),
+          layers: layers.map(({ mediaType, digest, size }) => ({
+            mediaType,
+            digest,
+            size,
+          })),
+        }),
+      }, () => layers[0]!.open());
+      await push(bundle, `${host}/bundle:1`, { client });
+      const store = createMemoryStore();
+      await using pulled = await pull(`${host}/bundle:1`, store, {
+        client,
+        platform: "linux/s390x",
+      });
+      assertEquals(pulled.config, {
+        os: "unknown",
+        architecture: "unknown",
+        rootfs: { type: "layers", diff_ids: [] },
+      });
+      assertEquals(pulled.raw.config, config);
+      // Nobody unpacks it by mistake: no tar has the digest of a gzip.
+      assertEquals(pulled.layers[0]!.diffId, layers[0]!.digest);
+      assertEquals(await digestOf(pulled.layers[0]!), layers[0]!.digest);
+      const { config: again } = await openImage(store, pulled.root);
+      assertEquals(again, pulled.config);
+    }
+  }
 });
 
 Deno.test("push() gives the tag that the reference means", async () => {

@@ -16,8 +16,9 @@ import {
 import { readLayer } from "@containerkit/tar/layer";
 import { formatReference } from "../format_reference.ts";
 import { parseReference } from "../parse_reference.ts";
+import { parseConfig } from "../_parse_config.ts";
 import { readBlob } from "../_read_blob.ts";
-import { encodeJson, withSignal } from "../_store.ts";
+import { type CallOptions, encodeJson, withSignal } from "../_store.ts";
 import {
   blobFile,
   type File,
@@ -50,9 +51,29 @@ async function findImage(
     if (!isManifestType(one.mediaType)) continue;
     const bytes = await readBlob(store, one, { limit: LIMIT, signal });
     const manifest = parseManifest(bytes, one);
-    const isImage = "layers" in manifest && manifest.layers.length > 0 &&
-      manifest.layers.every(({ mediaType }) => isLayerType(mediaType));
-    if (isImage) return manifest;
+    if ("layers" in manifest && await isImage(manifest, { store, signal })) {
+      return manifest;
+    }
+  }
+}
+
+/** Whether it is an image for containers: its config tells of its layers, which is what docker's archives go by. */
+async function isImage(
+  manifest: ImageManifest,
+  { store, signal }: Pick<Work, "store"> & CallOptions,
+): Promise<boolean> {
+  const { config, layers } = manifest;
+  if (
+    layers.length === 0 || config.size > LIMIT ||
+    !layers.every(({ mediaType }) => isLayerType(mediaType))
+  ) return false;
+  const bytes = await readBlob(store, config, { limit: LIMIT, signal });
+  try {
+    const { rootfs } = parseConfig(bytes, manifest) ?? {};
+    return rootfs?.diff_ids.length === layers.length;
+  } catch (error) {
+    if (error instanceof SyntaxError) return false;
+    throw error;
   }
 }
 

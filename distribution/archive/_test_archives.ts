@@ -1,8 +1,10 @@
 import type { BlobStore } from "../blob_store.ts";
-import { digestBytes } from "@containerkit/oci";
+import { describe, digestBytes, MediaType } from "@containerkit/oci";
 import { TarStream, type TarStreamInput, UntarStream } from "@containerkit/tar";
 import { compress } from "@containerkit/tar/layer";
+import { openImage } from "../open_image.ts";
 import { packImage } from "../pack/mod.ts";
+import { storeBytes } from "../_store.ts";
 import { createMemoryStore } from "../registry/create_memory_store.ts";
 
 export const NAME = "docker.io/library/app:1";
@@ -73,6 +75,19 @@ export async function packed() {
     image,
     named: { descriptor: image.descriptor, names: [NAME] },
   };
+}
+
+/** An artifact that looks like an image but for its config, as policy bundles are. */
+export async function packedBundle() {
+  const { store, image } = await packed();
+  const encode = (value: unknown) => encoder.encode(JSON.stringify(value));
+  const config = encode({});
+  const described = describe(MediaType.Config, config);
+  const manifest = encode({ ...image.manifest, config: described });
+  const descriptor = describe(MediaType.Manifest, manifest);
+  await storeBytes(store, config, { descriptor: described });
+  await storeBytes(store, manifest, { descriptor });
+  return { store, bundle: await openImage(store, descriptor) };
 }
 
 /** A store that counts, with what was written but not committed. */

@@ -17,7 +17,14 @@ import {
   importLayout,
   openLayout,
 } from "./mod.ts";
-import { encoder, NAME, packed, tar, untar } from "./_test_archives.ts";
+import {
+  encoder,
+  NAME,
+  packed,
+  packedBundle,
+  tar,
+  untar,
+} from "./_test_archives.ts";
 
 Deno.test("exportArchive() and importArchive() keep digests and names, in each format that has them", async () => {
   const { store, image, named } = await packed();
@@ -75,6 +82,18 @@ Deno.test("exportArchive() writes the classic docker archive, which importArchiv
     MediaType.Layer,
     MediaType.Layer,
   ]);
+});
+
+Deno.test("exportArchive() takes no artifact for an image of docker, whatever its layers are", async () => {
+  const { store, bundle: { descriptor } } = await packedBundle();
+  const images = [{ descriptor, names: [NAME] }];
+  const files = await untar(exportArchive(store, images));
+  assertEquals(new TextDecoder().decode(files["manifest.json"]), "[]");
+  await assertRejects(
+    () => untar(exportArchive(store, images, { format: "docker" })),
+    TypeError,
+    "there is no image for a container",
+  );
 });
 
 Deno.test("exportArchive() gives docker's archives tags only, and a whole tag for each name that has one", async () => {

@@ -4,7 +4,7 @@ import { storeImage, withSignal } from "../_store.ts";
 import type { BlobStore } from "../blob_store.ts";
 import type { Image, Layer } from "../image.ts";
 import { compressionOf, FAMILIES, familyOf } from "./_media_types.ts";
-import { retype } from "./_rebuild.ts";
+import { isImage, retype } from "./_rebuild.ts";
 import type { Change, ConvertOptions } from "./convert.ts";
 import type { MediaTypes } from "./media_types.ts";
 import { storeLayer } from "./_store_layer.ts";
@@ -77,14 +77,12 @@ export async function convertImage(
 ): Promise<Descriptor> {
   const { store, options, changes } = work;
   const own = familyOf(image.descriptor.mediaType);
-  // An artifact has no layers that could be otherwise.
-  if (
+  // An artifact has no layers that could be otherwise, or none that its config tells of. An image may have none at all.
+  const isOther = image.layers.length > 0 &&
     image.layers.every(({ mediaType }) =>
       compressionOf(mediaType) === undefined
-    )
-  ) {
-    return image.descriptor;
-  }
+    );
+  if (isOther || !isImage(image)) return image.descriptor;
   const family = options.mediaTypes ?? own;
   const layers: Layer[] = [];
   for (const layer of image.layers) {

@@ -54,6 +54,28 @@ export function stepsOf(
 }
 
 /**
+ * Whether it is an image: its config is one, of a platform, and tells of each layer. Of an artifact it may be by the type of one, and
+ * say nothing of the kind.
+ */
+export function isImage({ manifest, config, layers }: Image): boolean {
+  const { mediaType } = manifest.config;
+  return Object.values(FAMILIES).some((types) => types.config === mediaType) &&
+    config.os !== "unknown" && config.rootfs.diff_ids.length === layers.length;
+}
+
+/**
+ * Refuses an artifact.
+ *
+ * @throws {TypeError} If it is one.
+ */
+export function checkImage(image: Image): void {
+  if (isImage(image)) return;
+  throw new TypeError(
+    `Cannot change "${image.descriptor.digest}": it is an artifact, not an image`,
+  );
+}
+
+/**
  * Stores an image that is another one but for some changes. What is signed or attached to that one does not follow.
  *
  * @throws {TypeError} If it is an artifact, whose config says nothing of layers.
@@ -66,12 +88,8 @@ export async function rebuild(
   const { layers = image.layers, config = image.config } = options;
   const { history = config.history ?? [], annotations } = options;
   const family = familyOf(image.descriptor.mediaType);
-  const { subject, artifactType, config: { mediaType } } = image.manifest;
-  if (Object.values(FAMILIES).every((types) => types.config !== mediaType)) {
-    throw new TypeError(
-      `Cannot change "${image.descriptor.digest}": it is an artifact, not an image`,
-    );
-  }
+  const { subject, artifactType } = image.manifest;
+  checkImage(image);
   const { history: _history, rootfs: _rootfs, ...rest } = config;
   const typed = layers.map((layer) => retype(layer, family));
   const kept = annotations ?? image.manifest.annotations;

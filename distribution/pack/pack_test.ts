@@ -2,6 +2,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import {
   type Descriptor,
   digestBytes,
+  type ImageIndex,
   MediaType,
   parseManifest,
 } from "@containerkit/oci";
@@ -12,6 +13,7 @@ import {
   UntarStream,
 } from "@containerkit/tar";
 import { compress, readLayer } from "@containerkit/tar/layer";
+import { packedBundle } from "../archive/_test_archives.ts";
 import type { Image } from "../image.ts";
 import { openImage } from "../open_image.ts";
 import { listReferrers } from "../list_referrers.ts";
@@ -486,6 +488,41 @@ Deno.test("setConfig() and appendLayer() keep what an image is about, and refuse
   ) {
     await assertRejects(change, TypeError, "it is an artifact, not an image");
   }
+});
+
+Deno.test("appendLayer(), setConfig(), rebase() and squash() refuse, and convert() leaves, an artifact whose config has the type of an image's", async () => {
+  const { store, bundle } = await packedBundle();
+  const archive = () => tar({ b: "2" });
+  const none = await packImage(store, { layers: [] });
+  for (
+    const change of [
+      () => appendLayer(store, bundle, { archive }),
+      () => setConfig(store, bundle, { config: {} }),
+      () => squash(store, bundle),
+      () =>
+        rebase(store, bundle, {
+          from: { ...none, config: bundle.config },
+          to: { ...none, config: bundle.config },
+        }),
+    ]
+  ) await assertRejects(change, TypeError, "it is an artifact, not an image");
+  const { changes } = await convert(store, bundle.descriptor, {
+    compression: "zstd",
+    mediaTypes: "docker",
+  });
+  assertEquals(changes, []);
+  const index = await packIndex(store, { manifests: [bundle] });
+  const { manifests } = parseManifest(
+    await new Response(await store.open(index.digest)).bytes(),
+  ) as ImageIndex;
+  assertEquals(manifests[0]?.platform, undefined);
+});
+
+Deno.test("convert() gives an image without layers other media types", async () => {
+  const store = createMemoryStore();
+  const { descriptor } = await packImage(store, { layers: [] });
+  const converted = await convert(store, descriptor, { mediaTypes: "docker" });
+  assertEquals(converted.descriptor.mediaType, MediaType.DockerManifest);
 });
 
 Deno.test("rebase() exchanges the base and refuses one that is none", async () => {

@@ -10,7 +10,7 @@ import type { BlobStore } from "../blob_store.ts";
 import type { Image } from "../image.ts";
 import { withSignal } from "../_store.ts";
 import { familyOf } from "./_media_types.ts";
-import { countsLayers, rebuild } from "./_rebuild.ts";
+import { checkImage, countsLayers, rebuild } from "./_rebuild.ts";
 import { packLayer, type PackLayerOptions } from "./pack_layer.ts";
 
 /** Options of {@linkcode squash}. */
@@ -47,6 +47,7 @@ function historyUpTo(history: readonly History[], layers: number): History[] {
  * @param options Which layers, and how the merged one is compressed.
  * @returns The new image.
  * @throws {RangeError} If there is no such layer.
+ * @throws {TypeError} If the image is an artifact.
  * @throws {DigestMismatchError} If a layer is not what the config says.
  * @throws {SyntaxError} If a hard link in a layer leads to nothing.
  *
@@ -77,6 +78,7 @@ export async function squash(
       `Cannot squash "${image.descriptor.digest}" from layer ${from}: it has ${layers.length}`,
     );
   }
+  checkImage(image);
   const archive = await mergeLayers(layers.slice(from), {
     ...withSignal(rest),
     keepWhiteouts: from > 0,
