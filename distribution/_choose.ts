@@ -53,10 +53,10 @@ async function platformOf(
 }
 
 /** An index whose entries state no platform: their configs do. */
-async function chooseUnnamed(
+export async function chooseUnnamed(
   index: ImageIndex,
   wanted: Platform,
-  read: ReadSmall,
+  { read, exact = false }: { read: ReadSmall; exact?: boolean },
 ): Promise<Descriptor | undefined> {
   const candidates: { descriptor: Descriptor; platform?: Platform }[] = [];
   const unnamed = index.manifests.filter(({ platform, mediaType }) =>
@@ -71,7 +71,7 @@ async function chooseUnnamed(
     const platform = await platformOf(manifest, read);
     candidates.push({ descriptor, ...(platform && { platform }) });
   }
-  return choosePlatform(candidates, wanted)?.descriptor;
+  return choosePlatform(candidates, wanted, { exact })?.descriptor;
 }
 
 /** Says what there is, for the error. */
@@ -108,7 +108,7 @@ export async function chooseManifest(
     );
     const next =
       choosePlatform(document.manifests.filter(isDocument), wanted) ??
-        await chooseUnnamed(document, wanted, read) ?? nested[0];
+        await chooseUnnamed(document, wanted, { read }) ?? nested[0];
     if (next === undefined) {
       throw new Deno.errors.NotFound(
         `Cannot choose from "${name}": it has no image for ${
@@ -126,16 +126,22 @@ export async function chooseManifest(
 /**
  * An image that is alone is not chosen, but one for another platform is better refused than started.
  *
+ * @param options With `exact` it has to be for that very platform, not just run there.
  * @throws {Deno.errors.NotFound} If it is.
  */
 export async function checkPlatform(
   manifest: ImageManifest,
-  { wanted, read, name }: { wanted: Platform; read: ReadSmall; name: string },
+  { wanted, read, name, exact = false }: {
+    wanted: Platform;
+    read: ReadSmall;
+    name: string;
+    exact?: boolean;
+  },
 ): Promise<void> {
   const platform = await platformOf(manifest, read);
   if (
     platform === undefined || platform.os === "unknown" ||
-    choosePlatform([{ platform }], wanted) !== undefined
+    choosePlatform([{ platform }], wanted, { exact }) !== undefined
   ) return;
   throw new Deno.errors.NotFound(
     `Cannot choose from "${name}": it is for ${formatPlatform(platform)}, not ${

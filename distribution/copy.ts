@@ -5,16 +5,18 @@
  */
 
 import {
-  choosePlatform,
   type Descriptor,
-  formatPlatform,
   type ImageIndex,
   type ImageManifest,
   isManifestType,
   parseManifest,
   type Platform,
 } from "@containerkit/oci";
-import { checkPlatform } from "./_choose.ts";
+import {
+  checkPlatforms,
+  choosePlatforms,
+  type ChoosePlatformsOptions,
+} from "./_choose_platforms.ts";
 import { isDocument } from "./_is_document.ts";
 import { ACCEPT, MANIFEST_LIMIT, typeOf } from "./_manifests.ts";
 import { pushBlobs } from "./_push_blobs.ts";
@@ -37,8 +39,8 @@ export interface CopySource {
 /** Options of {@linkcode copy}. */
 export interface CopyOptions extends PushOptions {
   /**
-   * Copies the images for these platforms only; the index stays as it is, so that its digest does too, which some registries
-   * refuse then, such as docker-registry. An image without an index has to be for all of them.
+   * Copies the images for these platforms only, with what was attested of them; the index stays as it is, so that its digest does
+   * too, which some registries refuse then, such as docker-registry. There has to be one for each of them, for that very platform.
    *
    * @default {all}
    */
@@ -212,7 +214,7 @@ class CopyJob {
   ): Promise<void> {
     if ("manifests" in document) {
       const children = depth === 0
-        ? this.#choose(document, digest)
+        ? await this.#choose(document, digest)
         : document.manifests;
       for (const child of children.filter(isDocument)) {
         await this.copy(child, { depth: depth + 1 });
@@ -236,46 +238,35 @@ class CopyJob {
     );
   }
 
+  /** How platforms are chosen, if some are. */
+  #wanted(name: string): ChoosePlatformsOptions | undefined {
+    const { platforms } = this.#options;
+    return platforms && {
+      platforms: platforms.map(wantedPlatform),
+      name,
+      read: (descriptor, limit) =>
+        this.#source.read(descriptor, { limit, ...this.#signal() }),
+    };
+  }
+
   /** An image without an index has to be for the platforms, too. */
   async #check(
     document: ImageManifest | ImageIndex,
     name: string,
   ): Promise<void> {
-    if ("manifests" in document) return;
-    for (const platform of this.#options.platforms ?? []) {
-      await checkPlatform(document, {
-        wanted: wantedPlatform(platform),
-        name,
-        read: (descriptor, limit) =>
-          this.#source.read(descriptor, { limit, ...this.#signal() }),
-      });
-    }
+    const wanted = this.#wanted(name);
+    if ("manifests" in document || wanted === undefined) return;
+    await checkPlatforms(document, wanted);
   }
 
-  #choose(index: ImageIndex, name: string): readonly Descriptor[] {
-    const { platforms } = this.#options;
-    if (platforms === undefined) return index.manifests;
-    const chosen = platforms.map((platform) => {
-      const wanted = wantedPlatform(platform);
-      const found = choosePlatform(index.manifests.filter(isDocument), wanted, {
-        exact: true,
-      });
-      if (found === undefined) {
-        throw new Deno.errors.NotFound(
-          `Cannot copy "${name}": it has no image for ${
-            formatPlatform(wanted)
-          }`,
-        );
-      }
-      return found;
-    });
-    // What was attested of an image goes with it.
-    const attested = index.manifests.filter(({ annotations }) =>
-      chosen.some(({ digest }) =>
-        annotations?.["vnd.docker.reference.digest"] === digest
-      )
-    );
-    return [...new Set([...chosen, ...attested])];
+  async #choose(
+    index: ImageIndex,
+    name: string,
+  ): Promise<readonly Descriptor[]> {
+    const wanted = this.#wanted(name);
+    if (wanted === undefined) return index.manifests;
+    const { images, attestations } = await choosePlatforms(index, wanted);
+    return [...images, ...attestations];
   }
 
   async #copyReferrers(subject: Descriptor, depth: number): Promise<void> {

@@ -384,7 +384,7 @@ Deno.test("copy() takes some platforms of an index and keeps its digest", async 
   await assertRejects(
     () => copy(`${faulty.host}/many:1`, to, { platforms: ["linux/s390x"] }),
     Deno.errors.NotFound,
-    `Cannot copy "${root.digest}": it has no image for linux/s390x`,
+    `Cannot choose from "${root.digest}": it has no image for linux/s390x`,
   );
 });
 

@@ -5,9 +5,12 @@
  */
 
 import {
+  choosePlatform,
   type Descriptor,
   hostPlatform,
+  type ImageIndex,
   type ImageManifest,
+  isIndexType,
   isLayerType,
   isManifestType,
   parseManifest,
@@ -16,6 +19,7 @@ import {
 import { readLayer } from "@containerkit/tar/layer";
 import { formatReference } from "../format_reference.ts";
 import { parseReference } from "../parse_reference.ts";
+import { isDocument } from "../_is_document.ts";
 import { parseConfig } from "../_parse_config.ts";
 import { readBlob } from "../_read_blob.ts";
 import { type CallOptions, encodeJson, withSignal } from "../_store.ts";
@@ -43,7 +47,7 @@ interface Single {
 async function findImage(
   descriptor: Descriptor,
   { store, options }: Work,
-  platforms: readonly Platform[] | undefined,
+  platforms?: readonly Platform[],
 ): Promise<ImageManifest | undefined> {
   const { missing = "fail", signal } = options;
   const walked = walk(store, descriptor, { missing, platforms, signal });
@@ -77,6 +81,20 @@ async function isImage(
   }
 }
 
+/** The image of an index that runs on this machine, if there is one. */
+async function chooseHost(
+  descriptor: Descriptor,
+  { store, options: { signal } }: Work,
+): Promise<Descriptor> {
+  if (!isIndexType(descriptor.mediaType)) return descriptor;
+  const bytes = await readBlob(store, descriptor, { limit: LIMIT, signal });
+  const { manifests } = parseManifest(bytes, descriptor) as ImageIndex;
+  const found = choosePlatform(manifests.filter(isDocument), hostPlatform());
+  return found !== undefined && await store.stat(found.digest) !== undefined
+    ? found
+    : descriptor;
+}
+
 /** The images for one platform each, which is all that docker's own format knows: this machine's, if nobody says otherwise. */
 async function findSingles(
   images: readonly NamedDescriptor[],
@@ -85,8 +103,8 @@ async function findSingles(
   const singles: Single[] = [];
   for (const { descriptor, names = [] } of images) {
     const manifest = work.platforms === undefined
-      ? await findImage(descriptor, work, [hostPlatform()]) ??
-        await findImage(descriptor, work, undefined)
+      ? await findImage(await chooseHost(descriptor, work), work) ??
+        await findImage(descriptor, work)
       : await findImage(descriptor, work, work.platforms);
     if (manifest !== undefined) singles.push({ manifest, names });
   }

@@ -5,13 +5,13 @@
  */
 
 import {
-  choosePlatform,
   type Descriptor,
-  formatPlatform,
+  type ImageIndex,
+  type ImageManifest,
   parseManifest,
   type Platform,
 } from "@containerkit/oci";
-import { checkPlatform, type ReadSmall } from "../_choose.ts";
+import { checkPlatforms, choosePlatforms } from "../_choose_platforms.ts";
 import { isDocument } from "../_is_document.ts";
 import type { BlobStore } from "../blob_store.ts";
 import { readBlob } from "../_read_blob.ts";
@@ -26,68 +26,16 @@ const MAX_CONTENT = 100_000;
 
 /** What is to be walked through. */
 export interface WalkOptions extends CallOptions {
-  /** The platforms that are wanted; by default all. */
+  /** The platforms of which the images are wanted, each of which has to be there; by default all. */
   readonly platforms?: readonly Platform[] | undefined;
   /** What to do about content that the store does not have. */
   readonly missing: "skip" | "fail";
 }
 
-/** The manifests of an index that are wanted. */
-function chosen(
-  manifests: readonly Descriptor[],
-  platforms: readonly Platform[] | undefined,
-): readonly Descriptor[] {
-  if (platforms === undefined) return manifests;
-  const found = platforms.map((platform) =>
-    choosePlatform(manifests, platform)
-  );
-  return manifests.filter((manifest) => found.includes(manifest));
-}
-
-/**
- * Checks that there is an image for one of the platforms at least: of an index without any nothing but itself would be
- * taken, and an image that is alone would be taken for what it is not.
- *
- * @throws {Deno.errors.NotFound} If there is none.
- */
-export async function checkPlatforms(
-  store: Pick<BlobStore, "open">,
-  descriptor: Descriptor,
-  { platforms, signal }: Pick<WalkOptions, "platforms" | "signal">,
-): Promise<void> {
-  if (platforms === undefined || !isDocument(descriptor)) return;
-  const read: ReadSmall = (blob, limit) =>
-    readBlob(store, blob, { limit, signal });
-  const name = descriptor.digest;
-  const document = parseManifest(
-    await read(descriptor, MANIFEST_LIMIT),
-    descriptor,
-  );
-  if (!("manifests" in document)) {
-    let refusal: unknown;
-    for (const wanted of platforms) {
-      try {
-        return await checkPlatform(document, { wanted, read, name });
-      } catch (error) {
-        if (!(error instanceof Deno.errors.NotFound)) throw error;
-        refusal = error;
-      }
-    }
-    if (refusal !== undefined) throw refusal;
-    return;
-  }
-  if (chosen(document.manifests, platforms).length > 0) return;
-  throw new Deno.errors.NotFound(
-    `Cannot choose from "${name}": it has no image for ${
-      platforms.map(formatPlatform).join(" or ")
-    }`,
-  );
-}
-
 /**
  * Walks through a manifest or an index, and all that is below, each once: what is below first.
  *
- * @throws {Deno.errors.NotFound} If something is missing and must not be.
+ * @throws {Deno.errors.NotFound} If something is missing and must not be, or there is no image for one of the platforms.
  * @throws {RangeError} If there is more than anyone would put there.
  */
 export function walk(
@@ -95,16 +43,51 @@ export function walk(
   descriptor: Descriptor,
   options: WalkOptions,
 ): AsyncGenerator<Descriptor> {
-  return visit(descriptor, 0, { ...options, store, seen: new Set() });
+  const work = { ...options, store, seen: new Set<string>() };
+  return visit(descriptor, { depth: 0, isEntry: false }, work);
+}
+
+/** Where something stands: how deep, and whether an index lists it. */
+interface Place {
+  readonly depth: number;
+  readonly isEntry: boolean;
+}
+
+interface Work extends WalkOptions {
+  readonly store: Pick<BlobStore, "stat" | "open">;
+  readonly seen: Set<string>;
+}
+
+/** What is right below a manifest or an index. */
+async function partsOf(
+  document: ImageManifest | ImageIndex,
+  name: string,
+  { store, platforms, signal }: Omit<Work, "seen" | "missing">,
+): Promise<readonly Descriptor[]> {
+  const wanted = platforms && {
+    platforms,
+    name,
+    read: (descriptor: Descriptor, limit: number) =>
+      readBlob(store, descriptor, { limit, signal }),
+  };
+  if (!("manifests" in document)) {
+    if (wanted !== undefined) await checkPlatforms(document, wanted);
+    return [document.config, ...document.layers];
+  }
+  if (wanted === undefined) return document.manifests;
+  const { images, attestations } = await choosePlatforms(document, wanted);
+  const parts = [...images];
+  for (const one of attestations) {
+    // A pull of one platform leaves them in the registry.
+    if (await store.stat(one.digest) !== undefined) parts.push(one);
+  }
+  return parts;
 }
 
 async function* visit(
   descriptor: Descriptor,
-  depth: number,
-  work: WalkOptions & {
-    readonly store: Pick<BlobStore, "stat" | "open">;
-    readonly seen: Set<string>;
-  },
+  { depth, isEntry }: Place,
+  work: Work,
 ): AsyncGenerator<Descriptor> {
   const { digest, mediaType } = descriptor;
   const { store, seen, missing, platforms, signal } = work;
@@ -117,8 +100,8 @@ async function* visit(
     );
   }
   if (await store.stat(digest) === undefined) {
-    // Parts of one image are never left out: only whole manifests of an index.
-    if (missing === "skip" && depth > 0 && isDocument(descriptor)) return;
+    // Parts of one image are never left out, only what an index lists; the same may be a part of something else.
+    if (missing === "skip" && isEntry) return void seen.delete(key);
     throw new Deno.errors.NotFound(
       `Cannot find "${digest}" (${mediaType}): the store does not have it`,
     );
@@ -127,10 +110,13 @@ async function* visit(
     const limit = MANIFEST_LIMIT;
     const bytes = await readBlob(store, descriptor, { limit, signal });
     const document = parseManifest(bytes, { mediaType });
-    const below = "manifests" in document
-      ? chosen(document.manifests, platforms)
-      : [document.config, ...document.layers];
-    for (const one of below) yield* visit(one, depth + 1, work);
+    const below = await partsOf(document, digest, {
+      store,
+      platforms: depth === 0 ? platforms : undefined,
+      signal,
+    });
+    const place = { depth: depth + 1, isEntry: "manifests" in document };
+    for (const one of below) yield* visit(one, place, work);
   }
   yield descriptor;
 }

@@ -11,14 +11,19 @@ import {
 } from "@containerkit/oci";
 import type { BlobStore } from "../blob_store.ts";
 import { storeStream, withSignal } from "../_store.ts";
-import { checkPlatforms, walk } from "./_walk.ts";
+import { walk } from "./_walk.ts";
 import type { ArchiveEvent } from "./import_archive.ts";
 
 /** Options of {@linkcode copyContent}. */
 export interface CopyContentOptions {
   /** Where it goes. */
   readonly to: BlobStore;
-  /** The platforms that are copied, such as `linux/arm64`; indexes stay whole, so that their digests do. By default all. */
+  /**
+   * Copies the images for these platforms only, such as `linux/arm64`, with what is there of what was attested of them; the index
+   * stays as it is, so that its digest does too. There has to be one for each of them, for that very platform.
+   *
+   * @default {all}
+   */
   readonly platforms?: readonly (string | Platform)[];
   /**
    * What to do about images of an index that are not there: leave them out, or fail.
@@ -38,7 +43,7 @@ export interface CopyContentOptions {
  * @param from Where it is, such as an image layout.
  * @param descriptor The manifest or index.
  * @param options Where it goes.
- * @throws {Deno.errors.NotFound} If a part of it is missing, or there is no image for any of the platforms.
+ * @throws {Deno.errors.NotFound} If a part of it is missing, or there is no image for one of the platforms.
  * @throws {DigestMismatchError} If a blob is not what it is named.
  *
  * @example Usage
@@ -68,7 +73,6 @@ export async function copyContent(
   );
   const walked = walk(from, descriptor, { ...signal, missing, platforms });
   for await (const one of walked) found.push(one);
-  await checkPlatforms(from, descriptor, { ...signal, platforms });
   for (const { mediaType, digest, size } of found) {
     if (await to.stat(digest) === undefined) {
       await storeStream(to, await from.open(digest, signal), {

@@ -23,7 +23,7 @@ import {
 } from "./_archive_files.ts";
 import { dockerFiles, layoutManifest } from "./_docker_files.ts";
 import { nameAnnotations } from "./_image_names.ts";
-import { checkPlatforms, walk } from "./_walk.ts";
+import { walk } from "./_walk.ts";
 import type { ArchiveEvent } from "./import_archive.ts";
 import type { NamedDescriptor } from "./store_repository.ts";
 
@@ -36,7 +36,12 @@ export interface ExportOptions {
    * @default {"oci-docker"}
    */
   readonly format?: "oci-docker" | "oci" | "docker";
-  /** The platforms that are written, such as `linux/arm64`; indexes stay whole, so that their digests do. By default all. */
+  /**
+   * Writes the images for these platforms only, such as `linux/arm64`, with what is there of what was attested of them; indexes stay
+   * as they are, so that their digests do too. Of each image there has to be one for each of them, for that very platform.
+   *
+   * @default {all}
+   */
   readonly platforms?: readonly (string | Platform)[];
   /**
    * What to do about images of an index that the store does not have: leave them out, or fail.
@@ -54,18 +59,19 @@ export interface ExportOptions {
   readonly signal?: AbortSignal;
 }
 
-/** All content of the images, each once. */
+/** All content of the images, each once, and of what goes along, which is for no platform. */
 async function collect(
+  listed: readonly NamedDescriptor[],
   images: readonly NamedDescriptor[],
   { store, options, platforms }: Work,
 ): Promise<Map<string, Descriptor>> {
   const { missing = "fail" } = options;
   const all = new Map<string, Descriptor>();
-  for (const { descriptor } of images) {
-    const walked = walk(store, descriptor, {
+  for (const one of listed) {
+    const walked = walk(store, one.descriptor, {
       ...withSignal(options),
       missing,
-      platforms,
+      platforms: images.includes(one) ? platforms : undefined,
     });
     for await (const one of walked) all.set(one.digest, one);
   }
@@ -116,7 +122,7 @@ async function ociFiles(
 ): Promise<File[]> {
   const { format = "oci-docker" } = work.options;
   const listed = await withReferrers(images, work);
-  const all = [...(await collect(listed, work)).values()];
+  const all = [...(await collect(listed, images, work)).values()];
   const documents = [
     fileOf("index.json", layoutIndex(listed)),
     fileOf("oci-layout", encodeJson({ imageLayoutVersion: "1.0.0" })),
@@ -147,10 +153,6 @@ async function* write(
   const files = work.options.format === "docker"
     ? byPath(await dockerFiles(images, work))
     : await ociFiles(images, work);
-  const { store, platforms, options: { signal } } = work;
-  for (const { descriptor } of images) {
-    await checkPlatforms(store, descriptor, { platforms, signal });
-  }
   yield* writeTar(files);
 }
 
@@ -160,7 +162,7 @@ async function* write(
  * @param store Where they are.
  * @param images The images, with the names that they are to have.
  * @param options The format, the platforms, and what goes along.
- * @returns The tar. It fails with a `Deno.errors.NotFound` if a part is missing or there is no image for any of the platforms, and with a `DigestMismatchError` if one is damaged.
+ * @returns The tar. It fails with a `Deno.errors.NotFound` if a part is missing or there is no image for one of the platforms, and with a `DigestMismatchError` if one is damaged.
  *
  * @see https://github.com/opencontainers/image-spec/blob/main/image-layout.md
  *

@@ -5,9 +5,15 @@ import {
   DigestMismatchError,
   MediaType,
 } from "@containerkit/oci";
-import { openImage } from "../open_image.ts";
+import {
+  type BlobStore,
+  copy,
+  type Image,
+  openImage,
+  openStoreRepository,
+} from "../mod.ts";
 import { packArtifact, packImage, packIndex } from "../pack/mod.ts";
-import { createMemoryStore } from "../registry/create_memory_store.ts";
+import { createMemoryStore, createRegistry } from "../registry/mod.ts";
 import {
   type ArchiveEvent,
   copyContent,
@@ -238,7 +244,36 @@ Deno.test("exportArchive() leaves out what is not there, and platforms nobody wa
   );
 });
 
-Deno.test("exportArchive() and copyContent() refuse an index that has none of the platforms", async () => {
+Deno.test("exportArchive() leaves out whatever an index lists that is not there, but no part of an image", async () => {
+  const { store, image } = await packed();
+  const [lower] = image.layers;
+  const { mediaType, digest, size } = lower!;
+  const index = await packIndex(store, {
+    manifests: [{ mediaType, digest, size }, {
+      ...image.descriptor,
+      mediaType: "application/vnd.example",
+    }],
+  });
+  await store.delete(digest);
+  const options = { missing: "skip" } as const;
+  const images = [{ descriptor: index }];
+  const archive = () =>
+    new Response(exportArchive(store, images, options)).bytes();
+  await archive();
+  // As an image it needs that layer, which was passed over before.
+  images.push({ descriptor: image.descriptor });
+  await assertRejects(archive, Deno.errors.NotFound, digest);
+  const both = await packIndex(store, {
+    manifests: [index, image.descriptor],
+  });
+  await assertRejects(
+    () => copyContent(store, both, { to: createMemoryStore(), ...options }),
+    Deno.errors.NotFound,
+    digest,
+  );
+});
+
+Deno.test("exportArchive() and copyContent() refuse an index that lacks one of the platforms, as copy() does", async () => {
   const store = createMemoryStore();
   const image = await packImage(store, {
     platform: { os: "linux", architecture: "amd64" },
@@ -261,12 +296,107 @@ Deno.test("exportArchive() and copyContent() refuse an index that has none of th
     "no image for linux/arm64",
   );
   assertEquals(await to.stat(descriptor.digest), undefined);
-  const platforms = ["linux/arm64", "linux/amd64"];
-  await copyContent(store, descriptor, { to, platforms });
+  const platforms = ["linux/amd64", "linux/arm64"];
+  await assertRejects(
+    () => copyContent(store, descriptor, { to, platforms }),
+    Deno.errors.NotFound,
+    "no image for linux/arm64",
+  );
+  // It would run there, but is not what was asked for.
+  await assertRejects(
+    () => copyContent(store, descriptor, { to, platforms: ["linux/amd64/v3"] }),
+    Deno.errors.NotFound,
+    "no image for linux/amd64/v3",
+  );
+  await copyContent(store, descriptor, { to, platforms: ["linux/x86_64"] });
   assertEquals((await to.stat(descriptor.digest))?.size, descriptor.size);
 });
 
-Deno.test("exportArchive() and copyContent() refuse an image without an index that is for none of the platforms", async () => {
+Deno.test("exportArchive(), copyContent() and copy() take the same of an index for platforms", async () => {
+  const store = createMemoryStore();
+  const packFor = async (architecture: string) =>
+    await packImage(store, {
+      platform: { os: "linux", architecture },
+      layers: [{ archive: tar({ a: encoder.encode(architecture) }) }],
+    });
+  const [amd64, arm64] = [await packFor("amd64"), await packFor("arm64")];
+  // Its config says what it is for.
+  const { descriptor: s390x } = await packFor("s390x");
+  const attest = async (image: Image) => ({
+    ...(await packArtifact(store, {
+      artifactType: "application/vnd.in-toto+json",
+      files: [{ mediaType: "text/plain", content: image.raw.manifest }],
+    })).descriptor,
+    platform: { os: "unknown", architecture: "unknown" },
+    annotations: { "vnd.docker.reference.digest": image.descriptor.digest },
+  });
+  const attestations = [await attest(amd64), await attest(arm64)];
+  const platform = { os: "linux", architecture: "amd64" };
+  const other = {
+    ...amd64.layers[0]!,
+    mediaType: "application/vnd.example",
+    digest: arm64.layers[0]!.digest,
+    size: arm64.layers[0]!.size,
+    platform,
+  };
+  const index = await packIndex(store, {
+    manifests: [other, amd64, arm64, s390x, ...attestations],
+  });
+  const all = [amd64.descriptor, arm64.descriptor, s390x, ...attestations];
+  const kept = async (in_: Pick<BlobStore, "stat">) => {
+    const found = await Promise.all(
+      all.map(async ({ digest }) => await in_.stat(digest) !== undefined),
+    );
+    assert(await in_.stat(amd64.layers[0]!.digest));
+    assertEquals(await in_.stat(arm64.layers[0]!.digest), undefined);
+    return found;
+  };
+  const expected = [true, false, true, true, false];
+  const platforms = ["linux/s390x", "linux/amd64"];
+  const to = createMemoryStore();
+  await copyContent(store, index, { to, platforms });
+  assertEquals(await kept(to), expected);
+  const imported = createMemoryStore();
+  const images = [{ descriptor: index }];
+  await importArchive(exportArchive(store, images, { platforms }), imported);
+  assertEquals(await kept(imported), expected);
+  const copied = createMemoryStore();
+  await using registry = createRegistry({ store: copied });
+  await using server = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen() {} },
+    registry,
+  );
+  const source = {
+    repository: openStoreRepository(store),
+    descriptor: index,
+  };
+  await copy(source, `127.0.0.1:${server.addr.port}/app:1`, { platforms });
+  assertEquals(await kept(copied), expected);
+  // A pull of one platform leaves what was attested in the registry.
+  for (const { digest } of attestations) await store.delete(digest);
+  await copyContent(store, index, { to: createMemoryStore(), platforms });
+});
+
+Deno.test("exportArchive() takes platforms of the images only, not of what goes along", async () => {
+  const { store, image } = await packed();
+  const { descriptor: attached } = await packArtifact(store, {
+    artifactType: "application/vnd.example",
+  });
+  const descriptor = await packIndex(store, {
+    manifests: [attached],
+    subject: image.descriptor,
+  });
+  const archive = exportArchive(store, [{ descriptor: image.descriptor }], {
+    platforms: ["linux/amd64"],
+    referrers: ({ digest }) =>
+      digest === image.descriptor.digest ? [descriptor] : [],
+  });
+  const to = createMemoryStore();
+  await importArchive(archive, to);
+  assert(await to.stat(attached.digest));
+});
+
+Deno.test("exportArchive() and copyContent() refuse an image without an index that is not for all of the platforms", async () => {
   const store = createMemoryStore();
   const { descriptor } = await packImage(store, {
     platform: { os: "linux", architecture: "amd64" },
@@ -295,7 +425,12 @@ Deno.test("exportArchive() and copyContent() refuse an image without an index th
       Deno.errors.NotFound,
       why,
     );
-    await write(descriptor, format, ["linux/arm64", "linux/amd64"]);
+    await assertRejects(
+      () => write(descriptor, format, ["linux/amd64", "linux/arm64"]),
+      Deno.errors.NotFound,
+      why,
+    );
+    await write(descriptor, format, ["linux/amd64"]);
     // What is no image is for no platform.
     if (format !== "docker") {
       await write(artifact.descriptor, format, ["linux/arm64"]);
