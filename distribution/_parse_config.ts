@@ -9,7 +9,7 @@ const CONFIG_TYPES: readonly string[] = [
   MediaType.Config,
   MediaType.DockerConfig,
 ];
-/** What a config of an image has, in whatever spelling: some parsers take "OS" for "os". */
+/** What a config of an image has, in whatever spelling: some parsers take "OS" for "os", and the long s, of which there is no other capital, for an s. */
 const FIELDS = ["architecture", "os", "rootfs", "config", "history"];
 
 /**
@@ -45,7 +45,9 @@ function saysNothing(bytes: Uint8Array): boolean {
     return false;
   }
   return typeof value === "object" && value !== null && !Array.isArray(value) &&
-    !Object.keys(value).some((name) => FIELDS.includes(name.toLowerCase()));
+    !Object.keys(value).some((name) =>
+      FIELDS.includes(name.toUpperCase().toLowerCase())
+    );
 }
 
 /** Whether a manifest may be that of an image, by the type of its config; the config itself has the last word. */

@@ -40,12 +40,11 @@ export function parseObject(
   return { fields: value, fail };
 }
 
-/** A field that is a string, or is not there. */
+/** A field that is a string, or is not there; null is no string to Go either, but as good as none. */
 export function checkString(fields: Fields, name: string, fail: Fail): void {
   const value = fields[name];
-  if (value !== undefined && typeof value !== "string") {
-    fail(`"${name}" is not a string`);
-  }
+  if (value === undefined || value === null) return;
+  if (typeof value !== "string") fail(`"${name}" is not a string`);
 }
 
 /** A field that is a list of strings, or is not there; old tools write null. */
@@ -67,6 +66,26 @@ export function checkStringMap(fields: Fields, name: string, fail: Fail): void {
   ) {
     fail(`"${name}" does not map strings to strings`);
   }
+}
+
+/** Refuses a field that parsers which look at no case, such as Go's, take for one of these: they would see another document. */
+export function checkNames(
+  fields: Fields,
+  names: readonly string[],
+  fail: Fail,
+): void {
+  for (const name of Object.keys(fields)) {
+    if (names.includes(name)) continue;
+    const meant = names.find((one) => foldCase(one) === foldCase(name));
+    if (meant !== undefined) {
+      fail(`it has "${name}", which some take for "${meant}"`);
+    }
+  }
+}
+
+/** As Go compares names: there are more spellings of s and k than two. */
+function foldCase(text: string): string {
+  return text.toUpperCase().toLowerCase();
 }
 
 /** The fields that say something: Go writes null for an empty list or map, which no type here has. */

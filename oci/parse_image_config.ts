@@ -74,6 +74,8 @@ export function parseImageConfig(bytes: Uint8Array | string): ImageConfig {
     fail('"os" or "architecture" is not a string');
   }
   checkString(fields, "variant", fail);
+  checkString(fields, "os.version", fail);
+  checkStrings(fields, "os.features", fail);
   if (!isObject(rootfs)) return fail('"rootfs" is not an object');
   const diffIds = rootfs.diff_ids ?? [];
   if (
@@ -91,12 +93,14 @@ export function parseImageConfig(bytes: Uint8Array | string): ImageConfig {
       checkString(config, name, fail);
     }
   }
-  if (history !== undefined && history !== null && !Array.isArray(history)) {
-    fail('"history" is not a list');
+  if (history !== undefined && history !== null) {
+    if (!Array.isArray(history) || !history.every(isObject)) {
+      fail('"history" is not a list of steps');
+    }
   }
   const { config: _config, history: _history, ...rest } = fields;
   return {
-    ...rest,
+    ...withoutNulls(rest),
     ...(config ? { config: readConfig(config, fail) } : {}),
     ...(history ? { history } : {}),
     rootfs: { ...rootfs, type: "layers", diff_ids: diffIds },

@@ -5,6 +5,7 @@
  */
 
 import {
+  checkNames,
   checkString,
   checkStringMap,
   checkStrings,
@@ -30,6 +31,17 @@ const FIELDS = [
   "subject",
   "artifactType",
 ];
+/** The fields that decide what a descriptor is of. */
+const DESCRIPTOR_FIELDS = [
+  "mediaType",
+  "digest",
+  "size",
+  "urls",
+  "annotations",
+  "data",
+  "artifactType",
+  "platform",
+];
 
 /** Options of {@linkcode parseManifest}. */
 export interface ParseManifestOptions {
@@ -49,6 +61,7 @@ function checkDescriptor(value: unknown, where: string, fail: Fail): void {
   if (!isObject(value)) return fail(`"${where}" is not a descriptor`);
   const { mediaType, digest, size, platform } = value;
   const wrong: Fail = (why) => fail(`${where}: ${why}`);
+  checkNames(value, DESCRIPTOR_FIELDS, wrong);
   if (typeof mediaType !== "string") wrong('"mediaType" is not a string');
   if (typeof digest !== "string" || !isDigest(digest)) {
     wrong('"digest" is not a digest');
@@ -86,6 +99,14 @@ function checkDescriptors(
   list.forEach((item, index) =>
     checkDescriptor(item, `${name}[${index}]`, fail)
   );
+}
+
+/** A descriptor as it is used. */
+function toDescriptor(value: Fields): Fields {
+  const { platform, ...rest } = withoutNulls(value);
+  return isObject(platform)
+    ? { ...rest, platform: withoutNulls(platform) }
+    : rest;
 }
 
 /** The type the document says, or was said to have, or shows by its fields. */
@@ -157,15 +178,7 @@ export function parseManifest(
   for (const name of other) {
     if (name in fields) fail(`it is "${mediaType}" but has "${name}"`);
   }
-  for (const name of Object.keys(fields)) {
-    // Other languages' parsers take "Layers" for "layers": they would see another document.
-    const meant = FIELDS.find((field) =>
-      field.toLowerCase() === name.toLowerCase()
-    );
-    if (meant !== undefined && meant !== name) {
-      fail(`it has "${name}", which some take for "${meant}"`);
-    }
-  }
+  checkNames(fields, FIELDS, fail);
   const to = { fail, limit: options.limit ?? LIMIT };
   if (isIndex) {
     // Docker has pushed empty lists as null.
@@ -184,9 +197,9 @@ export function parseManifest(
   const { config, subject, ...rest } = withoutNulls(fields);
   return {
     ...rest,
-    ...(isObject(config) ? { config: withoutNulls(config) } : {}),
-    ...(isObject(subject) ? { subject: withoutNulls(subject) } : {}),
-    [list]: descriptors.map(withoutNulls),
+    ...(isObject(config) ? { config: toDescriptor(config) } : {}),
+    ...(isObject(subject) ? { subject: toDescriptor(subject) } : {}),
+    [list]: descriptors.map(toDescriptor),
     mediaType,
   } as unknown as ImageManifest | ImageIndex;
 }

@@ -49,7 +49,13 @@ Deno.test("parseManifest() keeps unknown fields, and takes null for what may be 
     extra: 1,
     mediaType: MediaType.Manifest,
   });
-  const nothing = { urls: null, annotations: null, platform: null };
+  const nothing = {
+    urls: null,
+    annotations: null,
+    platform: null,
+    data: null,
+    artifactType: null,
+  };
   assertEquals(
     parseManifest(JSON.stringify({
       ...index,
@@ -57,6 +63,19 @@ Deno.test("parseManifest() keeps unknown fields, and takes null for what may be 
       subject: { ...descriptor, ...nothing },
     })) as unknown,
     { ...index, subject: descriptor, mediaType: MediaType.Index },
+  );
+  const platform = { os: "linux", architecture: "amd64" };
+  const none = { variant: null, "os.version": null, "os.features": null };
+  assertEquals(
+    parseManifest(JSON.stringify({
+      schemaVersion: 2,
+      manifests: [{ ...descriptor, platform: { ...platform, ...none } }],
+    })) as unknown,
+    {
+      schemaVersion: 2,
+      mediaType: MediaType.Index,
+      manifests: [{ ...descriptor, platform }],
+    },
   );
   const empty = parseManifest('{"schemaVersion":2,"manifests":null}');
   assert("manifests" in empty && empty.manifests.length === 0);
@@ -140,6 +159,11 @@ Deno.test("parseImageConfig() refuses fields that are not what they are used as"
       { config: { Healthcheck: { Test: "true" } } },
       { config: { Healthcheck: { Test: ["NONE"], Interval: "1s" } } },
       { history: {} },
+      { history: [null] },
+      { history: ["RUN"] },
+      { os: null },
+      { "os.version": 10 },
+      { "os.features": "win32k" },
     ]
   ) {
     assertThrows(
@@ -164,7 +188,7 @@ Deno.test("parseImageConfig() keeps how Docker asks whether a container is well"
 });
 
 Deno.test("parseImageConfig() leaves out what is null in Go's JSON", () => {
-  const { config, rootfs } = parseImageConfig(JSON.stringify({
+  const { config, rootfs, ...rest } = parseImageConfig(JSON.stringify({
     os: "linux",
     architecture: "amd64",
     rootfs: { type: "layers", diff_ids: null },
@@ -174,9 +198,15 @@ Deno.test("parseImageConfig() leaves out what is null in Go's JSON", () => {
       Labels: null,
       ExposedPorts: null,
       Healthcheck: null,
+      User: null,
+      WorkingDir: null,
     },
     history: null,
+    variant: null,
+    "os.version": null,
+    "os.features": null,
   }));
+  assertEquals(Object.keys(rest).sort(), ["architecture", "os"]);
   assertEquals(config, { Cmd: ["sh"] });
   assertEquals(rootfs.diff_ids, []);
 });
@@ -244,6 +274,12 @@ Deno.test("parseManifest() refuses a document that other parsers read in another
       [',"x":[{"deep":{"b":1,"b":2}}]', '"b" twice'],
       [',"Layers":[]', 'some take for "layers"'],
       [',"MANIFESTS":[]', 'some take for "manifests"'],
+      // The long s is an s where case does not count.
+      [',"layer\\u017f":[]', 'some take for "layers"'],
+      [
+        `,"subject":{"Digest":"x",${config.slice(1)}`,
+        'subject: it has "Digest", which some take for "digest"',
+      ],
     ] as const
   ) {
     assertThrows(() => parseManifest(manifest(fields)), SyntaxError, why);
