@@ -19,6 +19,7 @@ import {
 import { checkLayoutVersion } from "./_layout_version.ts";
 import { dockerNames, namesOf } from "./_image_names.ts";
 import { createGate } from "./_gate.ts";
+import { isImageEntry } from "./_is_image_entry.ts";
 import { Staging } from "./_staging.ts";
 import { toImported } from "./_to_imported.ts";
 
@@ -82,7 +83,7 @@ function readLayout(
     limit: Infinity,
   });
   if (!("manifests" in index)) fail('"index.json" is no index');
-  return group(index.manifests, options);
+  return group(index.manifests.filter(isImageEntry), options);
 }
 
 /** One image a digest: an index lists each of its names by itself. */
@@ -125,7 +126,8 @@ async function readImages(
 
 /**
  * Imports an archive: an OCI image layout as a tar, or what `docker save`, `podman save`, `skopeo` and `ctr` write, old or new. It is read once as a stream,
- * whatever the order of its entries; every blob is proven to be what it is named, and hashed once. What the store has already is passed over.
+ * whatever the order of its entries; every blob is proven to be what it is named, and hashed once. What the store has already is passed over,
+ * as is whatever a layout lists besides images.
  *
  * @param archive The tar, not compressed.
  * @param store Where it goes.

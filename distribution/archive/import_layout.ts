@@ -7,13 +7,15 @@
 import type { BlobStore } from "../blob_store.ts";
 import { withSignal } from "../_store.ts";
 import { admitImages } from "./_gate.ts";
+import { isImageEntry } from "./_is_image_entry.ts";
 import { toImported } from "./_to_imported.ts";
 import { copyContent } from "./copy_content.ts";
 import type { ImportedImage, ImportOptions } from "./import_archive.ts";
 import type { Layout } from "./open_layout.ts";
 
 /**
- * Imports the images of a layout. It is told what they are and who signed them before anything is copied; what the store has already is passed over.
+ * Imports the images of a layout. It is told what they are and who signed them before anything is copied; what the store has already is passed over,
+ * as is whatever the layout lists besides images.
  *
  * @param layout The layout.
  * @param store Where it goes.
@@ -40,7 +42,8 @@ export async function importLayout(
   options: Omit<ImportOptions, "repository"> = {},
 ): Promise<ImportedImage[]> {
   const { admit, missing = "skip", onProgress } = options;
-  const listed = await layout.list();
+  const listed = (await layout.list())
+    .filter(({ descriptor }) => isImageEntry(descriptor));
   const images = await toImported(
     layout,
     listed.map(({ descriptor, names = [] }) => ({ descriptor, names })),

@@ -44,15 +44,21 @@ export interface Layout extends BlobStore {
 
 const CHUNK = 1 << 20;
 const INDEX_LIMIT = 20 * 1024 * 1024;
+const MARKER_LIMIT = 64 * 1024;
+
+/** Reads a document. What else may stand in its place, as a device or a pipe, would never end. */
+async function readDocument(path: string, limit: number): Promise<Uint8Array> {
+  const { isFile, size } = await Deno.stat(path);
+  if (!isFile) throw new SyntaxError(`Cannot read "${path}": it is no file`);
+  if (size > limit) {
+    throw new RangeError(`Cannot read "${path}": larger than ${limit} bytes`);
+  }
+  return await Deno.readFile(path);
+}
 
 async function readIndex(path: string): Promise<ImageIndex> {
   const file = `${path}/index.json`;
-  if ((await Deno.stat(file)).size > INDEX_LIMIT) {
-    throw new RangeError(
-      `Cannot read "${file}": larger than ${INDEX_LIMIT} bytes`,
-    );
-  }
-  const index = parseManifest(await Deno.readFile(file), {
+  const index = parseManifest(await readDocument(file, INDEX_LIMIT), {
     mediaType: MediaType.Index,
     // As many as there are images.
     limit: Infinity,
@@ -156,6 +162,7 @@ async function createWriter(
  * @returns The layout.
  * @throws {Deno.errors.NotFound} If it is not there.
  * @throws {SyntaxError} If it is no image layout, or one of a newer version.
+ * @throws {RangeError} If its file `oci-layout` is too large to be one.
  *
  * @see https://github.com/opencontainers/image-spec/blob/main/image-layout.md
  *
@@ -193,8 +200,10 @@ export async function openLayout(
     async open(digest, { offset = 0, length = Infinity, signal } = {}) {
       parseDigest(digest);
       const file = `${path}/${pathOfDigest(digest)}`;
-      // Now rather than at the first read: what is missing is known at once.
-      await Deno.stat(file);
+      // Now rather than at the first read: what is missing is known at once. Opening a pipe may never end.
+      if (!(await Deno.stat(file)).isFile) {
+        throw new Deno.errors.NotFound(`Cannot open "${file}": it is no file`);
+      }
       return ReadableStream.from(readChunks(file, { offset, length, signal }));
     },
     writer: (_ref, { descriptor } = {}) =>
@@ -238,7 +247,7 @@ export async function openLayout(
 
 async function readMarker(path: string): Promise<Uint8Array> {
   try {
-    return await Deno.readFile(`${path}/oci-layout`);
+    return await readDocument(`${path}/oci-layout`, MARKER_LIMIT);
   } catch (cause) {
     if (!(cause instanceof Deno.errors.NotFound)) throw cause;
     throw new Deno.errors.NotFound(

@@ -1,11 +1,13 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import {
+  describe,
   digestBytes,
   DigestMismatchError,
   MediaType,
   parseManifest,
 } from "@containerkit/oci";
 import { openImage } from "../open_image.ts";
+import type { Found } from "../pull.ts";
 import { convert, packIndex } from "../pack/mod.ts";
 import { createMemoryStore } from "../registry/create_memory_store.ts";
 import {
@@ -15,8 +17,22 @@ import {
   VerificationError,
   verifier,
 } from "../sign/mod.ts";
-import { copyContent, importLayout, openLayout } from "./mod.ts";
-import { encoder, NAME, packed, watched } from "./_test_archives.ts";
+import {
+  copyContent,
+  exportArchive,
+  importArchive,
+  importLayout,
+  openLayout,
+  storeRepository,
+} from "./mod.ts";
+import {
+  encoder,
+  NAME,
+  packed,
+  tar,
+  untar,
+  watched,
+} from "./_test_archives.ts";
 
 Deno.test("openLayout() is a store that keeps names", async () => {
   const { store, image } = await packed();
@@ -66,6 +82,84 @@ Deno.test("openLayout() is a store that keeps names", async () => {
   } finally {
     await Deno.remove(path, { recursive: true });
   }
+});
+
+Deno.test("openLayout() reads no device, and nothing larger than a document", async () => {
+  const path = await Deno.makeTempDir({ prefix: "containerkit-" });
+  try {
+    const layout = await openLayout(path, { create: true });
+    const digest = digestBytes("x");
+    const blob = `${path}/blobs/sha256/${digest.slice(7)}`;
+    await Deno.symlink("/dev/null", blob);
+    assertEquals(await layout.stat(digest), undefined);
+    await assertRejects(
+      () => layout.open(digest),
+      Deno.errors.NotFound,
+      "it is no file",
+    );
+    await Deno.remove(`${path}/index.json`);
+    await Deno.symlink("/dev/null", `${path}/index.json`);
+    await assertRejects(() => layout.list(), SyntaxError, "it is no file");
+    await Deno.truncate(`${path}/oci-layout`, 1 << 20);
+    await assertRejects(() => openLayout(path), RangeError, "larger than");
+  } finally {
+    await Deno.remove(path, { recursive: true });
+  }
+});
+
+Deno.test("importArchive() and importLayout() pass over what a layout lists besides images", async () => {
+  const { store, named } = await packed();
+  const files = await untar(exportArchive(store, [named]));
+  const index = JSON.parse(new TextDecoder().decode(files["index.json"]));
+  const text = encoder.encode("<a/>");
+  // As the specification's own example has it.
+  index.manifests.unshift(describe("application/xml", text, {
+    annotations: { "org.freedesktop.specifications.metainfo.version": "1.0" },
+  }));
+  files["index.json"] = encoder.encode(JSON.stringify(index));
+  files[`blobs/sha256/${digestBytes(text).slice(7)}`] = text;
+  const expected = { ...named, isReferrer: false };
+  const admitted: string[] = [];
+  const options = {
+    async admit({ registry, descriptor, reference }: Found) {
+      admitted.push(reference);
+      assertEquals(
+        await Array.fromAsync(registry.referrers(descriptor)),
+        [],
+      );
+    },
+  };
+  for (const given of [{}, options]) {
+    const to = createMemoryStore();
+    assertEquals(await importArchive(tar(files), to, given), [expected]);
+    await openImage(to, named.descriptor, { platform: "linux/amd64" });
+  }
+  const path = await Deno.makeTempDir({ prefix: "containerkit-" });
+  try {
+    for (const [name, bytes] of Object.entries(files)) {
+      await Deno.mkdir(`${path}/${name.slice(0, name.lastIndexOf("/") + 1)}`, {
+        recursive: true,
+      });
+      await Deno.writeFile(`${path}/${name}`, bytes);
+    }
+    const layout = await openLayout(path);
+    const listed = await layout.list();
+    assertEquals(listed.length, 2);
+    const { referrers } = storeRepository(layout, listed);
+    assertEquals(await Array.fromAsync(referrers(named.descriptor)), []);
+    const to = createMemoryStore();
+    assertEquals(await importLayout(layout, to, options), [expected]);
+    assertEquals(await to.stat(digestBytes(text)), undefined);
+  } finally {
+    await Deno.remove(path, { recursive: true });
+  }
+  assertEquals(admitted, [NAME, NAME]);
+  index.manifests[0].mediaType = MediaType.DockerSchema1;
+  files["index.json"] = encoder.encode(JSON.stringify(index));
+  await assertRejects(
+    () => importArchive(tar(files), createMemoryStore()),
+    SyntaxError,
+  );
 });
 
 Deno.test("copyContent() never leaves an image without its parts", async () => {

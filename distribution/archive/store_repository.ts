@@ -7,6 +7,7 @@
 import { type Descriptor, parseManifest } from "@containerkit/oci";
 import type { BlobStore } from "../blob_store.ts";
 import type { Repository } from "../open_repository.ts";
+import { isDocument } from "../_is_document.ts";
 import { readBlob } from "../_read_blob.ts";
 import { parseReference } from "../parse_reference.ts";
 
@@ -61,6 +62,7 @@ export function storeRepository(
     open: ({ digest }, options) => store.open(digest, options),
     async *referrers(subject, { artifactType, signal } = {}) {
       for (const { descriptor } of images) {
+        if (!isDocument(descriptor)) continue;
         const bytes = await read(
           descriptor,
           signal === undefined ? {} : { signal },
