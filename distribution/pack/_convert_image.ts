@@ -23,20 +23,33 @@ export function plain({ mediaType, digest, size }: Descriptor): Descriptor {
   return { mediaType, digest, size };
 }
 
+/** The annotations of layers that are found one's way in as they are compressed: of zstd:chunked and eStargz. */
+const CHUNKED_REGEXP =
+  /^(io\.(github\.)?containers\.(zstd-chunked|estargz)\.|containerd\.io\/snapshot\/stargz\/)/;
+
+/** The annotations that hold however a layer is compressed. */
+function lasting(
+  annotations: Readonly<Record<string, string>> = {},
+): { annotations?: Readonly<Record<string, string>> } {
+  const kept = Object.entries(annotations)
+    .filter(([name]) => !CHUNKED_REGEXP.test(name));
+  return kept.length === 0 ? {} : { annotations: Object.fromEntries(kept) };
+}
+
 /** Compresses a layer otherwise; its tar has to stay the same. */
 async function convertLayer(layer: Layer, work: Work): Promise<Layer> {
   const { compression = compressionOf(layer.mediaType), level } = work.options;
   const before = compressionOf(layer.mediaType);
   if (before === undefined || before === compression) return layer;
   const signal = withSignal(work.options);
-  const { annotations, diffId } = layer;
+  const { diffId } = layer;
   const stored = await storeLayer(
     work.store,
     readLayer(await layer.open(signal), signal).readable,
     {
       compression: compression!,
       ...(level === undefined ? {} : { level }),
-      ...(annotations === undefined ? {} : { annotations }),
+      ...lasting(layer.annotations),
       ...signal,
       isLayer: true,
     },

@@ -6,6 +6,7 @@
 
 import type { BlobStore } from "../blob_store.ts";
 import type { Layer } from "../image.ts";
+import { retype } from "./_rebuild.ts";
 import type { LayerInput, PackImageOptions } from "./pack_image.ts";
 import { packLayer } from "./pack_layer.ts";
 
@@ -22,7 +23,8 @@ export async function takeLayer(
     );
   }
   if (layer !== undefined) {
-    return annotations === undefined ? layer : { ...layer, annotations };
+    const typed = retype(layer, options.mediaTypes ?? "oci");
+    return annotations === undefined ? typed : { ...typed, annotations };
   }
   const stream = typeof archive === "function" ? await archive() : archive!;
   return await packLayer(store, stream, {

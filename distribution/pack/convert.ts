@@ -98,7 +98,10 @@ async function convertIndex(
       work,
       depth: depth + 1,
     });
-    entries.push({ ...entry, mediaType, digest, size });
+    // What stands there of its content is of the old one.
+    const { data: _data, urls: _urls, ...rest } = entry;
+    const kept = digest === entry.digest ? entry : rest;
+    entries.push({ ...kept, mediaType, digest, size });
   }
   const own = familyOf(descriptor.mediaType);
   const family = options.mediaTypes ?? own;

@@ -30,7 +30,7 @@ export interface LayerInput {
     | (() =>
       | ReadableStream<Uint8Array>
       | Promise<ReadableStream<Uint8Array>>);
-  /** A layer that is in the store, such as one of another image. */
+  /** A layer that is in the store, such as one of another image. It is described by the image's media types, whatever that one's are. */
   readonly layer?: Layer;
   /** The step that made it, as the config's history tells. */
   readonly history?: History;
@@ -77,7 +77,7 @@ function historyOf(layers: readonly LayerInput[]): History[] {
  * @param parts What it is made of.
  * @param options How layers are compressed, and whose media types are used.
  * @returns The image, which `push()` takes.
- * @throws {TypeError} If a layer is neither an archive nor a layer, or both, or its archive has not one byte.
+ * @throws {TypeError} If a layer is neither an archive nor a layer, or both, or its archive has not one byte, or Docker has no media type for it.
  * @throws {TarError} If an archive is no tar, or damaged.
  *
  * @see https://github.com/opencontainers/image-spec/blob/main/manifest.md

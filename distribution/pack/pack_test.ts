@@ -5,6 +5,7 @@ import {
   type ImageIndex,
   MediaType,
   parseManifest,
+  type Platform,
 } from "@containerkit/oci";
 import {
   TarError,
@@ -146,6 +147,25 @@ Deno.test("packImage() refuses a layer that is nothing or two things", async () 
     () => packImage(store, { layers: [{}] }),
     TypeError,
     "either an archive or a layer",
+  );
+});
+
+Deno.test("packImage() describes the layers of other images by its own media types", async () => {
+  const store = createMemoryStore();
+  const layers = [{ archive: () => tar({ a: "1" }) }];
+  const docker = await packImage(store, { layers }, { mediaTypes: "docker" });
+  const [layer] = docker.layers;
+  const { manifest } = await packImage(store, { layers: [{ layer: layer! }] });
+  assertEquals(manifest.layers[0]?.mediaType, MediaType.LayerGzip);
+  assertEquals(manifest.layers[0]?.digest, layer?.digest);
+  const foreign = { ...layer!, mediaType: MediaType.ForeignLayerZstd };
+  await assertRejects(
+    () =>
+      packImage(store, { layers: [{ layer: foreign }] }, {
+        mediaTypes: "docker",
+      }),
+    TypeError,
+    "docker has no media type",
   );
 });
 
@@ -516,6 +536,67 @@ Deno.test("appendLayer(), setConfig(), rebase() and squash() refuse, and convert
     await new Response(await store.open(index.digest)).bytes(),
   ) as ImageIndex;
   assertEquals(manifests[0]?.platform, undefined);
+});
+
+Deno.test("convert() keeps nothing that was said of the old bytes", async () => {
+  const store = createMemoryStore();
+  const annotations = {
+    "containerd.io/snapshot/stargz/toc.digest": "sha256:1",
+    "io.containers.estargz.uncompressed-size": "1",
+    "io.github.containers.zstd-chunked.manifest-checksum": "sha256:2",
+    "org.opencontainers.image.title": "kept",
+  };
+  const { descriptor, raw, layers: before } = await packImage(store, {
+    layers: [{ archive: tar({ a: "1" }), annotations }],
+    platform: PLATFORM,
+  });
+  const index = await packIndex(store, {
+    manifests: [{
+      ...descriptor,
+      platform: PLATFORM,
+      annotations: { a: "b" },
+      data: raw.manifest.toBase64(),
+      urls: ["https://example.com/manifest"],
+    }],
+  });
+  const same = await convert(store, index, { compression: "gzip" });
+  assertEquals(same.descriptor, index);
+  assertEquals(before[0]?.annotations, annotations);
+  const converted = await convert(store, index, { compression: "zstd" });
+  const { manifests } = parseManifest(
+    await new Response(await store.open(converted.descriptor.digest)).bytes(),
+  ) as ImageIndex;
+  const { digest, size, ...entry } = manifests[0]!;
+  assert(digest !== descriptor.digest && size > 0);
+  assertEquals(entry, {
+    mediaType: MediaType.Manifest,
+    platform: PLATFORM,
+    annotations: { a: "b" },
+  });
+  const { layers } = await openImage(store, converted.descriptor, {
+    platform: PLATFORM,
+  });
+  assertEquals(layers[0]?.annotations, {
+    "org.opencontainers.image.title": "kept",
+  });
+});
+
+Deno.test("rebase() takes the version of the operating system from the new base", async () => {
+  const store = createMemoryStore();
+  const windows = (version: string, features?: string[]) => ({
+    os: "windows",
+    architecture: "amd64",
+    "os.version": version,
+    ...(features && { "os.features": features }),
+  });
+  const base = (platform: Platform, text: string) =>
+    packImage(store, { layers: [{ archive: tar({ text }) }], platform });
+  const from = await base(windows("10.0.1", ["win32k"]), "1");
+  const to = await base(windows("10.0.2"), "2");
+  const image = await appendLayer(store, from, { archive: tar({ a: "1" }) });
+  const { config } = await rebase(store, image, { from, to });
+  assertEquals(config["os.version"], "10.0.2");
+  assertEquals(config["os.features"], undefined);
 });
 
 Deno.test("convert() gives an image without layers other media types", async () => {

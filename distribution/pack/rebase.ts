@@ -63,6 +63,9 @@ export async function rebase(
     );
   }
   const { os, architecture, variant } = to.config;
+  const { "os.version": version, "os.features": features } = to.config;
+  const { "os.version": _version, "os.features": _features, ...config } =
+    image.config;
   if (os !== image.config.os || architecture !== image.config.architecture) {
     throw new TypeError(
       `Cannot rebase "${image.descriptor.digest}": it is for ${image.config.os}/${image.config.architecture}, the base for ${os}/${architecture}`,
@@ -78,8 +81,11 @@ export async function rebase(
     ...options,
     layers: [...to.layers, ...image.layers.slice(count)],
     config: {
-      ...image.config,
+      ...config,
       ...(variant === undefined ? {} : { variant }),
+      // Windows runs what has the version of its own.
+      ...(version === undefined ? {} : { "os.version": version }),
+      ...(features === undefined ? {} : { "os.features": features }),
     },
     history: isTold ? [...base, ...own.slice(old.length)] : [],
   });
