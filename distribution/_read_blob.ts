@@ -17,6 +17,8 @@ export async function readBlob(
       `Cannot read "${descriptor.digest}": ${descriptor.size} bytes are more than ${limit}`,
     );
   }
+  // A store in memory has nothing to wait for, and looks at no signal.
+  signal?.throwIfAborted();
   const stream = await store.open(
     descriptor.digest,
     signal === undefined ? {} : { signal },

@@ -74,6 +74,7 @@ export async function copyContent(
   const walked = walk(from, descriptor, { ...signal, missing, platforms });
   for await (const one of walked) found.push(one);
   for (const { mediaType, digest, size } of found) {
+    options.signal?.throwIfAborted();
     if (await to.stat(digest) === undefined) {
       await storeStream(to, await from.open(digest, signal), {
         ...signal,

@@ -162,6 +162,34 @@ Deno.test("importArchive() and importLayout() pass over what a layout lists besi
   );
 });
 
+Deno.test("copyContent(), convert() and openImage() end when they are told to, though all is there", async () => {
+  const { store, image: { descriptor } } = await packed();
+  const signal = AbortSignal.abort(new Error("enough"));
+  for (
+    const call of [
+      () => copyContent(store, descriptor, { to: store, signal }),
+      () => convert(store, descriptor, { signal }),
+      () => openImage(store, descriptor, { signal }),
+    ]
+  ) await assertRejects(call, Error, "enough");
+  const controller = new AbortController();
+  const told: string[] = [];
+  await assertRejects(
+    () =>
+      copyContent(store, descriptor, {
+        to: store,
+        signal: controller.signal,
+        onProgress({ digest }) {
+          told.push(digest);
+          controller.abort(new Error("enough"));
+        },
+      }),
+    Error,
+    "enough",
+  );
+  assertEquals(told.length, 1);
+});
+
 Deno.test("copyContent() never leaves an image without its parts", async () => {
   const { store, image } = await packed();
   const other = createMemoryStore();
