@@ -6,6 +6,7 @@
 
 import {
   type Descriptor,
+  DigestMismatchError,
   type ImageManifest,
   parseManifest,
   verifyBytes,
@@ -24,6 +25,7 @@ import { JWS, NOTATION_ARTIFACT } from "./_notation.ts";
 import { type NotationEnvelope, readNotation } from "./_read_notation.ts";
 import type { SignatureFormat } from "./policy.ts";
 import type { Repository } from "../open_repository.ts";
+import { RegistryError } from "../registry_error.ts";
 import { signatureTag } from "./signature_tag.ts";
 
 /** What may be a signature. */
@@ -182,6 +184,33 @@ async function* findReferrers(wanted: Wanted): AsyncGenerator<Descriptor> {
   }
 }
 
+/** Whether it is about one manifest only: of another one the registry may well give all. */
+function isUnreadable(error: unknown): boolean {
+  return error instanceof SyntaxError || error instanceof RangeError ||
+    error instanceof DigestMismatchError ||
+    error instanceof Deno.errors.NotFound ||
+    (error instanceof RegistryError && error.status === 404);
+}
+
+/** What a manifest holds. One that cannot be read, which anybody may have put there, stands in the way of no other. */
+async function* readSource(
+  descriptor: Descriptor,
+  wanted: Wanted,
+  isFitting: (manifest: ImageManifest) => boolean,
+): AsyncGenerator<Candidate | Unreadable> {
+  const { digest } = descriptor;
+  try {
+    const manifest = await readManifest(descriptor, wanted);
+    if (manifest === undefined || !isFitting(manifest)) return;
+    yield* readLayers({ digest, manifest }, wanted);
+  } catch (error) {
+    wanted.signal?.throwIfAborted();
+    if (!isUnreadable(error)) throw error;
+    const reason = (error as Error).message;
+    yield { format: wanted.formats[0]!, source: digest, reason };
+  }
+}
+
 /**
  * Finds what may be a signature: cosign's tags first, then referrers.
  *
@@ -197,11 +226,7 @@ export async function* findCandidates(
         signatureTag(subject.digest, kind),
         signal === undefined ? {} : { signal },
       );
-      if (found === undefined) continue;
-      const manifest = await readManifest(found, wanted);
-      if (manifest !== undefined) {
-        yield* readLayers({ digest: found.digest, manifest }, wanted);
-      }
+      if (found !== undefined) yield* readSource(found, wanted, () => true);
     }
   }
   let count = 0;
@@ -209,9 +234,9 @@ export async function* findCandidates(
     if (++count > MAX_MANIFESTS) {
       throw new RangeError(`there are more than ${MAX_MANIFESTS} signatures`);
     }
-    const manifest = await readManifest(referrer, wanted);
     // A registry may list whatever it likes: the manifest itself has to name the image.
-    if (manifest?.subject?.digest !== subject.digest) continue;
-    yield* readLayers({ digest: referrer.digest, manifest }, wanted);
+    const isFitting = (manifest: ImageManifest) =>
+      manifest.subject?.digest === subject.digest;
+    yield* readSource(referrer, wanted, isFitting);
   }
 }

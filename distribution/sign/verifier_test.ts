@@ -354,6 +354,46 @@ Deno.test("verifier() refuses when there is nothing, and when the registry fails
   assert(error.cause instanceof Error);
 });
 
+Deno.test("verifier() finds a signature beside what cannot be read, and says why it cannot", async () => {
+  const bytes = (value: unknown) =>
+    new TextEncoder().encode(JSON.stringify(value));
+  const artifactType = "application/vnd.dev.sigstore.bundle.v0.3+json";
+  const twice = new TextEncoder().encode('{"a":1,"a":2}');
+  const many = bytes({
+    schemaVersion: 2,
+    mediaType: MediaType.Manifest,
+    config: describe(MediaType.Empty, "{}"),
+    layers: Array.from({ length: 200 }, () => describe(artifactType, "{}")),
+    subject,
+  });
+  const gone = describe(MediaType.Manifest, bytes({ gone: true }));
+  const bad = [
+    describe(MediaType.Manifest, twice),
+    describe(MediaType.Manifest, many),
+    { ...gone, size: 2 ** 40 },
+    gone,
+  ].map((one) => ({ ...one, artifactType }));
+  const source = await signedSource({ format: "bundle" });
+  source.manifests.set(bad[0]!.digest, twice);
+  source.manifests.set(bad[1]!.digest, many);
+  const good = [...source.listed];
+  source.referrers = () => listed([...bad, ...good]);
+  const { signatures } = await admit(keyPolicy(), source);
+  assertEquals(signatures.length, 1);
+  source.referrers = () => listed(bad);
+  const { refusals } = await assertRejects(
+    () => admit(keyPolicy(), source),
+    VerificationError,
+    "twice",
+  );
+  assertEquals(refusals.map(({ source }) => source), [
+    bad[0]!.digest,
+    bad[1]!.digest,
+    gone.digest,
+    gone.digest,
+  ]);
+});
+
 Deno.test("verifier() refuses a policy that cannot hold or that it does not understand", () => {
   const key = { type: "key" as const, key: pairOf("ecdsa-p256").publicKey };
   assertThrows(() => verifier({ authorities: [] }), TypeError);
