@@ -68,13 +68,13 @@ async function isImage(
 ): Promise<boolean> {
   const { config, layers } = manifest;
   if (
-    layers.length === 0 || config.size > LIMIT ||
+    config.size > LIMIT ||
     !layers.every(({ mediaType }) => isLayerType(mediaType))
   ) return false;
   const bytes = await readBlob(store, config, { limit: LIMIT, signal });
   try {
-    const { rootfs } = parseConfig(bytes, manifest) ?? {};
-    return rootfs?.diff_ids.length === layers.length;
+    const { os = "unknown", rootfs } = parseConfig(bytes, manifest) ?? {};
+    return os !== "unknown" && rootfs?.diff_ids.length === layers.length;
   } catch (error) {
     if (error instanceof SyntaxError) return false;
     throw error;

@@ -6,6 +6,7 @@
 
 import {
   type Descriptor,
+  DigestMismatchError,
   type ImageIndex,
   type ImageManifest,
   parseManifest,
@@ -36,6 +37,7 @@ export interface WalkOptions extends CallOptions {
  * Walks through a manifest or an index, and all that is below, each once: what is below first.
  *
  * @throws {Deno.errors.NotFound} If something is missing and must not be, or there is no image for one of the platforms.
+ * @throws {DigestMismatchError} If something has another size than is said where it is named.
  * @throws {RangeError} If there is more than anyone would put there.
  */
 export function walk(
@@ -43,7 +45,7 @@ export function walk(
   descriptor: Descriptor,
   options: WalkOptions,
 ): AsyncGenerator<Descriptor> {
-  const work = { ...options, store, seen: new Set<string>() };
+  const work = { ...options, store, seen: new Map<string, number>() };
   return visit(descriptor, { depth: 0, isEntry: false }, work);
 }
 
@@ -55,7 +57,8 @@ interface Place {
 
 interface Work extends WalkOptions {
   readonly store: Pick<BlobStore, "stat" | "open">;
-  readonly seen: Set<string>;
+  /** Sizes of what was walked through. */
+  readonly seen: Map<string, number>;
 }
 
 /** What is right below a manifest or an index. */
@@ -89,22 +92,29 @@ async function* visit(
   { depth, isEntry }: Place,
   work: Work,
 ): AsyncGenerator<Descriptor> {
-  const { digest, mediaType } = descriptor;
+  const { digest, mediaType, size } = descriptor;
   const { store, seen, missing, platforms, signal } = work;
   // What stands there as a layer too is still walked through as a manifest.
   const key = isDocument(descriptor) ? `manifest ${digest}` : digest;
-  if (seen.has(key)) return;
-  if (depth > MAX_DEPTH || seen.add(key).size > MAX_CONTENT) {
+  if (seen.get(key) === size) return;
+  if (depth > MAX_DEPTH || seen.set(key, size).size > MAX_CONTENT) {
     throw new RangeError(
       `Cannot walk through "${digest}": indexes stand in one another more than ${MAX_DEPTH} deep, or there is more than ${MAX_CONTENT} in them`,
     );
   }
-  if (await store.stat(digest) === undefined) {
+  const stat = await store.stat(digest);
+  if (stat === undefined) {
     // Parts of one image are never left out, only what an index lists; the same may be a part of something else.
     if (missing === "skip" && isEntry) return void seen.delete(key);
     throw new Deno.errors.NotFound(
       `Cannot find "${digest}" (${mediaType}): the store does not have it`,
     );
+  }
+  if (stat.size !== size) {
+    throw new DigestMismatchError(`walk through "${digest}"`, {
+      expected: `${size} bytes`,
+      actual: `${stat.size} bytes`,
+    });
   }
   if (isDocument(descriptor)) {
     const limit = MANIFEST_LIMIT;

@@ -90,6 +90,16 @@ Deno.test("exportArchive() writes the classic docker archive, which importArchiv
   ]);
 });
 
+Deno.test("exportArchive() writes an image without layers for docker", async () => {
+  const store = createMemoryStore();
+  const platform = { os: "linux", architecture: "amd64" };
+  const { descriptor } = await packImage(store, { platform, layers: [] });
+  const images = [{ descriptor, names: [NAME] }];
+  const archive = exportArchive(store, images, { format: "docker" });
+  const [image] = await importArchive(archive, createMemoryStore());
+  assertEquals(image?.names, [NAME]);
+});
+
 Deno.test("exportArchive() takes no artifact for an image of docker, whatever its layers are", async () => {
   const { store, bundle: { descriptor } } = await packedBundle();
   const images = [{ descriptor, names: [NAME] }];

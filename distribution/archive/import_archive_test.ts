@@ -4,7 +4,13 @@ import {
   assertInstanceOf,
   assertRejects,
 } from "@std/assert";
-import { digestBytes, DigestMismatchError, MediaType } from "@containerkit/oci";
+import {
+  describe,
+  type Descriptor,
+  digestBytes,
+  DigestMismatchError,
+  MediaType,
+} from "@containerkit/oci";
 import type { BlobStore } from "../blob_store.ts";
 import { openImage } from "../open_image.ts";
 import { createMemoryStore } from "../registry/create_memory_store.ts";
@@ -166,6 +172,38 @@ Deno.test("importArchive() refuses archives that lie or lead out of themselves",
     "index.json": encoder.encode('{"schemaVersion":2,"manifests":[]}'),
     "oci-layout": encoder.encode('{"imageLayoutVersion":"2.0.0"}'),
   }, "not known");
+});
+
+Deno.test("importArchive() refuses a manifest that says another size of a blob, also of one that is there", async () => {
+  const { store, image, named } = await packed();
+  const lie = (part: Descriptor) => ({ ...part, size: part.size + 1 });
+  const { config, layers } = image.manifest;
+  for (
+    const wrong of [
+      { layers: [lie(layers[0]!), layers[1]!] },
+      { layers: [...layers, lie(layers[0]!)] },
+      { config: lie(config) },
+    ]
+  ) {
+    const manifest = encoder.encode(
+      JSON.stringify({ ...image.manifest, ...wrong }),
+    );
+    const descriptor = describe(MediaType.Manifest, manifest);
+    const files = await untar(exportArchive(store, [named]));
+    files[`blobs/sha256/${descriptor.digest.slice(7)}`] = manifest;
+    files["index.json"] = encoder.encode(
+      JSON.stringify({ schemaVersion: 2, manifests: [descriptor] }),
+    );
+    for (const options of [{}, { admit: () => Promise.resolve() }]) {
+      for (const to of [createMemoryStore(), store]) {
+        await assertRejects(
+          () => importArchive(tar(files), to, options),
+          DigestMismatchError,
+          "bytes",
+        );
+      }
+    }
+  }
 });
 
 Deno.test("importArchive() goes on where an earlier one broke off", async () => {
