@@ -10,6 +10,17 @@ import { retype } from "./_rebuild.ts";
 import type { LayerInput, PackImageOptions } from "./pack_image.ts";
 import { packLayer } from "./pack_layer.ts";
 
+/** Lets go of the archives that nobody will read, so that the files behind them are closed. */
+export async function letGo(
+  inputs: readonly LayerInput[],
+  reason: unknown,
+): Promise<void> {
+  for (const { archive } of inputs) {
+    if (!(archive instanceof ReadableStream) || archive.locked) continue;
+    await archive.cancel(reason).catch(() => {});
+  }
+}
+
 /** Packs what has yet to be packed. */
 export async function takeLayer(
   store: BlobStore,

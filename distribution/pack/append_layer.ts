@@ -5,11 +5,11 @@
  */
 
 import type { BlobStore } from "../blob_store.ts";
-import type { Image } from "../image.ts";
+import type { Image, Layer } from "../image.ts";
 import { withSignal } from "../_store.ts";
 import { familyOf } from "./_media_types.ts";
-import { countsLayers, rebuild, stepsOf } from "./_rebuild.ts";
-import { takeLayer } from "./_take_layer.ts";
+import { checkImage, countsLayers, rebuild, stepsOf } from "./_rebuild.ts";
+import { letGo, takeLayer } from "./_take_layer.ts";
 import type { LayerInput } from "./pack_image.ts";
 import type { PackLayerOptions } from "./pack_layer.ts";
 
@@ -51,10 +51,17 @@ export async function appendLayer(
   options: LayerInput & AppendLayerOptions,
 ): Promise<Image> {
   const { history: step, ...rest } = options;
-  const layer = await takeLayer(store, rest, {
-    ...rest,
-    mediaTypes: familyOf(image.descriptor.mediaType),
-  });
+  let layer: Layer;
+  try {
+    checkImage(image);
+    layer = await takeLayer(store, rest, {
+      ...rest,
+      mediaTypes: familyOf(image.descriptor.mediaType),
+    });
+  } catch (error) {
+    await letGo([rest], error);
+    throw error;
+  }
   const { history = [] } = image.config;
   const isTold = countsLayers(stepsOf(image), image.layers.length) &&
     (history.length > 0 || step !== undefined);

@@ -15,7 +15,7 @@ import {
 import type { BlobStore } from "../blob_store.ts";
 import type { Image, Layer } from "../image.ts";
 import { FAMILIES } from "./_media_types.ts";
-import { takeLayer } from "./_take_layer.ts";
+import { letGo, takeLayer } from "./_take_layer.ts";
 import type { PackLayerOptions } from "./pack_layer.ts";
 import { storeImage, withSignal } from "../_store.ts";
 
@@ -23,7 +23,7 @@ import { storeImage, withSignal } from "../_store.ts";
 export interface LayerInput {
   /**
    * The tar: a stream, or what opens one. A snapshot's `diff()` gives one. One that is compressed is decompressed first, so
-   * `diff({ compression: "none" })` saves time. A stream is for one call: after one that failed, it is read already.
+   * `diff({ compression: "none" })` saves time. A stream is for one call: after one that failed, it is read or cancelled.
    */
   readonly archive?:
     | ReadableStream<Uint8Array>
@@ -102,8 +102,13 @@ export async function packImage(
   options: PackImageOptions = {},
 ): Promise<Image> {
   const layers: Layer[] = [];
-  for (const input of parts.layers) {
-    layers.push(await takeLayer(store, input, options));
+  try {
+    for (const input of parts.layers) {
+      layers.push(await takeLayer(store, input, options));
+    }
+  } catch (error) {
+    await letGo(parts.layers, error);
+    throw error;
   }
   const { created, author, platform = hostPlatform(), config, subject } = parts;
   const { annotations } = parts;

@@ -283,6 +283,38 @@ Deno.test("packLayer() and appendLayer() refuse what is no tar, by its first byt
   assert(await store.stat(digest));
 });
 
+Deno.test("packImage() and appendLayer() let go of the archives that they do not read", async () => {
+  const store = createMemoryStore();
+  const image = await packImage(store, { layers: [] });
+  const artifact = await packArtifact(store, { artifactType: "text/plain" });
+  const [layer] = (await pack({ a: "1" })).image.layers;
+  for (
+    const call of [
+      (archive: ReadableStream<Uint8Array>) =>
+        packImage(store, { layers: [{}, { archive }] }),
+      (archive: ReadableStream<Uint8Array>) =>
+        packImage(store, {
+          layers: [{ archive: ReadableStream.from([new Uint8Array(1)]) }, {
+            archive,
+          }],
+        }),
+      (archive: ReadableStream<Uint8Array>) =>
+        appendLayer(store, artifact, { archive }),
+      (archive: ReadableStream<Uint8Array>) =>
+        appendLayer(store, image, { archive, layer: layer! }),
+    ]
+  ) {
+    let isCancelled = false;
+    const archive = new ReadableStream<Uint8Array>({
+      cancel() {
+        isCancelled = true;
+      },
+    });
+    await assertRejects(() => call(archive));
+    assert(isCancelled);
+  }
+});
+
 Deno.test("packLayer() leaves no blob behind when it is aborted", async () => {
   const store = createMemoryStore();
   const controller = new AbortController();
