@@ -26,6 +26,7 @@ import { type NotationEnvelope, readNotation } from "./_read_notation.ts";
 import type { SignatureFormat } from "./policy.ts";
 import type { Repository } from "../open_repository.ts";
 import { RegistryError } from "../registry_error.ts";
+import { MAX_TAG } from "./_signature_image.ts";
 import { signatureTag } from "./signature_tag.ts";
 
 /** What may be a signature. */
@@ -222,8 +223,11 @@ export async function* findCandidates(
   const { subject, formats, registry, signal } = wanted;
   if (formats.includes("cosign")) {
     for (const kind of ["sig", "att"] as const) {
+      const tag = signatureTag(subject.digest, kind);
+      // That of a sha512 is longer than any registry takes.
+      if (tag.length > MAX_TAG) continue;
       const found = await registry.resolve(
-        signatureTag(subject.digest, kind),
+        tag,
         signal === undefined ? {} : { signal },
       );
       if (found !== undefined) yield* readSource(found, wanted, () => true);

@@ -18,6 +18,7 @@ import { signStatement } from "./_sign_statement.ts";
 import { hashesFor } from "./_signature.ts";
 import {
   encode,
+  MAX_TAG,
   type Part,
   signBytes,
   toImage,
@@ -77,6 +78,15 @@ export async function signCosign(
   options: SignImageOptions,
 ): Promise<Image> {
   const { storage = "tag", append, predicate } = options;
+  const tag = signatureTag(
+    subject.digest,
+    predicate === undefined ? "sig" : "att",
+  );
+  if (storage === "tag" && tag.length > MAX_TAG) {
+    throw new TypeError(
+      `Cannot sign in the format of cosign: the tag "${tag}" is longer than registries take; store it as a referrer`,
+    );
+  }
   const part = predicate === undefined
     ? await signPayload(subject, signer, options)
     : await signAttestation(subject, signer, options);
@@ -99,12 +109,7 @@ export async function signCosign(
     { config, layers: [part] },
     {
       append,
-      ...(isReferrer ? {} : {
-        ownTag: signatureTag(
-          subject.digest,
-          predicate === undefined ? "sig" : "att",
-        ),
-      }),
+      ...(isReferrer ? {} : { ownTag: tag }),
     },
   );
 }

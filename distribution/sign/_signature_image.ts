@@ -45,6 +45,9 @@ export async function signBytes(
   return signature;
 }
 
+/** Characters of the longest tag that registries take. */
+export const MAX_TAG = 128;
+
 /** Makes an image of what is signed, which knows its own place in a repository. */
 export function toImage(
   manifest: ImageManifest,

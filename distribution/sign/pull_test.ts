@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { digestBytes, isManifestType } from "@containerkit/oci";
 import { packImage } from "../pack/mod.ts";
+import { testImage } from "../_test_image.ts";
 import { pull } from "../pull.ts";
 import { push } from "../push.ts";
 import { createMemoryStore } from "../registry/create_memory_store.ts";
@@ -63,4 +64,43 @@ Deno.test("pull() with a verifier refuses before a layer is fetched, and stores 
   }
   assertEquals(digestBytes(layer), image.layers[0]?.diffId);
   assert(blobs().length > 0);
+});
+
+Deno.test("verifier() and sign() ask for no tag that is too long, as that of an image by sha512", async () => {
+  await using registry = createRegistry({ store: createMemoryStore() });
+  const paths: string[] = [];
+  await using server = Deno.serve({
+    hostname: "127.0.0.1",
+    port: 0,
+    onListen() {},
+  }, (request) => {
+    const { pathname } = new URL(request.url);
+    paths.push(pathname);
+    // As registries do that look at names first.
+    return /\/manifests\/[^:]{129,}$/.test(pathname)
+      ? new Response(null, { status: 400 })
+      : registry(request);
+  });
+  const image = testImage({ algorithm: "sha512" });
+  const { descriptor } = image;
+  const reference = `127.0.0.1:${server.addr.port}/app@${descriptor.digest}`;
+  await push(image, reference);
+  const { privateKey, publicKey } = generateKey("ecdsa-p256");
+  const signer = keySigner(privateKey);
+  const admit = verifier({ authorities: [{ type: "key", key: publicKey }] });
+  await assertRejects(
+    () => sign(descriptor, signer, { format: "cosign", reference }),
+    TypeError,
+    "store it as a referrer",
+  );
+  for (
+    const options of [
+      { format: "bundle" },
+      { format: "cosign", reference, storage: "referrer" },
+    ] as const
+  ) {
+    await push(await sign(descriptor, signer, options), reference);
+    await pull(reference, createMemoryStore(), { admit });
+  }
+  assertEquals(paths.filter((path) => path.includes(".sig")), []);
 });

@@ -79,7 +79,7 @@ export interface SignImageOptions {
  * @param signer The key.
  * @param options The format, and what else is said.
  * @returns The signature, which `push()` takes.
- * @throws {TypeError} If the format needs a name or a certificate that is missing, or has no such key.
+ * @throws {TypeError} If the format needs a name or a certificate that is missing, has no such key, or would have a tag that is too long, as cosign's for an image by sha512.
  * @throws {Error} If the signer signs with another key than it says.
  *
  * @see https://github.com/sigstore/cosign/blob/main/specs/SIGNATURE_SPEC.md
