@@ -42,7 +42,7 @@ export async function storeLayer(
 ): Promise<Layer> {
   const { compression, level, onProgress, isLayer = false } = options;
   const content = decompress(archive, withSignal(options));
-  const plain = isLayer ? content : content.pipeThrough(proveTar());
+  const plain = isLayer ? content : proveTar(content);
   const { readable, digests } = writeLayer(
     onProgress === undefined ? plain : count(plain, onProgress),
     {
