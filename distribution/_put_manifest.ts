@@ -122,14 +122,15 @@ export function toReferrer(
   const document: ImageManifest | ImageIndex = parseManifest(bytes, {
     mediaType: descriptor.mediaType,
   });
-  const artifactType = document.artifactType ??
+  // One that is empty says as much as none.
+  const artifactType = document.artifactType ||
     ("config" in document ? document.config.mediaType : undefined);
   const { mediaType, digest, size } = descriptor;
   return {
     mediaType,
     digest,
     size,
-    ...(artifactType === undefined ? {} : { artifactType }),
+    ...(artifactType ? { artifactType } : {}),
     ...(document.annotations === undefined
       ? {}
       : { annotations: document.annotations }),

@@ -9,6 +9,7 @@ import {
   EMPTY_DESCRIPTOR,
   MediaType,
 } from "@containerkit/oci";
+import { toReferrer } from "../_put_manifest.ts";
 import { encodeJson, storeBytes } from "../_store.ts";
 import { packImage, packIndex } from "../pack/mod.ts";
 import type { createMemoryStore } from "../registry/create_memory_store.ts";
@@ -20,6 +21,7 @@ import {
   importLayout,
   type NamedDescriptor,
   openLayout,
+  storeRepository,
 } from "./mod.ts";
 import { encoder, layerTar, NAME, packed, watched } from "./_test_archives.ts";
 
@@ -224,4 +226,28 @@ Deno.test("importArchive() and importLayout() ask once about an image with its s
       kind,
     );
   });
+});
+
+Deno.test("storeRepository() and the referrers' tag take an empty artifact type for none", async () => {
+  const { store, image } = await packed();
+  const { manifest } = image;
+  const bytes = encoder.encode(
+    JSON.stringify({
+      ...manifest,
+      artifactType: "",
+      subject: image.descriptor,
+    }),
+  );
+  const descriptor = describe(MediaType.Manifest, bytes);
+  await storeBytes(store, bytes, { descriptor });
+  const { referrers } = storeRepository(store, [image, { descriptor }]);
+  const artifactType = MediaType.Config;
+  const expected = [{ ...descriptor, artifactType }];
+  for (const options of [{}, { artifactType }]) {
+    assertEquals(
+      await Array.fromAsync(referrers(image.descriptor, options)),
+      expected,
+    );
+  }
+  assertEquals(toReferrer(descriptor, bytes), expected[0]);
 });

@@ -8,6 +8,7 @@ import { type Descriptor, parseManifest } from "@containerkit/oci";
 import type { BlobStore } from "../blob_store.ts";
 import type { Repository } from "../open_repository.ts";
 import { isDocument } from "../_is_document.ts";
+import { toReferrer } from "../_put_manifest.ts";
 import { readBlob } from "../_read_blob.ts";
 import { parseReference } from "../parse_reference.ts";
 
@@ -69,15 +70,10 @@ export function storeRepository(
         );
         const manifest = parseManifest(bytes, descriptor);
         if (manifest.subject?.digest !== subject.digest) continue;
-        const type = manifest.artifactType ??
-          ("config" in manifest ? manifest.config.mediaType : undefined);
-        if (artifactType !== undefined && type !== artifactType) continue;
-        const { annotations } = manifest;
-        yield {
-          ...descriptor,
-          ...(type === undefined ? {} : { artifactType: type }),
-          ...(annotations === undefined ? {} : { annotations }),
-        };
+        const referrer = toReferrer(descriptor, bytes);
+        if (
+          artifactType === undefined || referrer.artifactType === artifactType
+        ) yield referrer;
       }
     },
   };
