@@ -35,6 +35,22 @@ const LONGEST_MS = 60_000;
 /** One that ran so long was well: the row begins anew. */
 const WELL_MS = 10_000;
 
+const WORDS: readonly unknown[] = ["no", "always", "on-failure"];
+
+/** JSON that people write is no type. */
+function check(policy: RestartPolicy): void {
+  if (typeof policy !== "object") {
+    if (WORDS.includes(policy)) return;
+    throw new TypeError(
+      `Cannot restart by "${policy}": expected no, always or on-failure`,
+    );
+  }
+  if (Number.isInteger(policy.max) && policy.max >= 0) return;
+  throw new RangeError(
+    `Cannot restart at most ${policy.max} times: expected an integer from 0`,
+  );
+}
+
 /**
  * Decides whether a container that has ended is started again, and when. Each
  * time in a row it waits twice as long, from 100 ms to a minute. Pure: waiting
@@ -43,6 +59,8 @@ const WELL_MS = 10_000;
  * @param policy When it is started again.
  * @param state How it ended, and what was before.
  * @returns How many milliseconds to wait and the new count; `undefined` if it stays ended.
+ * @throws {TypeError} If there is no such policy.
+ * @throws {RangeError} If its `max` is no integer from 0.
  *
  * @example Usage
  * ```ts
@@ -61,6 +79,7 @@ export function nextRestart(
   policy: RestartPolicy,
   state: RestartState,
 ): { readonly delay: number; readonly restarts: number } | undefined {
+  check(policy);
   if (policy === "no" || state.stopped) return undefined;
   if (policy !== "always" && state.status.success) return undefined;
   const restarts = state.ran >= WELL_MS ? 0 : state.restarts;

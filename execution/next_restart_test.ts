@@ -1,5 +1,5 @@
-import { assertEquals } from "@std/assert";
-import { nextRestart } from "./mod.ts";
+import { assertEquals, assertThrows } from "@std/assert";
+import { nextRestart, type RestartPolicy } from "./mod.ts";
 
 const failed = { status: { success: false }, restarts: 0, ran: 1 };
 const fine = { ...failed, status: { success: true } };
@@ -28,4 +28,22 @@ Deno.test("nextRestart() waits longer each time in a row, and begins anew after 
 
 Deno.test("nextRestart() leaves alone what was asked to end", () => {
   assertEquals(nextRestart("always", { ...failed, stopped: true }), undefined);
+});
+
+Deno.test("nextRestart() refuses a policy that is none", () => {
+  const state = { status: { success: true }, restarts: 0, ran: 5 };
+  const restart = (policy: unknown) => () =>
+    nextRestart(policy as RestartPolicy, state);
+  assertThrows(
+    restart("unless-stopped"),
+    TypeError,
+    'Cannot restart by "unless-stopped": expected no, always or on-failure',
+  );
+  for (const max of [NaN, -1, 1.5, "3", undefined]) {
+    assertThrows(
+      restart({ on: "failure", max }),
+      RangeError,
+      `most ${max} times`,
+    );
+  }
 });
