@@ -82,6 +82,7 @@ export interface Pruned {
  * @returns What was removed.
  * @throws {AggregateError} If it cannot be told of some repositories what they need, as a manifest cannot be read: they are left
  * alone, and all others are pruned.
+ * @throws {RangeError} If `grace` is no number from 0.
  *
  * @example Free the layers of an image that was deleted
  * ```ts
@@ -114,6 +115,12 @@ export async function pruneRegistry(
   options: PruneRegistryOptions,
 ): Promise<Pruned> {
   const { index, grace = DAY, signal } = options;
+  // Nothing is younger than NaN: what is being pushed would go.
+  if (!(grace >= 0)) {
+    throw new RangeError(
+      `Cannot prune with a grace of ${grace} ms: expected a number from 0`,
+    );
+  }
   const pruner = new Pruner(options, Date.now() - grace);
   const held = await RepositoryIndex.allHolders(index, signal);
   const names = new Set([
@@ -165,6 +172,7 @@ class Pruner {
     const all = new Set([...held, ...await repository.manifests()]);
     const left = needed.order(all.difference(needed.digests)).toReversed();
     const next = async ({ digests }: Needed) => {
+      signal?.throwIfAborted();
       const digest = left.pop()!;
       if (digests.has(digest)) return;
       if (await this.#needs.isFresh(repository, digest)) return;
@@ -175,7 +183,6 @@ class Pruner {
       return;
     }
     while (left.length > 0) {
-      signal?.throwIfAborted();
       using _lock = await index.lock({ exclusive: true, signal });
       const start = performance.now();
       const needed = await this.#needs.of(repository);

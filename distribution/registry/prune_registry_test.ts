@@ -409,6 +409,46 @@ Deno.test("pruneRegistry() leaves a repository alone of which it cannot read a m
   for (const digest of set.blobs.keys()) assert(await store.stat(digest));
 });
 
+Deno.test("pruneRegistry() refuses a grace that is no number, and removes nothing", async () => {
+  await using world = start();
+  const { api, store } = world;
+  const path = `/v2/a/blobs/uploads/?digest=${layer.digest}`;
+  await api.ask("POST", path, 201, { body: blob });
+  for (const grace of [NaN, -1]) {
+    await assertRejects(
+      () => world.prune({ grace }),
+      RangeError,
+      "expected a number from 0",
+    );
+  }
+  assert(await store.stat(layer.digest));
+});
+
+Deno.test("pruneRegistry() ends by its signal also where it only tells", async () => {
+  await using world = start();
+  const { api } = world;
+  const set = new DataSet();
+  set.image({ layers: 3 });
+  for (const [digest, bytes] of set.blobs) await api.push(bytes, digest);
+  const controller = new AbortController();
+  let told = 0;
+  await assertRejects(
+    () =>
+      world.prune({
+        grace: 0,
+        dryRun: true,
+        signal: controller.signal,
+        onProgress() {
+          told++;
+          controller.abort(new Error("enough"));
+        },
+      }),
+    Error,
+    "enough",
+  );
+  assertEquals(told, 1);
+});
+
 Deno.test("pruneRegistry() leaves blobs in the store if asked, and ends by its signal", async () => {
   await using world = start();
   const { api, index, store } = world;
