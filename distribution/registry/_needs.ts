@@ -79,9 +79,13 @@ export class Needs {
   async #leads(
     repository: RepositoryIndex,
   ): Promise<ReadonlyMap<string, readonly string[]>> {
-    const leads = new Map<string, readonly string[]>();
-    const add = (digest: string, more: readonly string[]) =>
-      leads.set(digest, [...leads.get(digest) ?? [], ...more]);
+    const leads = new Map<string, string[]>();
+    // One may be the subject of as many as anybody pushes.
+    const add = (digest: string, more: readonly string[]) => {
+      const known = leads.get(digest);
+      if (known === undefined) leads.set(digest, [...more]);
+      else for (const one of more) known.push(one);
+    };
     for (const digest of await repository.manifests()) {
       const { lists, subject } = await this.#read(repository, digest);
       add(digest, lists);
