@@ -56,7 +56,7 @@ async function fetchOnce(
   const tell = (type: TransferEvent["type"]) =>
     onProgress?.({ type, descriptor, offset });
   try {
-    writer = await openWriter(store, descriptor, target.signal);
+    writer = await openWriter(store, descriptor, target);
     if (skip > 0 || writer.offset > size) await writer.truncate?.(0);
     offset = writer.offset;
     tell("start");
@@ -104,9 +104,12 @@ export function fetchRef(digest: string): string {
 export function openWriter(
   store: BlobStore,
   descriptor: Descriptor,
-  signal: AbortSignal | undefined,
+  { signal, ref = fetchRef(descriptor.digest) }: {
+    readonly signal?: AbortSignal | undefined;
+    readonly ref?: string;
+  },
 ): Promise<BlobWriter> {
-  return store.writer(fetchRef(descriptor.digest), {
+  return store.writer(ref, {
     descriptor,
     wait: true,
     ...(signal === undefined ? {} : { signal }),

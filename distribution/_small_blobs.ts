@@ -9,16 +9,20 @@ import { embedded, readBlob } from "./_read_blob.ts";
 import type { Target } from "./_target.ts";
 import type { BlobStore, BlobWriter } from "./blob_store.ts";
 
-/** Writes a small blob into a store, unless it is there. */
+/**
+ * Writes a small blob into a store, unless it is there.
+ *
+ * @param options With `ref` it is written under that, and waits for nobody who fetches the same.
+ */
 export async function saveBlob(
   store: BlobStore,
   descriptor: Descriptor,
   bytes: Uint8Array,
-  options: { signal?: AbortSignal | undefined } = {},
+  options: { signal?: AbortSignal | undefined; ref?: string } = {},
 ): Promise<void> {
   let writer: BlobWriter | undefined;
   try {
-    writer = await openWriter(store, descriptor, options.signal);
+    writer = await openWriter(store, descriptor, options);
     if (writer.offset > 0) await writer.truncate?.(0);
     await writer.write(bytes.subarray(writer.offset));
     await writer.commit(descriptor.size, descriptor.digest);

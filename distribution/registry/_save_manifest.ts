@@ -14,7 +14,9 @@ export async function saveManifest(
 ): Promise<void> {
   const { digest, mediaType, size } = descriptor;
   await context.locks.run(digest, async () => {
-    await saveBlob(context.store, descriptor, bytes);
+    // Somebody may be fetching it as a blob, and for long: all other changes would wait too, once the index is pruned.
+    const ref = `manifest-${digest.replace(":", "-")}`;
+    await saveBlob(context.store, descriptor, bytes, { ref });
     await repository.setManifest(digest, {
       mediaType,
       size,

@@ -244,3 +244,18 @@ Deno.test("createRegistry() forgets uploads of an earlier process, and nothing e
   // The one of the upload is there still: only a store that commits forgets it.
   assertEquals(begun.size, 3);
 });
+
+Deno.test("createRegistry() takes a manifest while somebody fetches the same as a blob", async () => {
+  const store = createMemoryStore();
+  await using registry = createRegistry({ store });
+  const body = JSON.stringify({ schemaVersion: 2, manifests: [] });
+  const digest = digestBytes(body);
+  const fetching = await store.writer(`pull-${digest.replace(":", "-")}`);
+  const { status } = await ask(registry, ["PUT", `a/manifests/${digest}`], {
+    body,
+    headers: { "content-type": MediaType.Index },
+  });
+  assertEquals(status, 201);
+  assertEquals(await store.stat(digest), { size: body.length });
+  await fetching.abort();
+});
