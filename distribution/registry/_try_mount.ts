@@ -6,31 +6,36 @@ import { type Call, change } from "./_context.ts";
 import { RepositoryIndex } from "./_repository_index.ts";
 
 /** Takes a blob of another repository, if the client may. */
-export function tryMount(call: Call, digest: string): Promise<boolean> {
+export async function tryMount(call: Call, digest: string): Promise<boolean> {
   const { context, repository } = call;
-  return change(context, () =>
+  // Before anything is locked: who decides on it may take as long as they like.
+  const source = await findSource(call, digest);
+  if (source === undefined) return false;
+  return await change(context, () =>
     context.locks.run(digest, async () => {
-      const isAllowed = await canMount(call, digest);
-      if (isAllowed) await repository.setBlob(digest);
-      return isAllowed;
+      const isThere = await source.hasBlob(digest) &&
+        await context.store.stat(digest) !== undefined;
+      if (isThere) await repository.setBlob(digest);
+      return isThere;
     }));
 }
 
-/** Whether a blob is in a repository that the client may pull from. */
-async function canMount(call: Call, digest: string): Promise<boolean> {
-  const { context, repository, request, url } = call;
-  if (!isDigest(digest)) return false;
+/** A repository that has a blob and that the client may pull from. */
+async function findSource(
+  { context, repository, request, url }: Call,
+  digest: string,
+): Promise<RepositoryIndex | undefined> {
+  if (!isDigest(digest)) return undefined;
   const from = url.searchParams.get("from") ??
     (await repository.holders(digest))[0];
-  if (from === undefined || !REPOSITORY_REGEXP.test(from)) return false;
-  if (!await new RepositoryIndex(context.index, from).hasBlob(digest)) {
-    return false;
-  }
+  if (from === undefined || !REPOSITORY_REGEXP.test(from)) return undefined;
+  const source = new RepositoryIndex(context.index, from);
+  if (!await source.hasBlob(digest)) return undefined;
   try {
     await authorize(request, { action: "pull", repository: from }, context);
-    return await context.store.stat(digest) !== undefined;
+    return source;
   } catch (error) {
-    if (error instanceof ApiError) return false;
+    if (error instanceof ApiError) return undefined;
     throw error;
   }
 }

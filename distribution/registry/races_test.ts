@@ -259,3 +259,21 @@ Deno.test("createRegistry() takes a manifest while somebody fetches the same as 
   assertEquals(await store.stat(digest), { size: body.length });
   await fetching.abort();
 });
+
+Deno.test("createRegistry() holds nobody up while it is decided whether a client may mount", async () => {
+  const index = createMemoryIndex();
+  await using registry = createRegistry({
+    store: createMemoryStore(),
+    index,
+    async authorize({ action, repository }) {
+      if (action !== "pull" || repository !== "a") return true;
+      using _alone = await index.lock({ exclusive: true });
+      return true;
+    },
+  });
+  const body = testBytes(10);
+  const digest = digestBytes(body);
+  await upload(registry, "a", body);
+  const path = `b/blobs/uploads/?mount=${digest}&from=a`;
+  assertEquals((await ask(registry, ["POST", path])).status, 201);
+});
