@@ -24,9 +24,15 @@ export async function handleBlob(
         size: info.size,
         mediaType: "application/octet-stream",
       };
-      return here === undefined
-        ? await passBlob(call, content)
-        : await sendBlob(call, content);
+      try {
+        return here === undefined
+          ? await passBlob(call, content)
+          : await sendBlob(call, content);
+      } catch (error) {
+        // It was removed since.
+        if (error instanceof Deno.errors.NotFound) throw unknownBlob();
+        throw error;
+      }
     }
     case "DELETE":
       return await change(context, () =>

@@ -77,7 +77,12 @@ async function get(call: Call, reference: string): Promise<Response> {
       `the manifest is "${mediaType}", which the request does not accept`,
     );
   }
-  return await sendBlob(call, { digest, size, mediaType });
+  try {
+    return await sendBlob(call, { digest, size, mediaType });
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) throw unknown();
+    throw error;
+  }
 }
 
 async function put(call: Call, reference: string): Promise<Response> {

@@ -22,8 +22,7 @@ export function passBlob(call: Call, content: BlobContent): Promise<Response> {
       await kept;
       return await store.open(digest, { offset: start, length: end - start });
     } catch (error) {
-      const isGone = error instanceof Deno.errors.NotFound;
-      if (isGone || isMissing(error)) throw unknownBlob();
+      if (isMissing(error)) throw unknownBlob();
       throw error;
     }
   });

@@ -277,3 +277,32 @@ Deno.test("createRegistry() holds nobody up while it is decided whether a client
   const path = `b/blobs/uploads/?mount=${digest}&from=a`;
   assertEquals((await ask(registry, ["POST", path])).status, 201);
 });
+
+Deno.test("createRegistry() does not know what is removed just as it is asked for", async () => {
+  const inner = createMemoryStore();
+  let asked: string | undefined;
+  await using registry = createRegistry({
+    store: {
+      ...inner,
+      async stat(digest) {
+        const info = await inner.stat(digest);
+        if (digest === asked) await inner.delete(digest);
+        return info;
+      },
+    },
+  });
+  const body = JSON.stringify({ schemaVersion: 2, manifests: [] });
+  const headers = { "content-type": MediaType.Index };
+  const blob = testBytes(10);
+  await upload(registry, "a", blob);
+  await ask(registry, ["PUT", "a/manifests/1"], { body, headers });
+  for (
+    const [path, digest] of [
+      [`a/blobs/${digestBytes(blob)}`, digestBytes(blob)],
+      ["a/manifests/1", digestBytes(body)],
+    ] as const
+  ) {
+    asked = digest;
+    assertEquals((await ask(registry, ["GET", path])).status, 404);
+  }
+});
