@@ -152,11 +152,16 @@ function pairOf(
 }
 
 /** How the host's end is a port of the bridge. */
-function portOf({ published, confine }: Plan): LinkChange {
-  // Whatever becomes of the rules, confined ones do not see one another.
-  if (confine !== undefined) return { port: { isolated: true } };
-  // A port of the host may lead back to where the packet came from.
-  return published.length > 0 ? { port: { hairpin: true } } : {};
+function portOf(plan: Plan): LinkChange["port"] {
+  return {
+    // The bridge learns also from frames that no rule sees, those to groups of the link: it would send another's here.
+    ...(isGuarded(plan) && { learning: false }),
+    // Whatever becomes of the rules, confined ones do not see one another.
+    ...(plan.confine !== undefined && { isolated: true }),
+    // A port of the host may lead back to where the packet came from.
+    ...(plan.confine === undefined && plan.published.length > 0 &&
+      { hairpin: true }),
+  };
 }
 
 /** Makes the pair on the bridge; starts over if the bridge goes in between. */
@@ -175,10 +180,7 @@ export async function createPair(
         route,
         [
           pairOf(name, { plan, netns, bridge }),
-          setLink(name, {
-            alias: plan.tag,
-            ...portOf(plan),
-          }),
+          setLink(name, { alias: plan.tag, port: portOf(plan) }),
           takeKey(name, plan),
           ...claimBridge(bridge, plan),
         ],

@@ -13,7 +13,7 @@ import {
   within,
 } from "./_nft_match.ts";
 import { ADVERTISEMENT, icmpv6Type, SOLICITATION } from "./_nft_icmpv6.ts";
-import type { RuleSet } from "./_rule_set.ts";
+import type { RuleSet, RuleSetElement } from "./_rule_set.ts";
 import type { ConfinedLink, ConfinementException } from "./confinement.ts";
 import { parseIp } from "./ip.ts";
 import { MessageWriter } from "./message_writer.ts";
@@ -40,6 +40,9 @@ function wayThere(): NftExpression {
     .attributeBe32(3, 2).bytes;
   return { type: "raw", name: "fib", data };
 }
+
+/** The set of the links. */
+export const LINKS = "links";
 
 const FAMILIES = {
   ip: { number: 4, size: 4, source: 12, destination: 16, type: TYPE.ipv4 },
@@ -77,16 +80,49 @@ const IS_ANSWER: readonly NftExpression[] = [
   equal(Uint8Array.of(IP_CT_DIR_REPLY)),
 ];
 
-/** Without it no packet finds its way; connection tracking leaves it out. */
-function discovery(chain: string): NatRule[] {
+/** To this host, or to a group. */
+const NOT_TO_ONE: readonly NftExpression[] = [
+  { type: "fib", register: REG },
+  equal(host32(RTN_UNICAST), "neq"),
+];
+
+/** It comes from this link: no router has led it on. */
+const FROM_LINK: readonly NftExpression[] = [
+  { type: "payload", base: "network", offset: 7, length: 1, register: REG },
+  equal(Uint8Array.of(255)),
+];
+
+/**
+ * Without it no packet finds its way; connection tracking leaves it out. What
+ * else it is, such as one that is led on, has to be caught: whoever forges it
+ * could talk to anybody.
+ */
+function discovery(
+  chain: string,
+  within: readonly NftExpression[],
+): NatRule[] {
   return [SOLICITATION, ADVERTISEMENT].map((type) => ({
     chain,
     comment: `neighbor discovery ${type}`,
-    expressions: [...family("ip6"), ...icmpv6Type(type), ACCEPT],
+    expressions: [...family("ip6"), ...icmpv6Type(type), ...within, ACCEPT],
   }));
 }
 
+/** It came by, or goes out by, a confined link. */
+export function onLink(key: "iifname" | "oifname"): NftExpression[] {
+  return [
+    { type: "meta", key, register: REG },
+    { type: "lookup", set: LINKS, register: REG },
+  ];
+}
+
 const BASE_RULES: readonly NatRule[] = [
+  {
+    chain: "from",
+    // All else comes by the bridge. This was to a group of the link, and no rule for frames has seen it.
+    comment: "links",
+    expressions: [...onLink("iifname"), DROP],
+  },
   ...NAMES.map((name) => ({
     chain: "from",
     comment: name,
@@ -106,7 +142,7 @@ const BASE_RULES: readonly NatRule[] = [
     comment: "published ports",
     expressions: [...published("neq"), ACCEPT],
   },
-  ...discovery("inward"),
+  ...discovery("inward", FROM_LINK),
   { chain: "inward", comment: "all else", expressions: [DROP] },
 ];
 
@@ -143,13 +179,22 @@ function allowRules(
   }));
 }
 
-/** What a link may send: the chain has its name. */
+/** The chain of what a link may send; a link may have the name of another chain. */
+export const chainOf = (link: string): string => `of-${link}`;
+
 function linkRules(
-  { link: chain, bridge, deny = [], allow = [] }: ConfinedLink,
+  { link, bridge, deny = [], allow = [] }: ConfinedLink,
 ): NatRule[] {
+  const chain = chainOf(link);
   return [
     { chain, comment: "answers", expressions: [...IS_ANSWER, ACCEPT] },
-    ...discovery(chain),
+    ...discovery(chain, NOT_TO_ONE),
+    {
+      chain,
+      // Before what is allowed, which may be a prefix. An address of the host has no way.
+      comment: `neighbors on ${bridge}`,
+      expressions: [wayThere(), equal(linkName(bridge)), reject()],
+    },
     ...allow.flatMap((exception) => allowRules(chain, exception)),
     ...deny.map((prefix) => ({
       chain,
@@ -158,18 +203,9 @@ function linkRules(
     })),
     {
       chain,
-      comment: `neighbors on ${bridge}`,
-      expressions: [wayThere(), equal(linkName(bridge)), reject()],
-    },
-    {
-      chain,
       comment: "host",
       // Its addresses, and all that several listen to.
-      expressions: [
-        { type: "fib", register: REG },
-        equal(host32(RTN_UNICAST), "neq"),
-        reject(),
-      ],
+      expressions: [...NOT_TO_ONE, reject()],
     },
   ];
 }
@@ -185,6 +221,33 @@ export function placeKey(
   return key;
 }
 
+/** The sets of links and addresses behind them. */
+function pairs(): RuleSet["sets"] {
+  return Object.fromEntries(NAMES.flatMap((name) => {
+    const { number, size, type } = FAMILIES[name];
+    const spec = {
+      keyType: TYPE.ifname << BITS | type,
+      keyLength: 16 + size,
+    };
+    return [
+      [`from${number}`, { ...spec, verdicts: true }],
+      [`to${number}`, spec],
+    ];
+  }));
+}
+
+function elementsOf(one: ConfinedLink): RuleSetElement[] {
+  return one.addresses.map(parseIp).flatMap((address) => {
+    const number = address.length === 4 ? 4 : 6;
+    const key = placeKey(one.bridge, address);
+    const verdict = { verdict: "jump", chain: chainOf(one.link) } as const;
+    return [
+      { set: `from${number}`, of: one, element: { key, verdict } },
+      { set: `to${number}`, of: one, element: { key } },
+    ];
+  });
+}
+
 /** All that is to be in the table for these links. */
 export function confinedFlows(links: readonly ConfinedLink[]): RuleSet {
   const filter = { type: "filter", priority: PRIORITY } as const;
@@ -194,30 +257,18 @@ export function confinedFlows(links: readonly ConfinedLink[]): RuleSet {
       from: { ...filter, hook: "prerouting" },
       to: { ...filter, hook: "postrouting" },
       inward: undefined,
-      ...Object.fromEntries(links.map(({ link }) => [link, undefined])),
+      ...Object.fromEntries(
+        links.map(({ link }) => [chainOf(link), undefined]),
+      ),
     },
-    sets: Object.fromEntries(NAMES.flatMap((name) => {
-      const { number, size, type } = FAMILIES[name];
-      const spec = {
-        keyType: TYPE.ifname << BITS | type,
-        keyLength: 16 + size,
-      };
-      return [[`from${number}`, { ...spec, verdicts: true }], [
-        `to${number}`,
-        spec,
-      ]];
-    })),
+    sets: {
+      [LINKS]: { keyType: TYPE.ifname, keyLength: 16 },
+      ...pairs(),
+    },
     rules: [...BASE_RULES, ...links.flatMap(linkRules)],
-    elements: links.flatMap((one) =>
-      one.addresses.map(parseIp).flatMap((address) => {
-        const number = address.length === 4 ? 4 : 6;
-        const key = placeKey(one.bridge, address);
-        const verdict = { verdict: "jump", chain: one.link } as const;
-        return [
-          { set: `from${number}`, of: one, element: { key, verdict } },
-          { set: `to${number}`, of: one, element: { key } },
-        ];
-      })
-    ),
+    elements: links.flatMap((one) => [
+      { set: LINKS, of: one, element: { key: linkName(one.link) } },
+      ...elementsOf(one),
+    ]),
   };
 }

@@ -7,7 +7,7 @@ import {
   LISTENERS,
   SOLICITATION,
 } from "./_nft_icmpv6.ts";
-import { placeKey } from "./_confine_flows.ts";
+import { LINKS, onLink, placeKey } from "./_confine_flows.ts";
 import type { RuleSet } from "./_rule_set.ts";
 import type { ConfinedLink } from "./confinement.ts";
 import { parseIp } from "./ip.ts";
@@ -20,8 +20,6 @@ const NAME_WORDS = 4;
 /** Before the bridge learns where an address is from what it forwards. */
 const PRIORITY = -300;
 const ETHERTYPES = { ip: [8, 0], arp: [8, 6], ip6: [0x86, 0xdd] } as const;
-/** The set of the links. */
-export const LINKS = "links";
 
 const ACCEPT: NftExpression = { type: "verdict", verdict: "accept" };
 
@@ -80,32 +78,29 @@ function linkLocal(place: Place): NftExpression[] {
   ];
 }
 
-function onLink(key: "iifname" | "oifname"): NftExpression[] {
-  return [
-    { type: "meta", key, register: REG },
-    { type: "lookup", set: LINKS, register: REG },
-  ];
-}
+/** What an address may be that is its own. */
+const OWN6 = [
+  ["own", (place: Place) => among("from6", place)],
+  ["on the link", linkLocal],
+] as const;
 
 const CHECK: readonly (readonly [string, ...NftExpression[]])[] = [
   ["hardware address", ...among("macs", SENDER, { inverted: true }), DROP],
   ["arp, is it free", ...kind("arp"), ...zero(ARP_SENDER), ACCEPT],
   ["arp", ...kind("arp"), ...among("from4", ARP_SENDER), ACCEPT],
   ["ip", ...kind("ip"), ...among("from4", SOURCE), ACCEPT],
-  [
-    "advertised",
-    ...kind("ip6"),
-    ...icmpv6Type(ADVERTISEMENT),
-    ...among("from6", ADVERTISED),
-    ACCEPT,
-  ],
-  [
-    "advertised on the link",
-    ...kind("ip6"),
-    ...icmpv6Type(ADVERTISEMENT),
-    ...linkLocal(ADVERTISED),
-    ACCEPT,
-  ],
+  ...OWN6.flatMap(([name, isOwn]) =>
+    OWN6.map(([source, isSource]) =>
+      [
+        `advertised ${name} ${source}`,
+        ...kind("ip6"),
+        ...icmpv6Type(ADVERTISEMENT),
+        ...isOwn(ADVERTISED),
+        ...isSource(SOURCE6),
+        ACCEPT,
+      ] as const
+    )
+  ),
   [
     "advertised of others",
     ...kind("ip6"),

@@ -1,5 +1,5 @@
 /** How links are confined: what is in the tables for them, and what is missing there. */
-import { confinedFlows } from "./_confine_flows.ts";
+import { chainOf, confinedFlows } from "./_confine_flows.ts";
 import { confinedFrames } from "./_confine_frames.ts";
 import type { NatView } from "./_nat_plan.ts";
 import { listRuleNames } from "./_list_rule_names.ts";
@@ -191,9 +191,10 @@ export async function removeConfined(
     }
     const chains = await view.nft.request(listNftChains(ref), view.wait);
     for (const { link } of gone.values()) {
-      if (!chains.includes(link)) continue;
-      part.deleteRules(link);
-      part.deleteChain(link);
+      const chain = chainOf(link);
+      if (!chains.includes(chain)) continue;
+      part.deleteRules(chain);
+      part.deleteChain(chain);
     }
     batch.wires.push(...part.wires);
   }

@@ -66,11 +66,13 @@ function writeForwarding(
   spec: ForwardingSpec,
   index: number,
 ): void {
+  const isOwn = spec.table === "self";
   writeNeighborHeader(writer, {
     family: AF_BRIDGE,
     index,
-    state: STATES.permanent | STATES.noarp,
-    flags: spec.table === "self" ? NTF.SELF : NTF.MASTER,
+    // In a bridge's, `permanent` would be an address of the bridge itself.
+    state: isOwn ? STATES.permanent | STATES.noarp : STATES.noarp,
+    flags: isOwn ? NTF.SELF : NTF.MASTER,
   });
   if (spec.destination !== undefined) {
     writer.attribute(NDA.DST, parseIp(spec.destination));

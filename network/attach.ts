@@ -12,10 +12,12 @@ import { Attachment } from "./attachment.ts";
 import type { AttachOptions } from "./attach_options.ts";
 import type { ConfinedLink } from "./confinement.ts";
 import { deleteLink } from "./delete_link.ts";
+import { forgetFlowsOf } from "./_address_flows.ts";
 import { getLink } from "./get_link.ts";
 import { formatIp } from "./ip.ts";
 import { isSame } from "./_nat_memory.ts";
 import { NatTable } from "./nat_table.ts";
+import { addNeighbor } from "./neighbor.ts";
 import { NetNs, type NetNsSource } from "./net_ns.ts";
 import { NetlinkError } from "./netlink_error.ts";
 import { formatPrefix } from "./prefix.ts";
@@ -167,11 +169,15 @@ export async function attach(
       wait,
     );
     await nat.add({ confine: [confine] }, wait);
+    await forgetFlowsOf(confine.addresses);
   }
   if (plan.checkMac) {
     await addMacCheck({ link: link.name, mac: plan.mac, key: plan.key }, wait);
   }
   if (isGuarded(plan)) {
+    // The bridge does not learn it, and would send what is for it to every port.
+    const place = { link: link.index, mac: plan.mac };
+    await route.request(addNeighbor(place, { ifExists: "replace" }), wait);
     await route.request(setLink(link.index, { up: true }), wait);
   }
   await configure(inner, link.parent!, { plan, wait });

@@ -4,9 +4,12 @@ import { output } from "./_programs_test.ts";
 import {
   attach,
   createLink,
+  getLink,
+  listNeighbors,
   NetNs,
   parseIp,
   parseMac,
+  readSysctl,
   RouteSocket,
   setLink,
   writeSysctl,
@@ -45,11 +48,11 @@ function arp(sender: string, to = EVERYONE): Frame {
 }
 
 /** A datagram of IPv4. */
-function ip(source: string): number[] {
+function ip(source: string, destination = "8.8.8.8"): number[] {
   const header = [
     ...[0x45, 0, 0, 28, 0, 1, 0, 0, 64, 17, 0, 0],
     ...parseIp(source),
-    ...parseIp("8.8.8.8"),
+    ...parseIp(destination),
   ];
   const sum = header.reduce(
     (sum, byte, at) => sum + (at % 2 === 0 ? byte << 8 : byte),
@@ -109,6 +112,11 @@ const FRAMES: readonly [name: string, frame: Frame, passes: boolean][] = [
   ["IPv6 from its address of the link", ip6(LOCAL, UDP, datagram), false],
   ["an advertisement of itself", ip6(OWN, ICMPV6, about(136, OWN)), true],
   ["an advertisement of another", ip6(OWN, ICMPV6, about(136, OTHERS)), false],
+  [
+    "an advertisement of itself from another's address",
+    ip6(OTHERS, ICMPV6, about(136, OWN)),
+    false,
+  ],
   [
     "an advertisement of another behind a header",
     ip6(OWN, 0, [ICMPV6, 0, 1, 4, 0, 0, 0, 0, ...about(136, OTHERS)]),
@@ -178,6 +186,113 @@ rootTest(
           [name, , passes],
         ) => [name, confine === undefined || passes]),
       );
+    }
+  },
+  need("nft"),
+);
+
+/** A group of the link, which a bridge takes for its own business: LLDP. */
+const NEAREST = "01:80:c2:00:00:0e";
+
+/** The namespace of one that is attached, and a program inside that writes frames, to groups of the link too. */
+async function writer(netns: NetNs): Promise<Tun> {
+  using inner = new RouteSocket({ netns });
+  await inner.request(
+    createLink({
+      kind: "bridge",
+      name: "inner0",
+      multicastSnooping: false,
+      groupForwardMask: 0x4000,
+    }),
+  );
+  const tap = new Tun({ kind: "tap", name: "tap0", netns });
+  for (const link of ["eth0", "tap0"]) {
+    await inner.request(setLink(link, { master: "inner0" }));
+  }
+  for (const link of ["inner0", "tap0"]) {
+    await inner.request(setLink(link, { up: true }));
+  }
+  return tap;
+}
+
+rootTest(
+  "attach() with confine or checkMac learns no hardware address from a frame that no rule sees",
+  async () => {
+    const another = "02:00:00:00:00:99";
+    for (const guard of [{}, { checkMac: true }, { confine: {} }]) {
+      using netns = NetNs.create();
+      await using one = await attach(netns, {
+        bridge: "ckt0",
+        address: "10.77.0.2/24",
+        gateway: "10.77.0.1",
+        mac: MY_MAC,
+        ...guard,
+      });
+      using tap = await writer(netns);
+      using route = new RouteSocket();
+      const { index } = (await route.request(getLink(one.link)))!;
+      const known = async () =>
+        (await route.request(listNeighbors({ family: "bridge" })))
+          .filter(({ link }) => link === index).map(({ mac }) => mac);
+      tap.write(frame([0x88, 0xcc], [0, 0], { from: another, to: NEAREST }));
+      const isGuarded = Object.keys(guard).length > 0;
+      // What came after it has arrived.
+      tap.write(arp("10.77.0.2"));
+      using host = NetNs.current();
+      await until(
+        "the end of its way",
+        () =>
+          output(host, "ip", ["neigh", "show", "dev", "ckt0"]).includes(MY_MAC),
+      );
+      const macs = await known();
+      assertEquals(macs.includes(another), !isGuarded, Object.keys(guard)[0]);
+      assertEquals(macs.includes(MY_MAC), true);
+    }
+  },
+  need("ip"),
+);
+
+rootTest(
+  "a confined container does not reach the host by frames that a bridge leaves to the link they come by",
+  async () => {
+    using host = NetNs.current();
+    const nft = (...words: string[]) => output(host, "nft", words);
+    // Who takes what comes by its source alone is the host's own affair.
+    const loose = "net/ipv4/conf/all/rp_filter";
+    const before = readSysctl(loose);
+    using undo = new DisposableStack();
+    undo.defer(() => writeSysctl(loose, before));
+    writeSysctl(loose, "0");
+    for (const confine of [undefined, {}]) {
+      using netns = NetNs.create();
+      await using _one = await attach(netns, {
+        bridge: "ckt0",
+        address: "10.77.0.2/24",
+        gateway: "10.77.0.1",
+        mac: MY_MAC,
+        confine,
+      });
+      using tap = await writer(netns);
+      using judge = new DisposableStack();
+      for (const [family, rule] of [["inet", "udp dport 2"], ["bridge", ""]]) {
+        nft(`add table ${family} judge`);
+        judge.defer(() => void nft(`delete table ${family} judge`));
+        nft(
+          `add chain ${family} judge input { type filter hook input priority 0; }`,
+        );
+        nft(
+          `add rule ${family} judge input ${
+            rule || `ether daddr ${LAST}`
+          } counter`,
+        );
+      }
+      const count = (family: string) =>
+        Number(/packets (\d+)/.exec(nft(`list table ${family} judge`))![1]);
+      tap.write(frame(TYPE.ip, ip("10.77.0.2", "10.77.0.1"), { to: NEAREST }));
+      // Where this is, what was sent before it is too.
+      tap.write(arp("10.77.0.2", LAST));
+      await until("the end of its way", () => count("bridge") === 1);
+      assertEquals(count("inet"), confine === undefined ? 1 : 0);
     }
   },
   need("nft"),

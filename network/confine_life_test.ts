@@ -293,7 +293,7 @@ rootTest(
     for (
       const words of [
         "flush ruleset",
-        `flush chain inet containerkit-confined ${one.link}`,
+        `flush chain inet containerkit-confined of-${one.link}`,
         "flush chain bridge containerkit-confined check",
         "flush map inet containerkit-confined from4",
         "flush set bridge containerkit-confined links",
@@ -306,7 +306,7 @@ rootTest(
     }
     using nft = new NftSocket();
     const ref = { family: "inet", table: "containerkit-confined" } as const;
-    const chain = one.link;
+    const chain = `of-${one.link}`;
     const [first] = await nft.request(listNftRules({ ...ref, chain }));
     const batch = new NftBatch(ref.family, ref.table);
     batch.deleteRules(chain, first!.handle);

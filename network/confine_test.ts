@@ -242,7 +242,9 @@ rootTest(
     using netns = NetNs.create();
     using free = NetNs.create();
     using other = NetNs.create();
-    await using _one = await join(netns, 2, { confine: {} });
+    // What is allowed may hold the network of the bridge.
+    const allow = ["10.77.0.0/16", "fd77::/16"].map((address) => ({ address }));
+    await using _one = await join(netns, 2, { confine: { allow } });
     await using _two = await join(other, 3, { confine: {} });
     await using beside = await join(free, 9);
     const pairs = [

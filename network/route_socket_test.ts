@@ -271,6 +271,11 @@ rootTest("forwarding tables are as bridge(8) has them", async () => {
     table.map(({ mac }) => mac).toSorted(),
     seen.map(({ mac }: { mac: string }) => mac).toSorted(),
   );
+  // As `permanent` it would be an address of the bridge itself.
+  const added = seen.find(({ mac }: { mac: string }) =>
+    mac === "02:00:00:00:00:aa"
+  );
+  assertEquals(added.state, "static");
   assertEquals(
     await route.request(
       deleteNeighbor({ link: "port0", mac: "02:00:00:00:00:aa" }),
