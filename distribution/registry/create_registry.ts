@@ -101,6 +101,7 @@ const ROUTE_REGEXP =
  *
  * @param options The store, and what is allowed.
  * @returns The handler.
+ * @throws {RangeError} If a limit is no number from 0, or a page has no place for a name.
  *
  * @see https://github.com/opencontainers/distribution-spec/blob/main/spec.md
  *
@@ -116,16 +117,24 @@ const ROUTE_REGEXP =
  * ```
  */
 export function createRegistry(options: CreateRegistryOptions): Registry {
+  const {
+    manifestLimit = MANIFEST_LIMIT,
+    blobLimit = Infinity,
+    minimumChunk = 0,
+    pageSize = PAGE_SIZE,
+  } = options;
+  checkNumbers({ manifestLimit, blobLimit, minimumChunk });
+  checkNumbers({ pageSize }, 1);
   const context: Context = {
     store: options.store,
     index: options.index ?? createMemoryIndex(),
     uploads: new Uploads(options.store),
     pulls: new Pulls(options.upstream?.signal),
     locks: new Locks(),
-    manifestLimit: options.manifestLimit ?? MANIFEST_LIMIT,
-    blobLimit: options.blobLimit ?? Infinity,
-    minimumChunk: options.minimumChunk ?? 0,
-    pageSize: options.pageSize ?? PAGE_SIZE,
+    manifestLimit,
+    blobLimit,
+    minimumChunk,
+    pageSize,
     readOnly: options.readOnly ?? false,
     upstream: options.upstream,
     authorize: options.authorize,
@@ -154,6 +163,16 @@ export function createRegistry(options: CreateRegistryOptions): Registry {
       await context.uploads[Symbol.asyncDispose]();
     },
   });
+}
+
+/** Nothing is above NaN: a limit that came of a number that is none would not be one. */
+function checkNumbers(numbers: Record<string, number>, least = 0): void {
+  for (const [name, value] of Object.entries(numbers)) {
+    if (value >= least) continue;
+    throw new RangeError(
+      `Cannot make a registry with a ${name} of ${value}: expected a number from ${least}`,
+    );
+  }
 }
 
 /** What a method wants to do. */

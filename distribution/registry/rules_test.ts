@@ -1,7 +1,7 @@
 /**
  * What a registry holds to beyond what the conformance suite asks.
  */
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertThrows } from "@std/assert";
 import { digestBytes, EMPTY_DESCRIPTOR, MediaType } from "@containerkit/oci";
 import { testBytes } from "../_test_image.ts";
 import { createMemoryStore, createRegistry } from "./mod.ts";
@@ -151,6 +151,21 @@ Deno.test("createRegistry() says that its disk is full, and keeps nothing of an 
   }
   assertEquals(faults, [failure, failure]);
   assertEquals(kept.size, 0);
+});
+
+Deno.test("createRegistry() refuses a limit that is no number", () => {
+  const limits = { manifestLimit: 0, blobLimit: 0, minimumChunk: 0 };
+  const store = createMemoryStore();
+  for (const [name, least] of Object.entries({ ...limits, pageSize: 1 })) {
+    for (const wrong of [NaN, least - 1]) {
+      assertThrows(
+        () => createRegistry({ store, [name]: wrong }),
+        RangeError,
+        `with a ${name} of ${wrong}: expected a number from ${least}`,
+      );
+    }
+    createRegistry({ store, [name]: least });
+  }
 });
 
 Deno.test("createRegistry() is read-only, or asks who it is", async () => {
