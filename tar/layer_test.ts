@@ -442,7 +442,7 @@ pureTest(
 Deno.test("writeLayer() lets sockets have their turn", async () => {
   const chunk = pattern(1 << 16);
   const write = () =>
-    writeLayer(streamOf(...Array(400).fill(chunk))).readable
+    writeLayer(streamOf(...Array(2000).fill(chunk))).readable
       .pipeTo(new WritableStream());
   assertGreater(await countEchoes(write()), 10);
   const many = [write(), write(), write(), write()];
