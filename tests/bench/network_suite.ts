@@ -1,5 +1,6 @@
 import { CloneFlag, openAt, setNs, unshare } from "@containerkit/libc";
 import {
+  addAddress,
   attach,
   type AttachOptions,
   createLink,
@@ -374,6 +375,8 @@ export async function suite(bench: Bench): Promise<void> {
         address: "02:00:00:00:00:01",
       }),
     ]);
+    // What comes by a port has to find its way.
+    await route.request(addAddress(BRIDGE, "10.55.0.1/16"));
     writeSysctl("net.ipv4.ip_forward", "1");
     for (let round = 0; round < 30; round++) await timeAttach(folder);
     const inC = await attachInC(folder, BRIDGE);
