@@ -20,9 +20,9 @@ const FIELDS = ["architecture", "os", "rootfs", "config", "history"];
  */
 export function parseConfig(
   bytes: Uint8Array,
-  { config: { mediaType, digest } }: Pick<ImageManifest, "config">,
+  manifest: Pick<ImageManifest, "config">,
 ): ImageConfig | undefined {
-  if (!CONFIG_TYPES.includes(mediaType)) return undefined;
+  if (!hasImageConfig(manifest)) return undefined;
   try {
     return parseImageConfig(bytes);
   } catch (cause) {
@@ -30,7 +30,7 @@ export function parseConfig(
     if (saysNothing(bytes)) return undefined;
     const message = cause.message.replace(
       /^Cannot parse image config:/,
-      () => `Cannot parse image config "${digest}":`,
+      () => `Cannot parse image config "${manifest.config.digest}":`,
     );
     throw new SyntaxError(message, { cause });
   }
@@ -51,6 +51,8 @@ function saysNothing(bytes: Uint8Array): boolean {
 }
 
 /** Whether a manifest may be that of an image, by the type of its config; the config itself has the last word. */
-export function hasImageConfig({ config }: ImageManifest): boolean {
+export function hasImageConfig(
+  { config }: Pick<ImageManifest, "config">,
+): boolean {
   return CONFIG_TYPES.includes(config.mediaType);
 }

@@ -100,8 +100,7 @@ export function holdNewborn(): Disposable {
 
 /** What others have left to this program is looked for, and reaped in a while. */
 export function noticeOrphans(): void {
-  listen();
-  rest();
+  if (!listening && mayLeave()) listen();
 }
 
 function listen(): void {
@@ -112,18 +111,21 @@ function listen(): void {
   soon();
 }
 
-/** Ends the listening when there is nothing that could leave an orphan. */
-function rest(): void {
-  if (!listening || held.size > 0 || starts.size > 0) return;
+/** Whether a child is an orphan, or could leave one. */
+function mayLeave(): boolean {
   const children = childrenOf();
   for (const pid of kept.keys()) if (!children.includes(pid)) kept.delete(pid);
-  const mayLeave = children.some((pid) => {
+  return children.some((pid) => {
     const stat = processStat(pid);
     return stat?.state === "Z"
       ? isOrphan(pid, stat)
       : kept.has(pid) || isContained(pid, containers());
   });
-  if (mayLeave) return;
+}
+
+/** Ends the listening when there is nothing that could leave an orphan. */
+function rest(): void {
+  if (!listening || held.size > 0 || starts.size > 0 || mayLeave()) return;
   listening = false;
   Deno.removeSignalListener("SIGCHLD", soon);
   clearTimeout(timer);

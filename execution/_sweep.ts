@@ -29,9 +29,12 @@ interface Start {
 
 const starting = new Set<Start>();
 
-/** Children of this program that nobody holds and that pass the test; a scan, for the rare case only. */
-function strays(test: (pid: number, stat: ProcessStat) => boolean): number[] {
-  return allChildren().filter((pid) => {
+/** Children of this program that nobody holds and that pass the test. */
+function strays(
+  test: (pid: number, stat: ProcessStat) => boolean,
+  children: readonly number[],
+): number[] {
+  return children.filter((pid) => {
     const stat = processStat(pid);
     return stat !== undefined && !isHeld(pid) && test(pid, stat);
   });
@@ -51,14 +54,24 @@ async function end(pid: number): Promise<void> {
   }
 }
 
-/** Ends and reaps children of this program that nobody holds. */
+/**
+ * Ends and reaps children of this program that nobody holds.
+ *
+ * @param list Gives the children; all of them takes a scan, for the rare case only.
+ */
 export async function sweep(
   test: (pid: number, stat: ProcessStat) => boolean,
+  list: () => readonly number[] = allChildren,
 ): Promise<void> {
+  const tried = new Set<number>();
   for (;;) {
-    const pids = strays(test);
+    // One that cannot be held, for want of descriptors, stays.
+    const pids = strays(test, list()).filter((pid) => !tried.has(pid));
     if (pids.length === 0) return;
-    for (const pid of pids) await end(pid);
+    for (const pid of pids) {
+      tried.add(pid);
+      await end(pid);
+    }
   }
 }
 
@@ -75,23 +88,16 @@ export function noteAdopted(
   cgroups: CgroupPaths,
   first?: ProcessIdentity,
 ): () => Promise<void> {
-  const zombies = childrenOf().filter((pid) =>
-    pid === first?.pid ||
+  const children = childrenOf().filter((pid) =>
     !isHeld(pid) && !isKept(pid) && isInside(pid, cgroups)
   );
   const noted = new Map(
-    [...zombies, ...cgroupPids(cgroups)]
+    [...children, ...cgroupPids(cgroups)]
       .map((pid) => [pid, processStat(pid)?.startTime]),
   );
   if (first !== undefined) noted.set(first.pid, first.startTime);
-  return async () => {
-    for (const [pid, startTime] of noted) {
-      const stat = processStat(pid);
-      const isAdopted = stat?.startTime === startTime &&
-        stat?.parent === Deno.pid && !isHeld(pid);
-      if (isAdopted) await end(pid);
-    }
-  };
+  return () =>
+    sweep((pid, { startTime }) => noted.get(pid) === startTime, childrenOf);
 }
 
 /**

@@ -7,6 +7,7 @@
 import type { History, ImageConfig } from "@containerkit/oci";
 import type { BlobStore } from "../blob_store.ts";
 import type { Image, Layer } from "../image.ts";
+import { hasImageConfig } from "../_parse_config.ts";
 import { compressionOf, FAMILIES, familyOf } from "./_media_types.ts";
 import type { MediaTypes } from "./media_types.ts";
 import { type CallOptions, storeImage } from "../_store.ts";
@@ -58,9 +59,8 @@ export function stepsOf(
  * say nothing of the kind.
  */
 export function isImage({ manifest, config, layers }: Image): boolean {
-  const { mediaType } = manifest.config;
-  return Object.values(FAMILIES).some((types) => types.config === mediaType) &&
-    config.os !== "unknown" && config.rootfs.diff_ids.length === layers.length;
+  return hasImageConfig(manifest) && config.os !== "unknown" &&
+    config.rootfs.diff_ids.length === layers.length;
 }
 
 /**

@@ -212,6 +212,7 @@ async function pullMissing(
   call: Call,
   document: ImageManifest | ImageIndex,
 ): Promise<void> {
+  if (call.context.upstream === undefined) return;
   for (const digest of blobsOf(document)) {
     if (await statHere(call, digest) !== undefined) continue;
     const behind = await statBehind(call, digest);
