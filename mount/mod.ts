@@ -21,6 +21,7 @@ export * from "./mount.ts";
 export * from "./mount_fd.ts";
 export * from "./mount_on.ts";
 export * from "./mounted.ts";
+export * from "./needs_recovery.ts";
 export * from "./open.ts";
 export * from "./parse_mountinfo.ts";
 export * from "./parse_options.ts";

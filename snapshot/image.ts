@@ -11,11 +11,10 @@
  */
 
 import { ioctl, openAt, OpenFlag, SyscallError } from "@containerkit/libc";
-import { open as openMount } from "@containerkit/mount";
+import { needsRecovery, open as openMount } from "@containerkit/mount";
 import { cloneFile } from "@containerkit/mount/reflink";
 import { checkFilesystem } from "./_filesystem.ts";
 import { destroyTree } from "./_folders.ts";
-import { hasJournal } from "./_has_journal.ts";
 import { openStore } from "./_open_store.ts";
 import { runTool } from "./_run_tool.ts";
 import { type Backing, WholeDriver } from "./_whole.ts";
@@ -95,7 +94,7 @@ async function openContent(
 
 /** Has what a power cut left in the journal written to its place. */
 async function playJournalBack(folder: Folder): Promise<void> {
-  if (!hasJournal(imageOf(folder))) return;
+  if (!needsRecovery(imageOf(folder))) return;
   await using _content = await openMounted(folder, { readonly: false });
 }
 

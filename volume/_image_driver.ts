@@ -1,5 +1,10 @@
 import { ioctl, openAt, OpenFlag, SyscallError } from "@containerkit/libc";
-import { LoopDevice, mount, statMount } from "@containerkit/mount";
+import {
+  LoopDevice,
+  mount,
+  needsRecovery,
+  statMount,
+} from "@containerkit/mount";
 import { lockFile, tryLockFile } from "@containerkit/state";
 import type { Place, VolumeDriver } from "./_driver.ts";
 import { filesystemUsage } from "./_filesystem_usage.ts";
@@ -9,11 +14,6 @@ import { runProgram } from "./_run_program.ts";
 
 const FIFREEZE = 0xc0045877;
 const FITHAW = 0xc0045878;
-
-/** Where ext4 says in its superblock what whoever uses it must know of, and that its journal is not empty. */
-const SUPERBLOCK = 1024;
-const FEATURE_INCOMPAT = 0x60;
-const RECOVER = 4;
 
 /** The smallest images that the programs make. */
 const SMALLEST = { ext4: 256 * 1024, xfs: 300 * 1024 * 1024 } as const;
@@ -163,7 +163,8 @@ export const imageDriver: VolumeDriver = {
     // Mounted elsewhere: then it grows in use.
     if (device !== undefined) return false;
     const action = `resize volume "${place.row.name}"`;
-    if (hasJournal(image)) {
+    // Else resize2fs would have what is in the journal written over its own.
+    if (needsRecovery(image)) {
       await using _mounted = await mount(
         imageDriver.mounts(place),
         place.staged!,
@@ -196,18 +197,6 @@ export const imageDriver: VolumeDriver = {
     await file.sync();
   },
 };
-
-/**
- * Whether something is in the journal of ext4 alone, as after a power cut. Mounting writes it to its place; a program that changes
- * the filesystem without would have all of that written over its own.
- */
-function hasJournal(image: string): boolean {
-  using file = Deno.openSync(image);
-  file.seekSync(SUPERBLOCK + FEATURE_INCOMPAT, Deno.SeekMode.Start);
-  const features = new Uint8Array(4);
-  file.readSync(features);
-  return (new DataView(features.buffer).getUint32(0, true) & RECOVER) !== 0;
-}
 
 /**
  * The loop device that still shows an image, held open: a mount of it gets the
