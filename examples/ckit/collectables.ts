@@ -2,11 +2,8 @@ import type { Collectable } from "@containerkit/content";
 import { createCollectable } from "@containerkit/distribution/registry";
 import type { Context } from "./command.ts";
 import { listSandboxes } from "./sandbox_record.ts";
-import {
-  openRegistryIndex,
-  openSnapshots,
-  snapshotterNames,
-} from "./stores.ts";
+import { openRegistryIndex } from "./registry_index.ts";
+import { openSnapshots, snapshotterNames } from "./stores.ts";
 import { openVolumeStore } from "./volumes.ts";
 
 function exists(path: string): boolean {

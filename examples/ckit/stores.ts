@@ -1,9 +1,5 @@
 import { openStore, type Store } from "@containerkit/content";
 import {
-  createFileIndex,
-  type PrunableIndex,
-} from "@containerkit/distribution/registry";
-import {
   openOverlay,
   type OpenSnapshotterOptions,
   openTarindex,
@@ -29,11 +25,6 @@ export const snapshotterNames: readonly string[] = Object.keys(DRIVERS);
 /** Opens the content store of a root. */
 export function openContent({ root }: Context): Promise<Store> {
   return openStore({ root });
-}
-
-/** Opens what the registry of a root knows of its repositories. */
-export function openRegistryIndex(root: string): PrunableIndex {
-  return createFileIndex(`${root}/registry`);
 }
 
 /**

@@ -21,7 +21,7 @@ import { type Arguments, type Command, UsageError } from "../command.ts";
 import { fullName } from "../images.ts";
 import { formatSize, withProgress } from "../progress.ts";
 import { readStdin } from "../read_stdin.ts";
-import { openRegistryIndex } from "../stores.ts";
+import { openRegistryIndex } from "../registry_index.ts";
 import { gc } from "./registry_gc.ts";
 
 function onlyWord({ words }: Arguments, what: string): string {

@@ -14,7 +14,7 @@ import {
 } from "../command.ts";
 import { parseMoment } from "../moment.ts";
 import { formatSize } from "../progress.ts";
-import { openRegistryIndex } from "../stores.ts";
+import { openRegistryIndex } from "../registry_index.ts";
 
 const DAY = "24h";
 
