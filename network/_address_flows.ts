@@ -1,7 +1,7 @@
+import { forgetFlows } from "./_forget_flows.ts";
 import { parseIp } from "./ip.ts";
-import { NetlinkError } from "./netlink_error.ts";
 import { NftSocket } from "./nft_socket.ts";
-import { deleteFlow, listFlows } from "./unstable_conntrack.ts";
+import type { RequestOptions } from "./route_socket.ts";
 
 /**
  * Forgets the flows of who had these addresses before: what is confined would
@@ -9,30 +9,22 @@ import { deleteFlow, listFlows } from "./unstable_conntrack.ts";
  */
 export async function forgetFlowsOf(
   addresses: readonly string[],
+  wait: RequestOptions,
 ): Promise<void> {
   const mine = new Set(addresses);
+  const families = new Set(
+    addresses.map((address) =>
+      parseIp(address).length === 4 ? "ipv4" as const : "ipv6" as const
+    ),
+  );
   using nft = new NftSocket();
-  for (
-    const family of new Set(
-      addresses.map((address) =>
-        parseIp(address).length === 4 ? "ipv4" as const : "ipv6" as const
+  await forgetFlows(
+    nft,
+    [...families].map((family) => ({ family })),
+    ({ original, reply }) =>
+      [original, reply].some(({ source, destination }) =>
+        mine.has(source) || mine.has(destination)
       ),
-    )
-  ) {
-    try {
-      for (const flow of await nft.request(listFlows({ family }))) {
-        const { original, reply } = flow;
-        const ends = [original, reply]
-          .flatMap(({ source, destination }) => [source, destination]);
-        if (ends.some((end) => mine.has(end))) {
-          await nft.request(deleteFlow(flow));
-        }
-      }
-    } catch (error) {
-      // A kernel without this interface forgets by itself, later.
-      const isMissing = error instanceof NetlinkError &&
-        error.code === "EOPNOTSUPP";
-      if (!isMissing) throw error;
-    }
-  }
+    wait,
+  );
 }

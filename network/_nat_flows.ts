@@ -1,6 +1,6 @@
 /** Which flows end when ports are opened or closed. */
 import type { CheckedPort } from "./_nat_ports.ts";
-import { forgetFlows } from "./_port_flows.ts";
+import { forgetPortFlows } from "./_port_flows.ts";
 import type { NftSocket } from "./nft_socket.ts";
 import type { PublishedPort } from "./published_port.ts";
 import type { Flow } from "./unstable_conntrack.ts";
@@ -22,7 +22,7 @@ export function forgetStale(
   ports: readonly CheckedPort[],
 ): Promise<void> {
   const datagrams = ports.filter(({ protocol }) => protocol === "udp");
-  return forgetFlows(nft, datagrams, isStale);
+  return forgetPortFlows(nft, datagrams, isStale);
 }
 
 /** Ends what goes through ports that are closed. */
@@ -30,5 +30,5 @@ export function forgetLed(
   nft: NftSocket,
   ports: readonly PublishedPort[],
 ): Promise<void> {
-  return forgetFlows(nft, ports, isLedBy);
+  return forgetPortFlows(nft, ports, isLedBy);
 }

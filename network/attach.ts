@@ -169,7 +169,7 @@ export async function attach(
       wait,
     );
     await nat.add({ confine: [confine] }, wait);
-    await forgetFlowsOf(confine.addresses);
+    await forgetFlowsOf(confine.addresses, wait);
   }
   if (plan.checkMac) {
     await addMacCheck({ link: link.name, mac: plan.mac, key: plan.key }, wait);
