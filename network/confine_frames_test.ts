@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { need, rootTest, until } from "@containerkit/tests";
 import { output } from "./_programs_test.ts";
+import { join, openWorld } from "./_world_test.ts";
 import {
   attach,
   createLink,
@@ -36,15 +37,15 @@ function frame(
   return Uint8Array.from({ length }, (_, at) => bytes[at] ?? 0);
 }
 
-function arp(sender: string, to = EVERYONE): Frame {
+function arp(sender: string, to = EVERYONE, from = MY_MAC): Frame {
   const message = [
     ...[0, 1, 8, 0, 6, 4, 0, 1],
-    ...parseMac(MY_MAC),
+    ...parseMac(from),
     ...parseIp(sender),
     ...[0, 0, 0, 0, 0, 0],
     ...parseIp("10.77.0.1"),
   ];
-  return frame(TYPE.arp, message, { to });
+  return frame(TYPE.arp, message, { from, to });
 }
 
 /** A datagram of IPv4. */
@@ -63,13 +64,22 @@ function ip(source: string, destination = "8.8.8.8"): number[] {
     .concat([0, 1, 0, 2, 0, 8, 0, 0]);
 }
 
-function ip6(source: string, next: number, payload: Bytes): Frame {
+function ip6(
+  source: string,
+  next: number,
+  payload: Bytes,
+  { destination = next === UDP ? "2001:db8::1" : "ff02::1", ...macs }: {
+    destination?: string;
+    from?: string;
+    to?: string;
+  } = {},
+): Frame {
   return frame(TYPE.ip6, [
     ...[0x60, 0, 0, 0, 0, payload.length, next, 255],
     ...parseIp(source),
-    ...parseIp(next === UDP ? "2001:db8::1" : "ff02::1"),
+    ...parseIp(destination),
     ...payload,
-  ]);
+  ], macs);
 }
 
 /** A message of ICMPv6 about an address, or about none. */
@@ -128,6 +138,52 @@ const FRAMES: readonly [name: string, frame: Frame, passes: boolean][] = [
   ["a router", ip6(LOCAL, ICMPV6, about(134)), false],
 ];
 
+/** A group of the link, which a bridge takes for its own business: LLDP. */
+const NEAREST = "01:80:c2:00:00:0e";
+
+/** The namespace of one that is attached, and a program inside that writes frames, to groups of the link too. */
+async function writer(netns: NetNs): Promise<Tun> {
+  using inner = new RouteSocket({ netns });
+  await inner.request(
+    createLink({
+      kind: "bridge",
+      name: "inner0",
+      multicastSnooping: false,
+      groupForwardMask: 0x4000,
+    }),
+  );
+  const tap = new Tun({ kind: "tap", name: "tap0", netns });
+  for (const link of ["eth0", "tap0"]) {
+    await inner.request(setLink(link, { master: "inner0" }));
+  }
+  for (const link of ["inner0", "tap0"]) {
+    await inner.request(setLink(link, { up: true }));
+  }
+  return tap;
+}
+
+/** Counts the packets that a rule of nft sees at a hook. */
+function judge(
+  family: "inet" | "bridge",
+  hook: string,
+  rule: string,
+): Disposable & { readonly count: number } {
+  const nft = (line: string) => {
+    using host = NetNs.current();
+    return output(host, "nft", [line]);
+  };
+  const table = `${family} judge-${hook}`;
+  nft(`add table ${table}`);
+  nft(`add chain ${table} seen { type filter hook ${hook} priority 0; }`);
+  nft(`add rule ${table} seen ${rule} counter`);
+  return {
+    get count() {
+      return Number(/packets (\d+)/.exec(nft(`list table ${table}`))![1]);
+    },
+    [Symbol.dispose]: () => void nft(`delete table ${table}`),
+  };
+}
+
 rootTest(
   "a confined container sends from its own addresses, and frames of no other kind, whatever it does",
   async () => {
@@ -145,21 +201,7 @@ rootTest(
       });
       // A program inside writes frames by a bridge of its own; the kernel has nothing to say there.
       writeSysctl("net/ipv6/conf/all/disable_ipv6", "1", { netns });
-      using inner = new RouteSocket({ netns });
-      await inner.request(
-        createLink({
-          kind: "bridge",
-          name: "inner0",
-          multicastSnooping: false,
-        }),
-      );
-      using tap = new Tun({ kind: "tap", name: "tap0", netns });
-      for (const link of ["eth0", "tap0"]) {
-        await inner.request(setLink(link, { master: "inner0" }));
-      }
-      for (const link of ["inner0", "tap0"]) {
-        await inner.request(setLink(link, { up: true }));
-      }
+      using tap = await writer(netns);
       nft("add table bridge judge");
       nft(
         "add chain bridge judge input { type filter hook input priority 0; }",
@@ -190,30 +232,6 @@ rootTest(
   },
   need("nft"),
 );
-
-/** A group of the link, which a bridge takes for its own business: LLDP. */
-const NEAREST = "01:80:c2:00:00:0e";
-
-/** The namespace of one that is attached, and a program inside that writes frames, to groups of the link too. */
-async function writer(netns: NetNs): Promise<Tun> {
-  using inner = new RouteSocket({ netns });
-  await inner.request(
-    createLink({
-      kind: "bridge",
-      name: "inner0",
-      multicastSnooping: false,
-      groupForwardMask: 0x4000,
-    }),
-  );
-  const tap = new Tun({ kind: "tap", name: "tap0", netns });
-  for (const link of ["eth0", "tap0"]) {
-    await inner.request(setLink(link, { master: "inner0" }));
-  }
-  for (const link of ["inner0", "tap0"]) {
-    await inner.request(setLink(link, { up: true }));
-  }
-  return tap;
-}
 
 rootTest(
   "attach() with confine or checkMac learns no hardware address from a frame that no rule sees",
@@ -255,8 +273,6 @@ rootTest(
 rootTest(
   "a confined container does not reach the host by frames that a bridge leaves to the link they come by",
   async () => {
-    using host = NetNs.current();
-    const nft = (...words: string[]) => output(host, "nft", words);
     // Who takes what comes by its source alone is the host's own affair.
     const loose = "net/ipv4/conf/all/rp_filter";
     const before = readSysctl(loose);
@@ -273,26 +289,55 @@ rootTest(
         confine,
       });
       using tap = await writer(netns);
-      using judge = new DisposableStack();
-      for (const [family, rule] of [["inet", "udp dport 2"], ["bridge", ""]]) {
-        nft(`add table ${family} judge`);
-        judge.defer(() => void nft(`delete table ${family} judge`));
-        nft(
-          `add chain ${family} judge input { type filter hook input priority 0; }`,
-        );
-        nft(
-          `add rule ${family} judge input ${
-            rule || `ether daddr ${LAST}`
-          } counter`,
-        );
-      }
-      const count = (family: string) =>
-        Number(/packets (\d+)/.exec(nft(`list table ${family} judge`))![1]);
+      using last = judge("bridge", "input", `ether daddr ${LAST}`);
+      using came = judge("inet", "input", "udp dport 2");
       tap.write(frame(TYPE.ip, ip("10.77.0.2", "10.77.0.1"), { to: NEAREST }));
       // Where this is, what was sent before it is too.
       tap.write(arp("10.77.0.2", LAST));
-      await until("the end of its way", () => count("bridge") === 1);
-      assertEquals(count("inet"), confine === undefined ? 1 : 0);
+      await until("the end of its way", () => last.count === 1);
+      assertEquals(came.count, confine === undefined ? 1 : 0);
+    }
+  },
+  need("nft"),
+);
+
+rootTest(
+  "neighbor discovery leads a confined container neither out nor to others, nor them in, by way of the host",
+  async () => {
+    await using _world = await openWorld();
+    for (const confine of [undefined, { deny: ["2001:db8::/32"] }]) {
+      using netns = NetNs.create();
+      using free = NetNs.create();
+      await using _one = await join(netns, 2, {
+        mac: MY_MAC,
+        masquerade: true,
+        confine,
+      });
+      await using other = await join(free, 9);
+      using route = new RouteSocket();
+      const { address: to } = (await route.request(getLink("ckt0")))!;
+      const question = about(135, "fd77::1");
+      using mine = await writer(netns);
+      using others = await writer(free);
+      using last = judge("bridge", "input", `ether daddr ${LAST}`);
+      using out = judge("inet", "forward", `icmpv6 type 135 ip6 saddr ${OWN}`);
+      using inward = judge(
+        "inet",
+        "postrouting",
+        `icmpv6 type 135 ip6 saddr ${OTHERS}`,
+      );
+      for (const destination of ["2001:db8::2", OTHERS]) {
+        mine.write(ip6(OWN, ICMPV6, question, { destination, to: to! }));
+      }
+      mine.write(arp("10.77.0.2", LAST));
+      await until("the end of its way out", () => last.count === 1);
+      const from = other.mac;
+      const asked = { destination: OWN, from, to: to! };
+      others.write(ip6(OTHERS, ICMPV6, question, asked));
+      others.write(arp("10.77.0.9", LAST, from));
+      await until("the end of its way in", () => last.count === 2);
+      const seen = [out.count, inward.count];
+      assertEquals(seen, confine === undefined ? [2, 1] : [0, 0]);
     }
   },
   need("nft"),

@@ -14,49 +14,37 @@ import {
   echoOnce,
   roundTrip,
 } from "./_traffic_test.ts";
+import { join as joinBridge, openWorld } from "./_world_test.ts";
 import {
   addAddress,
   addNeighbor,
   addRoute,
-  attach,
   type Attachment,
   type AttachOptions,
-  createLink,
   deleteAddress,
-  deleteLink,
   NetNs,
+  NftSocket,
   PRIVATE_NETWORKS,
   readSysctl,
   RouteSocket,
   setLink,
   writeSysctl,
 } from "./mod.ts";
+import { listFlows } from "./unstable_conntrack.ts";
 
 const METADATA = "169.254.169.254";
 /** What the other machine has beside its addresses of the internet. */
 const PRIVATE = ["10.55.0.2", "fd55::2", METADATA];
 
-/** Another machine, on a wire with this one: the internet, and all that is behind it. */
-async function openWorld(): Promise<NetNs & AsyncDisposable> {
-  const world = NetNs.create();
+/** The internet, and all that is behind the machine that leads there. */
+async function openInternet(): Promise<NetNs & AsyncDisposable> {
+  await using stack = new AsyncDisposableStack();
+  const world = stack.use(await openWorld());
   using route = new RouteSocket();
   using inner = new RouteSocket({ netns: world });
-  await route.batch([
-    createLink({
-      kind: "veth",
-      name: "uplink0",
-      peer: { name: "eth0", netns: world },
-    }),
-    setLink("uplink0", { up: true }),
-  ]);
-  await inner.batch([setLink(1, { up: true }), setLink("eth0", { up: true })]);
-  for (const prefix of ["198.51.100.0/24", "10.55.0.0/24"]) {
-    await route.request(addAddress("uplink0", prefix.replace("0/", "1/")));
-    await inner.request(addAddress("eth0", prefix.replace("0/", "2/")));
-  }
-  for (const network of ["2001:db8", "fd55"]) {
-    await route.request(addAddress("uplink0", `${network}::1/64`));
-    await inner.request(addAddress("eth0", `${network}::2/64`));
+  for (const [network, length] of [["10.55.0.", 24], ["fd55::", 64]] as const) {
+    await route.request(addAddress("uplink0", `${network}1/${length}`));
+    await inner.request(addAddress("eth0", `${network}2/${length}`));
   }
   await inner.request(addAddress("lo", `${METADATA}/32`));
   await route.request(
@@ -69,28 +57,17 @@ async function openWorld(): Promise<NetNs & AsyncDisposable> {
       addRoute({ destination: destination!, gateway: gateway! }),
     );
   }
-  return Object.assign(world, {
-    async [Symbol.asyncDispose]() {
-      using route = new RouteSocket();
-      await route.request(deleteLink("uplink0"));
-      world.close();
-    },
-  });
+  stack.move();
+  return world;
 }
 
+/** Attaches the container of a number, which gets out by the host's address. */
 function join(
   netns: NetNs,
   host: number,
   options: Partial<AttachOptions> = {},
 ): Promise<Attachment> {
-  return attach(netns, {
-    bridge: "ckt0",
-    gateway: ["10.77.0.1", "fd77::1"],
-    address: [`10.77.0.${host}/24`, `fd77::${host}/64`],
-    masquerade: true,
-    forwarding: true,
-    ...options,
-  });
+  return joinBridge(netns, host, { masquerade: true, ...options });
 }
 
 interface Way {
@@ -133,7 +110,7 @@ async function reached(
 rootTest(
   "attach() with confine lets out to the world, and neither to the host nor to what is denied",
   async () => {
-    await using world = await openWorld();
+    await using world = await openInternet();
     using host = NetNs.current();
     using free = NetNs.create();
     using netns = NetNs.create();
@@ -178,7 +155,7 @@ rootTest(
 rootTest(
   "attach() with an empty confine denies the host and the others on the bridge, and no network",
   async () => {
-    await using world = await openWorld();
+    await using world = await openInternet();
     using host = NetNs.current();
     using netns = NetNs.create();
     await using _one = await join(netns, 2, { confine: {} });
@@ -282,9 +259,36 @@ rootTest(
 );
 
 rootTest(
+  "attach() with confine forgets the flows of who had its addresses before",
+  async () => {
+    await using world = await openInternet();
+    using nft = new NftSocket();
+    const flows = async () => {
+      const all = [
+        ...await nft.request(listFlows({ family: "ipv4" })),
+        ...await nft.request(listFlows({ family: "ipv6" })),
+      ];
+      return all.map(({ original }) => original.source)
+        .filter((source) => ["10.77.0.2", "fd77::2"].includes(source)).sort();
+    };
+    {
+      using netns = NetNs.create();
+      await using _one = await join(netns, 2);
+      for (const hostname of ["198.51.100.2", "2001:db8::2"]) {
+        assert(await reaches(netns, world, { hostname }), hostname);
+      }
+    }
+    assertEquals(await flows(), ["10.77.0.2", "fd77::2"]);
+    using netns = NetNs.create();
+    await using _two = await join(netns, 2, { confine: {} });
+    assertEquals(await flows(), []);
+  },
+);
+
+rootTest(
   "nobody reaches a confined container but by its published ports",
   async () => {
-    await using world = await openWorld();
+    await using world = await openInternet();
     using host = NetNs.current();
     using netns = NetNs.create();
     using free = NetNs.create();
@@ -334,7 +338,7 @@ rootTest(
 rootTest(
   "a confined container sends from its own addresses only",
   async () => {
-    await using world = await openWorld();
+    await using world = await openInternet();
     using netns = NetNs.create();
     using host = NetNs.current();
     await using one = await join(netns, 2, { confine: {} });

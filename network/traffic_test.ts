@@ -1,21 +1,12 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { rootTest } from "@containerkit/tests";
 import { output } from "./_programs_test.ts";
+import { askDatagram, echoDatagrams, roundTrip } from "./_traffic_test.ts";
+import { DUAL, join, openWorld, talk } from "./_world_test.ts";
 import {
-  askDatagram,
-  echoDatagrams,
-  echoOnce,
-  roundTrip,
-} from "./_traffic_test.ts";
-import {
-  addAddress,
   addRoute,
   attach,
-  type Attachment,
-  type AttachOptions,
-  createLink,
   deleteAddress,
-  deleteLink,
   NatTable,
   NetNs,
   RouteSocket,
@@ -23,74 +14,7 @@ import {
   writeSysctl,
 } from "./mod.ts";
 
-/** Another machine: 198.51.100.2, on a wire with this one, which is 198.51.100.1. */
-async function openWorld(): Promise<NetNs & AsyncDisposable> {
-  const world = NetNs.create();
-  using route = new RouteSocket();
-  using inner = new RouteSocket({ netns: world });
-  await route.batch([
-    createLink({
-      kind: "veth",
-      name: "uplink0",
-      peer: { name: "eth0", netns: world },
-    }),
-    setLink("uplink0", { up: true }),
-  ]);
-  await inner.batch([setLink(1, { up: true }), setLink("eth0", { up: true })]);
-  for (
-    const [socket, link, host] of [[route, "uplink0", 1], [
-      inner,
-      "eth0",
-      2,
-    ]] as const
-  ) {
-    await socket.request(addAddress(link, `198.51.100.${host}/24`));
-    await socket.request(addAddress(link, `2001:db8::${host}/64`));
-  }
-  return Object.assign(world, {
-    async [Symbol.asyncDispose]() {
-      using route = new RouteSocket();
-      await route.request(deleteLink("uplink0"));
-      world.close();
-    },
-  });
-}
-
-const DUAL = {
-  bridge: "ckt0",
-  gateway: ["10.77.0.1", "fd77::1"],
-  forwarding: true,
-} as const;
-
 const DNS = { hostPort: 5353, targetPort: 53, protocol: "udp" } as const;
-
-function join(
-  netns: NetNs,
-  host: number,
-  options: Partial<AttachOptions> = {},
-): Promise<Attachment> {
-  return attach(netns, {
-    ...DUAL,
-    address: [`10.77.0.${host}/24`, `fd77::${host}/64`],
-    ...options,
-  });
-}
-
-async function talk(
-  from: NetNs,
-  to: NetNs,
-  { hostname, port = 80, listen = 80 }: {
-    hostname: string;
-    port?: number;
-    listen?: number;
-  },
-): Promise<string> {
-  const any = hostname.includes(":") ? "::" : "0.0.0.0";
-  await using server = echoOnce(to, { hostname: any, port: listen });
-  const seen = await roundTrip(from, { hostname, port });
-  await server.done;
-  return seen;
-}
 
 rootTest(
   "attach() gives an address to another namespace, and who knew it finds it there",
