@@ -88,16 +88,19 @@ export function noteAdopted(
   cgroups: CgroupPaths,
   first?: ProcessIdentity,
 ): () => Promise<void> {
-  const children = childrenOf().filter((pid) =>
+  const inside = childrenOf().filter((pid) =>
     !isHeld(pid) && !isKept(pid) && isInside(pid, cgroups)
   );
   const noted = new Map(
-    [...children, ...cgroupPids(cgroups)]
+    [...inside, ...cgroupPids(cgroups)]
       .map((pid) => [pid, processStat(pid)?.startTime]),
   );
   if (first !== undefined) noted.set(first.pid, first.startTime);
+  // Not those of the main thread alone: a worker may have started the runtime.
+  const children = () =>
+    [...noted.keys()].filter((pid) => processStat(pid)?.parent === Deno.pid);
   return () =>
-    sweep((pid, { startTime }) => noted.get(pid) === startTime, childrenOf);
+    sweep((pid, { startTime }) => noted.get(pid) === startTime, children);
 }
 
 /**
